@@ -1,0 +1,7 @@
+"""`python -m chmed_ner`."""
+
+import sys
+
+from chmed_ner.cli import main
+
+sys.exit(main())

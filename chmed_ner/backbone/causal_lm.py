@@ -1,0 +1,131 @@
+"""Local causal language models through transformers."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chmed_ner.backbone.chat import Wrapping, wrapping
+from chmed_ner.backbone.gemma3_gguf import SHA256, gemma3_directory
+from chmed_ner.errors import InputError
+from chmed_ner.files import sha256_of
+
+if TYPE_CHECKING:
+    from chmed_ner.infer.greedy import GreedyGenerator
+
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer*", "*.model")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in memory, its tokenizer, and how prompts are wrapped for it."""
+
+    model: Any
+    tokenizer: Any
+    wrapping: Wrapping
+
+
+class CausalLM:
+    """Any causal language model that transformers loads without the checkpoint's own code.
+
+    `path` is a local folder or a hub id; relative folders are taken from the current directory, as
+    a shell user expects. `chat` says whether the tokenizer's chat template is used.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: str | None,
+        dtype: str = "auto",
+        device: str = "auto",
+        attention: str = "sdpa",
+        batch_size: int = 32,
+        revision: str | None = None,
+        chat: str = "auto",
+        chat_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise InputError(f"backbone.batch_size={batch_size}: give 1 or more")
+        self.name = name
+        self.path = path
+        self.dtype = dtype
+        self.device = device
+        self.attention = attention
+        self.batch_size = batch_size
+        self.revision = revision
+        self.chat = chat
+        self.chat_options = dict(chat_options or {})
+
+    def check(self) -> None:
+        """InputError when `path` is missing, or looks like a folder that is not there."""
+        if not self.path:
+            raise InputError(
+                f"backbone={self.name} needs backbone.path: a folder with a checkpoint or a hub id"
+            )
+        place = Path(self.path).expanduser()
+        looks_local = place.is_absolute() or self.path.startswith(("./", "../", "~"))
+        if looks_local and not (place / "config.json").is_file():
+            raise InputError(
+                f"backbone.path={self.path}: no config.json there; give a folder with a checkpoint "
+                "or a hub id"
+            )
+
+    def location(self) -> str:
+        """The folder or hub id that the weights are loaded from."""
+        self.check()
+        place = Path(str(self.path)).expanduser()
+        return str(place.absolute()) if place.is_dir() else str(self.path)
+
+    def checksum(self) -> str:
+        """SHA-256 over the checkpoint's files; for a hub id, the id and revision."""
+        place = Path(str(self.path)).expanduser()
+        if not place.is_dir():
+            return f"{self.path}@{self.revision or 'main'}"
+        digest = hashlib.sha256()
+        for file in sorted({file for pattern in WEIGHTS for file in place.glob(pattern)}):
+            digest.update(f"{file.name} {sha256_of(file)}\n".encode())
+        return digest.hexdigest()
+
+    def tunable(self) -> "CausalLM":
+        """Itself."""
+        return self
+
+    def load(self) -> LoadedModel:
+        """Model and tokenizer in memory, in evaluation mode."""
+        from chmed_ner.backbone.loading import load_causal_lm
+
+        model, tokenizer = load_causal_lm(
+            self.location(),
+            dtype=self.dtype,
+            device=self.device,
+            attention=self.attention,
+            revision=self.revision,
+        )
+        return LoadedModel(model, tokenizer, wrapping(tokenizer, self.chat, self.chat_options))
+
+    def generator(self, *, stop: Sequence[str], seed: int) -> "GreedyGenerator":
+        """The model as it is, decoding greedily; `seed` has no say in that."""
+        from chmed_ner.infer.greedy import GreedyGenerator
+
+        return GreedyGenerator(self.load(), batch_size=self.batch_size, stop=stop)
+
+
+class Gemma3(CausalLM):
+    """The embedded default, Gemma 3 270M (base): from the PyPI package, no download needed.
+
+    `path` may name another folder with the same architecture.
+    """
+
+    def check(self) -> None:
+        """Like any local model's, except that the default needs no path."""
+        if self.path:
+            super().check()
+
+    def location(self) -> str:
+        """The converted copy in the cache, made at first use, or `path`."""
+        return super().location() if self.path else str(gemma3_directory())
+
+    def checksum(self) -> str:
+        """The GGUF file's SHA-256, or the checksum of `path`."""
+        return super().checksum() if self.path else SHA256

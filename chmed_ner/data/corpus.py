@@ -1,0 +1,178 @@
+"""A corpus ready for an experiment: named splits, what they were read from, what was dropped.
+
+Whatever is drawn by chance is drawn by `random.Random` on a string that holds the seed and the
+purpose, so a draw depends on nothing but the seed and the sentences.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from chmed_ner.bio import repairs
+from chmed_ner.errors import InputError
+from chmed_ner.labels import LabelScheme
+from chmed_ner.types import Sentence
+
+Sentences = tuple[Sentence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many sentences of each split to use, None for all; `test` counts for each genre.
+
+    `validation=0` and `test=0` leave a split out. Raises InputError for anything else below 1.
+    """
+
+    train: int | None = None
+    validation: int | None = None
+    test: int | None = None
+
+    def __post_init__(self) -> None:
+        for key, least in (("train", 1), ("validation", 0), ("test", 0)):
+            value = getattr(self, key)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if value is not None and (not whole or value < least):
+                raise InputError(
+                    f"limit.{key}={value!r}: give a whole number from {least}, or null for all"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The sentences an experiment uses.
+
+    `training_files` and `test_files` map a file (its path relative to the data root, or as it was
+    given) to its SHA-256. `counts` holds, for the training files as read, `repaired_tags` (tags
+    that change when a sentence is written from its chunks), `leaked_sentences` (dropped because the
+    text is also a test text) and `conflicting_mentions` (strings with more than one type).
+    """
+
+    name: str
+    labels: LabelScheme
+    train: Sentences
+    validation: Sentences
+    test: Sentences
+    training_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    test_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """The genres of the test split, in its order."""
+        return tuple(dict.fromkeys(sentence.genre for sentence in self.test))
+
+
+def drop_leaks(train: Iterable[Sentence], test: Iterable[Sentence]) -> tuple[Sentences, int]:
+    """The training sentences whose text is no test text, and how many were dropped."""
+    texts = {sentence.text for sentence in test}
+    sentences = tuple(train)
+    kept = tuple(sentence for sentence in sentences if sentence.text not in texts)
+    return kept, len(sentences) - len(kept)
+
+
+def carve_validation(
+    sentences: Sequence[Sentence], share: float, seed: int
+) -> tuple[Sentences, Sentences]:
+    """Training and validation sentences: `share` of the distinct texts go to validation.
+
+    Both keep the corpus order, and all sentences of one text land on the same side. A share above
+    0 takes at least one text and leaves at least one. Raises InputError unless 0 <= share < 1.
+    """
+    if not 0 <= share < 1:
+        raise InputError(f"dataset.validation_share={share!r}: give a number from 0 to below 1")
+    texts = list(dict.fromkeys(sentence.text for sentence in sentences))
+    size = min(len(texts) - 1, max(1, round(share * len(texts)))) if share and texts else 0
+    random.Random(f"validation {seed}").shuffle(texts)
+    taken = set(texts[:size])
+    train = tuple(sentence for sentence in sentences if sentence.text not in taken)
+    return train, tuple(sentence for sentence in sentences if sentence.text in taken)
+
+
+def sample(sentences: Sequence[Sentence], n: int | None, seed: int) -> Sentences:
+    """`n` sentences (None, or more than there are: all) drawn with `seed`, in corpus order.
+
+    With one seed, a smaller sample is part of a larger one.
+    """
+    return tuple(sentences[index] for index in _drawn(range(len(sentences)), n, f"sample {seed}"))
+
+
+def sample_per_genre(sentences: Sequence[Sentence], n: int | None, seed: int) -> Sentences:
+    """`n` sentences of each genre, drawn with `seed`, in corpus order.
+
+    A genre's sample does not depend on which other genres there are.
+    """
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, sentence in enumerate(sentences):
+        members[sentence.genre].append(index)
+    drawn = [
+        index
+        for genre, indices in members.items()
+        for index in _drawn(indices, n, f"sample {genre} {seed}")
+    ]
+    return tuple(sentences[index] for index in sorted(drawn))
+
+
+def _drawn(indices: Iterable[int], n: int | None, seed: str) -> list[int]:
+    shuffled = list(indices)
+    random.Random(seed).shuffle(shuffled)
+    return sorted(shuffled[:n])
+
+
+def conflicting_mentions(sentences: Iterable[Sentence]) -> int:
+    """How many distinct strings are annotated with more than one type."""
+    types: dict[str, set[str]] = defaultdict(set)
+    for sentence in sentences:
+        for span in sentence.entities:
+            types[sentence.mention(span)].add(span.type)
+    return sum(1 for found in types.values() if len(found) > 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """What the files of a dataset hold, with their checksums; `validation` None is to be carved."""
+
+    train: Sentences
+    validation: Sentences | None
+    test: Sentences
+    training_files: Mapping[str, str]
+    test_files: Mapping[str, str]
+
+
+def assemble(
+    name: str, labels: LabelScheme, read: Splits, *, share: float, seed: int, limit: Limit
+) -> Corpus:
+    """The corpus of an experiment: leaks dropped, validation carved, each split cut to its limit.
+
+    `share` is the part of the training data carved for validation where the dataset has no
+    validation file. Raises InputError when the leak check leaves no training sentence.
+    """
+    train, leaked = drop_leaks(read.train, read.test)
+    if read.train and not train:
+        raise InputError(
+            f"dataset '{name}': each of the {leaked} training sentences is also a test sentence; "
+            "train and test must be different files"
+        )
+    if read.validation is None:
+        train, validation = carve_validation(train, share, seed)
+    else:
+        validation, leaked_validation = drop_leaks(read.validation, read.test)
+        leaked += leaked_validation
+    training = (*read.train, *(read.validation or ()))
+    return Corpus(
+        name=name,
+        labels=labels,
+        train=sample(train, limit.train, seed),
+        validation=sample(validation, limit.validation, seed),
+        test=sample_per_genre(read.test, limit.test, seed),
+        training_files=MappingProxyType(dict(read.training_files)),
+        test_files=MappingProxyType(dict(read.test_files)),
+        counts=MappingProxyType(
+            {
+                "repaired_tags": sum(repairs(sentence.tags or ()) for sentence in training),
+                "leaked_sentences": leaked,
+                "conflicting_mentions": conflicting_mentions(training),
+            }
+        ),
+    )

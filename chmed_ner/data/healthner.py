@@ -1,0 +1,179 @@
+"""HealthNER's JSON lines (Lee and Lu 2021), plain or in the official zip file.
+
+A line is an object with `id`, `genre` (`ft`, `sm`), `sentence`, `character` (a list of single
+characters) and `character_label` (a BIO tag for each); the word level is not read.
+"""
+
+import json
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from chmed_ner.bio import chunks
+from chmed_ner.data.columns import TagCheck
+from chmed_ner.data.lines import BYTE_ORDER_MARK, Line, lines, opened, shown
+from chmed_ner.errors import InputError
+from chmed_ner.labels import LabelScheme
+from chmed_ner.types import Sentence
+
+GENRES = ("FT", "SM")
+_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError)
+_LISTS = ("character", "character_label")
+
+
+def read_healthner(
+    path: Path,
+    *,
+    prefix: str,
+    split: str,
+    genres: Sequence[str],
+    labels: LabelScheme | None,
+) -> tuple[Sentence, ...]:
+    """The sentences of `genres` (`FT`, `SM`) in file order; ids are `prefix` and the file's id.
+
+    A path ending in `.zip` is read as an archive that holds one `.json` file of its own name
+    (`train.zip`: `train.json`), without extracting it. Every line is checked, of other genres too.
+    The tags belong to `character`, so that is the text; where `sentence` differs from it in more
+    than white space, the line is refused (the released test file has no difference at all). Raises
+    InputError naming file, line, value and cure.
+    """
+    check = TagCheck(labels)
+    seen: dict[str, int] = {}
+    sentences: list[Sentence] = []
+    with _stream(path) as (stream, file):
+        for line in lines(stream, file):
+            if not line.text.strip():
+                continue
+            sentence = _sentence(line, check, prefix, split)
+            first = seen.setdefault(sentence.id, line.number)
+            if first != line.number:
+                line.refuse(
+                    f"id {shown(sentence.id.removeprefix(prefix))} was used on line {first} "
+                    "already; give each sentence its own."
+                )
+            if sentence.genre in genres:
+                sentences.append(sentence)
+    if not seen:
+        raise InputError(f"{path}: holds no sentence; is this the right file, is it complete?")
+    return tuple(sentences)
+
+
+def _sentence(line: Line, check: TagCheck, prefix: str, split: str) -> Sentence:
+    record = _record(line)
+    characters, tags = (_strings(line, record, key) for key in _LISTS)
+    if len(characters) != len(tags):
+        line.refuse(f"{len(characters)} characters but {len(tags)} character labels.")
+    for character in characters:
+        if len(character) != 1 or 0xD800 <= ord(character) < 0xE000:
+            line.refuse(
+                f"`character` holds {shown(character)}; each must be one character of text (lone "
+                "surrogates are none)."
+            )
+    text = "".join(characters)
+    _compare(line, record.get("sentence"), text)
+    known = tuple(check.tag(tag) or line.refuse(check.problem(tag)) for tag in tags)
+    return Sentence(
+        id=f"{prefix}{_id(line, record)}",
+        split=split,
+        genre=_genre(line, record),
+        text=text,
+        tags=known,
+        entities=chunks(known),
+    )
+
+
+def _record(line: Line) -> dict[str, Any]:
+    if line.number == 1 and line.text.startswith(BYTE_ORDER_MARK):
+        line.refuse_byte_order_mark()
+    try:
+        record = json.loads(line.text)
+    except json.JSONDecodeError as error:
+        line.refuse(f"not JSON: {error.msg} at character {error.pos + 1}; one object a line.")
+    except (ValueError, RecursionError) as error:
+        line.refuse(f"not usable JSON ({type(error).__name__}); one plain object a line.")
+    if not isinstance(record, dict):
+        line.refuse(f"a JSON {type(record).__name__}; expected one object a line.")
+    return record
+
+
+def _strings(line: Line, record: dict[str, Any], key: str) -> list[str]:
+    value = record.get(key)
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+        line.refuse(f"key `{key}` must be a list of strings that is not empty.")
+    return value
+
+
+def _compare(line: Line, sentence: object, text: str) -> None:
+    if not isinstance(sentence, str):
+        line.refuse("key `sentence` must be a string.")
+    if any(0xD800 <= ord(character) < 0xE000 for character in sentence):
+        line.refuse("`sentence` holds a lone surrogate, which is not text; repair the line.")
+    if sentence != text and "".join(sentence.split()) != "".join(text.split()):
+        same = next(
+            (i for i in range(min(len(sentence), len(text))) if sentence[i] != text[i]),
+            min(len(sentence), len(text)),
+        )
+        line.refuse(
+            f"`character` joined is not `sentence`: they part after {same} characters, with "
+            f"{shown(text[same : same + 10])} and {shown(sentence[same : same + 10])}; make them "
+            "agree."
+        )
+
+
+def _id(line: Line, record: dict[str, Any]) -> str:
+    value = record.get("id")
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        line.refuse(f"key `id` is {shown(str(value))}; expected a string or a whole number.")
+    if any(0xD800 <= ord(character) < 0xE000 for character in str(value)):
+        line.refuse("`id` holds a lone surrogate, which is not text; repair the line.")
+    return str(value)
+
+
+def _genre(line: Line, record: dict[str, Any]) -> str:
+    value = record.get("genre")
+    genre = value.upper() if isinstance(value, str) else ""
+    if genre not in GENRES:
+        line.refuse(f"key `genre` is {shown(str(value))}; expected ft or sm.")
+    return genre
+
+
+@contextmanager
+def _stream(path: Path) -> Iterator[tuple[IO[bytes], str]]:
+    """The bytes to read and their name in errors."""
+    with opened(path) as stream:
+        if path.suffix.lower() != ".zip":
+            yield stream, str(path)
+            return
+        try:
+            with zipfile.ZipFile(stream) as archive, archive.open(_member(path, archive)) as member:
+                yield member, f"{path}!{member.name}"
+        except _BROKEN as error:
+            raise InputError(
+                f"{path}: not a readable zip file ({error}); fetch it again with "
+                "`chmed-ner data fetch`"
+            ) from None
+
+
+def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """The one member named like the archive; macOS puts a second, hidden tree into zip files."""
+    wanted = f"{path.stem}.json"
+    files = [info for info in archive.infolist() if not info.is_dir()]
+    found = [
+        info
+        for info in files
+        if PurePosixPath(info.filename).name == wanted
+        and "__MACOSX" not in PurePosixPath(info.filename).parts
+    ]
+    if len(found) != 1:
+        listed = ", ".join(shown(info.filename) for info in files[:10]) or "nothing"
+        problem = f"holds no {wanted}" if not found else f"holds {len(found)} files named {wanted}"
+        raise InputError(
+            f"{path}: {problem} (it holds {listed}); unpack the right one beside it as {wanted}"
+        )
+    if found[0].flag_bits & 1:
+        raise InputError(f"{path}: {wanted} is encrypted; unpack it beside the archive")
+    return found[0]

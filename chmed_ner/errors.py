@@ -1,0 +1,17 @@
+"""The errors we raise on purpose: each names the file, line or key, the value, and the cure."""
+
+
+class ChmedError(Exception):
+    """Base of every error that is reported as one message, without a traceback."""
+
+    exit_code = 1
+
+
+class InputError(ChmedError):
+    """The configuration or an input file is wrong; nothing was computed from it."""
+
+    exit_code = 2
+
+
+class RunError(ChmedError):
+    """A run failed for a reason that is not the user's input (a full disk, a lost server ...)."""

@@ -1,0 +1,160 @@
+"""The paper's method: ask a language model for the entities, read its answer, restore the spans."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chmed_ner.backbone.protocol import Generator, Request
+from chmed_ner.data.corpus import Corpus
+from chmed_ner.experiment import Experiment
+from chmed_ner.infer.generate import generate, stored_completions
+from chmed_ner.infer.store import CompletionStore
+from chmed_ner.prompt import Answer, TaskPrompt
+from chmed_ner.prompt.answer import PROBLEMS
+from chmed_ner.restore import POLICIES, restore
+from chmed_ner.score.entities import span_scores
+from chmed_ner.train.regimes import Task
+from chmed_ner.types import Completion, Mention, Sentence, Span
+
+if TYPE_CHECKING:
+    from chmed_ner.track import Tracker
+
+log = logging.getLogger(__name__)
+
+Spans = Mapping[str, Mapping[str, tuple[Span, ...]]]
+"""policy -> sentence id -> spans"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method found: per policy and sentence the spans, and what the model listed before.
+
+    `mentions` and `targets` are what was listed and what a perfect model would list; `problems` are
+    counted by reason; `completions` are those of the test split.
+    """
+
+    spans: Spans
+    mentions: Mapping[str, tuple[Mention, ...]]
+    targets: Mapping[str, tuple[Mention, ...]]
+    problems: Mapping[str, Mapping[str, int]]
+    completions: Sequence[Completion] = ()
+    reasons: tuple[str, ...] = PROBLEMS
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class Generative:
+    """Prompt -> regime -> generate -> parse -> restore."""
+
+    name = "generative"
+
+    def run(
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+    ) -> Outcome:
+        """Completions for the test split (and validation, where it is used), read and restored.
+
+        Completions land in `directory/completions.jsonl` as they come; those already there are not
+        asked again, and if none is missing no weights are loaded.
+        """
+        prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
+        store = CompletionStore(directory / "completions.jsonl")
+        counts: dict[str, int] = {}
+        kept = experiment.regime.trains or experiment.validate
+        splits = [corpus.test, corpus.validation if kept else ()]
+        asked = [requests_for(split, prompt, experiment) for split in splits if split]
+        if not all(_answered(requests, store) for requests in asked) or not asked:
+            task = _task(experiment, corpus, prompt, directory, tracker, counts)
+            with tracker.timed("prepare"):
+                generator = experiment.regime.prepare(experiment.backbone, task)
+            try:
+                for requests in asked:
+                    generate(generator, requests, store)
+            finally:
+                generator.close()
+        completions: dict[str, Completion] = {}
+        for requests in asked:
+            completions |= stored_completions(requests, store)
+        return read_completions(
+            [*corpus.test, *(corpus.validation if kept else ())], prompt, completions, counts
+        )
+
+
+def requests_for(
+    sentences: Sequence[Sentence], prompt: TaskPrompt, experiment: Experiment
+) -> list[Request]:
+    """One question a sentence, in corpus order."""
+    return [
+        Request(
+            id=sentence.id,
+            split=sentence.split,
+            genre=sentence.genre,
+            prompt=prompt.fill(sentence.model_text),
+            max_new_tokens=experiment.decoding.max_new_tokens(len(sentence.text)),
+            target="" if sentence.tags is None else prompt.target(sentence),
+        )
+        for sentence in sentences
+    ]
+
+
+def read_completions(
+    sentences: Sequence[Sentence],
+    prompt: TaskPrompt,
+    completions: Mapping[str, Completion],
+    counts: Mapping[str, int] | None = None,
+) -> Outcome:
+    """Parse every completion and restore its mentions by every policy."""
+    answers: dict[str, Answer] = {}
+    for sentence in sentences:
+        completion = completions[sentence.id]
+        answers[sentence.id] = prompt.parse(completion.text, sentence.model_text, completion.stop)
+    return Outcome(
+        spans={policy: restored(policy, sentences, answers) for policy in POLICIES},
+        mentions={id_: answer.mentions for id_, answer in answers.items()},
+        targets={sentence.id: prompt.target_mentions(sentence) for sentence in sentences},
+        problems={id_: answer.problems for id_, answer in answers.items()},
+        completions=[completions[s.id] for s in sentences if s.split == "test"],
+        counts=counts or {},
+    )
+
+
+def restored(
+    policy: str, sentences: Sequence[Sentence], answers: Mapping[str, Answer]
+) -> dict[str, tuple[Span, ...]]:
+    """The spans of every sentence's mentions by one policy."""
+    return {
+        sentence.id: restore(policy, sentence.model_text, answers[sentence.id].mentions).spans
+        for sentence in sentences
+    }
+
+
+def _answered(requests: Sequence[Request], store: CompletionStore) -> bool:
+    return all(store.get(request.split, request.id) for request in requests)
+
+
+def _task(
+    experiment: Experiment,
+    corpus: Corpus,
+    prompt: TaskPrompt,
+    directory: Path,
+    tracker: "Tracker",
+    counts: dict[str, int],
+) -> Task:
+    def dev_f1(generator: Generator, epoch: int) -> float:
+        """Micro F1 of the headline policy on the validation split; completions kept apart."""
+        store = CompletionStore(directory / "validation" / f"epoch{epoch}.jsonl")
+        store.clear()
+        requests = requests_for(corpus.validation, prompt, experiment)
+        outcome = read_completions(corpus.validation, prompt, generate(generator, requests, store))
+        spans = outcome.spans[experiment.restoration.policy]
+        return span_scores((s.entities, spans[s.id]) for s in corpus.validation).f1
+
+    return Task(
+        pairs=[(prompt.fill(s.model_text), prompt.target(s)) for s in corpus.train],
+        stop=prompt.stop,
+        dev_f1=dev_f1 if corpus.validation else None,
+        directory=directory,
+        seed=experiment.seed,
+        log=tracker.log,
+        note=counts.update,
+    )

@@ -1,0 +1,141 @@
+"""Batched greedy decoding of a local model through transformers' `generate`."""
+
+import gc
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from chmed_ner.backbone.protocol import Reply, Request
+
+if TYPE_CHECKING:
+    from chmed_ner.backbone.causal_lm import LoadedModel
+
+LOOK_BACK = 12
+"""Tokens decoded at each step to look for a stop string; no stop string is longer than this."""
+
+
+class GreedyGenerator:
+    """Answers batches with left padding; a row ends at its end token, a stop string or its cap."""
+
+    def __init__(self, loaded: "LoadedModel", *, batch_size: int, stop: Sequence[str]) -> None:
+        self.batch_size = batch_size
+        self.stop = tuple(stop)
+        self._loaded: LoadedModel | None = loaded
+        self._ids: dict[str, list[int]] = {}
+
+    @property
+    def loaded(self) -> "LoadedModel":
+        """The model in memory; RuntimeError after `close`."""
+        if self._loaded is None:
+            raise RuntimeError("the generator was closed")
+        return self._loaded
+
+    def prompt_ids(self, request: Request) -> list[int]:
+        """The tokens the model reads for `request`."""
+        ids = self._ids.get(request.prompt)
+        if ids is None:
+            ids = self._ids[request.prompt] = self.loaded.wrapping.prompt_ids(request.prompt)
+        return ids
+
+    def length(self, request: Request) -> int:
+        """The prompt's length in tokens."""
+        return len(self.prompt_ids(request))
+
+    def answer(self, batch: Sequence[Request]) -> list[Reply]:
+        """One reply a request. Rows are (B, T) with T the longest prompt, padded on the left."""
+        import torch
+        from transformers import StoppingCriteriaList
+
+        loaded = self.loaded
+        rows = [self.prompt_ids(request) for request in batch]
+        width = max(map(len, rows))
+        pad = int(loaded.tokenizer.pad_token_id)
+        input_ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+        ends = self._end_ids()
+        rule = StopRule(loaded.tokenizer, self.stop, [r.max_new_tokens for r in batch], width)
+        with torch.inference_mode():
+            output = loaded.model.generate(
+                input_ids=input_ids.to(loaded.model.device),
+                attention_mask=mask.to(loaded.model.device),
+                max_new_tokens=max(request.max_new_tokens for request in batch),
+                do_sample=False,
+                num_beams=1,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                eos_token_id=sorted(ends),
+                pad_token_id=pad,
+                stopping_criteria=StoppingCriteriaList([rule]),
+            )
+        answers = output[:, width:].tolist()
+        return [
+            self._reply(request, len(row), ids, ends)
+            for request, row, ids in zip(batch, rows, answers, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Let go of the model and, on CUDA, of its cached memory."""
+        import torch
+
+        self._loaded = None
+        self._ids.clear()
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _end_ids(self) -> set[int]:
+        configured = self.loaded.model.generation_config.eos_token_id
+        listed = configured if isinstance(configured, list) else [configured]
+        ends = {int(token) for token in listed if token is not None}
+        return ends | {self.loaded.wrapping.end_id()}
+
+    def _reply(self, request: Request, width: int, ids: list[int], ends: set[int]) -> Reply:
+        """The text up to the first end, and what ended it."""
+        length = next((n for n, token in enumerate(ids) if token in ends), None)
+        ended = length is not None and length <= request.max_new_tokens
+        kept = ids[:length] if ended else ids[: request.max_new_tokens]
+        kept = _without_padding(kept, int(self.loaded.tokenizer.pad_token_id))
+        text = self.loaded.tokenizer.decode(kept, skip_special_tokens=True)
+        cuts = [text.index(stop) for stop in self.stop if stop in text]
+        if cuts:
+            text, ended = text[: min(cuts)], True
+        return Reply(text, "end" if ended else "length", width, len(kept))
+
+
+def _without_padding(ids: list[int], pad: int) -> list[int]:
+    """A row without the padding that `generate` appends once a stop string has ended it."""
+    length = len(ids)
+    while length and ids[length - 1] == pad:
+        length -= 1
+    return ids[:length]
+
+
+class StopRule:
+    """Per row: has it reached its own cap, or does its tail hold a stop string?
+
+    `generate` calls it after each step with the rows so far, (B, T), and wants a boolean (B,).
+    """
+
+    def __init__(
+        self, tokenizer: Any, stop: Sequence[str], caps: Sequence[int], width: int
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.stop = tuple(stop)
+        self.caps = caps
+        self.width = width
+
+    def __deepcopy__(self, memo: Any) -> "StopRule":
+        """Itself: `generate` copies its rules, and a tokenizer is slow to copy."""
+        return self
+
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        """True for the rows that are over."""
+        import torch
+
+        new = input_ids.shape[1] - self.width
+        tails = self.tokenizer.batch_decode(input_ids[:, self.width :][:, -LOOK_BACK:])
+        over = [
+            new >= cap or any(stop in tail for stop in self.stop)
+            for cap, tail in zip(self.caps, tails, strict=True)
+        ]
+        return torch.tensor(over, device=input_ids.device, dtype=torch.bool)

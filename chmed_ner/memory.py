@@ -1,0 +1,34 @@
+"""The peak memory of a run, although the jobs of a sweep share one process."""
+
+import resource
+import sys
+from pathlib import Path
+
+_CLEAR = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+
+
+def reset_peak() -> None:
+    """Start counting anew, where the system allows it (Linux; CUDA too if torch is loaded)."""
+    try:
+        _CLEAR.write_text("5")
+    except OSError:
+        return
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_mib() -> float:
+    """The process's peak resident memory, or the CUDA peak where that is larger, in MiB."""
+    peak = 0.0
+    try:
+        line = next(x for x in _STATUS.read_text().splitlines() if x.startswith("VmHWM"))
+        peak = int(line.split()[1]) / 1024
+    except (OSError, StopIteration):
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak = used / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        peak = max(peak, torch.cuda.max_memory_allocated() / 2**20)
+    return peak

@@ -1,0 +1,102 @@
+"""A prompt: wording from the configuration, filled for a label scheme, a script and a sentence."""
+
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chmed_ner.errors import InputError
+from chmed_ner.labels import LabelScheme
+from chmed_ner.prompt.answer import Answer, AnswerFormat
+from chmed_ner.types import Mention, Sentence
+
+FIELDS = {"instruction": {"categories"}, "sentence": {"sentence"}}
+
+
+class Prompt:
+    """Wording and answer format, as `conf/prompt/*.yaml` gives them.
+
+    `wording` maps a script to `instruction` (may name `{categories}`) and `sentence` (must name
+    `{sentence}`); the same words serve zero-shot and tuned runs. `stop` lists the strings at which
+    an answer is over even if the model writes on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        wording: Mapping[str, Mapping[str, str]],
+        answer: AnswerFormat,
+        stop: Sequence[str] = (),
+    ) -> None:
+        for script, words in wording.items():
+            _check_wording(name, script, words)
+        self.name = name
+        self.wording = wording
+        self.answer = answer
+        self.stop = tuple(stop)
+
+    def task(self, labels: LabelScheme, script: str) -> "TaskPrompt":
+        """The prompt for one label scheme in one script."""
+        words = self.wording.get(script)
+        if words is None:
+            raise InputError(
+                f"prompt '{self.name}' has no wording for script={script}; add the key "
+                f"wording.{script} with `instruction` and `sentence`"
+            )
+        categories = "、".join(labels.names(script))
+        return TaskPrompt(
+            instruction=words["instruction"].format(categories=categories),
+            template=words["sentence"],
+            answer=self.answer,
+            labels=labels,
+            script=script,
+            stop=self.stop,
+        )
+
+
+@dataclass(frozen=True)
+class TaskPrompt:
+    """A prompt bound to its labels and script; pure text in, pure text out."""
+
+    instruction: str
+    template: str
+    answer: AnswerFormat
+    labels: LabelScheme
+    script: str
+    stop: tuple[str, ...]
+
+    def fill(self, model_text: str) -> str:
+        """What the model reads for one sentence."""
+        return self.instruction + self.template.replace("{sentence}", model_text)
+
+    def target_mentions(self, sentence: Sentence) -> tuple[Mention, ...]:
+        """The gold mentions that the target lists, in its order."""
+        return self.answer.mentions(sentence)
+
+    def target(self, sentence: Sentence) -> str:
+        """What a perfect model would answer."""
+        return self.answer.write(self.target_mentions(sentence), self.labels, self.script)
+
+    def parse(self, text: str, model_text: str, stop: str = "end") -> Answer:
+        """A completion understood; how it stopped is counted among the problems."""
+        answer = self.answer.parse(text, model_text, self.labels)
+        problems = dict(answer.problems)
+        if stop == "length":
+            problems["truncated"] = 1
+        elif stop == "refused":
+            problems = {"refused": 1}
+        return Answer(answer.mentions, problems)
+
+
+def _check_wording(name: str, script: str, words: Mapping[str, str]) -> None:
+    where = f"prompt '{name}', wording.{script}"
+    if set(words) != set(FIELDS):
+        raise InputError(f"{where}: needs the keys instruction and sentence, has {sorted(words)}")
+    for key, allowed in FIELDS.items():
+        used = {field for _, field, _, _ in string.Formatter().parse(words[key]) if field}
+        if used - allowed:
+            raise InputError(
+                f"{where}.{key}: unknown field {{{sorted(used - allowed)[0]}}}; allowed: "
+                + ", ".join(f"{{{field}}}" for field in sorted(allowed))
+            )
+    if "{sentence}" not in words["sentence"]:
+        raise InputError(f"{where}.sentence: must hold {{sentence}}")

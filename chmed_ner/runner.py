@@ -1,0 +1,219 @@
+"""One experiment from corpus to MLflow: the method section of the paper, as a program."""
+
+import logging
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from chmed_ner.config import config_hash
+from chmed_ner.data.corpus import Corpus
+from chmed_ner.errors import InputError
+from chmed_ner.experiment import Experiment
+from chmed_ner.files import write_json
+from chmed_ner.generative import Outcome
+from chmed_ner.memory import peak_mib, reset_peak
+from chmed_ner.predictions import predictions, write_predictions
+from chmed_ner.provenance import git_commit, versions
+from chmed_ner.records import FILE, RunRecord
+from chmed_ner.score.metrics import run_metrics
+from chmed_ner.script import in_script
+from chmed_ner.track import DryRun
+
+log = logging.getLogger(__name__)
+
+ARTIFACTS = (
+    ".hydra",
+    "completions.jsonl",
+    "predictions.jsonl",
+    "submission",
+    "metrics.json",
+    "run.json",
+    "report.html",
+)
+
+
+def run(experiment: Experiment, directory: Path) -> dict[str, float]:
+    """Run one experiment in `directory`; returns its metrics by name (none for `limit.test=0`)."""
+    reset_peak()
+    random.seed(experiment.seed)
+    corpus = read_corpus(experiment)
+    experiment.backbone.check()
+    experiment.regime.check(experiment.backbone, corpus.test_files)
+    record = open_record(experiment, corpus, directory)
+    with tracked(experiment, record, directory) as tracker:
+        outcome = experiment.method.run(experiment, corpus, directory, tracker)
+        record.counts |= {**corpus.counts, **outcome.counts}
+        spans = outcome.spans[experiment.restoration.policy]
+        kept = [s for s in (*corpus.test, *corpus.validation) if s.id in spans]
+        write_predictions(directory, predictions(kept, spans, outcome.problems))
+        metrics = score(experiment, corpus, outcome) if corpus.test else {}
+        metrics |= costs(outcome, tracker) if corpus.test else {}
+        write_json(directory / "metrics.json", metrics)
+        write_report(experiment, corpus, outcome, metrics, directory)
+        tracker.log(metrics, 0)
+    return metrics
+
+
+def read_corpus(experiment: Experiment) -> Corpus:
+    """The corpus with the text that the model reads."""
+    corpus = experiment.load()
+    convert = experiment.script
+    return replace(
+        corpus,
+        train=in_script(convert, corpus.train),
+        validation=in_script(convert, corpus.validation),
+        test=in_script(convert, corpus.test),
+    )
+
+
+def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunRecord:
+    """A new `run.json`, or the one of the run that is resumed, which must have the same identity."""
+    files = {**corpus.training_files, **corpus.test_files}
+    backbone = experiment.backbone.checksum()
+    identity = config_hash(experiment.config, files, backbone)
+    if experiment.resume and (directory / FILE).is_file():
+        record = RunRecord.read(directory)
+        if record.config_hash != identity:
+            raise InputError(
+                f"resume={directory}: that run has another configuration, data or code version "
+                f"({_difference(record, experiment)}); repeat its settings, or start a new run"
+            )
+        return record
+    return RunRecord(
+        name=experiment.name,
+        experiment=experiment.experiment,
+        config_hash=identity,
+        config=experiment.config,
+        backbone=experiment.backbone.name,
+        backbone_sha256=backbone,
+        training_files=dict(corpus.training_files) if experiment.regime.trains else {},
+        test_files=dict(corpus.test_files),
+        seed=experiment.seed,
+        git_commit=git_commit(),
+        versions=versions(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _difference(record: RunRecord, experiment: Experiment) -> str:
+    """The first setting in which a stored run and this one differ."""
+    from chmed_ner.config import UNHASHED
+    from chmed_ner.track import flattened
+
+    before, now = flattened(record.config), flattened(experiment.config)
+    for key in sorted(before.keys() | now.keys()):
+        if key.split(".")[0] not in UNHASHED and before.get(key) != now.get(key):
+            return f"{key} was {before.get(key)}, is {now.get(key)}"
+    return "the files or the version differ"
+
+
+@contextmanager
+def tracked(experiment: Experiment, record: RunRecord, directory: Path) -> Iterator[DryRun]:
+    """The run's tracker; the run is marked FINISHED, FAILED or KILLED however the block ends."""
+    tracker = experiment.tracking.start(
+        experiment=experiment.experiment,
+        name=experiment.name,
+        tags=tags(experiment, record),
+        params={key: value for key, value in experiment.config.items() if key != "resume"},
+        run_id=record.mlflow_run_id,
+    )
+    record.mlflow_run_id, record.mlflow_tracking_uri = tracker.run_id, tracker.uri
+    record.status = "RUNNING"
+    record.write(directory)
+    began = time.perf_counter()
+    status = "FAILED"
+    try:
+        yield tracker
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        record.status = status
+        record.seconds = round(record.seconds + time.perf_counter() - began, 1)
+        record.write(directory)
+        tracker.artifacts(directory, ARTIFACTS)
+        if getattr(experiment.tracking, "upload_adapter", False):
+            tracker.artifacts(directory, ["adapter"])
+        tracker.end(status)
+
+
+def tags(experiment: Experiment, record: RunRecord) -> dict[str, str]:
+    """The run's tags: the option chosen in each group, and where the run comes from."""
+    groups = (
+        "backbone", "prompt", "dataset", "regime", "method", "decoding", "restoration", "script",
+        "preset", "sweep",
+    )  # fmt: skip
+    limited = any(
+        value is not None
+        for value in (experiment.limit.train, experiment.limit.validation, experiment.limit.test)
+    )
+    return {
+        **{group: experiment.choices.get(group, "none") for group in groups},
+        "seed": str(experiment.seed),
+        "git_commit": record.git_commit,
+        "config_hash": record.config_hash,
+        "partial": str(limited).lower(),
+    }
+
+
+def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str, float]:
+    """Every metric that comes from predictions."""
+    ids = {sentence.id for sentence in corpus.test}
+    return run_metrics(
+        corpus.test,
+        spans={
+            policy: {id_: found for id_, found in spans.items() if id_ in ids}
+            for policy, spans in outcome.spans.items()
+        },
+        headline=experiment.restoration.policy,
+        mentions={id_: found for id_, found in outcome.mentions.items() if id_ in ids},
+        target_mentions={id_: found for id_, found in outcome.targets.items() if id_ in ids},
+        training_mentions={s.mention(span) for s in corpus.train for span in s.entities},
+        types=corpus.labels.tags,
+        problems={id_: found for id_, found in outcome.problems.items() if id_ in ids},
+        completions=len(outcome.completions),
+        reasons=outcome.reasons,
+        seed=experiment.seed,
+    )
+
+
+def costs(outcome: Outcome, tracker: DryRun) -> dict[str, float]:
+    """Seconds, tokens, money and memory. Generation counts the seconds of every completion, those
+    answered before an interruption too."""
+    completions = outcome.completions
+    seconds = sum(completion.seconds for completion in completions)
+    return {
+        **{f"time/{stage}_seconds": spent for stage, spent in tracker.seconds.items()},
+        "time/generate_seconds": seconds,
+        "time/sentences_per_second": len(completions) / seconds if seconds else 0.0,
+        "tokens/prompt": sum(completion.prompt_tokens for completion in completions),
+        "tokens/completion": sum(completion.completion_tokens for completion in completions),
+        "cost/usd": 0.0,
+        "memory/peak_mib": peak_mib(),
+    }
+
+
+def write_report(
+    experiment: Experiment,
+    corpus: Corpus,
+    outcome: Outcome,
+    metrics: dict[str, float],
+    directory: Path,
+) -> None:
+    """`report.html`: scores, and every test sentence with its gold and predicted entities."""
+    from chmed_ner.report.page import write_page
+
+    write_page(
+        directory / "report.html",
+        title=experiment.name,
+        sentences=corpus.test,
+        spans=outcome.spans[experiment.restoration.policy],
+        completions=outcome.completions,
+        metrics=metrics,
+        labels=corpus.labels,
+    )

@@ -1,0 +1,226 @@
+"""MLflow, in one file. The run directory holds everything as well: tracking is a copy of it."""
+
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from chmed_ner.errors import InputError, RunError
+
+SECRET = re.compile(r"(?i)(key|token|secret|password|credential)$")
+BUFFER = 100
+"""Metric values sent at once."""
+
+
+class Tracker(Protocol):
+    """One run as its steps see it."""
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Keep the values of one step."""
+
+    def timed(self, stage: str) -> Any:
+        """A `with` block whose seconds are logged as `time/<stage>_seconds`."""
+
+
+class Tracking(Protocol):
+    """Where runs are recorded."""
+
+    def start(
+        self,
+        *,
+        experiment: str,
+        name: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+        run_id: str | None,
+    ) -> "DryRun":
+        """A run, new or taken up again by its id."""
+
+
+class DryRun:
+    """A run that is tracked nowhere; the base of one that is. Collects the seconds of stages."""
+
+    run_id: str | None = None
+    uri: str | None = None
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Nothing is kept."""
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the block's wall-clock seconds to the stage."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed = time.perf_counter() - began
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + elapsed
+
+    def artifacts(self, directory: Path, names: Sequence[str]) -> None:
+        """Nothing is uploaded."""
+
+    def end(self, status: str) -> None:
+        """Nothing to close. `status` is FINISHED, FAILED or KILLED."""
+
+
+class DryTracking:
+    """No tracking."""
+
+    def start(self, **_: Any) -> DryRun:
+        """A run that is tracked nowhere."""
+        return DryRun()
+
+
+class MLflowTracking:
+    """MLflow at `uri`, else an SQLite store with its artifacts in the folder `store`."""
+
+    def __init__(self, uri: str | None, store: str | None, upload_adapter: bool = False) -> None:
+        if uri is None and store is None:
+            raise InputError("tracking.uri: give the address of an MLflow server")
+        self.uri = uri
+        self.store = Path(store).absolute() if store else None
+        self.upload_adapter = upload_adapter
+
+    def start(
+        self,
+        *,
+        experiment: str,
+        name: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+        run_id: str | None,
+    ) -> "MLflowRun":
+        """A new run, or the run `run_id` set to RUNNING again (its params stay as they are)."""
+        client = self._client()
+        if run_id is not None:
+            client.update_run(run_id, status="RUNNING")
+            return MLflowRun(client, run_id, self._address())
+        experiment_id = self._experiment(client, experiment)
+        run = client.create_run(experiment_id, run_name=name, tags=dict(tags))
+        tracked = MLflowRun(client, run.info.run_id, self._address())
+        tracked.params(params)
+        return tracked
+
+    def _address(self) -> str:
+        if self.uri is not None:
+            return self.uri
+        assert self.store is not None
+        return f"sqlite:///{self.store / 'mlflow.db'}"
+
+    def _client(self) -> Any:
+        """A client; a fresh SQLite store is made under a file lock, once for all jobs."""
+        quiet_mlflow()
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        try:
+            if self.uri is None:
+                assert self.store is not None
+                self.store.mkdir(parents=True, exist_ok=True)
+            with self._locked():
+                client = MlflowClient(self._address())
+                client.search_experiments(max_results=1)
+        except (MlflowException, OSError) as error:
+            raise RunError(
+                f"tracking: MLflow at {self._address()} cannot be used "
+                f"({str(error).splitlines()[0]}); start it, or use tracking=dry"
+            ) from error
+        return client
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self.store is None or self.uri is not None:
+            yield
+            return
+        import filelock
+
+        with filelock.FileLock(self.store / "mlflow.lock"):
+            yield
+
+    def _experiment(self, client: Any, name: str) -> str:
+        with self._locked():
+            known = client.get_experiment_by_name(name)
+            if known is not None:
+                return str(known.experiment_id)
+            location = None
+            if self.uri is None:
+                assert self.store is not None
+                location = (self.store / "mlartifacts" / re.sub(r"[^\w.-]", "_", name)).as_uri()
+            return str(client.create_experiment(name, artifact_location=location))
+
+
+class MLflowRun(DryRun):
+    """A run in MLflow."""
+
+    def __init__(self, client: Any, run_id: str, uri: str) -> None:
+        super().__init__()
+        self.client = client
+        self.run_id = run_id
+        self.uri = uri
+        self._waiting: list[Any] = []
+
+    def params(self, params: Mapping[str, Any]) -> None:
+        """Log the flattened configuration, without secrets."""
+        from mlflow.entities import Param
+
+        flat = [Param(key, value) for key, value in flattened(params).items()]
+        for start in range(0, len(flat), BUFFER):
+            self.client.log_batch(self.run_id, params=flat[start : start + BUFFER])
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Keep the values; they are sent in batches."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._waiting += [Metric(name, float(v), now, step) for name, v in metrics.items()]
+        if len(self._waiting) >= BUFFER:
+            self._send()
+
+    def _send(self) -> None:
+        while self._waiting:
+            self.client.log_batch(self.run_id, metrics=self._waiting[: 5 * BUFFER])
+            del self._waiting[: 5 * BUFFER]
+
+    def artifacts(self, directory: Path, names: Sequence[str]) -> None:
+        """Upload the named files and folders of the run directory that are there."""
+        for name in names:
+            path = directory / name
+            if path.is_dir():
+                self.client.log_artifacts(self.run_id, str(path), artifact_path=name.lstrip("."))
+            elif path.is_file():
+                self.client.log_artifact(self.run_id, str(path))
+
+    def end(self, status: str) -> None:
+        """Send what is waiting and close the run."""
+        self._send()
+        self.client.set_terminated(self.run_id, status)
+
+
+def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """`{"backbone.batch_size": "32", ...}`; values whose key names a secret are left out."""
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{name}.")
+        elif not SECRET.search(str(key)):
+            flat[name] = str(value)[:5000]
+    return flat
+
+
+def quiet_mlflow() -> None:
+    """Switch MLflow's telemetry and chatter off, and keep a parent's run id out of our runs."""
+    import logging
+
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.pop("MLFLOW_RUN_ID", None)
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)

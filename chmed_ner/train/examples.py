@@ -1,0 +1,73 @@
+"""Training examples: prompt and answer as token ids, and their batches."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os.path import commonprefix
+
+from chmed_ner.backbone.chat import Wrapping
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What the model reads and what it should answer, in tokens; only the answer is learnt."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """All examples, how many were cut, and how many were left out because no answer remained."""
+
+    examples: tuple[Example, ...]
+    truncated: int
+    skipped: int
+
+
+def encode(pairs: Sequence[tuple[str, str]], wrapping: Wrapping, max_tokens: int | None) -> Encoded:
+    """Encode (prompt, answer) pairs; prompt and answer together are cut at `max_tokens`.
+
+    The cut takes the end away, the answer's end token first, as the paper's recipe does; an example
+    with nothing left of its answer is left out.
+    """
+    examples, truncated, skipped = [], 0, 0
+    for prompt, answer in pairs:
+        read, written = wrapping.prompt_ids(prompt), wrapping.answer_ids(answer)
+        if max_tokens is not None and len(read) + len(written) > max_tokens:
+            truncated += 1
+            written = written[: max(0, max_tokens - len(read))]
+        if not written:
+            skipped += 1
+            continue
+        examples.append(Example(tuple(read), tuple(written)))
+    return Encoded(tuple(examples), truncated, skipped)
+
+
+def shared_prefix(examples: Sequence[Example]) -> tuple[int, ...]:
+    """The tokens with which every prompt begins (each keeps at least one token of its own)."""
+    shared: Sequence[int] = commonprefix([example.prompt[:-1] for example in examples])
+    return tuple(shared)
+
+
+def epoch_batches(
+    examples: Sequence[Example], batch_size: int, seed: int, epoch: int
+) -> list[list[Example]]:
+    """One pass over all examples in random batches of like length.
+
+    Shuffled, cut into pools of 50 batches, sorted by length within a pool, and the batches shuffled
+    again: little padding, and hardly less random. Depends on seed and epoch only.
+    """
+    chance = random.Random(f"batches {seed} {epoch}")
+    shuffled = list(examples)
+    chance.shuffle(shuffled)
+    batches = []
+    pool_size = 50 * batch_size
+    for start in range(0, len(shuffled), pool_size):
+        pool = sorted(shuffled[start : start + pool_size], key=len)
+        batches += [pool[at : at + batch_size] for at in range(0, len(pool), batch_size)]
+    chance.shuffle(batches)
+    return batches

@@ -1,0 +1,53 @@
+"""`regime=adapter`: score a saved adapter without training."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from chmed_ner.backbone.protocol import Backbone, Generator
+from chmed_ner.errors import InputError
+from chmed_ner.records import RunRecord, find_run
+from chmed_ner.train.regimes import Task, merged_generator
+
+
+class SavedAdapter:
+    """The adapter of the run `path`, on the backbone it was trained on.
+
+    Refused where a file it was trained on is a test file: such a score would say nothing.
+    """
+
+    name = "adapter"
+    trains = False
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def source(self) -> tuple[Path, RunRecord]:
+        """The directory and record of the run that the adapter comes from."""
+        directory = find_run(self.path, key="regime.path")
+        return directory, RunRecord.read(directory)
+
+    def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:
+        """InputError when the adapter is absent, of another backbone, or has seen the test set."""
+        directory, record = self.source()
+        if not (directory / "adapter" / "adapter_model.safetensors").is_file():
+            raise InputError(
+                f"regime.path={self.path}: {directory} holds no adapter/; name a tuned run"
+            )
+        if record.backbone_sha256 != backbone.checksum():
+            raise InputError(
+                f"regime.path={self.path}: its adapter was trained on another backbone "
+                f"({record.backbone}, checksum {record.backbone_sha256[:12]}) than "
+                f"backbone={backbone.name} ({backbone.checksum()[:12]}); choose that backbone"
+            )
+        seen = set(record.training_files.values()) & set(test_files.values())
+        if seen:
+            names = sorted(name for name, digest in test_files.items() if digest in seen)
+            raise InputError(
+                f"regime.path={self.path}: its adapter was trained on {', '.join(names)}, which "
+                "this dataset tests on; score it on another dataset, or train one without that file"
+            )
+
+    def prepare(self, backbone: Backbone, task: Task) -> Generator:
+        """The backbone with the adapter merged."""
+        directory, _ = self.source()
+        return merged_generator(backbone.tunable(), directory / "adapter", task.stop)

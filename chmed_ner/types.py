@@ -1,0 +1,100 @@
+"""The frozen records that flow from step to step.
+
+Offsets are sacred: a span is `[start, end)` in code points of the *original* sentence. The text that
+a model reads (`Sentence.model_text`) has the same length, so a position never moves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """An entity in a sentence: `[start, end)` in code points, and its type (for example `DISE`)."""
+
+    start: int
+    end: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """An entity as a model writes it: its characters and its type, without a position."""
+
+    text: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of a corpus.
+
+    `tags` are the official tags exactly as the file has them, one per code point of `text` (None for
+    text without gold); `entities` are the chunks the official scorer sees in them, in text order.
+    `model_text` is `text` in the script the model reads, of equal length.
+    """
+
+    id: str
+    split: str
+    genre: str
+    text: str
+    tags: tuple[str, ...] | None = None
+    entities: tuple[Span, ...] = ()
+    model_text: str = ""
+
+    def mention(self, span: Span) -> str:
+        """The characters of `span` in the original text."""
+        return self.text[span.start : span.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a backbone answered to one prompt; `stop` is `end`, `length` or `refused`."""
+
+    id: str
+    split: str
+    genre: str
+    prompt_sha256: str
+    text: str
+    stop: str
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The entities predicted in one sentence, and the problems met on the way, counted by reason."""
+
+    id: str
+    split: str
+    genre: str
+    text: str
+    entities: tuple[Span, ...]
+    problems: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Precision, recall and F1 in percent, unrounded, with the counts they come from."""
+
+    gold: int
+    predicted: int
+    correct: int
+
+    @property
+    def precision(self) -> float:
+        """100 * correct / predicted, and 0 when nothing was predicted (as conlleval has it)."""
+        return 100.0 * self.correct / self.predicted if self.predicted else 0.0
+
+    @property
+    def recall(self) -> float:
+        """100 * correct / gold, and 0 when there is no gold entity (as conlleval has it)."""
+        return 100.0 * self.correct / self.gold if self.gold else 0.0
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of precision and recall, 0 when both are 0."""
+        total = self.precision + self.recall
+        return 2.0 * self.precision * self.recall / total if total else 0.0
