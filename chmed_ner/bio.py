@@ -1,44 +1,62 @@
 """Spans <-> BIO tags: the only place that knows what `B-` means.
 
-The chunk rules are those of the organisers' `conlleval` (a Python port of the CoNLL-2000 script):
-a tag is split at its first hyphen into prefix and type; a chunk starts at `B-`, at `I-` after a tag
-whose prefix is `O`, and wherever the prefix is not `O` and the type differs from the tag before; it
-ends where the next one starts, or at a tag with prefix `O`. So a stray `I-X` starts a chunk, `i-X`
-continues a chunk of type X or starts one, and `O-X` is outside.
+The chunk rules are those of the organisers' `conlleval`. A tag is `O` or PREFIX-TYPE, split at its
+first hyphen (`B-DISE`, `I-DISE`, but also `i-DISE`, `O-DISE`, `E-DISE`, `B-`). Prefix `O` is
+outside; every other prefix is inside. A chunk starts after an outside tag; at a change of type; at
+`B` and `S`; and after `E` and `S`. It ends where the next one starts, or at an outside tag. So a
+stray `I-X` starts a chunk, `i-X` continues a chunk of type X or starts one, and `O-X` is outside.
+chmed_ner/score/README.md gives the reasons.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
+from chmed_ner.errors import InputError
 from chmed_ner.types import Span
 
 OUTSIDE = "O"
 
 
 def split_tag(tag: str) -> tuple[str, str]:
-    """Prefix and type of `tag` (`B-DISE` -> `B`, `DISE`; `O` -> `O`, ``)."""
-    prefix, _, type_ = tag.partition("-")
+    """Prefix and type of `tag`: `B-DISE` -> `B`, `DISE`; `O` -> `O`, ``.
+
+    Raises InputError for a tag that is neither `O` nor PREFIX-TYPE: `conlleval` breaks off there.
+    """
+    prefix, hyphen, type_ = tag.partition("-")
+    if not hyphen and tag != OUTSIDE:
+        raise InputError(f"tag {tag!r} is neither 'O' nor PREFIX-TYPE such as 'B-DISE'")
     return prefix, type_
 
 
+@lru_cache(maxsize=65536)
+def _boundary(previous: str, tag: str) -> tuple[bool, bool, str]:
+    """Between two tags: whether a chunk ends, whether one starts, and the type it would have."""
+    before, type_before = split_tag(previous)
+    here, type_here = split_tag(tag)
+    breaks = type_before != type_here or here in ("B", "S") or before in ("E", "S")
+    ends = before != OUTSIDE and (here == OUTSIDE or breaks)
+    starts = here != OUTSIDE and (before == OUTSIDE or breaks)
+    return ends, starts, type_here
+
+
 def chunks(tags: Sequence[str]) -> tuple[Span, ...]:
-    """The entities that the official scorer sees in one sentence's tags, in text order."""
+    """The entities that `conlleval` sees in one sentence, in text order.
+
+    Raises InputError for a malformed tag, as `split_tag`.
+    """
     found: list[Span] = []
-    start, open_type = -1, ""
-    previous, previous_type = OUTSIDE, ""
+    start, type_, previous = 0, "", OUTSIDE
     for position, tag in enumerate(tags):
-        prefix, type_ = split_tag(tag)
-        outside = prefix in (OUTSIDE, ".")
-        starts = not outside and (
-            prefix == "B" or (prefix == "I" and previous == OUTSIDE) or type_ != previous_type
-        )
-        if start >= 0 and (starts or outside):
-            found.append(Span(start, position, open_type))
-            start = -1
+        if tag == previous == OUTSIDE:
+            continue
+        ends, starts, type_here = _boundary(previous, tag)
+        if ends:
+            found.append(Span(start, position, type_))
         if starts:
-            start, open_type = position, type_
-        previous, previous_type = prefix, type_
-    if start >= 0:
-        found.append(Span(start, len(tags), open_type))
+            start, type_ = position, type_here
+        previous = tag
+    if split_tag(previous)[0] != OUTSIDE:
+        found.append(Span(start, len(tags), type_))
     return tuple(found)
 
 

@@ -3,12 +3,11 @@
 Nothing below `configure` sees a DictConfig. Every `_target_` must lie in this package.
 """
 
-import hashlib
 import importlib
-import inspect
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from chmed_ner import __version__
 from chmed_ner.data.corpus import Limit
-from chmed_ner.errors import ChmedError, InputError
+from chmed_ner.errors import InputError
 from chmed_ner.experiment import Experiment
+from chmed_ner.knobs import check_knobs
 from chmed_ner.paths import (
     cache_directory,
     config_directory,
@@ -30,9 +29,10 @@ from chmed_ner.paths import (
     output_directory,
     sweep_directory,
 )
+from chmed_ner.track import without_credentials
 
-UNHASHED = ("paths", "tracking", "resume", "rerun", "hydra", "name")
-"""What does not change a result."""
+LONGEST_NAME = 200
+"""Bytes; file systems take 255, of which the time and the hash need some."""
 
 GROUPS = (
     "dataset",
@@ -90,16 +90,17 @@ class RootSchema:
 
 def register() -> None:
     """Make the root schema and our resolvers known to Hydra; may be called again."""
-    from chmed_ner.naming import run_directory, run_subdirectory
+    from chmed_ner.naming import run_directory, runs_directory, sweep_subdirectory
 
     ConfigStore.instance().store(name="root_schema", node=RootSchema)
-    resolvers = {
+    resolvers: dict[str, Callable[..., str]] = {
         "data_directory": lambda: str(data_directory()),
         "output_directory": lambda: str(output_directory()),
         "cache_directory": lambda: str(cache_directory()),
         "sweep_directory": lambda: str(sweep_directory()),
         "run_directory": run_directory,
-        "run_subdirectory": run_subdirectory,
+        "runs_directory": runs_directory,
+        "sweep_subdirectory": sweep_subdirectory,
     }
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
@@ -111,7 +112,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     try:
         with initialize_config_dir(str(config_directory()), version_base="1.3"):
             return hydra_compose("config", overrides=list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InputError(message_of(error)) from None
 
 
@@ -151,11 +152,7 @@ def build(node: Any, key: str = "") -> Any:
         return content
     target = content.pop("_target_")
     constructor = _constructor(target, key)
-    try:
-        inspect.signature(constructor).bind(**content)
-    except TypeError as error:
-        allowed = ", ".join(inspect.signature(constructor).parameters)
-        raise InputError(f"{key}: {error}; {target} takes: {allowed or 'nothing'}") from None
+    check_knobs(constructor, content, key)
     try:
         return constructor(**content)
     except TypeError as error:
@@ -175,8 +172,9 @@ def _constructor(target: Any, key: str) -> Any:
 def configure(config: DictConfig, choices: Mapping[str, str | None]) -> Experiment:
     """The experiment that a composed configuration describes, all light parts built."""
     content = plain(config)
+    _check_keys(content)
     parts = {group: build(content[group], group) for group in GROUPS}
-    name = content["name"] or default_name(content, choices)
+    name = _checked_name(content["name"] or default_name(content, choices))
     return Experiment(
         **parts,
         name=name,
@@ -188,30 +186,34 @@ def configure(config: DictConfig, choices: Mapping[str, str | None]) -> Experime
         data=Path(content["paths"]["data"]).absolute(),
         output=Path(content["paths"]["output"]).absolute(),
         choices={key: str(value) for key, value in choices.items() if value is not None},
-        config=content,
+        config=without_credentials(content),
     )
+
+
+def _check_keys(content: Mapping[str, Any]) -> None:
+    """InputError for a root, `limit` or `paths` key that was added (`+key=`) or deleted."""
+    for prefix, schema in (("", RootSchema), ("limit", LimitSchema), ("paths", PathsSchema)):
+        given = content[prefix] if prefix else content
+        known = [each.name for each in fields(schema)]
+        for key in [*given, *known]:
+            if key not in known or key not in given:
+                what = "is not a key" if key not in known else "is missing"
+                name = f"{prefix}.{key}" if prefix else key
+                raise InputError(f"{name}: {what}; the keys are {', '.join(known)}")
+
+
+def _checked_name(name: str) -> str:
+    """`name`, which becomes a part of the name of the run's directory."""
+    if not re.fullmatch(r"[^/\\\0\n]+", name) or len(os.fsencode(name)) > LONGEST_NAME:
+        raise InputError(
+            f"name={name[:60]}: becomes part of a folder's name; give up to {LONGEST_NAME} bytes "
+            "without / and \\"
+        )
+    return name
 
 
 def default_name(content: Mapping[str, Any], choices: Mapping[str, str | None]) -> str:
     """dataset-backbone-prompt-regime-sSEED, from the chosen options."""
-    parts = [str(choices.get(group)) for group in ("dataset", "backbone", "prompt", "regime")]
+    groups = ("dataset", "backbone", "prompt", "regime")
+    parts = [str(choices.get(group)).replace("/", "_") for group in groups]
     return "-".join([*parts, f"s{content['seed']}"])
-
-
-def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: str) -> str:
-    """SHA-256 over what determines a run's results: settings, data, backbone and our version."""
-    kept = {key: value for key, value in content.items() if key not in UNHASHED}
-    identity = {"config": kept, "files": dict(files), "backbone": backbone, "version": __version__}
-    text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def identity_of(experiment: Experiment) -> str:
-    """The config hash of an experiment; files that are not there count as absent."""
-    try:
-        corpus = experiment.load()
-        files = {**corpus.training_files, **corpus.test_files}
-        checksum = experiment.backbone.checksum()
-    except ChmedError:
-        files, checksum = {}, ""
-    return config_hash(experiment.config, files, checksum)

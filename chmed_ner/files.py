@@ -1,4 +1,4 @@
-"""Reading and writing the files of a run: JSON that is never half written, checksums, JSON lines."""
+"""Reading and writing the files of a run: JSON that is never half written, checksums."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from chmed_ner.errors import InputError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[str]]:
-    """A text file that takes `path`'s place when the block ends well, and vanishes when it fails."""
+    """A text file that takes `path`'s place when the block ends well, and vanishes if it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -28,20 +28,23 @@ def replacing(path: Path) -> Iterator[IO[str]]:
 
 
 def json_line(record: Mapping[str, Any]) -> str:
-    """One JSON object on one line; text that UTF-8 cannot hold (lone surrogates) is `\\u` escaped."""
-    line = json.dumps(record, ensure_ascii=False)
+    """One JSON object on one line; what UTF-8 cannot hold (lone surrogates) is `\\u` escaped."""
+    return _dumped(record) + "\n"
+
+
+def _dumped(value: Any, indent: int | None = None) -> str:
+    written = json.dumps(value, ensure_ascii=False, indent=indent)
     try:
-        line.encode("utf-8")
+        written.encode("utf-8")
     except UnicodeEncodeError:
-        line = json.dumps(record, ensure_ascii=True)
-    return line + "\n"
+        return json.dumps(value, ensure_ascii=True, indent=indent)
+    return written
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically."""
+    """Write `value` as indented JSON, atomically; lone surrogates as in `json_line`."""
     with replacing(path) as file:
-        json.dump(value, file, ensure_ascii=False, indent=2)
-        file.write("\n")
+        file.write(_dumped(value, indent=2) + "\n")
 
 
 def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
@@ -57,7 +60,9 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error})") from None
 
 

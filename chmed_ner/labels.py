@@ -23,14 +23,16 @@ class Label:
 
 
 def folded(name: str) -> str:
-    """`name` under NFKC, without white space, in lower case: the form in which names are compared."""
+    """`name` under NFKC, without white space, in lower case: the form in which names compare."""
     return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
 
 
 class LabelScheme:
     """The types of a corpus in their official order.
 
-    Raises InputError when two types share a tag, a name or an alias: an answer could not be read.
+    `longest` is the length of the longest name or alias, in code points. Raises InputError when two
+    types share a tag, a name or an alias, and for a blank or broken name: an answer could not be
+    read.
     """
 
     def __init__(self, name: str, labels: Sequence[Label]) -> None:
@@ -39,19 +41,34 @@ class LabelScheme:
         self.name = name
         self.labels = tuple(labels)
         self.tags = tuple(label.tag for label in self.labels)
+        self.longest = 0
         self._by_name: dict[str, str] = {}
         for label in self.labels:
+            if self.tags.count(label.tag) > 1 or label.tag.split() != [label.tag]:
+                raise InputError(
+                    f"labels '{name}': {label.tag!r} cannot be a type; give each type a tag of its "
+                    "own, without white space"
+                )
             for spelling in (label.tag, label.traditional, label.simplified, *label.aliases):
-                owner = self._by_name.setdefault(folded(spelling), label.tag)
-                if owner != label.tag:
-                    raise InputError(
-                        f"labels '{name}': '{spelling}' names both {owner} and {label.tag}; "
-                        "a name or alias must belong to one type"
-                    )
+                self._add(label.tag, spelling)
+
+    def _add(self, tag: str, spelling: str) -> None:
+        if not folded(spelling) or spelling.strip().splitlines() != [spelling]:
+            raise InputError(
+                f"labels '{self.name}', type {tag}: {spelling!r} is not a name; give one line of "
+                "text without white space around it"
+            )
+        owner = self._by_name.setdefault(folded(spelling), tag)
+        if owner != tag:
+            raise InputError(
+                f"labels '{self.name}': '{spelling}' names both {owner} and {tag}; "
+                "a name or alias must belong to one type"
+            )
+        self.longest = max(self.longest, len(spelling))
 
     def tag_of(self, name: str) -> str | None:
         """The tag that `name` (in any script, width or listed alias) stands for, else None."""
-        return self._by_name.get(folded(name))
+        return self._by_name.get(name) or self._by_name.get(folded(name))
 
     def names(self, script: str) -> tuple[str, ...]:
         """The category names in `script`, in the official order."""
@@ -65,30 +82,33 @@ class LabelScheme:
         raise KeyError(tag)
 
 
-def label_scheme(name: str, types: Mapping[str, Mapping[str, object]]) -> LabelScheme:
+_KEYS = ("traditional", "simplified", "definition", "aliases")
+
+
+def label_scheme(name: str, types: Mapping[str, Mapping[str, object] | None]) -> LabelScheme:
     """The scheme that a `conf/labels/*.yaml` file describes: `types: {TAG: {traditional, ...}}`.
 
-    `simplified` and `traditional` default to each other, then to the tag.
+    `simplified` and `traditional` default to each other, then to the tag; a type with nothing
+    behind it goes by its tag. Raises InputError for anything else than such a mapping.
     """
-    allowed = {"traditional", "simplified", "definition", "aliases"}
-    labels = []
-    for tag, entry in types.items():
-        if unknown := set(entry) - allowed:
-            raise InputError(
-                f"labels '{name}', type {tag}: unknown key {sorted(unknown)[0]!r}; allowed: "
-                + ", ".join(sorted(allowed))
-            )
-        traditional = str(entry.get("traditional") or entry.get("simplified") or tag)
-        aliases = entry.get("aliases") or ()
-        if isinstance(aliases, str) or not isinstance(aliases, Sequence):
-            raise InputError(f"labels '{name}', type {tag}: aliases must be a list of names")
-        labels.append(
-            Label(
-                tag=str(tag),
-                traditional=traditional,
-                simplified=str(entry.get("simplified") or traditional),
-                definition=str(entry.get("definition") or ""),
-                aliases=tuple(map(str, aliases)),
-            )
-        )
-    return LabelScheme(name, labels)
+    return LabelScheme(name, [_label(name, str(tag), entry) for tag, entry in types.items()])
+
+
+def _label(name: str, tag: str, entry: Mapping[str, object] | None) -> Label:
+    where = f"labels '{name}', type {tag}"
+    entry = {} if entry is None else entry
+    if not isinstance(entry, Mapping):
+        raise InputError(f"{where}: {entry!r} must map some of: {', '.join(_KEYS)}")
+    if unknown := [key for key in entry if key not in _KEYS]:
+        raise InputError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(_KEYS)}")
+    traditional = str(entry.get("traditional") or entry.get("simplified") or tag)
+    aliases = entry.get("aliases") or ()
+    if isinstance(aliases, str) or not isinstance(aliases, Sequence):
+        raise InputError(f"{where}: aliases must be a list of names")
+    return Label(
+        tag=tag,
+        traditional=traditional,
+        simplified=str(entry.get("simplified") or traditional),
+        definition=str(entry.get("definition") or ""),
+        aliases=tuple(map(str, aliases)),
+    )

@@ -1,5 +1,6 @@
 """The peak memory of a run, although the jobs of a sweep share one process."""
 
+import ctypes
 import resource
 import sys
 from pathlib import Path
@@ -17,6 +18,17 @@ def reset_peak() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
+
+
+def give_back() -> None:
+    """Hand freed memory back to the system, where the C library is glibc.
+
+    Batches of ever other lengths leave its heap in pieces: without this, a tuning run's memory
+    grows to several times what it uses.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def peak_mib() -> float:

@@ -1,4 +1,4 @@
-"""Progress bars with the time left, on a terminal only."""
+"""How long things take: said beforehand, and as bars with the time left on a terminal."""
 
 import sys
 from typing import Any
@@ -11,3 +11,10 @@ def progress(total: int, label: str, unit: str) -> Any:
     return tqdm(
         total=total, desc=label, unit=f" {unit}", disable=not sys.stderr.isatty(), leave=False
     )
+
+
+def duration(seconds: float) -> str:
+    """`seconds` for people: `40 seconds`, `12 minutes`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} seconds"
+    return f"{round(seconds / 60)} minutes"

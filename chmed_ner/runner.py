@@ -9,12 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chmed_ner.config import config_hash
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.errors import InputError
 from chmed_ner.experiment import Experiment
 from chmed_ner.files import write_json
 from chmed_ner.generative import Outcome
+from chmed_ner.identity import check_same, config_hash
 from chmed_ner.memory import peak_mib, reset_peak
 from chmed_ner.predictions import predictions, write_predictions
 from chmed_ner.provenance import git_commit, versions
@@ -71,17 +70,13 @@ def read_corpus(experiment: Experiment) -> Corpus:
 
 
 def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunRecord:
-    """A new `run.json`, or the one of the run that is resumed, which must have the same identity."""
+    """A new `run.json`, or that of the run that is resumed, which must have the same identity."""
     files = {**corpus.training_files, **corpus.test_files}
     backbone = experiment.backbone.checksum()
     identity = config_hash(experiment.config, files, backbone)
     if experiment.resume and (directory / FILE).is_file():
         record = RunRecord.read(directory)
-        if record.config_hash != identity:
-            raise InputError(
-                f"resume={directory}: that run has another configuration, data or code version "
-                f"({_difference(record, experiment)}); repeat its settings, or start a new run"
-            )
+        check_same(directory, record, experiment.config, identity)
         return record
     return RunRecord(
         name=experiment.name,
@@ -99,34 +94,24 @@ def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunR
     )
 
 
-def _difference(record: RunRecord, experiment: Experiment) -> str:
-    """The first setting in which a stored run and this one differ."""
-    from chmed_ner.config import UNHASHED
-    from chmed_ner.track import flattened
-
-    before, now = flattened(record.config), flattened(experiment.config)
-    for key in sorted(before.keys() | now.keys()):
-        if key.split(".")[0] not in UNHASHED and before.get(key) != now.get(key):
-            return f"{key} was {before.get(key)}, is {now.get(key)}"
-    return "the files or the version differ"
-
-
 @contextmanager
-def tracked(experiment: Experiment, record: RunRecord, directory: Path) -> Iterator[DryRun]:
+def tracked(
+    experiment: Experiment, record: RunRecord, directory: Path, **more_tags: str
+) -> Iterator[DryRun]:
     """The run's tracker; the run is marked FINISHED, FAILED or KILLED however the block ends."""
     tracker = experiment.tracking.start(
-        experiment=experiment.experiment,
-        name=experiment.name,
-        tags=tags(experiment, record),
+        experiment=record.experiment,
+        name=record.name,
+        tags={**tags(experiment, record), **more_tags},
         params={key: value for key, value in experiment.config.items() if key != "resume"},
         run_id=record.mlflow_run_id,
     )
-    record.mlflow_run_id, record.mlflow_tracking_uri = tracker.run_id, tracker.uri
-    record.status = "RUNNING"
-    record.write(directory)
     began = time.perf_counter()
     status = "FAILED"
     try:
+        record.mlflow_run_id, record.mlflow_tracking_uri = tracker.run_id, tracker.uri
+        record.status = "RUNNING"
+        record.write(directory)
         yield tracker
         status = "FINISHED"
     except KeyboardInterrupt:
@@ -135,10 +120,19 @@ def tracked(experiment: Experiment, record: RunRecord, directory: Path) -> Itera
     finally:
         record.status = status
         record.seconds = round(record.seconds + time.perf_counter() - began, 1)
+        _close(experiment, record, directory, tracker)
+
+
+def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: DryRun) -> None:
+    """Write the record, upload the files and end the run; as FAILED if that does not succeed."""
+    status = "FAILED"
+    try:
         record.write(directory)
         tracker.artifacts(directory, ARTIFACTS)
         if getattr(experiment.tracking, "upload_adapter", False):
             tracker.artifacts(directory, ["adapter"])
+        status = record.status
+    finally:
         tracker.end(status)
 
 

@@ -49,9 +49,10 @@ class Simplified:
         """`text` in simplified characters, of the same length."""
         try:
             converted = str(self._converter.convert(text))
-        except UnicodeEncodeError:
+        except UnicodeEncodeError as error:
             raise InputError(
-                f"{text[:30]!r}...: holds a lone surrogate, which is not text; repair the source"
+                f"{text[:30]!r}...: character {error.start + 1} is the lone surrogate "
+                f"{text[error.start]!r}, which is not text; repair the source"
             ) from None
         if len(converted) != len(text):
             raise InputError(
@@ -65,21 +66,28 @@ def convert_leniently(script: Script, text: str) -> tuple[str, int]:
     """Any text in `script`, and how many of its characters a model cannot be given as they are.
 
     For text from outside: where the whole does not convert, it is converted character by
-    character; lone surrogates become U+FFFD. The length never changes.
+    character. Lone surrogates become U+FFFD and are counted; what has no form in the script stays
+    as it is. The length never changes, and nothing is raised.
     """
     try:
         text.encode("utf-8")
         return script.convert(text), 0
     except (UnicodeEncodeError, InputError):
-        odd, converted = 0, []
-        for character in text:
-            if 0xD800 <= ord(character) < 0xE000:
-                converted.append("\ufffd")
-                odd += 1
-                continue
-            single = script.convert(character)
-            converted.append(single)
-        return "".join(converted), odd
+        odd = sum(map(_is_surrogate, text))
+        return "".join(_converted(script, character) for character in text), odd
+
+
+def _is_surrogate(character: str) -> bool:
+    return 0xD800 <= ord(character) < 0xE000
+
+
+def _converted(script: Script, character: str) -> str:
+    if _is_surrogate(character):
+        return "\ufffd"
+    try:
+        return script.convert(character)
+    except InputError:
+        return character
 
 
 def in_script(script: Script, sentences: tuple[Sentence, ...]) -> tuple[Sentence, ...]:

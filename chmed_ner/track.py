@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from chmed_ner.errors import InputError, RunError
 
 SECRET = re.compile(r"(?i)(key|token|secret|password|credential)$")
+CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 BUFFER = 100
 """Metric values sent at once."""
 
@@ -97,15 +98,17 @@ class MLflowTracking:
         run_id: str | None,
     ) -> "MLflowRun":
         """A new run, or the run `run_id` set to RUNNING again (its params stay as they are)."""
-        client = self._client()
-        if run_id is not None:
-            client.update_run(run_id, status="RUNNING")
-            return MLflowRun(client, run_id, self._address())
-        experiment_id = self._experiment(client, experiment)
-        run = client.create_run(experiment_id, run_name=name, tags=dict(tags))
-        tracked = MLflowRun(client, run.info.run_id, self._address())
-        tracked.params(params)
-        return tracked
+        quiet_mlflow()
+        with reported(self._address()):
+            client = self._client()
+            if run_id is not None:
+                client.update_run(run_id, status="RUNNING")
+                return MLflowRun(client, run_id, self._address())
+            experiment_id = self._experiment(client, experiment)
+            run = client.create_run(experiment_id, run_name=name, tags=dict(tags))
+            tracked = MLflowRun(client, run.info.run_id, self._address())
+            tracked.params(params)
+            return tracked
 
     def _address(self) -> str:
         if self.uri is not None:
@@ -115,22 +118,14 @@ class MLflowTracking:
 
     def _client(self) -> Any:
         """A client; a fresh SQLite store is made under a file lock, once for all jobs."""
-        quiet_mlflow()
         from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
 
-        try:
-            if self.uri is None:
-                assert self.store is not None
-                self.store.mkdir(parents=True, exist_ok=True)
-            with self._locked():
-                client = MlflowClient(self._address())
-                client.search_experiments(max_results=1)
-        except (MlflowException, OSError) as error:
-            raise RunError(
-                f"tracking: MLflow at {self._address()} cannot be used "
-                f"({str(error).splitlines()[0]}); start it, or use tracking=dry"
-            ) from error
+        if self.uri is None:
+            assert self.store is not None
+            self.store.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            client = MlflowClient(self._address())
+            client.search_experiments(max_results=1)
         return client
 
     @contextmanager
@@ -149,8 +144,7 @@ class MLflowTracking:
             if known is not None:
                 return str(known.experiment_id)
             location = None
-            if self.uri is None:
-                assert self.store is not None
+            if self.store is not None and not self._address().startswith("http"):
                 location = (self.store / "mlartifacts" / re.sub(r"[^\w.-]", "_", name)).as_uri()
             return str(client.create_experiment(name, artifact_location=location))
 
@@ -162,7 +156,7 @@ class MLflowRun(DryRun):
         super().__init__()
         self.client = client
         self.run_id = run_id
-        self.uri = uri
+        self.uri = without_credentials(uri)
         self._waiting: list[Any] = []
 
     def params(self, params: Mapping[str, Any]) -> None:
@@ -170,8 +164,9 @@ class MLflowRun(DryRun):
         from mlflow.entities import Param
 
         flat = [Param(key, value) for key, value in flattened(params).items()]
-        for start in range(0, len(flat), BUFFER):
-            self.client.log_batch(self.run_id, params=flat[start : start + BUFFER])
+        with reported(self.uri):
+            for start in range(0, len(flat), BUFFER):
+                self.client.log_batch(self.run_id, params=flat[start : start + BUFFER])
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Keep the values; they are sent in batches."""
@@ -183,23 +178,54 @@ class MLflowRun(DryRun):
             self._send()
 
     def _send(self) -> None:
-        while self._waiting:
-            self.client.log_batch(self.run_id, metrics=self._waiting[: 5 * BUFFER])
-            del self._waiting[: 5 * BUFFER]
+        with reported(self.uri):
+            while self._waiting:
+                self.client.log_batch(self.run_id, metrics=self._waiting[: 5 * BUFFER])
+                del self._waiting[: 5 * BUFFER]
 
     def artifacts(self, directory: Path, names: Sequence[str]) -> None:
         """Upload the named files and folders of the run directory that are there."""
-        for name in names:
-            path = directory / name
-            if path.is_dir():
-                self.client.log_artifacts(self.run_id, str(path), artifact_path=name.lstrip("."))
-            elif path.is_file():
-                self.client.log_artifact(self.run_id, str(path))
+        with reported(self.uri):
+            for name in names:
+                path = directory / name
+                if path.is_dir():
+                    folder = name.lstrip(".")
+                    self.client.log_artifacts(self.run_id, str(path), artifact_path=folder)
+                elif path.is_file():
+                    self.client.log_artifact(self.run_id, str(path))
 
     def end(self, status: str) -> None:
         """Send what is waiting and close the run."""
         self._send()
-        self.client.set_terminated(self.run_id, status)
+        with reported(self.uri):
+            self.client.set_terminated(self.run_id, status)
+
+
+@contextmanager
+def reported(uri: str | None) -> Iterator[None]:
+    """MLflow's errors as one message of ours (RunError)."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        address = without_credentials(uri)
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RunError(
+            f"tracking: MLflow at {address} cannot be used ({without_credentials(reason)}); start "
+            "it, or use tracking=dry"
+        ) from error
+
+
+def without_credentials(value: Any) -> Any:
+    """`value` with `user:password@` taken out of every address in it."""
+    if isinstance(value, str):
+        return CREDENTIALS.sub("", value)
+    if isinstance(value, Mapping):
+        return {key: without_credentials(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [without_credentials(each) for each in value]
+    return value
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

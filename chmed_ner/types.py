@@ -77,7 +77,11 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Precision, recall and F1 in percent, unrounded, with the counts they come from."""
+    """Precision, recall and F1 in percent, unrounded, with the counts they come from.
+
+    As in the official scorer, multiplying by 100 comes last (23 of 160 prints as 14.37), and a
+    figure without a denominator is 0.
+    """
 
     gold: int
     predicted: int
@@ -85,16 +89,18 @@ class Scores:
 
     @property
     def precision(self) -> float:
-        """100 * correct / predicted, and 0 when nothing was predicted (as conlleval has it)."""
-        return 100.0 * self.correct / self.predicted if self.predicted else 0.0
+        """Correct of the predicted, in percent."""
+        return 100 * (self.correct / self.predicted if self.predicted else 0.0)
 
     @property
     def recall(self) -> float:
-        """100 * correct / gold, and 0 when there is no gold entity (as conlleval has it)."""
-        return 100.0 * self.correct / self.gold if self.gold else 0.0
+        """Correct of the gold, in percent."""
+        return 100 * (self.correct / self.gold if self.gold else 0.0)
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of precision and recall, 0 when both are 0."""
-        total = self.precision + self.recall
-        return 2.0 * self.precision * self.recall / total if total else 0.0
+        """The harmonic mean of precision and recall, in percent."""
+        precision = self.correct / self.predicted if self.predicted else 0.0
+        recall = self.correct / self.gold if self.gold else 0.0
+        both = precision + recall
+        return 100 * (2 * precision * recall / both if both else 0.0)

@@ -14,7 +14,8 @@ from chmed_ner.files import sha256_of
 if TYPE_CHECKING:
     from chmed_ner.infer.greedy import GreedyGenerator
 
-WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer*", "*.model")
+FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.tiktoken", "*.txt")
+"""What in a checkpoint's folder decides its answers: weights, settings, tokenizer, template."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ class CausalLM:
                 f"backbone={self.name} needs backbone.path: a folder with a checkpoint or a hub id"
             )
         place = Path(self.path).expanduser()
-        looks_local = place.is_absolute() or self.path.startswith(("./", "../", "~"))
+        looks_local = (
+            place.is_absolute() or place.is_dir() or self.path.startswith(("./", "../", "~"))
+        )
         if looks_local and not (place / "config.json").is_file():
             raise InputError(
                 f"backbone.path={self.path}: no config.json there; give a folder with a checkpoint "
@@ -83,7 +86,7 @@ class CausalLM:
         if not place.is_dir():
             return f"{self.path}@{self.revision or 'main'}"
         digest = hashlib.sha256()
-        for file in sorted({file for pattern in WEIGHTS for file in place.glob(pattern)}):
+        for file in sorted({file for pattern in FILES for file in place.glob(pattern)}):
             digest.update(f"{file.name} {sha256_of(file)}\n".encode())
         return digest.hexdigest()
 
@@ -102,13 +105,26 @@ class CausalLM:
             attention=self.attention,
             revision=self.revision,
         )
+        _forget_sampling(model)
         return LoadedModel(model, tokenizer, wrapping(tokenizer, self.chat, self.chat_options))
 
-    def generator(self, *, stop: Sequence[str], seed: int) -> "GreedyGenerator":
+    def generator(self, *, stop: Sequence[str], seed: int) -> "GreedyGenerator":  # noqa: ARG002
         """The model as it is, decoding greedily; `seed` has no say in that."""
         from chmed_ner.infer.greedy import GreedyGenerator
 
         return GreedyGenerator(self.load(), batch_size=self.batch_size, stop=stop)
+
+
+def _forget_sampling(model: Any) -> None:
+    """Drop what the checkpoint recommends for sampling, all but its end tokens.
+
+    `generate` would apply some of it (a repetition penalty, n-grams that must not recur) to greedy
+    decoding too, and an answer of ours repeats the same categories line after line.
+    """
+    from transformers import GenerationConfig
+
+    ends = model.generation_config.eos_token_id
+    model.generation_config = GenerationConfig(eos_token_id=ends)  # type: ignore[no-untyped-call]
 
 
 class Gemma3(CausalLM):

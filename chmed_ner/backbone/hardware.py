@@ -18,9 +18,14 @@ def torch_device(device: str) -> Any:
     try:
         chosen = torch.device(device)
     except RuntimeError:
-        raise InputError(f"backbone.device={device!r}: give auto, cpu, cuda or cuda:N") from None
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"backbone.device={device!r}: torch sees no CUDA device; use device=cpu")
+        chosen = None
+    if chosen is None or chosen.type not in ("cpu", "cuda"):
+        raise InputError(f"backbone.device={device!r}: give auto, cpu, cuda or cuda:N")
+    count = torch.cuda.device_count()
+    if chosen.type == "cuda" and (chosen.index or 0) >= count:
+        raise InputError(
+            f"backbone.device={device!r}: torch sees {count} CUDA devices; use device=cpu or auto"
+        )
     return chosen
 
 
@@ -50,5 +55,5 @@ def quiet_hub() -> None:
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]

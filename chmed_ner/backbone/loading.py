@@ -1,5 +1,6 @@
 """Checkpoints -> a transformers model and its tokenizer. Nobody's code is executed."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,11 @@ from chmed_ner.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+_CURE = (
+    "give a folder with config.json, safetensors weights (pickled .bin files are not read) and "
+    "tokenizer files, or the id of a model on the hub"
+)
 
 
 def load_causal_lm(
@@ -21,24 +27,34 @@ def load_causal_lm(
     """The model in evaluation mode on its device, and its tokenizer.
 
     `path_or_id` is a local folder, or a hub id when no such folder exists. Raises InputError when
-    there is neither, when the checkpoint needs its own code, or when weights are not safetensors.
+    there is neither, when the checkpoint needs its own code, or when weights are not safetensors,
+    broken or not all there.
     """
     quiet_hub()
     from transformers import AutoModelForCausalLM
 
     place = torch_device(device)
+    precision = torch_dtype(dtype, place)
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             path_or_id,
-            dtype=torch_dtype(dtype, place),
+            dtype=precision,
             attn_implementation=attention,
             revision=revision,
             trust_remote_code=False,
             use_safetensors=True,
+            output_loading_info=True,
             local_files_only=Path(path_or_id).is_dir(),
         )
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:  # a broken checkpoint fails in as many ways as it has parts
         raise _unloadable(path_or_id, error) from error
+    model, report = loaded
+    if report["missing_keys"]:  # transformers would go on with random numbers in their place
+        raise InputError(
+            f"backbone.path={path_or_id}: {len(report['missing_keys'])} weights are missing, such "
+            f"as {min(report['missing_keys'])}; the weights do not fit config.json, or are not "
+            "those of a causal language model"
+        )
     model.to(place).eval()
     return model, load_tokenizer(path_or_id, revision=revision)
 
@@ -55,8 +71,13 @@ def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None) -> An
             trust_remote_code=False,
             local_files_only=Path(path_or_id).is_dir(),
         )
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except Exception as error:  # as above
         raise _unloadable(path_or_id, error) from error
+    if tokenizer.eos_token_id is None:
+        raise InputError(
+            f"backbone.path={path_or_id}: the tokenizer has no end token; name it as eos_token in "
+            "tokenizer_config.json"
+        )
     tokenizer.padding_side = "left"
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -65,7 +86,8 @@ def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None) -> An
 
 def _unloadable(path_or_id: str | Path, error: Exception) -> InputError:
     first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return InputError(
-        f"backbone.path={path_or_id}: cannot be loaded ({first_line}); give a folder with "
-        "config.json, safetensors weights and tokenizer files, or the id of a model on the hub"
-    )
+    if re.search("attn_implementation|attention implementation|Flash ?Attention", first_line):
+        return InputError(
+            f"backbone.attention: {first_line} Every model takes backbone.attention=eager"
+        )
+    return InputError(f"backbone.path={path_or_id}: cannot be loaded ({first_line}); {_CURE}")

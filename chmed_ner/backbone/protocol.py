@@ -44,6 +44,9 @@ class Generator(Protocol):
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
         """One reply a request, in order."""
 
+    def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
+        """How long `batches` take at most, if every answer runs to its cap; measured beforehand."""
+
     def close(self) -> None:
         """Free the memory it holds."""
 

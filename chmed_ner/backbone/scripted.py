@@ -1,4 +1,4 @@
-"""A backbone without weights, for tests: it answers with the gold answer, spoiled by seeded noise."""
+"""A backbone without weights, for tests: it answers with the gold answer, with seeded noise."""
 
 import random
 import time
@@ -41,7 +41,7 @@ class Scripted:
         """The noise and its seed are all there is."""
         return text_sha256(f"scripted {self.noise} {self.seed}")
 
-    def generator(self, *, stop: Sequence[str], seed: int) -> "Scripted":
+    def generator(self, *, stop: Sequence[str], seed: int) -> "Scripted":  # noqa: ARG002
         """Itself; the noise's own seed counts, not the run's."""
         return self
 
@@ -60,6 +60,10 @@ class Scripted:
         """The targets, spoiled."""
         time.sleep(self.seconds)
         return [self._reply(request) for request in batch]
+
+    def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
+        """The sleep of every batch."""
+        return self.seconds * len(batches)
 
     def close(self) -> None:
         """Nothing is held."""

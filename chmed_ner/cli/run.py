@@ -17,10 +17,16 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from chmed_ner.config import configure, message_of, register
-from chmed_ner.errors import ChmedError
+from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.paths import config_directory
 
 HELP = "run an experiment"
+
+VALUED = (
+    "--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn",
+    "--config-dir", "-cd", "--experimental-rerun",
+)  # fmt: skip
+"""Hydra's options that a value follows."""
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +52,28 @@ def execute(arguments: Sequence[str]) -> int:
     program = hydra.main(
         version_base="1.3", config_path=str(config_directory()), config_name="config"
     )(job)
-    with _command_line(["chmed-ner run", *arguments]):
+    with _command_line(["chmed-ner run", *options_first(arguments)]):
         code = _code_of(program)
+    if code and not jobs:  # nothing was started: the configuration is to blame
+        return InputError.exit_code
     _print_table(jobs)
     return code or (1 if any(each.error for each in jobs) else 0)
+
+
+def options_first(words: Sequence[str]) -> list[str]:
+    """Hydra's words with the options before the overrides: between them it would refuse them."""
+    if any(word.startswith("-sc") for word in words):  # shell completion
+        return list(words)
+    options: list[str] = []
+    overrides: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word.startswith("-"):
+            options.append(word)
+            options += [next(rest)] if word in VALUED and word != words[-1] else []
+        else:
+            overrides.append(word)
+    return [*options, *overrides]
 
 
 def _run(config: DictConfig, jobs: list[_Job]) -> float:
@@ -58,10 +82,11 @@ def _run(config: DictConfig, jobs: list[_Job]) -> float:
 
     settings = HydraConfig.get()
     directory = Path(settings.runtime.output_dir)
-    experiment = configure(config, dict(settings.runtime.choices))
-    job = _Job(experiment.name, directory)
+    job = _Job(config.name or directory.name, directory)
     jobs.append(job)
     try:
+        experiment = configure(config, dict(settings.runtime.choices))
+        job.name = experiment.name
         job.metrics = run(experiment, directory)
     except Exception as error:
         job.error = str(error) or type(error).__name__

@@ -9,7 +9,7 @@ from chmed_ner.errors import InputError
 from chmed_ner.files import text_sha256
 from chmed_ner.infer.batching import plan_batches
 from chmed_ner.infer.store import CompletionStore
-from chmed_ner.progress import progress
+from chmed_ner.progress import duration, progress
 from chmed_ner.types import Completion
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,9 @@ def generate(
     finished = sum(all(_stored(store, request) for request in batch) for batch in batches)
     if finished:
         log.info("%d of %d batches are already answered", finished, len(batches))
+    if finished < len(batches):
+        most = generator.most_seconds(batches[finished:])
+        log.info("generating %d answers: at most %s", len(requests), duration(most))
     done: dict[str, Completion] = {}
     with progress(len(requests), "generate", "sentence") as bar:
         for batch in batches:

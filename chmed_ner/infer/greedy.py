@@ -1,13 +1,18 @@
 """Batched greedy decoding of a local model through transformers' `generate`."""
 
 import gc
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.backbone.protocol import Reply, Request
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import LoadedModel
+
+PROBE = 4
+"""Tokens decoded to learn how long a token takes."""
 
 LOOK_BACK = 12
 """Tokens decoded at each step to look for a stop string; no stop string is longer than this."""
@@ -59,10 +64,6 @@ class GreedyGenerator:
                 attention_mask=mask.to(loaded.model.device),
                 max_new_tokens=max(request.max_new_tokens for request in batch),
                 do_sample=False,
-                num_beams=1,
-                temperature=None,
-                top_p=None,
-                top_k=None,
                 eos_token_id=sorted(ends),
                 pad_token_id=pad,
                 stopping_criteria=StoppingCriteriaList([rule]),
@@ -72,6 +73,17 @@ class GreedyGenerator:
             self._reply(request, len(row), ids, ends)
             for request, row, ids in zip(batch, rows, answers, strict=True)
         ]
+
+    def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
+        """Every batch decoded to its longest cap, by the time that a few tokens of one take."""
+        if not batches:
+            return 0.0
+        middle = batches[len(batches) // 2]
+        short = [replace(request, max_new_tokens=PROBE) for request in middle]
+        began = time.perf_counter()
+        self.answer(short)
+        per_token = (time.perf_counter() - began) / PROBE
+        return per_token * sum(max(r.max_new_tokens for r in batch) for batch in batches)
 
     def close(self) -> None:
         """Let go of the model and, on CUDA, of its cached memory."""
@@ -92,7 +104,7 @@ class GreedyGenerator:
     def _reply(self, request: Request, width: int, ids: list[int], ends: set[int]) -> Reply:
         """The text up to the first end, and what ended it."""
         length = next((n for n, token in enumerate(ids) if token in ends), None)
-        ended = length is not None and length <= request.max_new_tokens
+        ended = length is not None and length < request.max_new_tokens
         kept = ids[:length] if ended else ids[: request.max_new_tokens]
         kept = _without_padding(kept, int(self.loaded.tokenizer.pad_token_id))
         text = self.loaded.tokenizer.decode(kept, skip_special_tokens=True)
@@ -128,7 +140,7 @@ class StopRule:
         """Itself: `generate` copies its rules, and a tokenizer is slow to copy."""
         return self
 
-    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+    def __call__(self, input_ids: Any, *_: Any, **__: Any) -> Any:
         """True for the rows that are over."""
         import torch
 

@@ -5,12 +5,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from chmed_ner.errors import InputError
 from chmed_ner.files import json_line
 from chmed_ner.types import Completion
 
-_FIELDS = {field.name for field in fields(Completion)}
+_TYPES = {
+    field.name: (float, int) if field.type is float else (field.type,)
+    for field in fields(Completion)
+}
+_STOPS = ("end", "length", "refused")
 
 
 class CompletionStore:
@@ -61,15 +66,24 @@ def read_completions(path: Path, *, repair: bool = False) -> list[Completion]:
         with path.open("r+b") as file:
             file.truncate(whole)
     completions = []
-    for number, line in enumerate(data[:whole].decode("utf-8").split("\n")[:-1], start=1):
+    for number, line in enumerate(data[:whole].split(b"\n")[:-1], start=1):
         try:
-            record = json.loads(line)
-            if set(record) != _FIELDS:
-                raise ValueError(f"its keys are {sorted(record)}")
-            completions.append(Completion(**record))
-        except (ValueError, TypeError) as error:
+            completions.append(_completion(json.loads(line.decode("utf-8"))))
+        except ValueError as error:
             raise InputError(
                 f"{path}, line {number}: not a completion ({error}); restore the file or start a "
                 "new run"
             ) from None
     return completions
+
+
+def _completion(record: Any) -> Completion:
+    """The completion that a line's JSON holds; ValueError when it holds something else."""
+    if not isinstance(record, dict) or record.keys() != _TYPES.keys():
+        raise ValueError(f"it needs the keys {', '.join(_TYPES)}")
+    for name, types in _TYPES.items():
+        if type(record[name]) not in types:
+            raise ValueError(f"{name} is {record[name]!r}")
+    if record["stop"] not in _STOPS:
+        raise ValueError(f"stop is {record['stop']!r}, not one of {', '.join(_STOPS)}")
+    return Completion(**record)

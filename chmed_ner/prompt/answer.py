@@ -36,7 +36,7 @@ class AnswerFormat(Protocol):
     """A way of writing a sentence's entities down."""
 
     def mentions(self, sentence: Sentence) -> tuple[Mention, ...]:
-        """The gold mentions that `write` lists for `sentence`, in its order, in the model's script."""
+        """The gold mentions that `write` lists for `sentence`, in order, in the model's script."""
 
     def write(self, mentions: Sequence[Mention], labels: LabelScheme, script: str) -> str:
         """The answer for `mentions`."""

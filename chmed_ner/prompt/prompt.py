@@ -1,6 +1,6 @@
 """A prompt: wording from the configuration, filled for a label scheme, a script and a sentence."""
 
-import string
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +9,8 @@ from chmed_ner.labels import LabelScheme
 from chmed_ner.prompt.answer import Answer, AnswerFormat
 from chmed_ner.types import Mention, Sentence
 
-FIELDS = {"instruction": {"categories"}, "sentence": {"sentence"}}
+FIELDS = {"instruction": "{categories}", "sentence": "{sentence}"}
+_FIELD = re.compile(r"\{(?:[^\W\d][^{}]*)?\}")  # `{}` and `{name...}`; other braces are text
 
 
 class Prompt:
@@ -17,7 +18,7 @@ class Prompt:
 
     `wording` maps a script to `instruction` (may name `{categories}`) and `sentence` (must name
     `{sentence}`); the same words serve zero-shot and tuned runs. `stop` lists the strings at which
-    an answer is over even if the model writes on.
+    an answer is over even if the model writes on. Raises InputError for wording of another shape.
     """
 
     def __init__(
@@ -27,12 +28,16 @@ class Prompt:
         answer: AnswerFormat,
         stop: Sequence[str] = (),
     ) -> None:
+        if not isinstance(wording, Mapping):
+            raise InputError(
+                f"prompt '{name}', wording={wording!r}: must map a script to its words"
+            )
         for script, words in wording.items():
             _check_wording(name, script, words)
         self.name = name
         self.wording = wording
         self.answer = answer
-        self.stop = tuple(stop)
+        self.stop = _checked_stop(name, stop)
 
     def task(self, labels: LabelScheme, script: str) -> "TaskPrompt":
         """The prompt for one label scheme in one script."""
@@ -44,7 +49,7 @@ class Prompt:
             )
         categories = "、".join(labels.names(script))
         return TaskPrompt(
-            instruction=words["instruction"].format(categories=categories),
+            instruction=words["instruction"].replace("{categories}", categories),
             template=words["sentence"],
             answer=self.answer,
             labels=labels,
@@ -87,16 +92,23 @@ class TaskPrompt:
         return Answer(answer.mentions, problems)
 
 
+def _checked_stop(name: str, stop: Sequence[str]) -> tuple[str, ...]:
+    listed = isinstance(stop, Sequence) and not isinstance(stop, str)
+    if not listed or not all(isinstance(text, str) and text for text in stop):
+        raise InputError(f"prompt '{name}', stop={stop!r}: needs a list of strings, none empty")
+    return tuple(stop)
+
+
 def _check_wording(name: str, script: str, words: Mapping[str, str]) -> None:
     where = f"prompt '{name}', wording.{script}"
-    if set(words) != set(FIELDS):
-        raise InputError(f"{where}: needs the keys instruction and sentence, has {sorted(words)}")
-    for key, allowed in FIELDS.items():
-        used = {field for _, field, _, _ in string.Formatter().parse(words[key]) if field}
-        if used - allowed:
-            raise InputError(
-                f"{where}.{key}: unknown field {{{sorted(used - allowed)[0]}}}; allowed: "
-                + ", ".join(f"{{{field}}}" for field in sorted(allowed))
-            )
-    if "{sentence}" not in words["sentence"]:
+    if not isinstance(words, Mapping) or set(words) != set(FIELDS):
+        has = sorted(map(str, words)) if isinstance(words, Mapping) else repr(words)
+        raise InputError(f"{where}: needs the keys instruction and sentence, has {has}")
+    for key, field in FIELDS.items():
+        if not isinstance(words[key], str):
+            raise InputError(f"{where}.{key}={words[key]!r}: must be text")
+        unknown = [found for found in _FIELD.findall(words[key]) if found != field]
+        if unknown:
+            raise InputError(f"{where}.{key}: unknown field {unknown[0]}; allowed: {field}")
+    if FIELDS["sentence"] not in words["sentence"]:
         raise InputError(f"{where}.sentence: must hold {{sentence}}")

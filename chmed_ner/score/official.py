@@ -7,7 +7,7 @@ from operator import eq
 from types import MappingProxyType
 
 from chmed_ner.errors import InputError
-from chmed_ner.score.chunk_rules import OUTSIDE, chunks
+from chmed_ner.bio import OUTSIDE, chunks
 from chmed_ner.score.entities import scores_by_type, total
 from chmed_ner.types import Scores, Span
 
@@ -106,21 +106,12 @@ def _amount(tags: Sequence[str] | None) -> str:
     return "no sentence" if tags is None else f"{len(tags)} tags"
 
 
-def percentages(scores: Scores) -> tuple[float, float, float]:
-    """Precision, recall and F1 in percent by the scorer's own order of operations.
-
-    It multiplies by 100 last, `types.Scores` first; the results differ in the last bit, which shows
-    in print where a figure lies half-way between two decimals (23 of 160 is 14.37, not 14.38).
-    """
-    precision = scores.correct / scores.predicted if scores.predicted else 0.0
-    recall = scores.correct / scores.gold if scores.gold else 0.0
-    both = precision + recall
-    f1 = 2 * precision * recall / both if both else 0.0
-    return 100 * precision, 100 * recall, 100 * f1
+def _percentages(scores: Scores) -> tuple[float, float, float]:
+    return scores.precision, scores.recall, scores.f1
 
 
 def _figures(scores: OfficialScores) -> tuple[float, float, float, float]:
-    return (scores.accuracy, *percentages(scores.overall))
+    return (scores.accuracy, *_percentages(scores.overall))
 
 
 def _mean(rows: Iterable[tuple[float, float, float, float]]) -> Macro:
@@ -137,7 +128,7 @@ def macro(genres: Mapping[str, OfficialScores]) -> Macro:
 
 def _report(scores: OfficialScores) -> list[str]:
     overall = scores.overall
-    precision, recall, f1 = percentages(overall)
+    precision, recall, f1 = _percentages(overall)
     lines = [
         f"processed {scores.tokens} tokens with {overall.gold} phrases; "
         f"found: {overall.predicted} phrases; correct: {overall.correct}.",
@@ -146,7 +137,7 @@ def _report(scores: OfficialScores) -> list[str]:
         f"precision: {precision:6.2f}%; recall: {recall:6.2f}%; FB1: {f1:6.2f}",
     ]
     for type_, counts in scores.per_type.items():
-        precision, recall, f1 = percentages(counts)
+        precision, recall, f1 = _percentages(counts)
         lines.append(
             f"{type_:>17s}: precision: {precision:6.2f}%; recall: {recall:6.2f}%; "
             f"FB1: {f1:6.2f}  {counts.predicted}"
@@ -164,7 +155,10 @@ def table(genres: Mapping[str, OfficialScores]) -> str:
     if len(genres) == 1:
         return "\n".join(_report(next(iter(genres.values())))) + "\n"
     blocks = ["\n".join([genre, *_report(scores)]) for genre, scores in genres.items()]
-    mean = _mean((a, p, r, f) for a, p, r, f in map(_figures, genres.values()))
+    mean = _mean(
+        (round(a, 2), round(p, 2), round(r, 2), round(f, 2))
+        for a, p, r, f in map(_figures, genres.values())
+    )
     blocks.append(
         f"macro average of {len(genres)} genres\n"
         f"accuracy: {mean.accuracy:6.2f}%; precision: {mean.precision:6.2f}%; "
@@ -174,10 +168,10 @@ def table(genres: Mapping[str, OfficialScores]) -> str:
 
 
 def _json(scores: OfficialScores) -> dict[str, object]:
-    precision, recall, f1 = percentages(scores.overall)
+    precision, recall, f1 = _percentages(scores.overall)
     types: dict[str, dict[str, float]] = {}
     for type_, counts in scores.per_type.items():
-        figures = dict(zip(("precision", "recall", "f1"), percentages(counts), strict=True))
+        figures = dict(zip(("precision", "recall", "f1"), _percentages(counts), strict=True))
         types[type_] = {**figures, "predicted": counts.predicted}
     return {
         "tokens": scores.tokens,

@@ -1,7 +1,6 @@
 """LoRA adapters: put in, saved, loaded, merged."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +13,13 @@ CONFIG = "adapter_config.json"
 
 
 def with_adapter(model: Any, *, rank: int, alpha: float, dropout: float, targets: Any) -> Any:
-    """`model` with fresh LoRA adapters in float32 on its linear layers, everything else frozen."""
+    """`model` with fresh LoRA adapters in float32 on its linear layers, everything else frozen.
+
+    InputError when `targets` names no layer of the model, one that cannot have an adapter, or an
+    output head that shares its weights with the embeddings (merging would change both).
+    """
     from peft import LoraConfig, get_peft_model
+    from peft.tuners.lora import LoraLayer
 
     config = LoraConfig(
         r=rank,
@@ -25,9 +29,18 @@ def with_adapter(model: Any, *, rank: int, alpha: float, dropout: float, targets
         task_type="CAUSAL_LM",
     )
     try:
-        return get_peft_model(model, config)
+        tuned = get_peft_model(model, config)
     except ValueError as error:
         raise InputError(f"regime.targets={targets}: {str(error).splitlines()[0]}") from None
+    head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
+    if head.weight is embeddings.weight and any(
+        isinstance(module, LoraLayer) for module in (head, embeddings)
+    ):
+        raise InputError(
+            f"regime.targets={targets}: output head and embeddings are one matrix in this model "
+            "and take no adapter; leave them out"
+        )
+    return tuned
 
 
 def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, backbone: str) -> None:
@@ -41,12 +54,14 @@ def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, backbone
     (partial / "README.md").unlink(missing_ok=True)
     config = json.loads((partial / CONFIG).read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = backbone
+    if isinstance(config["target_modules"], list):
+        config["target_modules"].sort()  # a set in PEFT, written in the order of its hashes
     (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, directory)
+    partial.replace(directory)
 
 
 def merged(model: Any, directory: Path) -> Any:
-    """`model` with the adapter in `directory` added to its weights.
+    """`model` with the adapter in `directory` added to its weights; InputError if it is unusable.
 
     Each sum is formed in float32 and cast once to the model's precision: adding in bfloat16 would
     change tokens. `run`, `regime=adapter` and `predict` all come here, so they agree.
@@ -57,7 +72,14 @@ def merged(model: Any, directory: Path) -> Any:
 
     if not (directory / WEIGHTS).is_file():
         raise InputError(f"{directory}: no {WEIGHTS} there; give the directory of a tuned run")
-    tuned = PeftModel.from_pretrained(model, directory, is_trainable=False)
+    try:
+        tuned = PeftModel.from_pretrained(model, directory, is_trainable=False)
+    except Exception as error:  # broken files, or those of another model
+        first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise InputError(
+            f"{directory}: this adapter cannot be put on the backbone ({first_line}); give the "
+            "directory of a run that was tuned on this backbone"
+        ) from error
     with torch.no_grad():
         for module in tuned.modules():
             if isinstance(module, LoraLayer):

@@ -61,8 +61,8 @@ def answer_loss(model: Any, batch: list[Example], prefix: tuple[int, ...]) -> to
 
 
 def _plain_head(model: Any, head: Any) -> bool:
-    """Is the head a frozen matrix and nothing else?"""
-    frozen = not head.weight.requires_grad and getattr(head, "bias", None) is None
+    """Is the head a frozen matrix and nothing else? (One with an adapter is not a plain Linear.)"""
+    frozen = type(head) is torch.nn.Linear and head.bias is None and not head.weight.requires_grad
     return frozen and not _capping(model.config) and _scale(model.config) == 1.0
 
 

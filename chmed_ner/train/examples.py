@@ -3,7 +3,6 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
 
 from chmed_ner.backbone.chat import Wrapping
 
@@ -49,8 +48,12 @@ def encode(pairs: Sequence[tuple[str, str]], wrapping: Wrapping, max_tokens: int
 
 def shared_prefix(examples: Sequence[Example]) -> tuple[int, ...]:
     """The tokens with which every prompt begins (each keeps at least one token of its own)."""
-    shared: Sequence[int] = commonprefix([example.prompt[:-1] for example in examples])
-    return tuple(shared)
+    if not examples:
+        return ()
+    prompts = [example.prompt[:-1] for example in examples]
+    first, last = min(prompts), max(prompts)  # all others lie between them
+    pairs = enumerate(zip(first, last, strict=False))
+    return first[: next((at for at, (one, other) in pairs if one != other), len(first))]
 
 
 def epoch_batches(
@@ -71,3 +74,20 @@ def epoch_batches(
         batches += [pool[at : at + batch_size] for at in range(0, len(pool), batch_size)]
     chance.shuffle(batches)
     return batches
+
+
+def parts_of(batch: Sequence[Example], tokens: int) -> list[list[Example]]:
+    """A batch cut into parts of at most `tokens` tokens, padding included (at least one example).
+
+    Memory grows with the tokens read at once; the gradients of the parts add up to the batch's.
+    """
+    parts: list[list[Example]] = []
+    longest = 0
+    for example in sorted(batch, key=len):
+        longest = max(longest, len(example))
+        if parts and (len(parts[-1]) + 1) * longest <= tokens:
+            parts[-1].append(example)
+        else:
+            parts.append([example])
+            longest = len(example)
+    return parts

@@ -4,6 +4,7 @@ Each takes a backbone and a task and gives back a generator that is ready to ans
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,15 @@ class ZeroShot:
         """The backbone, loaded."""
         return backbone.generator(stop=task.stop, seed=task.seed)
 
+    def reopen(
+        self,
+        backbone: Backbone,
+        directory: Path,  # noqa: ARG002
+        stop: Sequence[str],
+    ) -> Generator:
+        """The generator of a finished run in `directory`."""
+        return backbone.generator(stop=stop, seed=0)
+
 
 class LoRA:
     """Instruct-tuning with low-rank adapters; the best epoch by validation F1 is kept.
@@ -73,9 +83,12 @@ class LoRA:
         warmup_share: float = 0.03,
         weight_decay: float = 0.0,
         clip_norm: float = 1.0,
+        tokens_at_once: int = 1536,
     ) -> None:
         if rank < 1:
             raise InputError(f"regime.rank={rank}: give 1 or more")
+        if alpha is not None and not 0 < alpha < math.inf:
+            raise InputError(f"regime.alpha={alpha}: give more than 0, or null for 2 * rank")
         if not 0 <= dropout < 1:
             raise InputError(f"regime.dropout={dropout}: give 0 or more, below 1")
         if max_tokens is not None and max_tokens < 2:
@@ -88,6 +101,7 @@ class LoRA:
             warmup_share=warmup_share,
             weight_decay=weight_decay,
             clip_norm=clip_norm,
+            tokens_at_once=tokens_at_once,
         )
         self.rank = rank
         self.alpha = 2.0 * rank if alpha is None else alpha
@@ -95,7 +109,7 @@ class LoRA:
         self.targets = targets if isinstance(targets, str) else list(targets)
         self.max_tokens = max_tokens
 
-    def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:
+    def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:  # noqa: ARG002
         """InputError when the backbone has no weights."""
         backbone.tunable()
 
@@ -110,6 +124,10 @@ class LoRA:
             self._train(backbone.tunable(), task, adapter)
         return merged_generator(backbone.tunable(), adapter, task.stop)
 
+    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
+        """The generator of a finished run in `directory`: its adapter merged."""
+        return merged_generator(backbone.tunable(), directory / "adapter", stop)
+
     def _train(self, backbone: "CausalLM", task: Task, adapter: Path) -> None:
         import torch
 
@@ -117,7 +135,6 @@ class LoRA:
         from chmed_ner.train.examples import encode
         from chmed_ner.train.loop import tune
 
-        torch.manual_seed(task.seed)
         loaded = backbone.load()
         encoded = encode(task.pairs, loaded.wrapping, self.max_tokens)
         if not encoded.examples:
@@ -126,6 +143,7 @@ class LoRA:
                 f"them longer than regime.max_tokens={self.max_tokens}"
             )
         task.note({"truncated_examples": encoded.truncated, "skipped_examples": encoded.skipped})
+        torch.manual_seed(task.seed)
         tuned = with_adapter(
             loaded.model,
             rank=self.rank,

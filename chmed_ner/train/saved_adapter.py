@@ -1,6 +1,6 @@
 """`regime=adapter`: score a saved adapter without training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chmed_ner.backbone.protocol import Backbone, Generator
@@ -49,5 +49,14 @@ class SavedAdapter:
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         """The backbone with the adapter merged."""
-        directory, _ = self.source()
-        return merged_generator(backbone.tunable(), directory / "adapter", task.stop)
+        return self.reopen(backbone, task.directory, task.stop)
+
+    def reopen(
+        self,
+        backbone: Backbone,
+        directory: Path,  # noqa: ARG002
+        stop: Sequence[str],
+    ) -> Generator:
+        """The same for a finished run; the adapter lies in the run `path`, not in `directory`."""
+        source, _ = self.source()
+        return merged_generator(backbone.tunable(), source / "adapter", stop)

@@ -79,6 +79,7 @@ def test_nothing_to_resample_is_refused() -> None:
         bootstrap_f1({"FT": sentence_counts([])}, seed=1)
 
 
+@pytest.mark.slow
 def test_a_thousand_resamples_of_4400_sentences_take_well_under_a_second() -> None:
     counts = {"FT": drawn(2035, 1), "WA": drawn(2381, 2)}
     started = time.perf_counter()

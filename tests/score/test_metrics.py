@@ -96,6 +96,7 @@ def test_figures_counted_by_hand() -> None:
     assert metrics["test/tag_f1"] == pytest.approx((Scores(6, 3, 2).f1 + Scores(2, 3, 2).f1) / 2)
     # Seen (胃痛, 癌): FT 1, 1, 1 and WA 2, 2, 2. Unseen: FT 2, 1, 0; WA has no unseen gold.
     assert (metrics["test/seen_f1"], metrics["test/unseen_f1"]) == (100.0, 0.0)
+    assert measured(training_mentions={"胃痛"})["test/seen_f1"] == 100.0  # WA: no seen gold
     # Mentions: FT 3, 2, 1 and WA 1 (distinct), 2, 1.
     assert metrics["infer/mention_f1"] == pytest.approx((ft.f1 + Scores(1, 2, 1).f1) / 2)
     assert metrics["parse/repeated_rate"] == metrics["parse/problem_rate"] == 0.25

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chmed_ner import bio
 from chmed_ner.errors import InputError
 from chmed_ner.score import official
-from chmed_ner.score.chunk_rules import chunks, split_tag
+from chmed_ner.bio import chunks, split_tag
 from chmed_ner.score.files import score_files
 from chmed_ner.score.official import (
     OfficialScores,

@@ -1,0 +1,47 @@
+# The ways in. `make help` lists the targets; arguments go through ARGS="...".
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+UV := 0.13.9
+.PHONY: help setup demo test test-all lint run sweep ui data clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: .venv/.ready ## make .venv with the pinned dependencies
+
+.venv/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --editable .
+	touch $@
+
+demo: setup ## zero-shot against LoRA-tuned Gemma 3 270M on the sample corpus (minutes)
+	$(BIN)/chmed-ner run sweep=regimes $(ARGS)
+	@echo; echo "compare the runs in the MLflow UI: make ui"
+
+test: setup ## the tests, without the slowest
+	$(BIN)/python -m pytest $(ARGS)
+
+test-all: setup ## every test
+	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+run: setup ## one experiment: make run ARGS="dataset=rocling2022"
+	$(BIN)/chmed-ner run $(ARGS)
+
+sweep: setup ## a named grid: make sweep ARGS="sweep=regimes"
+	$(BIN)/chmed-ner run --multirun $(ARGS)
+
+ui: setup ## the MLflow UI over our runs: make ui ARGS="--port 5001"
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db $(ARGS)
+
+data: setup ## download the corpora: make data ARGS="rocling2023"
+	$(BIN)/chmed-ner data fetch $(ARGS)
+
+clean: ## remove caches; runs and .venv stay
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find chmed_ner tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,62 @@
+"""`chmed-ner prompts`: look at the filled prompts and targets, or export the prompt data set."""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from chmed_ner.errors import InputError
+
+HELP = "look at the filled prompts and targets, or export them"
+
+FORMATS = ("alpaca", "sharegpt", "messages")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("overrides", nargs="*", help="Hydra overrides, as in `run`")
+    parser.add_argument("--show", type=int, default=3, metavar="N", help="how many of each split")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write the prompt data set there")
+    parser.add_argument("--format", choices=FORMATS, default="alpaca", help="of the exported files")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print `--show` prompts of each split, or write one JSON lines file a split into `--out`."""
+    from chmed_ner.config import compose, configure
+    from chmed_ner.runner import read_corpus
+
+    if arguments.show < 0:
+        raise InputError(f"--show {arguments.show}: give 0 or more")
+    experiment = configure(compose(arguments.overrides), {})
+    corpus = read_corpus(experiment)
+    prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
+    splits = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test}
+    for split, sentences in splits.items():
+        pairs = ((prompt.fill(s.model_text), prompt.target(s)) for s in sentences)
+        if arguments.out is not None:
+            _export(arguments.out / f"{split}.jsonl", pairs, arguments.format)
+            print(f"{arguments.out / split}.jsonl: {len(sentences)} prompts")
+            continue
+        for sentence, (question, answer) in zip(sentences[: arguments.show], pairs, strict=False):
+            print(f"=== {split} {sentence.id}\n{question}--- target\n{answer}\n")
+    return 0
+
+
+def _export(path: Path, pairs: Iterator[tuple[str, str]], style: str) -> None:
+    from chmed_ner.files import write_json_lines
+
+    try:
+        write_json_lines(path, (_record(question, answer, style) for question, answer in pairs))
+    except OSError as error:
+        raise InputError(f"--out {path.parent}: cannot be written ({error.strerror})") from None
+
+
+def _record(question: str, answer: str, style: str) -> Mapping[str, Any]:
+    """One training example in the named convention."""
+    if style == "alpaca":
+        return {"instruction": question, "input": "", "output": answer}
+    if style == "sharegpt":
+        turns = [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
+        return {"conversations": turns}
+    roles = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return {"messages": roles}

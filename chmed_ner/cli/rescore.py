@@ -1,0 +1,32 @@
+"""`chmed-ner rescore`: a run parsed, restored and scored again from its saved completions."""
+
+import argparse
+from pathlib import Path
+
+HELP = "parse, restore and score a run again from its completions"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("run", help="a run directory, an MLflow run id, or latest")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        help="restoration=..., restoration.*, prompt.answer.* , tracking=...",
+    )
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Write `RUN/rescore/<hash8>/`, track it as a run of its own, print the headline."""
+    from chmed_ner.records import find_run
+    from chmed_ner.rescore import rescore
+
+    directory, metrics = rescore(find_run(arguments.run), arguments.overrides)
+    _print(directory, metrics)
+    return 0
+
+
+def _print(directory: Path, metrics: dict[str, float]) -> None:
+    for name in ("test/precision", "test/recall", "test/f1", "test/f1_low", "test/f1_high"):
+        print(f"{name:<16} {metrics[name]:6.2f}")
+    print(directory)

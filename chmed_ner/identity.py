@@ -1,0 +1,51 @@
+"""What makes two runs the same: settings, data, backbone and our version."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from chmed_ner import __version__
+from chmed_ner.errors import InputError
+from chmed_ner.experiment import Experiment
+from chmed_ner.records import RunRecord
+from chmed_ner.track import flattened
+
+UNHASHED = ("paths", "tracking", "resume", "rerun", "hydra", "name")
+"""What does not change a result."""
+
+
+def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: str) -> str:
+    """SHA-256 over what determines a run's results; `files` and `backbone` are checksums."""
+    kept = {key: value for key, value in content.items() if key not in UNHASHED}
+    identity = {"config": kept, "files": dict(files), "backbone": backbone, "version": __version__}
+    text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def identity_of(experiment: Experiment) -> str:
+    """The config hash of an experiment; InputError for files that are absent or bad."""
+    corpus = experiment.load()
+    files = {**corpus.training_files, **corpus.test_files}
+    return config_hash(experiment.config, files, experiment.backbone.checksum())
+
+
+def check_same(
+    directory: Path, record: RunRecord, config: Mapping[str, Any], identity: str
+) -> None:
+    """InputError when the run in `directory` has another identity than the one that resumes it."""
+    if record.config_hash != identity:
+        raise InputError(
+            f"resume={directory}: that run has another configuration, data or code version "
+            f"({_difference(record.config, config)}); repeat its settings, or start a new run"
+        )
+
+
+def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first setting in which a stored run and this one differ."""
+    before, after = flattened(then), flattened(now)
+    for key in sorted(before.keys() | after.keys()):
+        if key.split(".")[0] not in UNHASHED and before.get(key) != after.get(key):
+            return f"{key} was {before.get(key)}, is {after.get(key)}"
+    return "the files or the version differ"

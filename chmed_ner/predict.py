@@ -1,0 +1,118 @@
+"""A finished run's model on raw text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from chmed_ner.backbone.protocol import Generator, Reply, Request
+from chmed_ner.config import build
+from chmed_ner.errors import InputError
+from chmed_ner.infer.batching import plan_batches
+from chmed_ner.labels import LabelScheme
+from chmed_ner.progress import progress
+from chmed_ner.prompt import TaskPrompt
+from chmed_ner.records import RunRecord, find_run
+from chmed_ner.restore import restore
+from chmed_ner.script import Script, convert_leniently
+from chmed_ner.types import Prediction
+
+UNREADABLE = "unreadable_character"
+"""The problem counted for a lone surrogate, which the model is shown as U+FFFD."""
+
+
+class Decoding(Protocol):
+    """What of a decoding setting is needed here."""
+
+    def max_new_tokens(self, characters: int) -> int:
+        """The cap of an answer."""
+
+
+@dataclass
+class Predictor:
+    """The model, prompt, script and restoration of one run, ready for text; closes with `close`."""
+
+    generator: Generator
+    prompt: TaskPrompt
+    script: Script
+    decoding: Decoding
+    policy: str
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction a text, in order, with ids `0`, `1` ...; offsets are code points of the texts.
+
+        The sentences of a run's test split, given together, get that run's predictions.
+        """
+        converted = [convert_leniently(self.script, text) for text in texts]
+        requests = [
+            Request(
+                id=str(number),
+                split="predict",
+                genre="",
+                prompt=self.prompt.fill(model_text),
+                max_new_tokens=self.decoding.max_new_tokens(len(model_text)),
+            )
+            for number, (model_text, _) in enumerate(converted)
+        ]
+        replies = self._replies(requests)
+        return [
+            self._prediction(str(number), text, model_text, odd, replies[str(number)])
+            for number, (text, (model_text, odd)) in enumerate(zip(texts, converted, strict=True))
+        ]
+
+    def close(self) -> None:
+        """Free the model."""
+        self.generator.close()
+
+    def _replies(self, requests: Sequence[Request]) -> dict[str, Reply]:
+        replies: dict[str, Reply] = {}
+        batches = plan_batches(requests, self.generator.length, self.generator.batch_size)
+        with progress(len(requests), "predict", "text") as bar:
+            for batch in batches:
+                answers = self.generator.answer(batch)
+                replies |= {r.id: reply for r, reply in zip(batch, answers, strict=True)}
+                bar.update(len(batch))
+        return replies
+
+    def _prediction(
+        self, id_: str, text: str, model_text: str, odd: int, reply: Reply
+    ) -> Prediction:
+        answer = self.prompt.parse(reply.text, model_text, reply.stop)
+        spans = restore(self.policy, model_text, answer.mentions).spans
+        problems = {**answer.problems, **({UNREADABLE: odd} if odd else {})}
+        return Prediction(id_, "predict", "", text, spans, problems)
+
+
+def load(run: str | Path) -> Predictor:
+    """The predictor of a run: its directory, its MLflow run id, or `latest`.
+
+    Raises InputError when there is no such run, or its backbone is not the one it was made with.
+    """
+    directory = find_run(str(run))
+    record = RunRecord.read(directory)
+    parts = {
+        group: build(record.config[group], group)
+        for group in (
+            "dataset",
+            "script",
+            "prompt",
+            "backbone",
+            "regime",
+            "decoding",
+            "restoration",
+        )
+    }
+    labels: LabelScheme = parts["dataset"].labels
+    prompt: TaskPrompt = parts["prompt"].task(labels, parts["script"].name)
+    backbone, regime = parts["backbone"], parts["regime"]
+    backbone.check()
+    if record.backbone_sha256 and backbone.checksum() != record.backbone_sha256:
+        raise InputError(
+            f"{directory}: the backbone {record.backbone} has changed since the run "
+            f"(checksum {backbone.checksum()[:12]}, was {record.backbone_sha256[:12]}); "
+            "bring the weights back that it was made with"
+        )
+    generator = regime.reopen(backbone, directory, prompt.stop)
+    return Predictor(
+        generator, prompt, parts["script"], parts["decoding"], parts["restoration"].policy
+    )

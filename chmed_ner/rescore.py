@@ -1,0 +1,122 @@
+"""Scoring many times what was inferred once: no weights, no torch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from chmed_ner.config import compose, configure, plain
+from chmed_ner.errors import InputError
+from chmed_ner.files import write_json
+from chmed_ner.generative import read_completions, requests_for
+from chmed_ner.identity import config_hash
+from chmed_ner.infer.generate import stored_completions
+from chmed_ner.infer.store import CompletionStore
+from chmed_ner.predictions import predictions, write_predictions
+from chmed_ner.records import RunRecord
+from chmed_ner.runner import read_corpus, score, tracked, write_report
+
+CHANGEABLE = ("restoration", "prompt.answer", "tracking")
+
+
+def rescore(run: Path, overrides: Sequence[str]) -> tuple[Path, dict[str, float]]:
+    """Score the run in directory `run` again; returns the new directory and its metrics.
+
+    It starts from the run's configuration; only parsing, restoration and tracking may change.
+    Raises InputError for another override, for files that have changed since, and for a prompt that
+    no longer gives the words the completions answer.
+    """
+    record = RunRecord.read(run)
+    config = _merged(record.config, overrides)
+    choices = {**_choices(run), **_chosen(overrides)}
+    experiment = configure(config, choices)
+    corpus = read_corpus(experiment)
+    _check_files(record, dict(corpus.test_files))
+    prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
+    store = CompletionStore(run / "completions.jsonl")
+    requests = requests_for(corpus.test, prompt, experiment)
+    outcome = read_completions(corpus.test, prompt, stored_completions(requests, store))
+    identity = _identity(record, config)
+    directory = run / "rescore" / identity[:8]
+    new = RunRecord(
+        name=f"{record.name}-rescore-{identity[:8]}",
+        experiment=record.experiment,
+        config_hash=identity,
+        config=plain(config),
+        backbone=record.backbone,
+        backbone_sha256=record.backbone_sha256,
+        training_files=record.training_files,
+        test_files=record.test_files,
+        seed=record.seed,
+        git_commit=record.git_commit,
+        versions=record.versions,
+    )
+    spans = outcome.spans[experiment.restoration.policy]
+    rescore_of = record.mlflow_run_id or run.name
+    with tracked(experiment, new, directory, rescore_of=rescore_of) as tracker:
+        metrics = score(experiment, corpus, outcome)
+        write_predictions(directory, predictions(corpus.test, spans, outcome.problems))
+        write_json(directory / "metrics.json", metrics)
+        write_report(experiment, corpus, outcome, metrics, directory)
+        tracker.log(metrics, 0)
+    return directory, metrics
+
+
+def _merged(config: Mapping[str, Any], overrides: Sequence[str]) -> Any:
+    """The run's configuration with the overrides applied; groups are composed as in `run`."""
+    merged = OmegaConf.create(dict(config))
+    for override in overrides:
+        key, equals, _ = override.partition("=")
+        if not equals or not any(key == root or key.startswith(f"{root}.") for root in CHANGEABLE):
+            raise InputError(
+                f"rescore {override!r}: only {', '.join(CHANGEABLE)} may change, since the "
+                "completions answer the run's own prompts; for anything else start a new run"
+            )
+        if "." in key:
+            if OmegaConf.select(merged, key, default=OmegaConf) is OmegaConf:
+                raise InputError(f"rescore {override!r}: the run's configuration has no key {key}")
+            OmegaConf.update(merged, key, _value(override))
+        else:  # unresolved, so that it follows the run's own paths
+            merged[key] = OmegaConf.to_container(compose([override])[key], resolve=False)
+    return merged
+
+
+def _value(override: str) -> Any:
+    """The value that Hydra reads in `key=value`."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    try:
+        return OverridesParser.create().parse_override(override).value()
+    except (HydraException, ValueError) as error:
+        raise InputError(f"rescore {override!r}: {error}") from None
+
+
+def _chosen(overrides: Sequence[str]) -> dict[str, str]:
+    """Group choices among the overrides, for tags."""
+    pairs = (override.partition("=") for override in overrides)
+    return {key: value for key, _, value in pairs if "." not in key}
+
+
+def _choices(run: Path) -> dict[str, str]:
+    """The options that the run chose, from the file that Hydra keeps beside its configuration."""
+    path = run / ".hydra" / "hydra.yaml"
+    if not path.is_file():
+        return {}
+    choices = OmegaConf.load(path).hydra.runtime.choices
+    return {str(key): str(value) for key, value in choices.items() if value is not None}
+
+
+def _identity(record: RunRecord, config: Any) -> str:
+    files = {**record.training_files, **record.test_files}
+    return config_hash(plain(config), files, record.backbone_sha256)
+
+
+def _check_files(record: RunRecord, files: Mapping[str, str]) -> None:
+    for name, digest in record.test_files.items():
+        if files.get(name) != digest:
+            raise InputError(
+                f"{name}: has changed since the run (SHA-256 {str(files.get(name))[:12]}, was "
+                f"{digest[:12]}); bring the old file back, or start a new run"
+            )

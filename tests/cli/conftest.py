@@ -1,0 +1,93 @@
+"""Running the program: inside this process where that is safe, else as a process of its own."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SCRIPTED = ("backbone=scripted", "regime=zero_shot")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        """Everything it said."""
+        return self.out + self.err
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """`chmed-ner ...` inside this process."""
+    from chmed_ner.cli import main
+
+    def call(*words: str) -> Ended:
+        capsys.readouterr()
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return Ended(code, *capsys.readouterr())
+
+    handlers = list(logging.root.handlers)
+    yield call
+    for handler in [each for each in logging.root.handlers if each not in handlers]:
+        logging.root.removeHandler(handler)
+        handler.close()
+
+
+@pytest.fixture
+def scripted(command: Command) -> Command:
+    """`chmed-ner run` without a model and without MLflow."""
+    return lambda *words: command("run", *SCRIPTED, "tracking=dry", *words)
+
+
+@pytest.fixture(scope="session")
+def process() -> Callable[..., subprocess.Popen[str]]:
+    """`chmed-ner ...` as a process of its own, in a directory that is not the checkout."""
+
+    def start(*words: str, cwd: Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "chmed_ner", *map(str, words)],
+            cwd=cwd,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def finished(
+    process: Callable[..., subprocess.Popen[str]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Ended]:
+    """A finished scripted run, in MLflow, started as a user starts it; its output directory."""
+    output = tmp_path_factory.mktemp("finished")
+    with process("run", *SCRIPTED, f"paths.output={output}", cwd=output) as running:
+        out, err = running.communicate(timeout=300)
+    return output, Ended(running.returncode, out, err)
+
+
+@pytest.fixture(scope="session")
+def finished_run(finished: tuple[Path, Ended]) -> Path:
+    """The directory of the finished run."""
+    output, ended = finished
+    assert ended.code == 0, ended.text
+    (directory,) = (output / "runs").iterdir()
+    return directory

@@ -1,0 +1,423 @@
+"""The page of a run: what it shows, and that nothing in the data can act on it."""
+
+import base64
+import hashlib
+import re
+import time
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chmed_ner.data.datasets import Sample
+from chmed_ner.errors import InputError
+from chmed_ner.labels import Label, LabelScheme
+from chmed_ner.report.page import write_page
+from chmed_ner.report.style import DARK_TEXT, LIGHT_TEXT, PALETTE
+from chmed_ner.types import Completion, Sentence, Span
+
+VOID = {"meta", "input", "br"}
+ALLOWED = {
+    *("html", "head", "meta", "title", "style", "script", "body", "main", "a", "h1", "h2", "p"),
+    *("div", "dl", "dt", "dd", "small", "code", "span", "mark", "i", "ul", "ol", "li", "label"),
+    *("select", "option", "input", "output", "details", "summary", "samp"),
+    *("table", "caption", "thead", "tbody", "tr", "th", "td"),
+}
+HOSTILE = (
+    "</samp></details></title><script>alert(1)</script><img src=x onerror=alert(2)>"
+    "\" onclick='alert(3)' <!-- ]]> &lt;b&gt; &#x202e;"
+    "\u202eabc\u2066\u200b\x00\x1b\x85\r\ud800\ufffe"
+)
+SHOWN = (
+    "</samp></details></title><script>alert(1)</script><img src=x onerror=alert(2)>"
+    "\" onclick='alert(3)' <!-- ]]> &lt;b&gt; &#x202e;"
+    "U+202EabcU+2066U+200BU+0000U+001BU+0085U+000DU+D800U+FFFE"
+)
+LABELS = LabelScheme(
+    "toy",
+    [Label("DISE", "疾病", "疾病"), Label("DRUG", "藥品", "药品"), Label("BODY", "人體", "人体")],
+)
+METRICS = {
+    "test/f1": 71.23456,
+    "test/WA/f1": 71.23456,
+    "test/precision": 75.0,
+    "test/WA/precision": 75.0,
+    "test/recall": 67.8,
+    "test/WA/recall": 67.8,
+    "test/WA/DISE/f1": 66.666,
+    "test/WA/DRUG/f1": 12.5,
+    "test/f1_low": 70.111,
+    "test/f1_high": 72.999,
+    "restore/longest_first/f1": 71.23456,
+    "restore/longest_first/ceiling_f1": 99.7,
+    "parse/unknown_label_rate": 0.0525,
+    "error/missed": 1234.0,
+    "time/train_seconds": 9.5,
+}
+
+
+@dataclass
+class Element:
+    tag: str
+    attributes: Mapping[str, str | None]
+    children: list["Element | str"] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(child if isinstance(child, str) else child.text for child in self.children)
+
+    def walk(self) -> Iterator["Element"]:
+        yield self
+        for child in self.children:
+            if isinstance(child, Element):
+                yield from child.walk()
+
+    def find(self, tag: str, class_: str = "") -> list["Element"]:
+        return [
+            element
+            for element in self.walk()
+            if element.tag == tag
+            and (not class_ or class_ in (element.attributes.get("class") or "").split())
+        ]
+
+    def sentence_text(self) -> str:
+        """The text without the names that the page adds in `small`."""
+        return "".join(
+            child if isinstance(child, str) else child.sentence_text()
+            for child in self.children
+            if isinstance(child, str) or child.tag != "small"
+        )
+
+
+class Tree(HTMLParser):
+    """The document's elements; fails where an element is not closed in its turn."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.root = Element("", {})
+        self.open = [self.root]
+        self.comments: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self.open == [self.root]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, dict(attrs))
+        self.open[-1].children.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop().tag == tag
+
+    def handle_data(self, data: str) -> None:
+        self.open[-1].children.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        self.comments.append(data)
+
+
+def sentence(
+    text: str, entities: Sequence[Span] = (), id_: str = "toy/1", genre: str = "WA"
+) -> Sentence:
+    return Sentence(id_, "test", genre, text, ("O",) * len(text), tuple(entities))
+
+
+def completion(text: str, id_: str = "toy/1", stop: str = "end") -> Completion:
+    return Completion(id_, "test", "WA", "0" * 64, text, stop, 10, 7, 0.5)
+
+
+def page_of(path: Path, **given: Any) -> Element:
+    """The page written with `given`, parsed; what is not given is empty."""
+    empty: dict[str, Any] = {
+        "title": "a run",
+        "sentences": [],
+        "spans": {},
+        "completions": [],
+        "metrics": {},
+        "labels": LABELS,
+    }
+    write_page(path, **(empty | given))
+    tree = Tree(path.read_text(encoding="utf-8"))
+    assert tree.comments == []
+    return tree.root
+
+
+def rows_of(page: Element) -> list[Element]:
+    return [row for row in page.find("li") if "data-g" in row.attributes]
+
+
+def assert_inert(page: Element) -> None:
+    """Only our elements, our one script, no handlers, no styles in attributes, no addresses."""
+    assert {element.tag for element in page.walk()} - {""} <= ALLOWED
+    assert len(page.find("script")) == len(page.find("style")) == 1
+    for element in page.walk():
+        for name, value in element.attributes.items():
+            assert not name.startswith("on")
+            assert name not in {"style", "src", "srcdoc", "action", "formaction"}
+            assert name != "href" or value == "#list"
+
+
+def test_a_sentence_is_shown_with_gold_and_predicted_entities(tmp_path: Path) -> None:
+    text = "糖尿病患者服用二甲雙胍"
+    gold = [Span(0, 3, "DISE"), Span(7, 11, "DRUG")]
+    page = page_of(
+        tmp_path / "report.html",
+        sentences=[sentence(text, gold), sentence("無事", id_="toy/2", genre="SM")],
+        spans={"toy/1": [Span(7, 11, "BODY"), Span(0, 3, "DISE")], "toy/2": [], "other": []},
+        completions=[completion("糖尿病-疾病\n二甲双胍-人体"), completion("x", id_="other")],
+    )
+    first, second = rows_of(page)
+    lines = first.find("p", "answer")
+    assert [line.sentence_text() for line in lines] == [text, text]
+    marks = [[(mark.attributes["class"], mark.text) for mark in p.find("mark")] for p in lines]
+    assert marks == [
+        [("t0", "糖尿病疾病"), ("t1 e", "二甲雙胍藥品")],
+        [("t0", "糖尿病疾病"), ("t2 e", "二甲雙胍人體·類別")],
+    ]
+    assert (first.attributes["data-e"], second.attributes["data-e"]) == ("1", "0")
+    assert (first.attributes["data-g"], second.attributes["data-g"]) == ("0", "1")
+    assert "類別 1" in first.find("p", "about")[0].text
+    assert [samp.text for samp in page.find("samp")] == ["糖尿病-疾病\n二甲双胍-人体"]
+    assert second.find("details") == []
+    legend = page.find("ul", "legend")[0].text
+    assert all(name in legend for name in ("疾病", "藥品", "人體"))
+    assert [option.text for option in page.find("option")] == ["全部", "WA", "SM"]
+
+
+def test_missed_and_spurious_entities_are_named(tmp_path: Path) -> None:
+    page = page_of(
+        tmp_path / "report.html",
+        sentences=[sentence("頭痛與胃", [Span(0, 2, "DISE")])],
+        spans={"toy/1": [Span(3, 4, "BODY")]},
+    )
+    (row,) = rows_of(page)
+    assert [mark.text for mark in row.find("mark")] == ["頭痛疾病·漏標", "胃人體·多標"]
+    assert row.attributes["data-e"] == "2"
+
+
+def test_every_metric_is_shown(tmp_path: Path) -> None:
+    page = page_of(tmp_path / "report.html", metrics=METRICS, sentences=[], spans={})
+    figures = page.find("dl", "figures")[0].text
+    for expected in ("71.23", "70.11–73.00", "75.00", "67.80"):
+        assert expected in figures
+    cells = {
+        row.find("th")[0].text: [cell.text for cell in row.find("td")]
+        for table in page.find("table")
+        for row in table.find("tbody")[0].find("tr")
+    }
+    assert cells["WA"] == ["0", "75.00", "67.80", "71.23"]
+    assert cells["DISE疾病"] == ["66.67 0"]
+    assert cells["longest_first"] == ["71.23", "99.70", "–"]
+    assert cells["未知類別"] == ["5.25"]
+    assert cells["漏標"] == ["1,234"]
+    assert cells.keys() >= METRICS.keys()
+
+
+def test_page_without_metrics_and_without_sentences(tmp_path: Path) -> None:
+    page = page_of(tmp_path / "report.html")
+    assert page.find("table") == []
+    assert "沒有測試分數" in page.text
+    assert "沒有測試句" in page.text
+    assert rows_of(page) == []
+    page = page_of(tmp_path / "report.html", sentences=[sentence("無")], spans={"toy/1": []})
+    assert page.find("table") == []
+    assert len(rows_of(page)) == 1
+
+
+def test_page_is_a_document_that_can_be_used_by_everyone(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    page = page_of(path, sentences=[sentence("無")], spans={"toy/1": []})
+    assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert page.find("html")[0].attributes["lang"] == "zh-Hant"
+    assert page.find("title")[0].text == page.find("h1")[0].text == "a run"
+    style = page.find("style")[0].text
+    assert "prefers-color-scheme:dark" in style
+    assert "content-visibility:auto" in style
+    for control in [*page.find("select"), *page.find("input")]:
+        assert any(control in label.walk() for label in page.find("label"))
+    for output in page.find("output"):
+        ids = {element.attributes.get("id") for element in page.walk()}
+        assert set((output.attributes["for"] or "").split()) <= ids
+
+
+def test_hostile_text_stays_text_wherever_it_comes_from(tmp_path: Path) -> None:
+    labels = LabelScheme("bad", [Label(HOSTILE, HOSTILE + "名", "x")])
+    page = page_of(
+        tmp_path / "report.html",
+        title=HOSTILE,
+        sentences=[sentence(HOSTILE, [Span(3, 9, HOSTILE)], id_=HOSTILE, genre=HOSTILE)],
+        spans={HOSTILE: [Span(0, 5, HOSTILE + "!")]},
+        completions=[completion("\n\n" + HOSTILE + "\n", id_=HOSTILE, stop=HOSTILE)],
+        labels=labels,
+    )
+    assert_inert(page)
+    assert page.find("title")[0].text == page.find("h1")[0].text == SHOWN
+    assert page.find("samp")[0].text == f"\n\n{SHOWN}\n"
+    assert page.find("option")[1].text == SHOWN
+    (row,) = rows_of(page)
+    assert [line.sentence_text() for line in row.find("p", "answer")] == [SHOWN, SHOWN]
+    assert row.find("code")[0].text == SHOWN
+    assert SHOWN in row.find("summary")[0].text
+    assert [mark.find("small")[0].text for mark in row.find("mark")] == [
+        SHOWN + "名",
+        SHOWN + "!·邊界與類別",
+    ]
+
+
+def test_hostile_metric_names_stay_text(tmp_path: Path) -> None:
+    # A slash would make another kind of name of it, so this one has none.
+    bad, seen = "<b onclick=alert(1)>&amp;\u202e\ud800", "<b onclick=alert(1)>&amp;U+202EU+D800"
+    page = page_of(
+        tmp_path / "report.html",
+        metrics={
+            f"test/{bad}/f1": 1.0,
+            f"test/{bad}/{bad}/f1": 2.0,
+            f"restore/{bad}/f1": 3.0,
+            f"parse/{bad}_rate": 0.04,
+        },
+    )
+    assert_inert(page)
+    rows = [
+        [cell.text for cell in row.walk() if cell.tag in ("th", "td")] for row in page.find("tr")
+    ]
+    assert [seen, "0", "–", "–", "1.00"] in rows
+    assert ["類別", seen] in rows
+    assert [seen * 2, "2.00 0"] in rows  # an unknown type is named by its tag
+    assert [seen, "3.00", "–", "–"] in rows
+    assert [seen, "4.00"] in rows
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(st.characters(exclude_categories=()), min_size=1), data=st.data())
+def test_any_text_is_shown_whole(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text) - 1))
+    span = Span(start, data.draw(st.integers(start + 1, len(text))), "DISE")
+    with TemporaryDirectory() as folder:
+        page = page_of(
+            Path(folder) / "report.html",
+            sentences=[sentence(text, [span])],
+            spans={"toy/1": []},
+            completions=[completion(text)],
+        )
+    assert_inert(page)
+    lines = [line.sentence_text() for line in rows_of(page)[0].find("p", "answer")]
+    assert lines == [shown(text, ""), shown(text, "")]
+    assert page.find("samp")[0].text == shown(text, "\n")
+
+
+def shown(text: str, kept: str) -> str:
+    """What a reader must see of `text`: no control, format or separator character but `kept`."""
+    return "".join(
+        f"U+{ord(c):04X}"
+        if c not in kept
+        and (unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") or is_noncharacter(ord(c)))
+        else c
+        for c in text
+    )
+
+
+def is_noncharacter(code: int) -> bool:
+    return code % 0x10000 in (0xFFFE, 0xFFFF) or code in range(0xFDD0, 0xFDF0)
+
+
+def test_nothing_is_fetched_and_only_our_own_inline_texts_may_run(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    page = page_of(path, metrics=METRICS, sentences=[sentence("無")], spans={"toy/1": []})
+    assert_inert(page)
+    content = path.read_text(encoding="utf-8")
+    assert not re.search(r"https?:|url\(|@import|fetch\(|XMLHttp|[sS]torage|\bimport\b", content)
+    (policy,) = [
+        meta.attributes["content"] or ""
+        for meta in page.find("meta")
+        if meta.attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    for tag in ("script", "style"):
+        digest = hashlib.sha256(page.find(tag)[0].text.encode()).digest()
+        assert f"{tag}-src 'sha256-{base64.b64encode(digest).decode()}'" in policy
+
+
+def test_bad_spans_are_refused_and_the_old_page_stays(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("old", encoding="utf-8")
+    cases: list[tuple[dict[str, list[Span]], str]] = [
+        ({}, "toy/1.*missing"),
+        ({"toy/1": [Span(0, 3, "DISE")]}, "toy/1.*2 characters"),
+        ({"toy/1": [Span(0, 2, "DISE"), Span(1, 2, "BODY")]}, "toy/1.*overlaps"),
+    ]
+    for spans, message in cases:
+        with pytest.raises(InputError, match=message):
+            page_of(path, sentences=[sentence("頭痛")], spans=spans)
+        assert path.read_text(encoding="utf-8") == "old"
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_sample_corpus_predicted_perfectly_shows_no_error(tmp_path: Path) -> None:
+    tags = ("BODY", "SYMP", "INST", "EXAM", "CHEM", "DISE", "DRUG", "SUPP", "TREAT", "TIME")
+    sample = Sample(labels={"name": "health10", "types": {tag: {} for tag in tags}})
+    sentences = sample.raw(tmp_path)["test"]
+    page = page_of(
+        tmp_path / "report.html",
+        sentences=sentences,
+        spans={each.id: each.entities for each in sentences},
+        labels=sample.labels,
+    )
+    rows = rows_of(page)
+    assert {row.attributes["data-e"] for row in rows} == {"0"}
+    for row, each in zip(rows, sentences, strict=True):
+        gold, predicted = row.find("p", "answer")
+        assert gold.sentence_text() == predicted.sentence_text() == each.text
+        assert len(predicted.find("mark")) == len(each.entities)
+
+
+def test_the_largest_test_set_is_written_in_seconds(tmp_path: Path) -> None:
+    text = (
+        "醫師說長期高血壓會傷害腎臟與心臟，建議每天量血壓並按時服用降血壓藥物，不要自行停藥。" * 2
+    )
+    spans = [Span(start, start + 3, "DISE") for start in range(4, 60, 9)]
+    sentences = [sentence(text, spans, id_=f"toy/{number}") for number in range(6624)]
+    path = tmp_path / "report.html"
+    began = time.perf_counter()
+    write_page(
+        path,
+        title="large",
+        sentences=sentences,
+        spans={each.id: spans[1:] for each in sentences},
+        completions=[completion("高血壓-疾病\n" * 7, id_=each.id) for each in sentences],
+        metrics=METRICS,
+        labels=LABELS,
+    )
+    assert time.perf_counter() - began < 8
+    content = path.read_text(encoding="utf-8")
+    assert content.count("<li data-g=") == 6624
+    assert len(content) < 20_000_000
+    # Chromium numbers list items again at each change of one: a filter then takes half a minute.
+    assert ".sentences>li{display:block" in content
+
+
+def test_colours_can_be_read_in_light_and_in_dark() -> None:
+    assert len({colour for pair in PALETTE for colour in pair}) == 2 * len(PALETTE) >= 20
+    for light, dark in PALETTE:
+        assert contrast(light, LIGHT_TEXT) > 7
+        assert contrast(dark, DARK_TEXT) > 5
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours by WCAG 2.2."""
+    brighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (brighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
