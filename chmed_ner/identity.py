@@ -12,13 +12,13 @@ from chmed_ner.experiment import Experiment
 from chmed_ner.records import RunRecord
 from chmed_ner.track import flattened
 
-UNHASHED = ("paths", "tracking", "resume", "rerun", "hydra", "name")
+UNHASHED = ("paths", "tracking", "resume", "rerun", "hydra", "name", "backbone.cache")
 """What does not change a result."""
 
 
 def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: str) -> str:
     """SHA-256 over what determines a run's results; `files` and `backbone` are checksums."""
-    kept = {key: value for key, value in content.items() if key not in UNHASHED}
+    kept = _hashed(content)
     identity = {"config": kept, "files": dict(files), "backbone": backbone, "version": __version__}
     text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -42,10 +42,19 @@ def check_same(
         )
 
 
+def _hashed(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`content` without the keys of UNHASHED."""
+    return {
+        key: _hashed(value, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+        for key, value in content.items()
+        if f"{prefix}{key}" not in UNHASHED
+    }
+
+
 def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """The first setting in which a stored run and this one differ."""
-    before, after = flattened(then), flattened(now)
+    before, after = flattened(_hashed(then)), flattened(_hashed(now))
     for key in sorted(before.keys() | after.keys()):
-        if key.split(".")[0] not in UNHASHED and before.get(key) != after.get(key):
+        if before.get(key) != after.get(key):
             return f"{key} was {before.get(key)}, is {after.get(key)}"
     return "the files or the version differ"

@@ -1,12 +1,23 @@
 """The peak memory of a run, although the jobs of a sweep share one process."""
 
 import ctypes
+import os
 import resource
 import sys
 from pathlib import Path
 
 _CLEAR = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
+
+
+def bound_kernel_caches() -> None:
+    """Keep few compiled matrix kernels; to be called before torch multiplies for the first time.
+
+    On a CPU, oneDNN compiles a kernel for every new shape and keeps 1,024 of them, a megabyte or
+    more each: batches of ever other lengths fill gigabytes that are hardly used again.
+    """
+    for variable in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(variable, "256")
 
 
 def reset_peak() -> None:

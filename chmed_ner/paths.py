@@ -1,4 +1,4 @@
-"""Where things lie: corpora, cache, outputs, configuration. Nothing depends on the current directory."""
+"""Where things lie: corpora, cache, outputs, configuration; never by the current directory."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ def config_directory() -> Path:
 
 
 def sweep_directory() -> Path:
-    """The named grids: `experiments/` beside the package in a checkout, inside it when installed."""
+    """The named grids: `experiments/` beside the package in a checkout, inside it if installed."""
     return (checkout() or PACKAGE) / "experiments"
 
 

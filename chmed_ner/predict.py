@@ -10,6 +10,7 @@ from chmed_ner.config import build
 from chmed_ner.errors import InputError
 from chmed_ner.infer.batching import plan_batches
 from chmed_ner.labels import LabelScheme
+from chmed_ner.memory import bound_kernel_caches
 from chmed_ner.progress import progress
 from chmed_ner.prompt import TaskPrompt
 from chmed_ner.records import RunRecord, find_run
@@ -39,7 +40,7 @@ class Predictor:
     policy: str
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """One prediction a text, in order, with ids `0`, `1` ...; offsets are code points of the texts.
+        """One prediction a text, in order, ids `0`, `1` ...; offsets are code points of the texts.
 
         The sentences of a run's test split, given together, get that run's predictions.
         """
@@ -88,6 +89,7 @@ def load(run: str | Path) -> Predictor:
 
     Raises InputError when there is no such run, or its backbone is not the one it was made with.
     """
+    bound_kernel_caches()
     directory = find_run(str(run))
     record = RunRecord.read(directory)
     parts = {

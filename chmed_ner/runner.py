@@ -14,11 +14,11 @@ from chmed_ner.experiment import Experiment
 from chmed_ner.files import write_json
 from chmed_ner.generative import Outcome
 from chmed_ner.identity import check_same, config_hash
-from chmed_ner.memory import peak_mib, reset_peak
+from chmed_ner.memory import bound_kernel_caches, peak_mib, reset_peak
 from chmed_ner.predictions import predictions, write_predictions
 from chmed_ner.provenance import git_commit, versions
 from chmed_ner.records import FILE, RunRecord
-from chmed_ner.score.metrics import run_metrics
+from chmed_ner.score.metrics import check_names, run_metrics
 from chmed_ner.script import in_script
 from chmed_ner.track import DryRun
 
@@ -37,9 +37,11 @@ ARTIFACTS = (
 
 def run(experiment: Experiment, directory: Path) -> dict[str, float]:
     """Run one experiment in `directory`; returns its metrics by name (none for `limit.test=0`)."""
+    bound_kernel_caches()
     reset_peak()
     random.seed(experiment.seed)
     corpus = read_corpus(experiment)
+    check_names([*corpus.genres, *corpus.labels.tags])
     experiment.backbone.check()
     experiment.regime.check(experiment.backbone, corpus.test_files)
     record = open_record(experiment, corpus, directory)

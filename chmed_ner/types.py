@@ -1,7 +1,7 @@
 """The frozen records that flow from step to step.
 
-Offsets are sacred: a span is `[start, end)` in code points of the *original* sentence. The text that
-a model reads (`Sentence.model_text`) has the same length, so a position never moves.
+Offsets are sacred: a span is `[start, end)` in code points of the *original* sentence. The text
+that a model reads (`Sentence.model_text`) has the same length, so a position never moves.
 """
 
 from collections.abc import Mapping
@@ -30,8 +30,8 @@ class Mention:
 class Sentence:
     """One sentence of a corpus.
 
-    `tags` are the official tags exactly as the file has them, one per code point of `text` (None for
-    text without gold); `entities` are the chunks the official scorer sees in them, in text order.
+    `tags` are the official tags exactly as the file has them, one per code point of `text` (None
+    for text without gold); `entities` are the chunks the official scorer sees in them, in order.
     `model_text` is `text` in the script the model reads, of equal length.
     """
 
@@ -65,7 +65,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The entities predicted in one sentence, and the problems met on the way, counted by reason."""
+    """The entities predicted in one sentence, and the problems met, counted by reason."""
 
     id: str
     split: str

@@ -45,6 +45,7 @@ TABLE = [
     ("B-X O-X I-X", [(0, 1, "X"), (2, 3, "X")]),  # O-X is outside
     ("O-X O-X", []),
     ("S-X S-X", [(0, 1, "X"), (1, 2, "X")]),
+    ("B-X S-X I-X", [(0, 1, "X"), (1, 2, "X"), (2, 3, "X")]),
     ("B-X E-X I-X", [(0, 2, "X"), (2, 3, "X")]),
     ("B-A-B I-A-B B-A", [(0, 2, "A-B"), (2, 3, "A")]),  # split at the first hyphen only
     ("B- I- O", [(0, 2, "")]),

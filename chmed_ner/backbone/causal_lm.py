@@ -31,7 +31,8 @@ class CausalLM:
     """Any causal language model that transformers loads without the checkpoint's own code.
 
     `path` is a local folder or a hub id; relative folders are taken from the current directory, as
-    a shell user expects. `chat` says whether the tokenizer's chat template is used.
+    a shell user expects. `chat` says whether the tokenizer's chat template is used, `cache` where
+    weights that must be converted first are kept.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class CausalLM:
         revision: str | None = None,
         chat: str = "auto",
         chat_options: Mapping[str, Any] | None = None,
+        cache: str | None = None,
     ) -> None:
         if batch_size < 1:
             raise InputError(f"backbone.batch_size={batch_size}: give 1 or more")
@@ -57,6 +59,7 @@ class CausalLM:
         self.revision = revision
         self.chat = chat
         self.chat_options = dict(chat_options or {})
+        self.cache = cache
 
     def check(self) -> None:
         """InputError when `path` is missing, or looks like a folder that is not there."""
@@ -140,7 +143,7 @@ class Gemma3(CausalLM):
 
     def location(self) -> str:
         """The converted copy in the cache, made at first use, or `path`."""
-        return super().location() if self.path else str(gemma3_directory())
+        return super().location() if self.path else str(gemma3_directory(self.cache))
 
     def checksum(self) -> str:
         """The GGUF file's SHA-256, or the checksum of `path`."""

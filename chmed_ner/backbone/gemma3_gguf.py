@@ -26,15 +26,17 @@ log = logging.getLogger(__name__)
 _WORK = ".converting-"
 
 
-def gemma3_directory() -> Path:
-    """The converted checkpoint's folder, converting first if need be (about a minute, once).
+def gemma3_directory(cache: str | None = None) -> Path:
+    """The converted checkpoint's folder under `cache` (default: the user's cache directory).
 
+    The first use converts, which takes about a minute.
     Safe for several processes at once: one converts under a file lock, the others wait. InputError
     when the package is missing or altered, or the cache cannot be written.
     """
     import filelock
 
-    target = cache_directory() / "gemma3-270m" / f"{SHA256[:12]}-v{CONVERSION}"
+    place = Path(cache).expanduser() if cache else cache_directory()
+    target = place / "gemma3-270m" / f"{SHA256[:12]}-v{CONVERSION}"
     if (target / "config.json").is_file():
         return target
     try:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from chmed_ner.errors import InputError
@@ -26,20 +26,26 @@ def execute(arguments: argparse.Namespace) -> int:
     """Write the predictions to standard output."""
     from chmed_ner.predict import load
 
-    texts = _texts(arguments.file)
+    lines = _lines(arguments.file)
     predictor = load(arguments.run)
     try:
-        predictions = predictor.predict(texts)
+        predictions = predictor.predict([text for text, _ in lines])
     finally:
         predictor.close()
-    write = {"jsonl": _jsonl, "bio": _bio, "brat": _brat}[arguments.format]
-    for line in write(predictions):
+    if arguments.format == "brat":
+        output = brat(predictions, [end for _, end in lines])
+    else:
+        output = {"jsonl": jsonl, "bio": bio}[arguments.format](predictions)
+    for line in output:
         sys.stdout.write(line)
     return 0
 
 
-def _texts(name: str) -> list[str]:
-    """The lines, without their ends; characters other than line feeds are left as they are."""
+def _lines(name: str) -> list[tuple[str, int]]:
+    """The lines without their ends, and how many code points each end takes (LF 1, CR LF 2).
+
+    Characters other than these are left as they are.
+    """
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
@@ -49,11 +55,15 @@ def _texts(name: str) -> list[str]:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise InputError(f"{name}, line {line}: not UTF-8; convert the file first") from None
-    lines = content.replace("\r\n", "\n").split("\n")
-    return lines[:-1] if lines and not lines[-1] else lines
+    lines = content.split("\n")
+    return [
+        (line.removesuffix("\r"), 2 if line.endswith("\r") else 1)
+        for line in (lines if lines[-1] else lines[:-1])
+    ]
 
 
-def _jsonl(predictions: Iterable[Prediction]) -> Iterator[str]:
+def jsonl(predictions: Iterable[Prediction]) -> Iterator[str]:
+    """One JSON object a line, as in `predictions.jsonl`, without split and genre."""
     from chmed_ner.files import json_line
     from chmed_ner.predictions import as_record
 
@@ -61,7 +71,7 @@ def _jsonl(predictions: Iterable[Prediction]) -> Iterator[str]:
         yield json_line(as_record(prediction, split=False))
 
 
-def _bio(predictions: Iterable[Prediction]) -> Iterator[str]:
+def bio(predictions: Iterable[Prediction]) -> Iterator[str]:
     """The official column format: character, space, tag; an empty line after each text."""
     from chmed_ner.bio import tags_of
 
@@ -72,13 +82,13 @@ def _bio(predictions: Iterable[Prediction]) -> Iterator[str]:
         yield "\n"
 
 
-def _brat(predictions: Sequence[Prediction]) -> Iterator[str]:
-    """brat standoff lines; offsets are code points of the whole input, line feeds included."""
+def brat(predictions: Iterable[Prediction], ends: Iterable[int]) -> Iterator[str]:
+    """brat standoff lines; offsets are code points of the whole input, with its line ends."""
     number, offset = 0, 0
-    for prediction in predictions:
+    for prediction, end in zip(predictions, ends, strict=True):
         for span in prediction.entities:
             number += 1
             mention = prediction.text[span.start : span.end]
             place = f"{span.type} {offset + span.start} {offset + span.end}"
             yield f"T{number}\t{place}\t{mention}\n"
-        offset += len(prediction.text) + 1
+        offset += len(prediction.text) + end

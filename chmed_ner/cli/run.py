@@ -69,8 +69,8 @@ def options_first(words: Sequence[str]) -> list[str]:
     rest = iter(words)
     for word in rest:
         if word.startswith("-"):
-            options.append(word)
-            options += [next(rest)] if word in VALUED and word != words[-1] else []
+            value = next(rest, None) if word in VALUED else None
+            options += [word] if value is None else [word, value]
         else:
             overrides.append(word)
     return [*options, *overrides]
@@ -90,7 +90,7 @@ def _run(config: DictConfig, jobs: list[_Job]) -> float:
         job.metrics = run(experiment, directory)
     except Exception as error:
         job.error = str(error) or type(error).__name__
-        if isinstance(error, ChmedError):
+        if isinstance(error, ChmedError | OSError):
             log.error("error: %s", error)
         else:
             log.exception("the run failed; what was finished is in %s", directory)

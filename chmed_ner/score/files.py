@@ -10,9 +10,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
+from chmed_ner.bio import OUTSIDE, split_tag
 from chmed_ner.data.lines import BYTE_ORDER_MARK, Line, lines, opened, shown
 from chmed_ner.errors import InputError
-from chmed_ner.bio import OUTSIDE, split_tag
 from chmed_ner.score.official import OfficialScores, score_sentences
 
 _SEPARATORS = (" ", "\t")

@@ -64,7 +64,7 @@ def run_metrics(
     metric name cannot hold.
     """
     genres = _by_genre(sentences)
-    _check_names([*genres, *types, *reasons, *(r for each in problems.values() for r in each)])
+    check_names([*genres, *types, *reasons, *(r for each in problems.values() for r in each)])
     _check_policies(spans, headline)
     answers = {f"spans of {policy}": predicted for policy, predicted in spans.items()}
     _check_ids(
@@ -97,7 +97,8 @@ def _by_genre(sentences: Sequence[Sentence]) -> Genres:
     return genres
 
 
-def _check_names(parts: Iterable[str]) -> None:
+def check_names(parts: Iterable[str]) -> None:
+    """InputError for a genre, type or reason whose characters a metric name cannot hold."""
     for part in parts:
         if not _NAME_PART.fullmatch(part):
             raise InputError(

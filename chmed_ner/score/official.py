@@ -6,8 +6,8 @@ from itertools import zip_longest
 from operator import eq
 from types import MappingProxyType
 
-from chmed_ner.errors import InputError
 from chmed_ner.bio import OUTSIDE, chunks
+from chmed_ner.errors import InputError
 from chmed_ner.score.entities import scores_by_type, total
 from chmed_ner.types import Scores, Span
 

@@ -13,6 +13,9 @@ from torch.nn import functional
 from chmed_ner.train.examples import Example
 
 IGNORED = -100
+WIDTH_STEP = 8
+"""Batches are padded to a multiple of this: fewer shapes, so fewer kernels to compile."""
+
 SLICE = 128
 """Positions whose logits are held at once: 128 * 262,144 * 4 bytes = 128 MiB."""
 
@@ -22,7 +25,7 @@ def padded(batch: list[Example], skip: int, device: Any) -> tuple[torch.Tensor, 
 
     `labels[b, t]` is the token that position t must predict, or IGNORED.
     """
-    width = max(map(len, batch)) - skip
+    width = -(-(max(map(len, batch)) - skip) // WIDTH_STEP) * WIDTH_STEP
     ids = torch.zeros(len(batch), width, dtype=torch.long)
     labels = torch.full((len(batch), width), IGNORED, dtype=torch.long)
     for row, example in enumerate(batch):

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chmed_ner import bio
+from chmed_ner.bio import chunks, split_tag
 from chmed_ner.errors import InputError
 from chmed_ner.score import official
-from chmed_ner.bio import chunks, split_tag
 from chmed_ner.score.files import score_files
 from chmed_ner.score.official import (
     OfficialScores,

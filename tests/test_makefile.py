@@ -1,0 +1,148 @@
+"""Every target of the Makefile does what it says, at smoke scale, in a folder of its own."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAKEFILE = ROOT / "Makefile"
+BIN = Path(sys.executable).parent
+SCRIPTED = "backbone=scripted regime=zero_shot tracking=dry limit.test=2"
+TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+EXERCISED = {
+    "help", "setup", "demo", "test", "test-all", "lint", "run", "sweep", "data", "ui", "clean",
+}  # fmt: skip
+
+
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """`make ...` in `folder`, with this interpreter's programs and nothing to set up."""
+    return subprocess.run(command(folder, *words), capture_output=True, text=True, timeout=300)
+
+
+def command(folder: Path, *words: str) -> list[str]:
+    """The words of that call."""
+    return [
+        "make", "-C", str(folder), "-f", str(MAKEFILE), "-o", ".venv/.ready", f"BIN={BIN}", *words,
+    ]  # fmt: skip
+
+
+def test_these_are_the_targets_and_help_lists_them(tmp_path: Path) -> None:
+    assert len(TARGETS) == len(set(TARGETS)) >= 11
+    assert set(TARGETS) <= EXERCISED, "a new target needs a test here"
+    done = make(tmp_path, "help")
+    assert done.returncode == 0
+    assert {line.split()[1] for line in done.stdout.splitlines() if line.startswith("  make ")} == (
+        set(TARGETS)
+    )
+    assert make(tmp_path).stdout == done.stdout
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "test-all", "lint", "ui", "run", "data"])
+def test_recipes_call_programs_that_are_there(tmp_path: Path, target: str) -> None:
+    done = make(tmp_path, "-n", target, 'ARGS=one="two words"')
+    assert done.returncode == 0, done.stderr
+    programs = []
+    for line in done.stdout.splitlines():
+        if line.startswith("make: "):
+            continue
+        for part in re.split(r"&&|;", line):
+            words = [word for word in part.split() if not re.match(r"[A-Z_]+=", word)]
+            programs += words[:1]
+    assert programs
+    for program in programs:
+        assert shutil.which(program), f"{target}: {program}"
+    assert target == "lint" or 'one="two words"' in done.stdout
+
+
+def test_setup_installs_the_lock_with_hashes_once(tmp_path: Path) -> None:
+    for name in ("requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    words = ["make", "-C", str(tmp_path), "-f", str(MAKEFILE), "-n", "setup"]
+    first = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert "--require-hashes -r requirements.lock" in first
+    assert re.search(r"pip install .*uv==[\d.]+", first)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / ".ready").touch()
+    again = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert "pip" not in again
+
+
+def test_run_makes_a_run(tmp_path: Path) -> None:
+    done = make(tmp_path, "run", f"ARGS={SCRIPTED} paths.output={tmp_path}/outputs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(tmp_path.glob("outputs/runs/*/predictions.jsonl"))) == 1
+
+
+def test_sweep_makes_a_run_of_every_cell(tmp_path: Path) -> None:
+    done = make(tmp_path, "sweep", f"ARGS={SCRIPTED} seed=1,2 paths.output={tmp_path}/outputs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(tmp_path.glob("outputs/runs/*/predictions.jsonl"))) == 2
+
+
+def test_a_bad_argument_fails_the_target(tmp_path: Path) -> None:
+    done = make(tmp_path, "run", f"ARGS={SCRIPTED} paths.output={tmp_path} sed=1")
+    assert done.returncode == 2
+    assert "'sed'" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_data_fetches(tmp_path: Path) -> None:
+    done = make(tmp_path, "data", "ARGS=--help")
+    assert done.returncode == 0
+    assert "usage: chmed-ner data fetch" in done.stdout
+    done = make(tmp_path, "data", f"ARGS=nothing --root {tmp_path}")
+    assert done.returncode == 2
+    assert "nothing" in done.stderr
+
+
+def test_clean_removes_caches_and_keeps_runs(tmp_path: Path) -> None:
+    gone = ["chmed_ner/__pycache__", "tests/cli/__pycache__", ".mypy_cache", "dist", "build"]
+    kept = ["outputs/runs/one", ".venv/bin", "chmed_ner/data", "tests"]
+    for folder in (*gone, *kept):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "file").touch()
+    done = make(tmp_path, "clean")
+    assert done.returncode == 0, done.stderr
+    assert not [folder for folder in gone if (tmp_path / folder).exists()]
+    assert all((tmp_path / folder / "file").exists() for folder in kept)
+
+
+def test_ui_answers_on_a_port(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "outputs").mkdir()
+    server = subprocess.Popen(
+        command(tmp_path, "ui", f"ARGS=--port {port} --workers 1"),
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        end = time.monotonic() + 240
+        while time.monotonic() < end and server.poll() is None:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as page:
+                    assert (page.status, page.read()) == (200, b"OK")
+                    return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.5)
+        raise AssertionError(f"no answer on port {port}")
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+    assert (tmp_path / "outputs" / "mlflow.db").is_file()
