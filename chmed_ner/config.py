@@ -29,7 +29,7 @@ from chmed_ner.paths import (
     output_directory,
     sweep_directory,
 )
-from chmed_ner.track import without_credentials
+from chmed_ner.recorded import without_credentials
 
 LONGEST_NAME = 200
 """Bytes; file systems take 255, of which the time and the hash need some."""

@@ -9,8 +9,8 @@ from typing import Any
 from chmed_ner import __version__
 from chmed_ner.errors import InputError
 from chmed_ner.experiment import Experiment
+from chmed_ner.recorded import flattened
 from chmed_ner.records import RunRecord
-from chmed_ner.track import flattened
 
 UNHASHED = ("paths", "tracking", "resume", "rerun", "hydra", "name", "backbone.cache")
 """What does not change a result."""

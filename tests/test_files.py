@@ -88,6 +88,8 @@ def test_a_record_is_one_line(record: dict[str, Any]) -> None:
 def test_text_stays_readable_and_surrogates_survive(tmp_path: Path) -> None:
     assert json_line({"text": "頭痛"}) == '{"text": "頭痛"}\n'
     assert json_line({"text": "頭\ud800"}) == '{"text": "\\u982d\\ud800"}\n'
+    write_json(tmp_path / "value.json", {"name": "頭\udcff"})
+    assert read_json(tmp_path / "value.json") == {"name": "頭\udcff"}
     path = tmp_path / "records.jsonl"
     records = [{"text": "頭\u2028痛"}, {"text": "\ud800"}, {}]
     write_json_lines(path, records)

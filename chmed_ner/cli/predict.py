@@ -25,9 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Write the predictions to standard output."""
     from chmed_ner.predict import load
+    from chmed_ner.records import find_run
 
+    run = find_run(arguments.run)  # before it waits for standard input
     lines = _lines(arguments.file)
-    predictor = load(arguments.run)
+    predictor = load(run)
     try:
         predictions = predictor.predict([text for text, _ in lines])
     finally:

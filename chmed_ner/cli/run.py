@@ -66,13 +66,18 @@ def options_first(words: Sequence[str]) -> list[str]:
         return list(words)
     options: list[str] = []
     overrides: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        if word.startswith("-"):
-            value = next(rest, None) if word in VALUED else None
-            options += [word] if value is None else [word, value]
-        else:
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
             overrides.append(word)
+            continue
+        options.append(word)
+        if word in ("--info", "-i"):  # its value may be left out
+            given = rest and "=" not in rest[0] and not rest[0].startswith("-")
+            options.append(rest.pop(0) if given else "all")
+        elif word in VALUED and rest:
+            options.append(rest.pop(0))
     return [*options, *overrides]
 
 

@@ -87,8 +87,8 @@ def test_an_unknown_genre_names_the_choices(scripted, tmp_path: Path) -> None:
 def test_a_genre_that_no_metric_name_can_hold_is_refused_before_anything_is_asked(
     scripted, corpus: Path
 ) -> None:
-    ended = scripted(*own(corpus), "dataset.test={論壇: test.txt}")
-    refused(ended, "論壇", "A-Z a-z 0-9")
+    ended = scripted(*own(corpus), "dataset.test={the forum: test.txt}")
+    refused(ended, "'the forum'", "A-Z a-z 0-9")
     assert not list(corpus.parent.glob("outputs/runs/*/completions.jsonl"))
 
 
@@ -260,12 +260,16 @@ def test_a_tracking_server_that_is_down(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:s3cret@127.0.0.1:{port}")
     ended = command(
         "run", "backbone=scripted", "regime=zero_shot", "tracking=server",
-        f"tracking.uri=http://me:s3cret@127.0.0.1:{port}", f"paths.output={tmp_path}",
+        f"paths.output={tmp_path}",
     )  # fmt: skip
     refused(ended, f"http://127.0.0.1:{port}", "tracking=dry", code=1)
     assert "s3cret" not in ended.text
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if b"s3cret" in path.read_bytes()]
     assert not list(tmp_path.glob("runs/*/completions.jsonl"))
 
 

@@ -5,8 +5,8 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +20,8 @@ from chmed_ner.data.columns import read_columns
 from chmed_ner.errors import InputError
 from chmed_ner.infer.decoding import Greedy
 from chmed_ner.predict import Predictor
-from chmed_ner.script import Simplified, Traditional
+from chmed_ner.prompt import TaskPrompt
+from chmed_ner.script import Script, Simplified, Traditional
 from chmed_ner.types import Span
 
 WORDS = {"头痛": "症状", "糖尿病": "疾病", "普拿疼": "药品", "頭痛": "症狀"}
@@ -59,13 +60,21 @@ class Reader:
         """Nothing is held."""
 
 
-def predictor(script: Any = None, policy: str = "longest_first") -> Predictor:
-    """The default prompt in front of a `Reader`."""
+@cache
+def task(script: str) -> TaskPrompt:
+    """The default prompt in a script."""
     config = compose([])
     labels = build(config.dataset, "dataset").labels
-    script = script or Simplified()
-    prompt = build(config.prompt, "prompt").task(labels, script.name)
-    return Predictor(Reader(), prompt, script, Greedy(), policy)
+    prompt: TaskPrompt = build(config.prompt, "prompt").task(labels, script)
+    return prompt
+
+
+SIMPLIFIED = Simplified()
+
+
+def predictor(script: Script = SIMPLIFIED, policy: str = "longest_first") -> Predictor:
+    """The default prompt in front of a `Reader`."""
+    return Predictor(Reader(), task(script.name), script, Greedy(), policy)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +103,7 @@ def test_offsets_are_code_points_of_the_original(
 
 
 def test_the_model_reads_the_run_s_script_and_the_mention_is_the_original() -> None:
-    for script, word in ((Simplified(), "头痛"), (Traditional(), "頭痛")):
+    for script, word in ((SIMPLIFIED, "头痛"), (Traditional(), "頭痛")):
         found = predictor(script)
         (prediction,) = found.predict(["她頭痛"])
         assert found.generator.read == [f"她{word}"]  # type: ignore[attr-defined]

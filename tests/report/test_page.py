@@ -249,7 +249,7 @@ def test_page_is_a_document_that_can_be_used_by_everyone(tmp_path: Path) -> None
 
 
 def test_hostile_text_stays_text_wherever_it_comes_from(tmp_path: Path) -> None:
-    labels = LabelScheme("bad", [Label(HOSTILE, HOSTILE + "名", "x")])
+    labels = LabelScheme("bad", [Label("BAD", "名", "x")])
     page = page_of(
         tmp_path / "report.html",
         title=HOSTILE,
