@@ -76,7 +76,9 @@ ROOMS: dict[str, set[str]] = {
     "rescore": {
         "config", "identity", "records", "runner", "generative", "infer", "predictions",
     },
-    "predict": {"config", "records", "script", "prompt", "backbone", "infer", "restore"},
+    "predict": {
+        "config", "records", "memory", "script", "prompt", "backbone", "infer", "restore",
+    },
     "cli": {
         "chmed_ner", "config", "records", "runner", "rescore", "predict", "predictions", "bio",
         "data", "score",

@@ -87,7 +87,8 @@ def test_an_unknown_genre_names_the_choices(scripted, tmp_path: Path) -> None:
 def test_a_genre_that_no_metric_name_can_hold_is_refused_before_anything_is_asked(
     scripted, corpus: Path
 ) -> None:
-    ended = scripted(*own(corpus), "dataset.test={the forum: test.txt}")
+    words = [word for word in own(corpus) if not word.startswith("dataset.test=")]
+    ended = scripted(*words, "dataset.test={the forum: test.txt}")
     refused(ended, "'the forum'", "A-Z a-z 0-9")
     assert not list(corpus.parent.glob("outputs/runs/*/completions.jsonl"))
 

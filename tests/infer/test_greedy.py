@@ -162,3 +162,13 @@ def test_a_closed_generator_says_so(tiny_llama: Path) -> None:
     generator.close()
     with pytest.raises(RuntimeError, match="closed"):
         generator.answer([a_request("头痛")])
+
+
+def test_the_most_seconds_grow_with_the_caps_and_asking_leaves_no_trace(
+    llama: GreedyGenerator,
+) -> None:
+    short, long = a_request("头痛", 5), a_request("头痛", 5000)
+    before = llama.answer([short])
+    assert llama.most_seconds([]) == 0.0
+    assert 0.0 < llama.most_seconds([[short]]) < llama.most_seconds([[short, long]] * 3)
+    assert llama.answer([short]) == before

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from chmed_ner.backbone import load_causal_lm
 from chmed_ner.train.adapter import with_adapter
-from chmed_ner.train.answer_loss import IGNORED, SLICE, answer_loss, padded
+from chmed_ner.train.answer_loss import IGNORED, SLICE, WIDTH_STEP, answer_loss, padded
 from chmed_ner.train.examples import Example, shared_prefix
 
 VOCABULARY = 97
@@ -210,8 +210,11 @@ def test_labels_stand_one_position_before_their_tokens() -> None:
     ids, labels = padded(
         [Example((5, 6, 7), (8, 9)), Example((5, 6), (7,))], skip=1, device=torch.device("cpu")
     )
-    assert ids.tolist() == [[6, 7, 8, 9], [6, 7, 0, 0]]
-    assert labels.tolist() == [
+    assert ids.shape == labels.shape == (2, WIDTH_STEP)  # padded to a multiple of it
+    assert ids[:, :4].tolist() == [[6, 7, 8, 9], [6, 7, 0, 0]]
+    assert labels[:, :4].tolist() == [
         [IGNORED, 8, 9, IGNORED],
         [7, IGNORED, IGNORED, IGNORED],
     ]
+    assert not ids[:, 4:].any()
+    assert (labels[:, 4:] == IGNORED).all()
