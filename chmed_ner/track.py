@@ -13,6 +13,7 @@ from chmed_ner.recorded import flattened, without_credentials
 
 BUFFER = 100
 """Metric values sent at once."""
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
 class Tracker(Protocol):
@@ -122,7 +123,7 @@ class MLflowTracking:
         if self.uri is None:
             assert self.store is not None
             self.store.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        with self._locked(), few_retries():
             client = MlflowClient(self._address())
             client.search_experiments(max_results=1)
         return client
@@ -198,6 +199,18 @@ class MLflowRun(DryRun):
         self._send()
         with reported(self.uri):
             self.client.set_terminated(self.run_id, status)
+
+
+@contextmanager
+def few_retries() -> Iterator[None]:
+    """Ask an absent server for seconds before a run begins, not for MLflow's four minutes."""
+    given = os.environ.get(RETRIES)
+    os.environ.setdefault(RETRIES, "2")
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ[RETRIES]
 
 
 @contextmanager

@@ -234,3 +234,16 @@ def test_a_wrong_tag_in_it_is_named(
     said = "".join(capsys.readouterr())
     assert f"{train}, line 1" in said
     assert "label scheme 'toy' (FRUIT, TOOL)" in said
+
+
+def test_a_tag_that_no_metric_name_can_hold_is_refused_before_anything_is_asked(
+    toy: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in [*tmp_path.glob("conf/labels/*"), *tmp_path.glob("data/*")]:
+        text = file.read_text(encoding="utf-8").replace("FRUIT", "水果類")
+        file.write_text(text, encoding="utf-8")
+    assert main(list(toy)) == 2
+    said = "".join(capsys.readouterr())
+    assert "'水果類'" in said
+    assert "A-Z a-z 0-9" in said
+    assert not list(tmp_path.glob("outputs/runs/*/completions.jsonl"))
