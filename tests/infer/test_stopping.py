@@ -135,8 +135,10 @@ def test_a_stop_string_longer_than_the_look_back_still_cuts_the_text(
     text = llama.answer([a_request(prompt, 60)])[0].text
     long = text[3:40]
     assert text.index(long) == 3
-    reply = a_generator(tiny_llama, stop=(long,)).answer([a_request(prompt, 60)])[0]
-    assert (reply.text, reply.stop) == (text[:3], "end")
+    late = ending_with(llama, prompt, at=41)
+    for stop in ((long,), (late, long), (long, late)):
+        reply = a_generator(tiny_llama, stop=stop).answer([a_request(prompt, 60)])[0]
+        assert (reply.text, reply.stop) == (text[:3], "end")
 
 
 def test_the_chat_template_wraps_the_prompt_and_its_end_of_turn_ends_the_answer(
