@@ -59,6 +59,10 @@ class Experiment:
     choices: Mapping[str, str]
     config: Mapping[str, Any]
 
+    def inputs(self, corpus: Corpus) -> dict[str, str]:
+        """The SHA-256 of every file that goes into this run beside the backbone."""
+        return {**corpus.training_files, **corpus.test_files, **self.regime.inputs()}
+
     def load(self) -> Corpus:
         """The corpus, in its original script."""
         return self.dataset.load(

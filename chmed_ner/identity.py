@@ -27,7 +27,7 @@ def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: 
 def identity_of(experiment: Experiment) -> str:
     """The config hash of an experiment; InputError for files that are absent or bad."""
     corpus = experiment.load()
-    files = {**corpus.training_files, **corpus.test_files}
+    files = experiment.inputs(corpus)
     return config_hash(experiment.config, files, experiment.backbone.checksum())
 
 

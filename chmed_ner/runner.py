@@ -73,7 +73,7 @@ def read_corpus(experiment: Experiment) -> Corpus:
 
 def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunRecord:
     """A new `run.json`, or that of the run that is resumed, which must have the same identity."""
-    files = {**corpus.training_files, **corpus.test_files}
+    files = experiment.inputs(corpus)
     backbone = experiment.backbone.checksum()
     identity = config_hash(experiment.config, files, backbone)
     if experiment.resume and (directory / FILE).is_file():
@@ -87,7 +87,7 @@ def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunR
         config=experiment.config,
         backbone=experiment.backbone.name,
         backbone_sha256=backbone,
-        training_files=dict(corpus.training_files) if experiment.regime.trains else {},
+        training_files=experiment.regime.tuned_on(corpus.training_files),
         test_files=dict(corpus.test_files),
         seed=experiment.seed,
         git_commit=git_commit(),

@@ -46,6 +46,14 @@ class ZeroShot:
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:
         """Nothing can be wrong beyond the backbone itself."""
 
+    def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
+        """No file: nothing is tuned."""
+        return {}
+
+    def inputs(self) -> dict[str, str]:
+        """Checksums of what goes into the run beside corpus and backbone: nothing."""
+        return {}
+
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         """The backbone, loaded."""
         return backbone.generator(stop=task.stop, seed=task.seed)
@@ -112,6 +120,14 @@ class LoRA:
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:  # noqa: ARG002
         """InputError when the backbone has no weights."""
         backbone.tunable()
+
+    def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:
+        """The dataset's training files."""
+        return dict(training_files)
+
+    def inputs(self) -> dict[str, str]:
+        """Checksums of what goes into the run beside corpus and backbone: nothing."""
+        return {}
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         """The tuned backbone: trained, saved, loaded again from what was saved, merged."""

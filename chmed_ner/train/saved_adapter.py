@@ -1,11 +1,14 @@
 """`regime=adapter`: score a saved adapter without training."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chmed_ner.backbone.protocol import Backbone, Generator
 from chmed_ner.errors import InputError
+from chmed_ner.files import sha256_of
 from chmed_ner.records import RunRecord, find_run
+from chmed_ner.train.adapter import WEIGHTS
 from chmed_ner.train.regimes import Task, merged_generator
 
 
@@ -29,7 +32,7 @@ class SavedAdapter:
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:
         """InputError when the adapter is absent, of another backbone, or has seen the test set."""
         directory, record = self.source()
-        if not (directory / "adapter" / "adapter_model.safetensors").is_file():
+        if not (directory / "adapter" / WEIGHTS).is_file():
             raise InputError(
                 f"regime.path={self.path}: {directory} holds no adapter/; name a tuned run"
             )
@@ -47,16 +50,26 @@ class SavedAdapter:
                 "this dataset tests on; score it on another dataset, or train one without that file"
             )
 
+    def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
+        """The files that the adapter's own run was tuned on, not those of this run's dataset."""
+        return self.source()[1].training_files
+
+    def inputs(self) -> dict[str, str]:
+        """The adapter's checksum: `latest` names another one tomorrow."""
+        directory, _ = self.source()
+        weights = directory / "adapter" / WEIGHTS
+        return {"adapter": sha256_of(weights)} if weights.is_file() else {}
+
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
-        """The backbone with the adapter merged."""
+        """The backbone with the adapter merged; the run keeps a copy of the adapter."""
+        kept = task.directory / "adapter"
+        if not (kept / WEIGHTS).is_file():
+            partial = kept.with_name("adapter.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(self.source()[0] / "adapter", partial)
+            partial.replace(kept)
         return self.reopen(backbone, task.directory, task.stop)
 
-    def reopen(
-        self,
-        backbone: Backbone,
-        directory: Path,  # noqa: ARG002
-        stop: Sequence[str],
-    ) -> Generator:
-        """The same for a finished run; the adapter lies in the run `path`, not in `directory`."""
-        source, _ = self.source()
-        return merged_generator(backbone.tunable(), source / "adapter", stop)
+    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
+        """The generator of a finished run in `directory`: its adapter merged."""
+        return merged_generator(backbone.tunable(), directory / "adapter", stop)
