@@ -1,20 +1,22 @@
 """Local causal language models through transformers."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.backbone.chat import Wrapping, wrapping
 from chmed_ner.backbone.gemma3_gguf import SHA256, gemma3_directory
+from chmed_ner.backbone.original.layout import refuse_look_alikes
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
+from chmed_ner.types import Completion
 
 if TYPE_CHECKING:
-    from chmed_ner.infer.greedy import GreedyGenerator
+    from chmed_ner.infer.local import LocalGenerator
 
-FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.tiktoken", "*.txt")
+FILES = ("*.safetensors", "*.bin", "*.json", "*.jinja", "*.model", "*.tiktoken", "*.txt")
 """What in a checkpoint's folder decides its answers: weights, settings, tokenizer, template."""
 
 
@@ -62,7 +64,7 @@ class CausalLM:
         self.cache = cache
 
     def check(self) -> None:
-        """InputError when `path` is missing, or looks like a folder that is not there."""
+        """InputError when `path` is missing, no checkpoint, or only looks like a supported one."""
         if not self.path:
             raise InputError(
                 f"backbone={self.name} needs backbone.path: a folder with a checkpoint or a hub id"
@@ -76,6 +78,7 @@ class CausalLM:
                 f"backbone.path={self.path}: no config.json there; give a folder with a checkpoint "
                 "or a hub id"
             )
+        refuse_look_alikes(place)
 
     def location(self) -> str:
         """The folder or hub id that the weights are loaded from."""
@@ -93,6 +96,10 @@ class CausalLM:
             digest.update(f"{file.name} {sha256_of(file)}\n".encode())
         return digest.hexdigest()
 
+    def usd(self, completions: Iterable[Completion]) -> float:  # noqa: ARG002
+        """Nothing: nobody is paid."""
+        return 0.0
+
     def tunable(self) -> "CausalLM":
         """Itself."""
         return self
@@ -107,15 +114,16 @@ class CausalLM:
             device=self.device,
             attention=self.attention,
             revision=self.revision,
+            cache=self.cache,
         )
         _forget_sampling(model)
         return LoadedModel(model, tokenizer, wrapping(tokenizer, self.chat, self.chat_options))
 
-    def generator(self, *, stop: Sequence[str], seed: int) -> "GreedyGenerator":  # noqa: ARG002
+    def generator(self, *, stop: Sequence[str], seed: int) -> "LocalGenerator":  # noqa: ARG002
         """The model as it is, decoding greedily; `seed` has no say in that."""
-        from chmed_ner.infer.greedy import GreedyGenerator
+        from chmed_ner.infer.local import LocalGenerator
 
-        return GreedyGenerator(self.load(), batch_size=self.batch_size, stop=stop)
+        return LocalGenerator(self.load(), batch_size=self.batch_size, stop=stop)
 
 
 def _forget_sampling(model: Any) -> None:

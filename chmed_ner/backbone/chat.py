@@ -22,13 +22,14 @@ class Wrapping:
         """The token ids that the model reads before it answers."""
         if not self.template:
             return list(self.tokenizer.encode(prompt))
-        text = self.tokenizer.apply_chat_template(
+        ids = self.tokenizer.apply_chat_template(
             [{"role": "user", "content": prompt}],
-            tokenize=False,
+            tokenize=True,
+            return_dict=False,
             add_generation_prompt=True,
             **self.options,
         )
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        return list(ids)
 
     def answer_ids(self, answer: str) -> list[int]:
         """The token ids of an answer, with the token that ends it."""

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _CURE = (
-    "give a folder with config.json, safetensors weights (pickled .bin files are not read) and "
-    "tokenizer files, or the id of a model on the hub"
+    "give a folder with config.json, safetensors weights (pickled .bin files are read only in the "
+    "original layouts of ChatGLM2-6B and Baichuan-7B) and tokenizer files, or the id of a model on "
+    "the hub"
 )
 
 
@@ -23,31 +24,35 @@ def load_causal_lm(
     device: str = "auto",
     attention: str = "sdpa",
     revision: str | None = None,
+    cache: str | None = None,
 ) -> tuple["PreTrainedModel", Any]:
     """The model in evaluation mode on its device, and its tokenizer.
 
-    `path_or_id` is a local folder, or a hub id when no such folder exists. Raises InputError when
-    there is neither, when the checkpoint needs its own code, or when weights are not safetensors,
-    broken or not all there.
+    `path_or_id` is a local folder, or a hub id when no such folder exists. ChatGLM2-6B and
+    Baichuan-7B in their original layouts are converted first, once, under `cache` (default: the
+    user's cache directory). Raises InputError when there is no checkpoint, when it needs its own
+    code or only looks like a supported one, or when weights are broken, pickled with anything but
+    tensors, or not all there.
     """
     quiet_hub()
     from transformers import AutoModelForCausalLM
 
     place = torch_device(device)
     precision = torch_dtype(dtype, place)
+    weights = transformers_checkpoint(path_or_id, revision=revision, cache=cache)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path_or_id,
+            weights,
             dtype=precision,
             attn_implementation=attention,
             revision=revision,
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
-            local_files_only=Path(path_or_id).is_dir(),
+            local_files_only=Path(weights).is_dir(),
         )
     except Exception as error:  # a broken checkpoint fails in as many ways as it has parts
-        raise _unloadable(path_or_id, error) from error
+        raise _unloadable(weights, error) from error
     model, report = loaded
     if report["missing_keys"]:  # transformers would go on with random numbers in their place
         raise InputError(
@@ -59,11 +64,38 @@ def load_causal_lm(
     return model, load_tokenizer(path_or_id, revision=revision)
 
 
+def transformers_checkpoint(
+    path_or_id: str | Path, *, revision: str | None = None, cache: str | None = None
+) -> str | Path:
+    """What transformers' `from_pretrained` loads for `path_or_id`, in any precision or quantised.
+
+    That is `path_or_id` itself, or the converted copy of a checkpoint in an original layout.
+    """
+    from chmed_ner.backbone.original.layout import layout_of
+    from chmed_ner.backbone.original.source import checkpoint_folder, settings
+
+    config = settings(path_or_id, "config.json", revision)
+    layout = layout_of(config, str(path_or_id)) if config else None
+    if config is None or layout is None:
+        return path_or_id
+    from chmed_ner.backbone.original.converted import converted_directory
+
+    return converted_directory(checkpoint_folder(path_or_id, revision), layout, config, cache)
+
+
 def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None) -> Any:
-    """The tokenizer from the tokenizer files alone; it pads on the left. InputError if absent."""
+    """The tokenizer from the tokenizer files alone; it pads on the left. InputError if absent.
+
+    Those of ChatGLM2-6B and Baichuan-7B run on sentencepiece itself.
+    """
     quiet_hub()
     from transformers import AutoTokenizer
 
+    from chmed_ner.backbone.original.tokenizer_files import original_tokenizer
+
+    tokenizer = original_tokenizer(path_or_id, revision)
+    if tokenizer is not None:
+        return tokenizer
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             path_or_id,
