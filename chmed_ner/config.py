@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from chmed_ner.data.corpus import Limit
 from chmed_ner.errors import InputError
-from chmed_ner.experiment import Experiment
+from chmed_ner.experiment import Experiment, Method
 from chmed_ner.knobs import check_knobs
 from chmed_ner.paths import (
     cache_directory,
@@ -30,6 +30,7 @@ from chmed_ner.paths import (
     sweep_directory,
 )
 from chmed_ner.recorded import without_credentials
+from chmed_ner.unused import Unused
 
 LONGEST_NAME = 200
 """Bytes; file systems take 255, of which the time and the hash need some."""
@@ -45,6 +46,8 @@ GROUPS = (
     "method",
     "tracking",
 )
+OPTIONAL = ("script", "prompt", "backbone", "regime", "decoding", "restoration")
+"""The groups that a method may do without: their option is then `none`."""
 
 
 @dataclass
@@ -174,7 +177,8 @@ def configure(config: DictConfig, choices: Mapping[str, str | None]) -> Experime
     content = plain(config)
     _check_keys(content)
     parts = {group: build(content[group], group) for group in GROUPS}
-    name = _checked_name(content["name"] or default_name(content, choices))
+    _check_uses(parts, choices)
+    name = _checked_name(content["name"] or default_name(parts["method"], content, choices))
     return Experiment(
         **parts,
         name=name,
@@ -188,6 +192,26 @@ def configure(config: DictConfig, choices: Mapping[str, str | None]) -> Experime
         choices={key: str(value) for key, value in choices.items() if value is not None},
         config=without_credentials(content),
     )
+
+
+def _check_uses(parts: Mapping[str, Any], choices: Mapping[str, str | None]) -> None:
+    """InputError for a group that the method uses and is `none`, or does without and is not."""
+    method = parts["method"]
+    chosen = choices.get("method") or method.name
+    for group in OPTIONAL:
+        none = isinstance(parts[group], Unused)
+        if none and group in method.uses:
+            raise InputError(
+                f"{group}=none: method={chosen} needs a {group}; name one with {group}=..."
+            )
+        if not none and group not in method.uses:
+            option = choices.get(group) or getattr(
+                parts[group], "name", type(parts[group]).__name__
+            )
+            raise InputError(
+                f"{group}={option}: method={chosen} uses no {group}; leave {group} out (or say "
+                f"{group}=none), and a preset that sets it too"
+            )
 
 
 def _check_keys(content: Mapping[str, Any]) -> None:
@@ -212,8 +236,10 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def default_name(content: Mapping[str, Any], choices: Mapping[str, str | None]) -> str:
-    """dataset-backbone-prompt-regime-sSEED, from the chosen options."""
-    groups = ("dataset", "backbone", "prompt", "regime")
+def default_name(
+    method: Method, content: Mapping[str, Any], choices: Mapping[str, str | None]
+) -> str:
+    """dataset-backbone-prompt-regime-sSEED, dataset-crf-sSEED: the options the method goes by."""
+    groups = ("dataset", *method.named_by)
     parts = [str(choices.get(group)).replace("/", "_") for group in groups]
     return "-".join([*parts, f"s{content['seed']}"])

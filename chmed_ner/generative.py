@@ -2,52 +2,53 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chmed_ner.backbone.protocol import Generator, Request
+from chmed_ner.backbone.protocol import Backbone, Generator, Request
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.experiment import Experiment
 from chmed_ner.infer.generate import generate, stored_completions
 from chmed_ner.infer.store import CompletionStore
+from chmed_ner.outcome import Outcome
 from chmed_ner.prompt import Answer, TaskPrompt
 from chmed_ner.prompt.answer import PROBLEMS
 from chmed_ner.restore import POLICIES, restore
 from chmed_ner.score.entities import span_scores
 from chmed_ner.train.regimes import Task
-from chmed_ner.types import Completion, Mention, Sentence, Span
+from chmed_ner.types import Completion, Sentence, Span
 
 if TYPE_CHECKING:
     from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
 
-Spans = Mapping[str, Mapping[str, tuple[Span, ...]]]
-"""policy -> sentence id -> spans"""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a method found: per policy and sentence the spans, and what the model listed before.
-
-    `mentions` and `targets` are what was listed and what a perfect model would list; `problems` are
-    counted by reason; `completions` are those of the test split.
-    """
-
-    spans: Spans
-    mentions: Mapping[str, tuple[Mention, ...]]
-    targets: Mapping[str, tuple[Mention, ...]]
-    problems: Mapping[str, Mapping[str, int]]
-    completions: Sequence[Completion] = ()
-    reasons: tuple[str, ...] = PROBLEMS
-    counts: Mapping[str, int] = field(default_factory=dict)
-
 
 class Generative:
     """Prompt -> regime -> generate -> parse -> restore."""
 
     name = "generative"
+    uses = frozenset({"script", "prompt", "backbone", "regime", "decoding", "restoration"})
+    named_by = ("backbone", "prompt", "regime")
+    trains = False  # its regime may
+
+    def check(self, experiment: Experiment, corpus: Corpus) -> None:
+        """Backbone and regime have been checked; nothing else can be wrong."""
+
+    def tuned_on(
+        self,
+        experiment: Experiment,  # noqa: ARG002
+        training_files: Mapping[str, str],  # noqa: ARG002
+    ) -> dict[str, str]:
+        """No file beside those of the regime."""
+        return {}
+
+    def inputs(self, experiment: Experiment) -> dict[str, str]:  # noqa: ARG002
+        """Nothing beside corpus, backbone and regime."""
+        return {}
+
+    def reopen(self, directory: Path, backbone: Backbone) -> None:
+        """None: a finished run's backbone is opened by its regime, and prompted."""
 
     def run(
         self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
@@ -60,7 +61,7 @@ class Generative:
         prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
         store = CompletionStore(directory / "completions.jsonl")
         counts: dict[str, int] = {}
-        kept = experiment.regime.trains or experiment.validate
+        kept = experiment.keeps_validation
         splits = [corpus.test, corpus.validation if kept else ()]
         asked = [requests_for(split, prompt, experiment) for split in splits if split]
         if not all(_answered(requests, store) for requests in asked) or not asked:
@@ -108,13 +109,17 @@ def read_completions(
     for sentence in sentences:
         completion = completions[sentence.id]
         answers[sentence.id] = prompt.parse(completion.text, sentence.model_text, completion.stop)
+    tested = [completions[s.id] for s in sentences if s.split == "test"]
     return Outcome(
         spans={policy: restored(policy, sentences, answers) for policy in POLICIES},
         mentions={id_: answer.mentions for id_, answer in answers.items()},
         targets={sentence.id: prompt.target_mentions(sentence) for sentence in sentences},
         problems={id_: answer.problems for id_, answer in answers.items()},
-        completions=[completions[s.id] for s in sentences if s.split == "test"],
+        completions=tested,
+        reasons=PROBLEMS,
         counts=counts or {},
+        answered=len(tested),
+        seconds=sum(completion.seconds for completion in tested),
     )
 
 

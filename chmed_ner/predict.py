@@ -8,6 +8,7 @@ from typing import Protocol
 from chmed_ner.backbone.protocol import Generator, Reply, Request
 from chmed_ner.config import build
 from chmed_ner.errors import InputError
+from chmed_ner.experiment import SpanModel
 from chmed_ner.infer.batching import plan_batches
 from chmed_ner.labels import LabelScheme
 from chmed_ner.memory import bound_kernel_caches
@@ -84,10 +85,34 @@ class Predictor:
         return Prediction(id_, "predict", "", text, spans, problems)
 
 
-def load(run: str | Path) -> Predictor:
+@dataclass
+class FittedPredictor:
+    """A fitted model (a lexicon, a CRF ...) and the script it reads, ready for text."""
+
+    model: SpanModel
+    script: Script
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction a text, as `Predictor.predict`."""
+        converted = [convert_leniently(self.script, text) for text in texts]
+        found = self.model.find([model_text for model_text, _ in converted])
+        return [
+            Prediction(str(number), "predict", "", text, spans, {UNREADABLE: odd} if odd else {})
+            for number, (text, (_, odd), spans) in enumerate(
+                zip(texts, converted, found, strict=True)
+            )
+        ]
+
+    def close(self) -> None:
+        """Free the model."""
+        self.model.close()
+
+
+def load(run: str | Path) -> Predictor | FittedPredictor:
     """The predictor of a run: its directory, its MLflow run id, or `latest`.
 
-    Raises InputError when there is no such run, or its backbone is not the one it was made with.
+    Raises InputError when there is no such run, its backbone is not the one it was made with, or
+    its method leaves no model behind.
     """
     bound_kernel_caches()
     directory = find_run(str(run))
@@ -102,10 +127,9 @@ def load(run: str | Path) -> Predictor:
             "regime",
             "decoding",
             "restoration",
+            "method",
         )
     }
-    labels: LabelScheme = parts["dataset"].labels
-    prompt: TaskPrompt = parts["prompt"].task(labels, parts["script"].name)
     backbone, regime = parts["backbone"], parts["regime"]
     backbone.check()
     if record.backbone_sha256 and backbone.checksum() != record.backbone_sha256:
@@ -114,6 +138,11 @@ def load(run: str | Path) -> Predictor:
             f"(checksum {backbone.checksum()[:12]}, was {record.backbone_sha256[:12]}); "
             "bring the weights back that it was made with"
         )
+    model: SpanModel | None = parts["method"].reopen(directory, backbone)
+    if model is not None:
+        return FittedPredictor(model, parts["script"])
+    labels: LabelScheme = parts["dataset"].labels
+    prompt: TaskPrompt = parts["prompt"].task(labels, parts["script"].name)
     generator = regime.reopen(backbone, directory, prompt.stop)
     return Predictor(
         generator, prompt, parts["script"], parts["decoding"], parts["restoration"].policy

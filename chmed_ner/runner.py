@@ -12,9 +12,9 @@ from pathlib import Path
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.experiment import Experiment
 from chmed_ner.files import write_json
-from chmed_ner.generative import Outcome
 from chmed_ner.identity import check_same, config_hash
 from chmed_ner.memory import bound_kernel_caches, peak_mib, reset_peak
+from chmed_ner.outcome import Outcome
 from chmed_ner.predictions import predictions, write_predictions
 from chmed_ner.provenance import git_commit, versions
 from chmed_ner.records import FILE, RunRecord
@@ -42,13 +42,12 @@ def run(experiment: Experiment, directory: Path) -> dict[str, float]:
     random.seed(experiment.seed)
     corpus = read_corpus(experiment)
     check_names([*corpus.genres, *corpus.labels.tags])
-    experiment.backbone.check()
-    experiment.regime.check(experiment.backbone, corpus.test_files)
+    experiment.check(corpus)
     record = open_record(experiment, corpus, directory)
     with tracked(experiment, record, directory) as tracker:
         outcome = experiment.method.run(experiment, corpus, directory, tracker)
         record.counts |= {**corpus.counts, **outcome.counts}
-        spans = outcome.spans[experiment.restoration.policy]
+        spans = outcome.predicted(experiment.restoration.policy)
         kept = [s for s in (*corpus.test, *corpus.validation) if s.id in spans]
         write_predictions(directory, predictions(kept, spans, outcome.problems))
         metrics = score(experiment, corpus, outcome) if corpus.test else {}
@@ -87,7 +86,7 @@ def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunR
         config=experiment.config,
         backbone=experiment.backbone.name,
         backbone_sha256=backbone,
-        training_files=experiment.regime.tuned_on(corpus.training_files),
+        training_files=experiment.tuned_on(corpus),
         test_files=dict(corpus.test_files),
         seed=experiment.seed,
         git_commit=git_commit(),
@@ -132,7 +131,7 @@ def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: 
         record.write(directory)
         tracker.artifacts(directory, ARTIFACTS)
         if getattr(experiment.tracking, "upload_adapter", False):
-            tracker.artifacts(directory, ["adapter"])
+            tracker.artifacts(directory, ["adapter", "model"])
         status = record.status
     finally:
         tracker.end(status)
@@ -167,6 +166,7 @@ def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str,
             for policy, spans in outcome.spans.items()
         },
         headline=experiment.restoration.policy,
+        placed=outcome.placed and {id_: outcome.placed[id_] for id_ in ids},
         mentions={id_: found for id_, found in outcome.mentions.items() if id_ in ids},
         target_mentions={id_: found for id_, found in outcome.targets.items() if id_ in ids},
         training_mentions={s.mention(span) for s in corpus.train for span in s.entities},
@@ -179,14 +179,14 @@ def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str,
 
 
 def costs(outcome: Outcome, tracker: DryRun) -> dict[str, float]:
-    """Seconds, tokens, money and memory. Generation counts the seconds of every completion, those
-    answered before an interruption too."""
+    """Seconds, tokens, money and memory. Generation counts the seconds of every answer, those given
+    before an interruption too."""
     completions = outcome.completions
-    seconds = sum(completion.seconds for completion in completions)
+    seconds = outcome.seconds
     return {
         **{f"time/{stage}_seconds": spent for stage, spent in tracker.seconds.items()},
         "time/generate_seconds": seconds,
-        "time/sentences_per_second": len(completions) / seconds if seconds else 0.0,
+        "time/sentences_per_second": outcome.answered / seconds if seconds else 0.0,
         "tokens/prompt": sum(completion.prompt_tokens for completion in completions),
         "tokens/completion": sum(completion.completion_tokens for completion in completions),
         "cost/usd": 0.0,
@@ -208,7 +208,7 @@ def write_report(
         directory / "report.html",
         title=experiment.name,
         sentences=corpus.test,
-        spans=outcome.spans[experiment.restoration.policy],
+        spans=outcome.predicted(experiment.restoration.policy),
         completions=outcome.completions,
         metrics=metrics,
         labels=corpus.labels,

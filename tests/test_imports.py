@@ -31,6 +31,7 @@ DOORS = {
     "omegaconf": {"config", "naming", "rescore", "cli"},
     "requests": {"data"},
     "numpy": {"score"},
+    "pycrfsuite": {"methods"},
 }
 """Library -> the rooms that import it. `memory` looks torch up in `sys.modules` only."""
 
@@ -59,25 +60,30 @@ ROOMS: dict[str, set[str]] = {
     "recorded": set(),
     "track": {"recorded"},
     "provenance": {"chmed_ner"},
-    "experiment": {"data", "script", "prompt", "backbone", "restore", "track"},
+    "outcome": {"restore"},
+    "unused": set(),
+    "experiment": {"data", "script", "prompt", "backbone", "restore", "outcome", "track"},
     "knobs": set(),
-    "config": {"experiment", "data", "knobs", "naming", "recorded"},
+    "config": {"experiment", "data", "knobs", "naming", "recorded", "unused"},
     "identity": {"experiment", "records", "recorded", "chmed_ner"},
     "naming": {"config", "experiment", "identity", "records"},
     "predictions": {"bio", "data"},
     "report": {"score"},
     "generative": {
         "experiment", "data", "prompt", "backbone", "train", "infer", "restore", "score", "track",
+        "outcome",
     },
+    "methods": {"backbone", "bio", "data", "experiment", "outcome", "score", "track"},
     "runner": {
         "experiment", "identity", "records", "provenance", "memory", "data", "script",
-        "generative", "predictions", "score", "track", "report",
+        "outcome", "predictions", "score", "track", "report",
     },
     "rescore": {
         "config", "identity", "records", "runner", "generative", "infer", "predictions",
     },
     "predict": {
         "config", "records", "memory", "script", "prompt", "backbone", "infer", "restore",
+        "experiment",
     },
     "cli": {
         "chmed_ner", "config", "records", "runner", "rescore", "predict", "predictions", "bio",

@@ -48,16 +48,17 @@ def run_metrics(
     seed: int,
     reasons: Sequence[str] = (),
     resamples: int = 1000,
+    placed: Mapping[str, Spans] | None = None,
 ) -> dict[str, float]:
     """`{metric name: number}` of one run, in a fixed order.
 
     `sentences`: the test split with tags, entities and model text. `spans`: policy -> sentence id
-    -> what was predicted; `headline` names the policy of `test/` and `error/`. `mentions`: what the
-    model listed, by id, in the script of `model_text`; `target_mentions`: what the prompt format
-    would write for gold. `training_mentions`: mention strings of the training split, in the script
-    of `text`. `types`: the tags of the label scheme; each has a figure in each genre, 0 where it is
-    absent. `problems`: id -> reason -> how often, of `completions` completions in all; `reasons`
-    are logged even where they never occurred. `seed` draws the `resamples` of the interval.
+    -> what was predicted; `headline` names the policy of `test/` and `error/`, unless the method
+    `placed` its entities itself. `mentions`: what the model listed, by id, in the script of
+    `model_text`; `target_mentions`: what the prompt format would write for gold.
+    `training_mentions`: mention strings of the training split, in the script of `text`. `types`:
+    the tags of the label scheme, each with a figure in each genre. `problems`: id -> reason -> how
+    often, of `completions` in all; all `reasons` are logged. `seed` draws the `resamples`.
 
     Raises InputError for sentences without gold, ids that do not agree, spans outside their
     sentence or overlapping, an unknown policy, and a genre, type or reason whose characters a
@@ -65,13 +66,14 @@ def run_metrics(
     """
     genres = _by_genre(sentences)
     check_names([*genres, *types, *reasons, *(r for each in problems.values() for r in each)])
-    _check_policies(spans, headline)
-    answers = {f"spans of {policy}": predicted for policy, predicted in spans.items()}
+    _check_policies(spans, headline if placed is None else None)
+    every = spans if placed is None else {**spans, "the method": placed}
+    answers = {f"spans of {policy}": predicted for policy, predicted in every.items()}
     _check_ids(
         sentences, {**answers, "listed mentions": mentions, "target mentions": target_mentions}
     )
-    _check_spans(sentences, spans)
-    predicted = spans[headline]
+    _check_spans(sentences, every)
+    predicted = spans[headline] if placed is None else placed
     return {
         **_test(genres, predicted, types),
         **_interval(genres, predicted, seed, resamples),
@@ -107,10 +109,10 @@ def check_names(parts: Iterable[str]) -> None:
             )
 
 
-def _check_policies(policies: Collection[str], headline: str) -> None:
+def _check_policies(policies: Collection[str], headline: str | None) -> None:
     if unknown := set(policies) - POLICIES.keys():
         raise InputError(f"unknown restoration {min(unknown)!r}; choose from {', '.join(POLICIES)}")
-    if headline not in policies:
+    if headline is not None and headline not in policies:
         raise InputError(f"restoration {headline!r} was not scored; have: {', '.join(policies)}")
 
 

@@ -1,0 +1,113 @@
+"""What all methods share that fit a model of their own to the training split."""
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.data.corpus import Corpus
+from chmed_ner.errors import InputError
+from chmed_ner.experiment import Experiment, SpanModel
+from chmed_ner.outcome import Outcome, placed_outcome
+from chmed_ner.score.entities import span_scores
+from chmed_ner.types import Sentence, Span
+
+if TYPE_CHECKING:
+    from chmed_ner.track import Tracker
+
+log = logging.getLogger(__name__)
+
+
+class Fitted(ABC):
+    """Fit -> save -> open what was saved -> place entities in the test and validation split.
+
+    The model lies in `<run>/model`. It is complete when `finished` says so; a run that is resumed
+    after that does not fit it again. Predictions always come from the saved model, so a finished
+    run predicts what it scored.
+    """
+
+    name: ClassVar[str]
+    uses: ClassVar[Collection[str]] = frozenset({"script"})
+    named_by: ClassVar[tuple[str, ...]] = ("method",)
+    trains = True
+
+    @property
+    @abstractmethod
+    def choices(self) -> int:
+        """How many settings are tried on the validation split; 1 where nothing is chosen."""
+
+    @abstractmethod
+    def finished(self, directory: Path) -> bool:
+        """Whether the run in `directory` holds a complete model."""
+
+    @abstractmethod
+    def fit(
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+    ) -> None:
+        """Learn from `corpus.train`, choose on `corpus.validation`, save in `directory`."""
+
+    @abstractmethod
+    def reopen(self, directory: Path, backbone: Backbone) -> SpanModel:
+        """The saved model; InputError where it is absent or has changed."""
+
+    def check(self, experiment: Experiment, corpus: Corpus) -> None:  # noqa: ARG002
+        """InputError where there is nothing to learn from, or nothing to choose on."""
+        if not corpus.train:
+            raise InputError(
+                f"method={self.name}: learns from training sentences, but dataset={corpus.name} "
+                "has none; name a dataset that has"
+            )
+        if self.choices > 1 and not corpus.validation:
+            raise InputError(
+                f"method={self.name}: chooses among {self.choices} settings on validation "
+                "sentences, but there are none; set limit.validation or dataset.validation_share "
+                "above 0, or give a single setting"
+            )
+
+    def tuned_on(
+        self,
+        experiment: Experiment,  # noqa: ARG002
+        training_files: Mapping[str, str],
+    ) -> dict[str, str]:
+        """The dataset's training files."""
+        return dict(training_files)
+
+    def inputs(self, experiment: Experiment) -> dict[str, str]:  # noqa: ARG002
+        """Nothing beside the corpus."""
+        return {}
+
+    def run(
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+    ) -> Outcome:
+        """The entities of the test and the validation split."""
+        if self.finished(directory):
+            log.info("the model is there already: it is not fitted again")
+        else:
+            with tracker.timed("prepare"):
+                self.fit(experiment, corpus, directory, tracker)
+        model = self.reopen(directory, experiment.backbone)
+        try:
+            placed, seconds = placed_by(model, corpus.test)
+            placed |= placed_by(model, corpus.validation)[0]
+        finally:
+            model.close()
+        return placed_outcome([*corpus.test, *corpus.validation], placed, seconds=seconds)
+
+
+def placed_by(
+    model: SpanModel, sentences: Sequence[Sentence]
+) -> tuple[dict[str, tuple[Span, ...]], float]:
+    """The entities that `model` finds by sentence id, and how many seconds it took."""
+    began = time.perf_counter()
+    found = model.find([sentence.model_text for sentence in sentences])
+    seconds = time.perf_counter() - began
+    return {s.id: spans for s, spans in zip(sentences, found, strict=True)}, seconds
+
+
+def validation_f1(model: SpanModel, sentences: Sequence[Sentence]) -> float:
+    """Micro F1 (percent) of the model on the validation split, 0 where that is empty."""
+    placed, _ = placed_by(model, sentences)
+    return span_scores((sentence.entities, placed[sentence.id]) for sentence in sentences).f1

@@ -1,0 +1,128 @@
+"""`method=lexicon`: the longest known mentions, left to right. The floor of every table."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.data.corpus import Corpus
+from chmed_ner.errors import InputError
+from chmed_ner.experiment import Experiment
+from chmed_ner.files import read_json, write_json
+from chmed_ner.methods.fitted import Fitted, validation_f1
+from chmed_ner.methods.mention_lexicon import (
+    Entry,
+    Lexicon,
+    StringIndex,
+    count_mentions,
+    mention_strings,
+)
+from chmed_ner.types import Span
+
+if TYPE_CHECKING:
+    from chmed_ner.track import Tracker
+
+log = logging.getLogger(__name__)
+
+FILE = "model/lexicon.json"
+
+
+@dataclass(frozen=True)
+class LexiconMatcher:
+    """A lexicon with the threshold that a string's probability must reach."""
+
+    lexicon: Lexicon
+    threshold: float
+
+    def find(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
+        """The longest matches of each text, left to right."""
+        return [self.lexicon.spans(text, self.threshold) for text in texts]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class LexiconMethod(Fitted):
+    """Longest match against the mention strings of the training split.
+
+    A string is used when the share of its occurrences in training that are an entity reaches a
+    threshold, single characters included; its type is the majority's. The threshold is the one of
+    `thresholds` with the best F1 on the validation split, the lowest of equals. The lexicon is
+    kept in `model/lexicon.json`: `{threshold, validation_f1, entries: {string: [type, share]}}`.
+    """
+
+    name = "lexicon"
+
+    def __init__(self, thresholds: Sequence[float]) -> None:
+        self.thresholds = distinct_numbers("method.thresholds", thresholds, 0.0, 1.0)
+
+    @property
+    def choices(self) -> int:
+        """How many thresholds are tried."""
+        return len(self.thresholds)
+
+    def finished(self, directory: Path) -> bool:
+        """Whether the lexicon is there (it is written at once)."""
+        return (directory / FILE).is_file()
+
+    def fit(
+        self,
+        experiment: Experiment,  # noqa: ARG002
+        corpus: Corpus,
+        directory: Path,
+        tracker: "Tracker",
+    ) -> None:
+        """Count, choose the threshold, write the lexicon."""
+        index = StringIndex(mention_strings(corpus.train))
+        lexicon = count_mentions(corpus.train, index).lexicon(corpus.labels.tags)
+        scores: dict[float, float] = {}
+        for step, threshold in enumerate(self.thresholds):
+            found = validation_f1(LexiconMatcher(lexicon, threshold), corpus.validation)
+            scores[threshold] = found
+            if corpus.validation:
+                tracker.log({"train/dev_f1": found}, step)
+        best = max(scores, key=lambda threshold: (scores[threshold], -threshold))
+        log.info("threshold %g: validation F1 %.2f", best, scores[best])
+        write_json(
+            directory / FILE,
+            {
+                "threshold": best,
+                "validation_f1": {str(threshold): f1 for threshold, f1 in scores.items()},
+                "entries": entries_as_json(lexicon),
+            },
+        )
+
+    def reopen(self, directory: Path, backbone: Backbone) -> LexiconMatcher:  # noqa: ARG002
+        """The lexicon that was written, with its threshold."""
+        path = directory / FILE
+        content = read_json(path)
+        try:
+            return LexiconMatcher(entries_from_json(content["entries"]), content["threshold"] + 0.0)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise InputError(f"{path}: not a lexicon ({error!r}); run the method again") from None
+
+
+def distinct_numbers(
+    key: str, values: Sequence[float], least: float, most: float = math.inf
+) -> tuple[float, ...]:
+    """`values` in ascending order; InputError unless they are distinct numbers in the range."""
+    fine = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
+    if not fine or not all(type(v) in (int, float) and least <= v <= most for v in values):
+        end = f"to {most:g}" if most < math.inf else "upwards"
+        raise InputError(f"{key}={values}: give a list of numbers from {least:g} {end}")
+    if len(set(values)) < len(values):
+        raise InputError(f"{key}={values}: a number is given twice; give each once")
+    return tuple(sorted(float(value) for value in values))
+
+
+def entries_as_json(lexicon: Lexicon) -> dict[str, list[Any]]:
+    """`{string: [type, probability]}`, in alphabetical order."""
+    return {string: list(entry) for string, entry in sorted(lexicon.entries.items())}
+
+
+def entries_from_json(content: Mapping[str, Sequence[Any]]) -> Lexicon:
+    """The lexicon that `entries_as_json` wrote; ValueError or the like for anything else."""
+    return Lexicon({s: Entry(str(type_), float(p)) for s, (type_, p) in content.items()})
