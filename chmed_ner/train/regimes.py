@@ -195,11 +195,11 @@ class _BestEpoch:
         """Called by the loop after each epoch."""
         from peft import get_peft_model_state_dict
 
-        from chmed_ner.infer.greedy import GreedyGenerator
+        from chmed_ner.infer.local import LocalGenerator
 
         f1 = 0.0
         if self.task.dev_f1:
-            generator = GreedyGenerator(
+            generator = LocalGenerator(
                 replace(self.loaded, model=self.tuned.get_base_model()),
                 batch_size=self.backbone.batch_size,
                 stop=self.task.stop,
@@ -221,9 +221,9 @@ class _BestEpoch:
 
 def merged_generator(backbone: "CausalLM", adapter: Path, stop: Sequence[str]) -> Generator:
     """A generator from the backbone with the adapter merged into its weights."""
-    from chmed_ner.infer.greedy import GreedyGenerator
+    from chmed_ner.infer.local import LocalGenerator
     from chmed_ner.train.adapter import merged
 
     loaded = backbone.load()
     model = merged(loaded.model, adapter)
-    return GreedyGenerator(replace(loaded, model=model), batch_size=backbone.batch_size, stop=stop)
+    return LocalGenerator(replace(loaded, model=model), batch_size=backbone.batch_size, stop=stop)

@@ -1,0 +1,117 @@
+"""The key/value cache of the decoding loop: one slot a sentence, allocated once.
+
+A slot holds its sentence's states at the columns that are their positions, the shared prefix of all
+prompts first. Columns beyond a sentence's length hold zeros or what an earlier sentence left there;
+attention masks them.
+"""
+
+from typing import Any
+
+import torch
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+GROWTH = 1.5
+"""A cache that turns out too short grows by this factor, so that copying stays rare."""
+
+
+class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
+    """One layer's keys and values, each (slots, columns, heads, width)."""
+
+    is_sliding = False
+
+    def __init__(self, slots: int, columns: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.slots = slots
+        self.columns = columns
+        self.keys: torch.Tensor | None = None
+        self.values: torch.Tensor | None = None
+        self.places: torch.Tensor = torch.empty(0, dtype=torch.long)
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        """Allocate. Zeros, not empty memory: a masked NaN would still spoil its row's attention."""
+        self.keys = self._buffer(key_states)
+        self.values = self._buffer(value_states)
+        self.is_initialized = True
+
+    def _buffer(self, states: torch.Tensor) -> torch.Tensor:
+        _, heads, _, width = states.shape
+        return states.new_zeros(self.slots, self.columns, heads, width)
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write the states of packed tokens, (1, heads, N, width), to their places.
+
+        Returns the whole buffers, (slots, columns, heads, width), which only `packed_attention`
+        understands.
+        """
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        assert self.keys is not None
+        assert self.values is not None
+        for buffer, states in ((self.keys, key_states), (self.values, value_states)):
+            rows = buffer.view(self.slots * self.columns, *buffer.shape[2:])
+            rows.index_copy_(0, self.places, states[0].transpose(0, 1))
+        return self.keys, self.values
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Not asked: the loop brings its own masks."""
+        return query_length, 0
+
+    def get_seq_length(self) -> int:
+        """Not asked: the loop brings its own positions."""
+        return 0
+
+    def get_max_length(self) -> int:
+        """The columns of a slot."""
+        return self.columns
+
+
+class SlotCache(Cache):
+    """The layers of a `slots` x `columns` cache; `longest` is the most columns it may grow to."""
+
+    def __init__(self, layers: int, slots: int, columns: int, longest: int) -> None:
+        super().__init__(layers=[SlotLayer(slots, columns) for _ in range(layers)])
+        self.slots = slots
+        self.columns = columns
+        self.longest = longest
+
+    def place(self, places: torch.Tensor) -> None:
+        """Where the next tokens go: `slot * columns + column` for each, (N,)."""
+        for layer in self._slot_layers():
+            layer.places = places
+
+    def ensure(self, columns: int) -> None:
+        """Make room for at least `columns` columns a slot."""
+        if columns <= self.columns:
+            return
+        wanted = max(columns, min(self.longest, int(self.columns * GROWTH)))
+        for layer in self._slot_layers():
+            layer.columns = wanted
+            if layer.keys is not None and layer.values is not None:
+                layer.keys = _widened(layer.keys, wanted)
+                layer.values = _widened(layer.values, wanted)
+        self.columns = wanted
+
+    def share(self, length: int) -> None:
+        """Copy the first `length` columns of slot 0 to all slots."""
+        for buffer in self._buffers():
+            buffer[1:, :length] = buffer[:1, :length]
+
+    def move(self, source: int, target: int, begin: int, end: int) -> None:
+        """Copy the columns [begin, end) of one slot to another."""
+        for buffer in self._buffers():
+            buffer[target, begin:end] = buffer[source, begin:end]
+
+    def _slot_layers(self) -> list[SlotLayer]:
+        return [layer for layer in self.layers if isinstance(layer, SlotLayer)]
+
+    def _buffers(self) -> list[torch.Tensor]:
+        pairs = [(layer.keys, layer.values) for layer in self._slot_layers()]
+        return [buffer for pair in pairs for buffer in pair if buffer is not None]
+
+
+def _widened(buffer: torch.Tensor, columns: int) -> torch.Tensor:
+    wider = buffer.new_zeros(buffer.shape[0], columns, *buffer.shape[2:])
+    wider[:, : buffer.shape[1]] = buffer
+    return wider

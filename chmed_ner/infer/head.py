@@ -1,0 +1,59 @@
+"""The output head: logits of the whole vocabulary, or of a few candidate tokens only."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+
+class Head:
+    """The head of a transformers causal LM, with the scaling and capping of its architecture."""
+
+    def __init__(self, model: Any) -> None:
+        config = model.config
+        self.module = model.get_output_embeddings()
+        self.plain = type(self.module) is torch.nn.Linear
+        self.cap: float | None = getattr(config, "final_logit_softcapping", None)
+        multiplied = getattr(config, "logit_scale", None) or 1.0
+        divided = getattr(config, "logits_scaling", None) or 1.0
+        self.scale = float(multiplied) / float(divided)
+        """Cohere multiplies its logits, Granite divides them."""
+
+    def logits(self, states: torch.Tensor, tokens: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits (n, V) of states (n, H); with `tokens`, (U,), only those columns, (n, U).
+
+        Only the candidates' rows of the weights are read then. A head that is not a plain matrix
+        (quantised, with an adapter) is computed whole.
+        """
+        if tokens is None:
+            logits = self.module(states)
+        elif self.plain:
+            bias = self.module.bias
+            logits = torch.nn.functional.linear(
+                states, self.module.weight[tokens], None if bias is None else bias[tokens]
+            )
+        else:
+            logits = self.module(states)[:, tokens]
+        if self.scale != 1.0:
+            logits = logits * self.scale
+        return torch.tanh(logits / self.cap) * self.cap if self.cap else logits
+
+    def likeliest(self, states: torch.Tensor) -> list[int]:
+        """The likeliest token of each row; of equals, the first."""
+        tokens: list[int] = self.logits(states).argmax(-1).tolist()
+        return tokens
+
+    def likeliest_of(self, states: torch.Tensor, options: Sequence[torch.Tensor]) -> list[int]:
+        """The likeliest of each row's `options` (token ids); of equals, the one of lowest id.
+
+        The head is computed for the union of all rows' options.
+        """
+        counts = torch.tensor([len(each) for each in options])
+        rows = torch.repeat_interleave(torch.arange(len(options)), counts).to(states.device)
+        union, columns = torch.unique(torch.cat(list(options)), return_inverse=True)
+        union, columns = union.to(states.device), columns.to(states.device)
+        logits = self.logits(states, union)
+        legal = torch.full_like(logits, -torch.inf)
+        legal[rows, columns] = logits[rows, columns]
+        tokens: list[int] = union[legal.argmax(-1)].tolist()
+        return tokens

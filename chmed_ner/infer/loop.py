@@ -1,0 +1,158 @@
+"""The decoding loop: many answers at once, each written token by token by its own writer.
+
+The prompts' shared prefix is read once. Sentences fill the slots of a cache; one that is finished
+leaves at once, and as soon as a few slots are free, the next sentences are read in the same forward
+pass in which the others go on.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from chmed_ner.infer.cache import SlotCache
+from chmed_ner.infer.head import Head
+from chmed_ner.infer.packed import last_states, pack, packed_attention_in
+
+REFILL = 8
+"""New sentences wait until one slot in this many is free: they are read together."""
+
+READ_AT_ONCE = 4096
+"""Tokens of new prompts that are read in one pass, at most (one prompt is read in any case)."""
+
+SPARE = 64
+"""Columns allotted for an answer at first; the cache grows if one is longer."""
+
+
+class Writer(Protocol):
+    """The author of one answer: says what may come next and when the answer is over."""
+
+    @property
+    def most(self) -> int:
+        """The most tokens that the answer may have."""
+
+    def opening(self) -> list[int]:
+        """The tokens that the answer begins with in any case."""
+
+    def options(self) -> torch.Tensor | None:
+        """The tokens that may come next, ascending, (U,); None for the whole vocabulary."""
+
+    def take(self, token: int) -> list[int]:
+        """Write `token` and what must follow it; returns these tokens, none at the answer's end.
+
+        A token that leaves too little room to end the answer may be swapped for another with
+        `swap` first.
+        """
+
+    def swap(self, token: int) -> torch.Tensor | None:
+        """The tokens to choose from instead, where `token` leaves too little room; else None."""
+
+
+@dataclass
+class Row:
+    """A sentence in a slot: `feed` goes in next, at the positions from `start` on."""
+
+    writer: Writer
+    feed: list[int]
+    start: int
+
+
+def shared_prefix(prompts: Sequence[list[int]]) -> list[int]:
+    """The tokens with which every prompt begins; each keeps at least one token of its own.
+
+    What a token's states are depends only on the tokens before it, so any common beginning of the
+    tokenised prompts may be read once.
+    """
+    if not prompts:
+        return []
+    first, last = min(prompts), max(prompts)  # all others lie between them
+    most = min(map(len, prompts)) - 1
+    pairs = enumerate(zip(first[:most], last[:most], strict=True))
+    return list(first[: next((at for at, (one, other) in pairs if one != other), most)])
+
+
+def write_answers(
+    model: Any, head: Head, prompts: Sequence[list[int]], writers: Sequence[Writer], slots: int
+) -> None:
+    """Let every writer write its answer to its prompt, at most `slots` at a time."""
+    if not prompts:
+        return
+    slots = min(slots, len(prompts))
+    prefix = shared_prefix(prompts)
+    longest = max(map(len, prompts))
+    most = max(len(p) + w.most for p, w in zip(prompts, writers, strict=True))
+    layers = model.config.num_hidden_layers
+    cache = SlotCache(layers, slots, min(most, longest + SPARE), most)
+    with torch.inference_mode(), packed_attention_in(model):
+        if prefix:
+            last_states(model, prefix, pack([0], [len(prefix)], cache, model.device), cache)
+            cache.share(len(prefix))
+        waiting = deque(zip(prompts, writers, strict=True))
+        rows: list[Row] = []
+        while waiting or rows:
+            _admit(rows, waiting, slots, len(prefix))
+            counts = [len(row.feed) for row in rows]
+            packing = pack([row.start for row in rows], counts, cache, model.device)
+            tokens = [token for row in rows for token in row.feed]
+            states = last_states(model, tokens, packing, cache)
+            _write(rows, _choices(head, states, [row.writer for row in rows]))
+            _leave(rows, cache, len(prefix))
+
+
+def _admit(
+    rows: list[Row], waiting: deque[tuple[list[int], Writer]], slots: int, prefix: int
+) -> None:
+    """Seat waiting sentences behind the others, when enough slots are free."""
+    if slots - len(rows) < min(max(1, slots // REFILL), len(waiting)):
+        return
+    budget = READ_AT_ONCE
+    while waiting and len(rows) < slots:
+        prompt, writer = waiting[0]
+        own = prompt[prefix:]
+        if budget < len(own) and budget < READ_AT_ONCE:
+            return
+        budget -= len(own)
+        waiting.popleft()
+        rows.append(Row(writer, own + writer.opening(), prefix))
+
+
+def _choices(head: Head, states: torch.Tensor, writers: Sequence[Writer]) -> list[int]:
+    """The likeliest token that each row's writer may write."""
+    options = [writer.options() for writer in writers]
+    guided = [row for row, each in enumerate(options) if each is not None]
+    if not guided:
+        return head.likeliest(states)
+    chosen = [0] * len(writers)
+    free = [row for row, each in enumerate(options) if each is None]
+    if free:
+        for row, token in zip(free, head.likeliest(states[free]), strict=True):
+            chosen[row] = token
+    picked = head.likeliest_of(states[guided], [o for o in options if o is not None])
+    for row, token in zip(guided, picked, strict=True):
+        others = writers[row].swap(token)
+        if others is not None:
+            token = head.likeliest_of(states[row : row + 1], [others])[0]
+        chosen[row] = token
+    return chosen
+
+
+def _write(rows: Sequence[Row], tokens: Sequence[int]) -> None:
+    for row, token in zip(rows, tokens, strict=True):
+        row.start += len(row.feed)
+        row.feed = row.writer.take(token)
+
+
+def _leave(rows: list[Row], cache: SlotCache, prefix: int) -> None:
+    """Finished rows leave; the last row moves into the slot of one that left before it."""
+    slot = 0
+    while slot < len(rows):
+        if rows[slot].feed:
+            slot += 1
+            continue
+        last = rows.pop()
+        if slot < len(rows):
+            rows[slot] = last
+            if last.feed:
+                cache.move(len(rows), slot, prefix, last.start)

@@ -1,0 +1,165 @@
+"""The decoding loop against transformers' `generate`, token for token."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from chmed_ner.backbone.causal_lm import CausalLM
+from chmed_ner.backbone.protocol import Request
+from chmed_ner.infer.greedy import GreedyGenerator
+from chmed_ner.infer.local import ROUNDS, LocalGenerator
+from chmed_ner.infer.loop import shared_prefix
+from chmed_ner.infer.packed import understood
+
+INSTRUCTION = "请列出句子中的医疗实体，每行一个。\n句子："
+
+
+def both(folder: Path, slots: int, stop: tuple[str, ...] = ()) -> tuple[Any, Any]:
+    """The loop and the plain path over one model in float32."""
+    backbone = CausalLM("tiny", str(folder), dtype="float32", device="cpu", batch_size=slots)
+    loop = backbone.generator(stop=stop, seed=0)
+    return loop, GreedyGenerator(loop.loaded, batch_size=slots, stop=stop)
+
+
+def requests(texts: list[str], caps: list[int], before: str = INSTRUCTION) -> list[Request]:
+    """One request a text, the caps in turn."""
+    return [
+        Request(str(n), "test", "FT", f"{before}{text}\n医疗实体：\n", caps[n % len(caps)])
+        for n, text in enumerate(texts)
+    ]
+
+
+@pytest.mark.parametrize("name", ["tiny_llama", "tiny_gemma3", "tiny_chat"])
+def test_same_answers_as_generate(
+    name: str, request: pytest.FixtureRequest, sample_sentences: list[str]
+) -> None:
+    """Answers of many lengths, so that sentences leave and enter all the time."""
+    loop, plain = both(request.getfixturevalue(name), slots=5, stop=("痛", "的，", "\n\n"))
+    asked = requests(sample_sentences[:48], [1, 40, 7, 3, 60, 18, 2])
+    replies = loop.answer(asked)
+    assert replies == plain.answer(asked)
+    assert {reply.stop for reply in replies} == {"end", "length"}
+    assert len({reply.completion_tokens for reply in replies}) > 6
+
+
+@pytest.mark.parametrize(
+    "texts", [["头痛"], ["头痛"] * 9, ["痛" * 442, "痛", "头\n痛", "😀é́", " "]]
+)
+@pytest.mark.parametrize("slots", [1, 4, 64])
+def test_odd_batches(tiny_gemma3: Path, texts: list[str], slots: int) -> None:
+    """One sentence, all alike, 442 characters beside one, batches larger than the set."""
+    loop, plain = both(tiny_gemma3, slots)
+    asked = requests(texts, [90, 6])
+    assert loop.answer(asked) == plain.answer(asked)
+    assert loop.answer([]) == []
+
+
+def test_prompts_without_a_common_beginning(tiny_llama: Path, sample_sentences: list[str]) -> None:
+    loop, plain = both(tiny_llama, slots=3)
+    asked = requests(sample_sentences[:7], [12], before="")
+    assert shared_prefix([loop.prompt_ids(each) for each in asked]) == []
+    assert loop.answer(asked) == plain.answer(asked)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "prefix"),
+    [
+        ([], []),
+        ([[1]], []),
+        ([[1, 2]], [1]),
+        ([[1, 2], [1, 2]], [1]),
+        ([[1, 2, 3], [1, 2]], [1]),
+        ([[1, 2, 3, 4], [1, 2, 9, 4], [1, 2, 3, 5]], [1, 2]),
+        ([[5], [1, 2]], []),
+    ],
+)
+def test_the_prefix_leaves_every_prompt_a_token(prompts: list[list[int]], prefix: Any) -> None:
+    assert shared_prefix(prompts) == prefix
+
+
+def test_a_planned_batch_holds_several_rounds(tiny_llama: Path) -> None:
+    loop, _ = both(tiny_llama, slots=4)
+    assert loop.batch_size == 4 * ROUNDS
+
+
+def test_the_model_attends_as_before_afterwards(tiny_llama: Path) -> None:
+    """Training goes on with the same model."""
+    loop, _ = both(tiny_llama, slots=2)
+    loop.answer(requests(["头痛"], [3]))
+    assert loop.loaded.model.config._attn_implementation == "sdpa"
+
+
+FAMILIES: dict[str, dict[str, dict[str, Any]]] = {
+    "Llama": {"bias": {"attention_bias": True}},
+    "Qwen2": {"window": {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1}},
+    "Qwen3": {"plain": {}},
+    "Glm": {"plain": {}},
+    "Glm4": {"plain": {}},
+    "Mistral": {"window": {"sliding_window": 5}},
+    "Gemma2": {"softcap": {"sliding_window": 7, "query_pre_attn_scalar": 16}},
+    "Cohere2": {"window": {"sliding_window": 6}},
+    "Granite": {"scaled": {"logits_scaling": 4.0, "attention_multiplier": 0.3}},
+    "Mixtral": {"experts": {}},
+}
+
+
+def a_model(family: str, changes: dict[str, Any]) -> Any:
+    """A random model of three small layers."""
+    import transformers
+
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=300,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+        initializer_range=0.15,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        **changes,
+    )
+    torch.manual_seed(1)
+    return getattr(transformers, f"{family}ForCausalLM")(config).eval()
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [(name, changes) for name, kinds in FAMILIES.items() for changes in kinds.values()],
+    ids=[f"{name}-{kind}" for name, kinds in FAMILIES.items() for kind in kinds],
+)
+def test_packing_serves_this_family(family: str, changes: dict[str, Any]) -> None:
+    prompts = [[(7 * n + 3 * at) % 290 + 5 for at in range(n)] for n in (30, 1, 12)]
+    assert understood(a_model(family, changes), prompts)
+
+
+@pytest.mark.parametrize("family", ["GptOss", "Bloom"])
+def test_packing_knows_what_it_does_not_serve(family: str) -> None:
+    """Attention with sinks; position by biases, outside the attention interface."""
+    prompts = [[(7 * n + 3 * at) % 290 + 5 for at in range(n)] for n in (30, 1, 12)]
+    model = a_model(family, {})
+    before = model.config._attn_implementation
+    assert not understood(model, prompts)
+    assert model.config._attn_implementation == before
+
+
+def test_another_architecture_is_decoded_by_generate(
+    tiny_llama: Path, caplog: pytest.LogCaptureFixture, sample_sentences: list[str]
+) -> None:
+    from dataclasses import replace
+
+    loop, _ = both(tiny_llama, slots=2)
+    model = a_model("GptOss", {})
+    model.resize_token_embeddings(len(loop.loaded.tokenizer))
+    loaded = replace(loop.loaded, model=model)
+    generator = LocalGenerator(loaded, batch_size=2, stop=())
+    asked = requests(sample_sentences[:5], [4, 9])
+    with caplog.at_level(logging.WARNING):
+        replies = generator.answer(asked)
+    assert "GptOssForCausalLM" in caplog.text
+    assert replies == GreedyGenerator(loaded, batch_size=5, stop=()).answer(asked)
