@@ -15,3 +15,19 @@ class InputError(ChmedError):
 
 class RunError(ChmedError):
     """A run failed for a reason that is not the user's input (a full disk, a lost server ...)."""
+
+
+class Stopped(ChmedError):
+    """A run was stopped on purpose; what is finished is kept and the run can be resumed."""
+
+
+class BudgetError(Stopped):
+    """The next step does not fit into the budget."""
+
+    exit_code = 3
+
+
+class EstimateOnly(Stopped):
+    """Only what a run would cost was asked for."""
+
+    exit_code = 0

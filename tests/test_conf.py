@@ -26,13 +26,18 @@ OPTIONS = sorted(
 BUILT = [(group, option) for group, option in OPTIONS if group in GROUPS]
 PRESETS = [option for group, option in OPTIONS if group == "preset"]
 LABELS = [option for group, option in OPTIONS if group == "labels"]
+DEFINITIONS = [option for group, option in OPTIONS if group == "definitions"]
+PROMPTS = [option for group, option in OPTIONS if group == "prompt" and option != "none"]
 SWEEPS = sorted(path.stem for path in (ROOT / "experiments" / "sweep").glob("*.yaml"))
 NEEDED = {
     ("regime", "adapter"): ["regime.path=some/run"],
     ("backbone", "causal_lm"): ["backbone.path=some/model"],
     ("dataset", "column_files"): ["dataset.test={FT: test.txt}"],
+    ("backbone", "openai_compatible"): [
+        "backbone.base_url=http://127.0.0.1:8000/v1", "backbone.model=some-model",
+    ],
     ("tracking", "server"): ["tracking.uri=http://127.0.0.1:5000"],
-}
+}  # fmt: skip
 """What an option cannot do without."""
 INHERITED = {
     "gemma3_270m": {"chat", "chat_options", "revision"},
@@ -48,7 +53,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_there_is_something_to_test() -> None:
-    assert {group for group, _ in OPTIONS} == {*GROUPS, "labels", "preset"}
+    assert {group for group, _ in OPTIONS} == {*GROUPS, "definitions", "labels", "preset"}
     assert all(sum(1 for group, _ in OPTIONS if group == each) for each in GROUPS)
     assert len(BUILT) >= 20
     assert PRESETS
@@ -91,6 +96,20 @@ def test_every_label_scheme_serves_a_dataset(label: str) -> None:
     dataset = build(config.dataset, "dataset")
     assert dataset.labels.name == label
     assert dataset.labels.tags
+
+
+@pytest.mark.parametrize("definitions", DEFINITIONS)
+def test_every_definition_set_serves_every_prompt(definitions: str) -> None:
+    for prompt in PROMPTS:
+        words = [f"prompt={prompt}", f"definitions@prompt.definitions={definitions}"]
+        experiment = configure(compose(words), {})
+        config = experiment.config["prompt"]["definitions"]
+        assert config["name"] == definitions
+        labels = experiment.dataset.labels
+        for script in ("simplified", "traditional"):
+            with_them = experiment.prompt.task(labels, script).fill("头痛")
+            none = configure(compose([f"prompt={prompt}"]), {}).prompt.task(labels, script)
+            assert (with_them == none.fill("头痛")) == (definitions == "none")
 
 
 @pytest.mark.parametrize("preset", PRESETS)

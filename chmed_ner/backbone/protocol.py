@@ -1,8 +1,10 @@
 """What the runner needs of a backbone, and the records that pass between them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+from chmed_ner.types import Completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,15 @@ class Reply:
     completion_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request with its reply; `seconds` is its share of the time, 0 for what was known before."""
+
+    request: Request
+    reply: Reply
+    seconds: float
+
+
 class Generator(Protocol):
     """A backbone that is ready to answer."""
 
@@ -51,6 +62,19 @@ class Generator(Protocol):
         """Free the memory it holds."""
 
 
+@runtime_checkable
+class Streaming(Protocol):
+    """What a generator offers that does not answer batch by batch."""
+
+    def stream(
+        self, requests: Sequence[Request], before: Iterable[Completion]
+    ) -> Iterator[list[Answered]]:
+        """All `requests` answered, in lists of what has come in; each list is kept at once.
+
+        `before` are the completions that the run has already.
+        """
+
+
 class Backbone(Protocol):
     """A source of text, before anything heavy is loaded."""
 
@@ -66,6 +90,9 @@ class Backbone(Protocol):
 
     def generator(self, *, stop: Sequence[str], seed: int) -> Generator:
         """The backbone as it is, loaded; it stops at its own end token or at a string in `stop`."""
+
+    def usd(self, completions: Iterable[Completion]) -> float:
+        """What its provider was paid for a run's completions, in US dollars."""
 
     def tunable(self) -> Any:
         """This backbone as a `CausalLM` that can be tuned; InputError when it has no weights."""

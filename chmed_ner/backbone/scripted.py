@@ -2,12 +2,13 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from chmed_ner.backbone.protocol import Reply, Request
 from chmed_ner.errors import InputError
 from chmed_ner.files import text_sha256
+from chmed_ner.types import Completion
 
 FLAWS = ("drop", "relabel", "invent", "mislabel", "ramble", "repeat", "cut")
 
@@ -44,6 +45,10 @@ class Scripted:
     def generator(self, *, stop: Sequence[str], seed: int) -> "Scripted":  # noqa: ARG002
         """Itself; the noise's own seed counts, not the run's."""
         return self
+
+    def usd(self, completions: Iterable[Completion]) -> float:  # noqa: ARG002
+        """Nothing: nobody is paid."""
+        return 0.0
 
     def tunable(self) -> NoReturn:
         """InputError: there is nothing to tune."""

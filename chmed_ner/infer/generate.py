@@ -2,9 +2,11 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Generator as Yields
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 
-from chmed_ner.backbone.protocol import Generator, Reply, Request
+from chmed_ner.backbone.protocol import Answered, Generator, Request, Streaming
 from chmed_ner.errors import InputError
 from chmed_ner.files import text_sha256
 from chmed_ner.infer.batching import plan_batches
@@ -23,23 +25,33 @@ def generate(
     Raises InputError when the store holds a completion of another prompt for the same sentence.
     """
     batches = plan_batches(requests, generator.length, generator.batch_size)
-    finished = sum(all(_stored(store, request) for request in batch) for batch in batches)
-    if finished:
-        log.info("%d of %d batches are already answered", finished, len(batches))
-    if finished < len(batches):
-        most = generator.most_seconds(batches[finished:])
-        log.info("generating %d answers: at most %s", len(requests), duration(most))
-    done: dict[str, Completion] = {}
+    left = [batch for batch in batches if not all(_stored(store, request) for request in batch)]
+    if len(left) < len(batches):
+        log.info("%d of %d batches are already answered", len(batches) - len(left), len(batches))
+    if left:
+        most, count = generator.most_seconds(left), sum(map(len, left))
+        log.info("generating %d answers: at most %s", count, duration(most))
     with progress(len(requests), "generate", "sentence") as bar:
-        for batch in batches:
-            stored = [_stored(store, request) for request in batch]
-            found = [completion for completion in stored if completion]
-            if len(found) < len(batch):
-                found = _ask(generator, batch)
-                store.append(found)
-            done.update({completion.id: completion for completion in found})
-            bar.update(len(batch))
-    return done
+        bar.update(len(requests) - sum(map(len, left)))
+        with closing(answers(generator, left, store)) as found:
+            for some in found:
+                store.append([_completion(each) for each in some])
+                bar.update(len(some))
+    return stored_completions(requests, store)
+
+
+def answers(
+    generator: Generator, batches: Sequence[Sequence[Request]], before: Iterable[Completion] = ()
+) -> Yields[list[Answered], None, None]:
+    """Every request of `batches` answered: a batch at a time, or as the generator streams them."""
+    if isinstance(generator, Streaming):
+        yield from generator.stream([request for batch in batches for request in batch], before)
+        return
+    for batch in batches:
+        began = time.perf_counter()
+        replies = generator.answer(batch)
+        seconds = (time.perf_counter() - began) / len(batch)
+        yield [Answered(*each, seconds) for each in zip(batch, replies, strict=True)]
 
 
 def stored_completions(
@@ -68,16 +80,8 @@ def _stored(store: CompletionStore, request: Request) -> Completion | None:
     return completion
 
 
-def _ask(generator: Generator, batch: Sequence[Request]) -> list[Completion]:
-    began = time.perf_counter()
-    replies = generator.answer(batch)
-    seconds = (time.perf_counter() - began) / len(batch)
-    return [
-        _completion(request, reply, seconds) for request, reply in zip(batch, replies, strict=True)
-    ]
-
-
-def _completion(request: Request, reply: Reply, seconds: float) -> Completion:
+def _completion(answered: Answered) -> Completion:
+    request, reply = answered.request, answered.reply
     return Completion(
         id=request.id,
         split=request.split,
@@ -87,5 +91,5 @@ def _completion(request: Request, reply: Reply, seconds: float) -> Completion:
         stop=reply.stop,
         prompt_tokens=reply.prompt_tokens,
         completion_tokens=reply.completion_tokens,
-        seconds=round(seconds, 6),
+        seconds=round(answered.seconds, 6),
     )

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,10 @@ class CompletionStore:
 
     def __len__(self) -> int:
         return len(self._found)
+
+    def __iter__(self) -> Iterator[Completion]:
+        """Every stored completion, of all splits."""
+        return iter(list(self._found.values()))
 
     def get(self, split: str, sentence_id: str) -> Completion | None:
         """The stored completion of a sentence, None if it was not asked yet."""
