@@ -1,0 +1,120 @@
+"""Finding a piece of a sentence that is written in other characters of the same meaning.
+
+A tokenizer may normalise what it reads (Baichuan's turns `Ⅱ` into `II`, `℃` into `°C`, `（` into
+`(`), so that what a model writes is not literally in the sentence. Both are folded: compatibility
+characters decomposed (Unicode NFKD), case ignored, white space left out except between two words
+of letters or digits. A match must begin and end where a character of the sentence does, and its
+place is given in the sentence as it is.
+"""
+
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+
+_BLANKS = frozenset("\u200b\u200e\u200f\u2581\ufeff\ufffd")
+"""Without `isspace`, but white space to sentencepiece's normaliser."""
+_CJK = 0x2E80
+"""From here on, scripts that are written without spaces between words."""
+
+
+class FoldedText:
+    """A text, folded once, in which pieces can be looked up."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.folded, self._units = _fold(text)
+
+    def place(self, words: str) -> tuple[int, int] | None:
+        """`[start, end)` of the first piece that folds to what `words` fold to, None if none does.
+
+        In code points of the text. Words that fold to nothing are nowhere, and so are words far
+        longer than the text.
+        """
+        if len(words) > 2 * len(self.folded) + 16:  # a loop's line would take long to fold
+            return None
+        sought = words.translate(_QUICK)
+        if _SLOW in sought:
+            sought, _ = _fold(words)
+        at = self.folded.find(sought) if sought else -1
+        while at >= 0:
+            last = at + len(sought) - 1
+            if self._begins(at) and self._begins(last + 1):
+                return self._units[at][0], self._units[last][1]
+            at = self.folded.find(sought, at + 1)
+        return None
+
+    def _begins(self, at: int) -> bool:
+        """Whether a character of the text begins at `at`, or the text ends there."""
+        inside = 0 < at < len(self.folded)
+        return not inside or self._units[at] != self._units[at - 1]
+
+
+def _fold(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """The folded text, and for each of its characters the `[start, end)` that it comes from."""
+    folded: list[str] = []
+    units: list[tuple[int, int]] = []
+    blank: tuple[int, int] | None = None
+    for start, end in _clusters(text):
+        plain = _plain(text[start:end])
+        if plain == " ":
+            blank = blank or (start, end)
+        elif plain:
+            if blank and folded and _is_word(folded[-1]) and _is_word(plain[0]):
+                folded.append(" ")
+                units.append(blank)
+            blank = None
+            folded.extend(plain)
+            units.extend([(start, end)] * len(plain))
+    return "".join(folded), units
+
+
+def _clusters(text: str) -> Iterator[tuple[int, int]]:
+    """`[start, end)` of each character with the combining marks on it; blanks carry none."""
+    start = 0
+    for at in range(1, len(text)):
+        if not _is_mark(text[at]) or not _character(text[start]).strip():
+            yield start, at
+            start = at
+    if text:
+        yield start, len(text)
+
+
+@cache
+def _is_mark(character: str) -> bool:
+    """Whether a character combines with the one before it."""
+    return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) > 0
+
+
+def _plain(cluster: str) -> str:
+    """What a character with its marks folds to: a space for white space, "" for control ones."""
+    if len(cluster) == 1:
+        return _character(cluster)
+    return unicodedata.normalize("NFKD", "".join(map(_character, cluster)))
+
+
+@cache
+def _character(character: str) -> str:
+    if character.isspace() or character in _BLANKS:
+        return " "
+    if unicodedata.category(character) in ("Cc", "Cf"):
+        return ""
+    plain = unicodedata.normalize("NFKD", character).casefold()
+    return " ".join(unicodedata.normalize("NFKD", plain).split())
+
+
+class _Quick(dict[int, str]):
+    """A table for `str.translate` that folds text without white space and separate marks."""
+
+    def __missing__(self, code: int) -> str:
+        """`_SLOW` for what a table cannot fold, since its neighbours count."""
+        plain = _character(chr(code))
+        self[code] = _SLOW if plain == " " or _is_mark(chr(code)) else plain
+        return self[code]
+
+
+_SLOW = "\0"
+_QUICK = _Quick()
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() and ord(character) < _CJK
