@@ -29,7 +29,13 @@ SHARD_BYTES = 1 << 30
 log = logging.getLogger(__name__)
 
 
-def converted_directory(source: Path, layout: Layout, config: Config, cache: str | None) -> Path:
+def converted_directory(
+    source: Path,
+    layout: Layout,
+    config: Config,
+    cache: str | None = None,
+    shard_bytes: int = SHARD_BYTES,
+) -> Path:
     """The folder with the converted copy of `source`, made now if it is not there.
 
     Safe for several processes at once: one converts under a file lock, the others wait. InputError
@@ -46,7 +52,7 @@ def converted_directory(source: Path, layout: Layout, config: Config, cache: str
         place.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(place / f"{target.name}.lock"):
             if not (target / "config.json").is_file():
-                _convert(files, target, layout, config)
+                _convert(files, target, layout, config, shard_bytes)
     except OSError as error:
         raise InputError(
             f"{place}: the converted model cannot be kept there ({error}); point CHMED_NER_CACHE "
@@ -62,7 +68,9 @@ def _digest(source: Path, files: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def _convert(files: Sequence[Path], target: Path, layout: Layout, config: Config) -> None:
+def _convert(
+    files: Sequence[Path], target: Path, layout: Layout, config: Config, shard_bytes: int
+) -> None:
     """Write the copy beside `target` and move it there when it is whole."""
     log.info("converting %s for the first use (%d weight files)", layout.name, len(files))
     prefix = f".converting-{target.name}-"
@@ -78,17 +86,16 @@ def _convert(files: Sequence[Path], target: Path, layout: Layout, config: Config
     work = Path(tempfile.mkdtemp(dir=target.parent, prefix=prefix))
     try:
         work.chmod(0o755)
-        _write(files, work, layout, config)
+        _write(files, _Writer(work, shard_bytes), layout, config)
         work.replace(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _write(files: Sequence[Path], folder: Path, layout: Layout, config: Config) -> None:
+def _write(files: Sequence[Path], writer: "_Writer", layout: Layout, config: Config) -> None:
     from transformers import GenerationConfig
 
     adapted = _adapted(files[0].parent, layout, config)
-    writer = _Writer(folder)
     for name, tensor in _checked(files, layout, config, _shapes(layout, adapted)):
         writer.add(name, tensor)
     writer.finish()
@@ -96,8 +103,8 @@ def _write(files: Sequence[Path], folder: Path, layout: Layout, config: Config) 
         f"{kind}_token_id": getattr(adapted, f"{kind}_token_id", None)
         for kind in ("pad", "bos", "eos")
     }
-    GenerationConfig(**ids).save_pretrained(folder)  # type: ignore[no-untyped-call]
-    adapted.save_pretrained(folder)
+    GenerationConfig(**ids).save_pretrained(writer.folder)  # type: ignore[no-untyped-call]
+    adapted.save_pretrained(writer.folder)
 
 
 def _adapted(source: Path, layout: Layout, config: Config) -> Any:
@@ -168,8 +175,9 @@ def _unknown(file: Path, name: str, layout: Layout) -> InputError:
 class _Writer:
     """Collects tensors and writes them to safetensors shards of limited size."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limit: int) -> None:
         self.folder = folder
+        self.limit = limit
         self.pending: dict[str, Tensor] = {}
         self.shards: list[list[str]] = []
         self.bytes = 0
@@ -179,7 +187,7 @@ class _Writer:
         """Take a copy of `tensor`."""
         self.pending[name] = tensor.detach().clone().contiguous()
         self.bytes += tensor.numel() * tensor.element_size()
-        if self.bytes >= SHARD_BYTES:
+        if self.bytes >= self.limit:
             self._flush()
 
     def finish(self) -> None:
