@@ -1,11 +1,14 @@
 """`predictions.jsonl` and the files in the official format."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from chmed_ner.bio import tags_of
 from chmed_ner.data.columns import write_columns
+from chmed_ner.data.lines import opened
+from chmed_ner.errors import InputError
 from chmed_ner.files import write_json_lines
 from chmed_ner.types import Prediction, Sentence, Span
 
@@ -56,3 +59,46 @@ def write_predictions(directory: Path, found: Iterable[Prediction]) -> None:
     for genre, members in by_genre.items():
         rows = [(each.text, tags_of(each.entities, len(each.text))) for each in members]
         write_columns(directory / "submission" / f"{genre}.txt", rows)
+
+
+def read_predictions(path: Path) -> list[Prediction]:
+    """What `write_predictions` wrote to `path`, in its order.
+
+    Raises InputError, naming the line, for anything else: spans outside their sentence, overlapping
+    or with another mention, and a sentence that occurs twice, included.
+    """
+    found: dict[tuple[str, str], Prediction] = {}
+    with opened(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                prediction = _prediction(json.loads(line))
+                key = (prediction.split, prediction.id)
+                if key in found:
+                    raise ValueError(f"sentence {prediction.id} occurs twice")
+            except (ValueError, RecursionError) as error:
+                raise InputError(
+                    f"{path}, line {number}: not a prediction ({error}); restore the file, or run "
+                    "`chmed-ner rescore` on its run"
+                ) from None
+            found[key] = prediction
+    return list(found.values())
+
+
+def _prediction(record: Any) -> Prediction:
+    """The prediction whose `as_record` is `record`; ValueError where there is none."""
+    try:
+        prediction = Prediction(
+            id=record["id"],
+            split=record["split"],
+            genre=record["genre"],
+            text=record["sentence"],
+            entities=tuple(Span(e["start"], e["end"], e["type"]) for e in record["entities"]),
+            problems=record["problems"],
+        )
+        tags_of(prediction.entities, len(prediction.text))
+        same = as_record(prediction) == record
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+    if not same:
+        raise ValueError("an entity's mention or a key is another")
+    return prediction

@@ -29,9 +29,10 @@ DOORS = {
     "mlflow": {"track"},
     "hydra": {"config", "rescore", "cli"},
     "omegaconf": {"config", "naming", "rescore", "cli"},
-    "requests": {"data"},
+    "requests": {"data", "backbone", "track"},
     "numpy": {"score"},
     "pycrfsuite": {"methods"},
+    "rapidfuzz": {"prompt"},
 }
 """Library -> the rooms that import it. `memory` looks torch up in `sys.modules` only."""
 
@@ -50,15 +51,17 @@ ROOMS: dict[str, set[str]] = {
     "bio": set(),
     "restore": set(),
     "script": set(),
-    "prompt": set(),
+    "prompt": {"bio", "script"},
     "data": {"bio", "restore"},
     "score": {"bio", "restore", "data"},
     "backbone": {"infer"},  # the generator it hands out
     "infer": {"backbone"},  # requests and replies
-    "records": set(),
+    "locks": set(),
+    "cores": set(),
+    "records": {"recorded"},
     "train": {"backbone", "infer", "records", "memory"},
     "recorded": set(),
-    "track": {"recorded"},
+    "track": {"locks", "recorded", "records"},
     "provenance": {"chmed_ner"},
     "outcome": {"restore"},
     "unused": set(),
@@ -66,14 +69,18 @@ ROOMS: dict[str, set[str]] = {
     "knobs": set(),
     "config": {"experiment", "data", "knobs", "naming", "recorded", "unused"},
     "identity": {"experiment", "records", "recorded", "chmed_ner"},
-    "naming": {"config", "experiment", "identity", "records"},
+    "naming": set(),
+    "cells": {"experiment", "identity", "locks", "records", "track"},
     "predictions": {"bio", "data"},
     "report": {"score"},
     "generative": {
         "experiment", "data", "prompt", "backbone", "train", "infer", "restore", "score", "track",
         "outcome",
     },
-    "methods": {"backbone", "bio", "data", "experiment", "outcome", "score", "track"},
+    "methods": {
+        "backbone", "bio", "data", "experiment", "outcome", "predictions", "records", "score",
+        "track",
+    },
     "runner": {
         "experiment", "identity", "records", "provenance", "memory", "data", "script",
         "outcome", "predictions", "score", "track", "report",
@@ -81,13 +88,15 @@ ROOMS: dict[str, set[str]] = {
     "rescore": {
         "config", "identity", "records", "runner", "generative", "infer", "predictions",
     },
+    "compare": {"config", "records", "data", "predictions", "score"},
     "predict": {
         "config", "records", "memory", "script", "prompt", "backbone", "infer", "restore",
         "experiment",
     },
     "cli": {
-        "chmed_ner", "config", "records", "runner", "rescore", "predict", "predictions", "bio",
-        "data", "score",
+        "chmed_ner", "config", "records", "runner", "rescore", "compare", "predict", "predictions",
+        "bio", "data", "score",
+        "cells", "cores", "identity", "naming", "provenance", "track",
     },
     "chmed_ner": {"predict"},
 }  # fmt: skip

@@ -20,7 +20,11 @@ REASONS = (
 STAGES = ("prepare", "generate")
 NAMES = {
     *(f"test/{figure}" for figure in ("f1", "precision", "recall", "f1_low", "f1_high")),
-    *(f"test/{genre}/{figure}" for genre in GENRES for figure in ("f1", "precision", "recall")),
+    *(
+        f"test/{genre}/{figure}"
+        for genre in GENRES
+        for figure in ("f1", "precision", "recall", "f1_low", "f1_high")
+    ),
     *(f"test/{genre}/{type_}/f1" for genre in GENRES for type_ in TYPES),
     *(f"test/{figure}" for figure in ("tag_f1", "seen_f1", "unseen_f1")),
     "infer/mention_f1",
@@ -127,7 +131,8 @@ def test_figures_lie_where_they_can(tracked: Any) -> None:
     for name, value in figures.items():
         upper = 1 if name.startswith("parse/") else 100 if "f1" in name else float("inf")
         assert 0 <= value <= upper, (name, value)
-    assert figures["test/f1_low"] < figures["test/f1"] < figures["test/f1_high"]
+    for name in ("test", *(f"test/{genre}" for genre in GENRES)):
+        assert figures[f"{name}/f1_low"] < figures[f"{name}/f1"] < figures[f"{name}/f1_high"]
     assert figures["restore/longest_first/f1"] == figures["test/f1"]
     assert figures["restore/longest_first/ceiling_f1"] > 95
     assert 0 < figures["parse/problem_rate"] < 1

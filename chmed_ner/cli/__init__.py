@@ -16,6 +16,7 @@ COMMANDS = {
     "prompts": "look at the filled prompts and targets, or export them",
     "score": "official scores of official-format files",
     "rescore": "parse, restore and score a run again from its completions",
+    "compare": "two runs' scores with intervals, their difference, and the paired p-value",
     "predict": "raw text in, entities out, with a finished run's model",
 }
 

@@ -1,11 +1,10 @@
 """`chmed-ner score`: the official scores of official-format files."""
 
 import argparse
-import json
 from pathlib import Path
 
+from chmed_ner.cli.json_file import add_json, check_target, write_and_print
 from chmed_ner.errors import InputError
-from chmed_ner.files import write_json
 from chmed_ner.score.files import score_files
 from chmed_ner.score.official import as_json, table
 
@@ -28,11 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar=("NAME", "GOLD", "PRED"),
         help="a genre and its two files; repeat for the macro average over genres",
     )
-    parser.add_argument(
-        "--json",
-        metavar="FILE",
-        help="also write the unrounded figures to FILE; - prints them instead of the table",
-    )
+    add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -42,19 +37,9 @@ def execute(arguments: argparse.Namespace) -> int:
     for a JSON file that cannot be written or is one of the files scored.
     """
     pairs = _pairs(arguments)
-    target = None if arguments.json in (None, "-") else Path(arguments.json)
-    if target is not None:
-        _check_target(target, [path for _, gold, predicted in pairs for path in (gold, predicted)])
+    check_target(arguments.json, [path for _, *files in pairs for path in files])
     scores = score_files(pairs)
-    if target is not None:
-        try:
-            write_json(target, as_json(scores))
-        except OSError as error:
-            raise InputError(f"--json {target}: cannot be written ({error.strerror})") from None
-    if arguments.json == "-":
-        print(json.dumps(as_json(scores), ensure_ascii=False, indent=2))
-    else:
-        print(table(scores), end="")
+    write_and_print(arguments.json, as_json(scores), table(scores))
     return 0
 
 
@@ -67,10 +52,3 @@ def _pairs(arguments: argparse.Namespace) -> list[tuple[str, Path, Path]]:
     if len(files) != 2:
         raise InputError(f"{len(files)} files given: {_USE}")
     return [("all", files[0], files[1])]
-
-
-def _check_target(target: Path, read: list[Path]) -> None:
-    if target.is_dir():
-        raise InputError(f"--json {target}: is a folder; name a file")
-    if target.exists() and any(path.exists() and target.samefile(path) for path in read):
-        raise InputError(f"--json {target}: is one of the files to score; name another")

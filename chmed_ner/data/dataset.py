@@ -77,10 +77,14 @@ class Dataset(ABC):
         share = self.validation_share
         return assemble(self.name, self.labels, read, share=share, seed=seed, limit=limit)
 
+    def load_test(self, root: Path, *, seed: int, limit: Limit) -> Corpus:
+        """The corpus with its test split alone, as `load` gives it; training files are not read."""
+        test, test_files = self._read_test(root)
+        read = Splits((), (), test, {}, test_files)
+        return assemble(self.name, self.labels, read, share=0, seed=seed, limit=limit)
+
     def _read(self, root: Path, training: bool) -> Splits:
-        test_sources = self.test_sources(root)
-        if absent := missing(test_sources):
-            raise InputError(f"{absent.path}: no such file; {absent.cure}")
+        test, test_files = self._read_test(root)
         train_sources, own = self.training_sources(root), self.validation_sources(root)
         sources = (*train_sources, *(own or ()))
         problem = _absence(train_sources, sources)
@@ -89,15 +93,22 @@ class Dataset(ABC):
         if problem:
             train_sources, sources = (), ()
             own = None if own is None else ()
-        test = read_sources(test_sources, "test", self.labels)
-        self._refuse_empty(test)
         return Splits(
             train=read_sources(train_sources, "train", self.labels),
             validation=None if own is None else read_sources(own, "validation", self.labels),
             test=test,
             training_files=checksums(sources),
-            test_files=checksums(test_sources),
+            test_files=test_files,
         )
+
+    def _read_test(self, root: Path) -> tuple[Sentences, Mapping[str, str]]:
+        """The test sentences, and the SHA-256 of their files."""
+        sources = self.test_sources(root)
+        if absent := missing(sources):
+            raise InputError(f"{absent.path}: no such file; {absent.cure}")
+        test = read_sources(sources, "test", self.labels)
+        self._refuse_empty(test)
+        return test, checksums(sources)
 
     def _refuse_empty(self, test: Sentences) -> None:
         found = {sentence.genre for sentence in test}

@@ -16,10 +16,12 @@ from chmed_ner.errors import InputError
 from chmed_ner.score.official import OfficialScores, score_sentences
 
 _SEPARATORS = (" ", "\t")
-_CURE = "a prediction must hold the gold file's characters, sentence by sentence, in the same order"
+CURE = "a prediction must hold the gold file's characters, sentence by sentence, in the same order"
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """A line of a file: its number, its character, its tag."""
+
     line: int
     character: str
     tag: str
@@ -30,7 +32,7 @@ class _Columns:
     """A file's sentences, each at least one row, and how many separator lines it holds."""
 
     path: Path
-    sentences: list[list[_Row]]
+    sentences: list[list[Row]]
     separators: int
 
     def tags(self) -> list[list[str]]:
@@ -57,9 +59,17 @@ def score_files(pairs: Sequence[tuple[str, Path, Path]]) -> dict[str, OfficialSc
     return scores
 
 
+def tagged_sentences(path: Path) -> list[list[Row]]:
+    """The sentences of an official-format file, each at least one row.
+
+    Raises InputError as `score_files` does for a file that cannot be read as one.
+    """
+    return _read(path).sentences
+
+
 def _read(path: Path) -> _Columns:
-    sentences: list[list[_Row]] = []
-    rows: list[_Row] = []
+    sentences: list[list[Row]] = []
+    rows: list[Row] = []
     tags: dict[str, str] = {}
     separators = 0
     with opened(path) as stream:
@@ -78,7 +88,7 @@ def _read(path: Path) -> _Columns:
     return _Columns(path, sentences, separators)
 
 
-def _row(line: Line, known: dict[str, str]) -> _Row:
+def _row(line: Line, known: dict[str, str]) -> Row:
     """The line's character and tag; `known` holds the tags met before, one object a spelling."""
     text = line.text
     if text[1:2] not in _SEPARATORS:
@@ -95,7 +105,7 @@ def _row(line: Line, known: dict[str, str]) -> _Row:
     cut = not line.ended and tag != OUTSIDE
     if cut and any(other != tag and other.startswith(tag) for other in known):
         line.refuse(f"tag {shown(tag)} is only the beginning of another tag of this file.")
-    return _Row(line.number, text[0], found)
+    return Row(line.number, text[0], found)
 
 
 def _check_tag(line: Line, tag: str) -> None:
@@ -115,33 +125,35 @@ def _check_same(gold: _Columns, predicted: _Columns) -> None:
     ):
         if given is None:
             raise InputError(
-                f"{predicted.path}: ends after {number - 1} sentences, but {gold.path}, line "
-                f"{wanted[0].line} begins sentence {number}; {_CURE}"
+                f"{predicted.path}, line {predicted.sentences[-1][-1].line}: the last of "
+                f"{number - 1} sentences ends, but {gold.path}, line {wanted[0].line} begins "
+                f"sentence {number}; {CURE}"
             )
         if wanted is None:
             raise InputError(
-                f"{predicted.path}, line {given[0].line}: begins sentence {number}, but "
-                f"{gold.path} has only {number - 1} sentences; {_CURE}"
+                f"{predicted.path}, line {given[0].line}: begins sentence {number}, but the last "
+                f"of {number - 1} sentences ends at {gold.path}, line "
+                f"{gold.sentences[-1][-1].line}; {CURE}"
             )
         _check_sentence(number, gold.path, wanted, predicted.path, given)
 
 
 def _check_sentence(
-    number: int, gold_path: Path, gold: list[_Row], predicted_path: Path, predicted: list[_Row]
+    number: int, gold_path: Path, gold: list[Row], predicted_path: Path, predicted: list[Row]
 ) -> None:
     for wanted, given in zip_longest(gold, predicted):
         if given is None:
             raise InputError(
-                f"{predicted_path}, line {predicted[-1].line + 1}: sentence {number} ends, but "
-                f"{gold_path}, line {wanted.line} goes on with {wanted.character!r}; {_CURE}"
+                f"{predicted_path}, line {predicted[-1].line}: sentence {number} ends, but "
+                f"{gold_path}, line {wanted.line} goes on with {wanted.character!r}; {CURE}"
             )
         if wanted is None:
             raise InputError(
                 f"{predicted_path}, line {given.line}: sentence {number} goes on with "
-                f"{given.character!r}, but ends at {gold_path}, line {gold[-1].line}; {_CURE}"
+                f"{given.character!r}, but ends at {gold_path}, line {gold[-1].line}; {CURE}"
             )
         if wanted.character != given.character:
             raise InputError(
                 f"{predicted_path}, line {given.line}: {given.character!r}, but {gold_path}, "
-                f"line {wanted.line} has {wanted.character!r}; {_CURE}"
+                f"line {wanted.line} has {wanted.character!r}; {CURE}"
             )

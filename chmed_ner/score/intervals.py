@@ -1,5 +1,6 @@
 """Bootstrap intervals over sentences, stratified by genre; sentences are counted once only."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,12 @@ from chmed_ner.score.entities import SpanPair
 Counts = NDArray[np.int64]
 """One row a sentence: gold, predicted and correct entities."""
 
+F1s = NDArray[np.float64]
+"""One F1 in percent for each resample."""
+
+CELLS = 1 << 20
+"""How many draws are held at a time, whatever the number of sentences and of resamples."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -21,41 +28,96 @@ class Interval:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class F1Intervals:
+    """The interval of the macro F1 over genres, and of each genre's own F1."""
+
+    macro: Interval
+    genres: Mapping[str, Interval]
+
+
 def sentence_counts(pairs: Iterable[SpanPair]) -> Counts:
     """Gold, predicted and correct entities of each sentence, an array of shape (sentences, 3)."""
     rows = [(len(set(g)), len(set(p)), len(set(g) & set(p))) for g, p in pairs]
     return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
 
-def _resampled_f1(
-    counts: Counts, resamples: int, generator: np.random.Generator
-) -> NDArray[np.float64]:
-    """F1 in percent of each resample of one genre's sentences.
-
-    Sentences with equal counts are alike, so they are drawn together: the multinomial over distinct
-    rows has the distribution of drawing as many sentences with replacement, and far fewer cells.
-    """
-    rows, repeats = np.unique(counts, axis=0, return_counts=True)
-    weights = generator.multinomial(len(counts), repeats / len(counts), size=resamples)
-    gold, predicted, correct = (weights @ rows).T
-    f1: NDArray[np.float64] = 200.0 * correct / np.maximum(gold + predicted, 1)
+def f1_of(sums: NDArray[np.float64]) -> F1s:
+    """F1 in percent of rows (gold, predicted, correct); 0 where there is no entity at all."""
+    gold, predicted, correct = sums.T
+    f1: F1s = 200.0 * correct / np.maximum(gold + predicted, 1)
     return f1
 
 
-def bootstrap_f1(counts: Mapping[str, Counts], *, resamples: int = 1000, seed: int) -> Interval:
-    """The 95% percentile interval of the macro F1 over genres, in percent.
+def generator_for(purpose: str, genre: str, seed: int) -> np.random.Generator:
+    """A generator that depends on nothing but these three, so not on which other genres exist."""
+    name = f"{purpose} {genre} {seed}".encode("utf-8", "surrogatepass")
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(name).digest()))
+
+
+def resampled_sums(
+    counts: Counts, resamples: int, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """The column sums of each resample, shape (resamples, columns).
+
+    A resample draws as many rows as there are, with replacement. How often each was drawn is a row
+    of integer weights, and the weights times the counts are the sums. Which rows are drawn depends
+    on the generator and the number of rows alone, so two systems with the same seed meet the same
+    resamples.
+    """
+    rows, columns = counts.shape
+    values = counts.astype(np.float64)  # sums of whole numbers stay exact
+    sums = np.empty((resamples, columns))
+    step = max(1, CELLS // rows)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        drawn = generator.integers(rows, size=(size, rows))
+        drawn += rows * np.arange(size)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=size * rows).reshape(size, rows)
+        sums[start : start + size] = weights.astype(np.float64) @ values
+    return sums
+
+
+def resampled_f1(genre: str, counts: Counts, resamples: int, seed: int) -> F1s:
+    """F1 of each resample of a genre's sentences; InputError where it has none."""
+    if not len(counts):
+        raise InputError(f"genre {genre}: no sentences to resample")
+    return f1_of(resampled_sums(counts, resamples, generator_for("bootstrap", genre, seed)))
+
+
+def percentile_interval(figures: F1s) -> Interval:
+    """The 95% percentile interval of resampled figures."""
+    low, high = np.percentile(figures, [2.5, 97.5])
+    return Interval(float(low), float(high))
+
+
+def bootstrap_f1(counts: Mapping[str, Counts], *, resamples: int = 1000, seed: int) -> F1Intervals:
+    """The 95% percentile intervals of the macro F1 over genres and of each genre, in percent.
 
     Each resample draws as many sentences as the genre has, with replacement, within each genre; its
-    F1 is 0 where it holds no entity at all. Genres are visited in alphabetical order, so the order
-    of `counts` does not matter. Raises InputError for no genre or a genre without sentences.
+    F1 is 0 where it holds no entity at all. A genre's interval does not depend on the other genres,
+    nor the macro interval on their order. Raises InputError for no genre, a genre without sentences
+    and less than one resample.
     """
-    if not counts:
+    check_draws("resamples", resamples)
+    figures = {
+        genre: resampled_f1(genre, counts[genre], resamples, seed) for genre in sorted(counts)
+    }
+    if not figures:
         raise InputError("no genre to resample; give at least one")
-    generator = np.random.default_rng(seed)
-    sum_f1 = np.zeros(resamples)
-    for genre in sorted(counts):
-        if not len(counts[genre]):
-            raise InputError(f"genre {genre}: no sentences to resample")
-        sum_f1 += _resampled_f1(counts[genre], resamples, generator)
-    low, high = np.percentile(sum_f1 / len(counts), [2.5, 97.5])
-    return Interval(float(low), float(high))
+    return F1Intervals(
+        percentile_interval(mean_over_genres(figures)),
+        {genre: percentile_interval(figures[genre]) for genre in counts},
+    )
+
+
+def mean_over_genres(figures: Mapping[str, F1s]) -> F1s:
+    """The macro F1 of each resample; genres in alphabetical order, so that sums round alike."""
+    mean: F1s = np.mean([figures[genre] for genre in sorted(figures)], axis=0)
+    return mean
+
+
+def check_draws(what: str, number: int) -> None:
+    """InputError unless there is at least one draw."""
+    if number < 1:
+        raise InputError(f"{what}={number}: draw at least once")

@@ -173,8 +173,13 @@ def _interval(
     counts = {
         genre: sentence_counts(_pairs(members, predicted)) for genre, members in genres.items()
     }
-    interval = bootstrap_f1(counts, resamples=resamples, seed=seed)
-    return {"test/f1_low": interval.low, "test/f1_high": interval.high}
+    intervals = bootstrap_f1(counts, resamples=resamples, seed=seed)
+    found = {"test": intervals.macro, **{f"test/{g}": each for g, each in intervals.genres.items()}}
+    return {
+        f"{name}/f1_{bound}": getattr(interval, bound)
+        for name, interval in found.items()
+        for bound in ("low", "high")
+    }
 
 
 def _tags_and_seen(

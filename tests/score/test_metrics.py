@@ -65,7 +65,8 @@ def test_names_are_these_and_no_others() -> None:
     names = {"test/f1", "test/precision", "test/recall", "test/f1_low", "test/f1_high"}
     names |= {"test/tag_f1", "test/seen_f1", "test/unseen_f1", "infer/mention_f1"}
     for genre in ("FT", "WA"):
-        names |= {f"test/{genre}/{figure}" for figure in ("f1", "precision", "recall")}
+        figures = ("f1", "precision", "recall", "f1_low", "f1_high")
+        names |= {f"test/{genre}/{figure}" for figure in figures}
         names |= {f"test/{genre}/{type_}/f1" for type_ in TYPES}
     for policy in POLICIES:
         figures = ("f1", "ceiling_f1", "target_ceiling_f1")
@@ -91,7 +92,8 @@ def test_figures_counted_by_hand() -> None:
     assert metrics["test/recall"] == pytest.approx((100 / 3 + 100) / 2)
     assert metrics["test/FT/SYMP/f1"] == pytest.approx(Scores(2, 1, 1).f1)
     assert metrics["test/FT/DISE/f1"] == metrics["test/WA/BODY/f1"] == 0.0
-    assert metrics["test/f1_low"] <= metrics["test/f1"] <= metrics["test/f1_high"]
+    for name in ("test", "test/FT", "test/WA"):
+        assert metrics[f"{name}/f1_low"] <= metrics[f"{name}/f1"] <= metrics[f"{name}/f1_high"]
     # Tags: FT 6 in gold, 3 predicted, 2 equal; WA 2, 3, 2.
     assert metrics["test/tag_f1"] == pytest.approx((Scores(6, 3, 2).f1 + Scores(2, 3, 2).f1) / 2)
     # Seen (胃痛, 癌): FT 1, 1, 1 and WA 2, 2, 2. Unseen: FT 2, 1, 0; WA has no unseen gold.

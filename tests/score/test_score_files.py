@@ -2,10 +2,12 @@
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from chmed_ner.cli import main
 from chmed_ner.cli import score as command
 from chmed_ner.errors import InputError
 from chmed_ner.score.files import score_files
@@ -77,8 +79,11 @@ def test_odd_tags_are_scored_not_repaired(files) -> None:
 
 BROKEN = [
     ("無 O\n事 O\n\n", "predicted.txt, line 1: '無', but .*gold.txt, line 1 has '胃'"),
-    ("胃 B-BODY\n痛 I-BODY\n。 O\n\n", "predicted.txt: ends after 1 sentences, but .*line 5"),
-    (PREDICTED + "完 O\n", "predicted.txt, line 8: begins sentence 3, but .* only 2 sentences"),
+    (
+        "胃 B-BODY\n痛 I-BODY\n。 O\n\n",
+        "predicted.txt, line 3: the last of 1 sentences ends, but .*line 5",
+    ),
+    (PREDICTED + "完 O\n", "predicted.txt, line 8: begins sentence 3, but .*line 6"),
     (PREDICTED.replace("。", "！"), "predicted.txt, line 3: '！', but .*gold.txt, line 3 has '。'"),
     (
         PREDICTED.replace("。 O\n", "。 O\n。 O\n"),
@@ -86,7 +91,7 @@ BROKEN = [
     ),
     (
         PREDICTED.replace("。 O\n", ""),
-        "predicted.txt, line 3: sentence 1 ends, but .*gold.txt, line 3 goes on with '。'",
+        "predicted.txt, line 2: sentence 1 ends, but .*gold.txt, line 3 goes on with '。'",
     ),
     ("無 O\n事 O\n\n胃 B-BODY\n痛 I-BODY\n。 O\n\n", "predicted.txt, line 1: '無'"),
     ("", "predicted.txt: holds no sentence"),
@@ -182,10 +187,104 @@ def test_command_leaves_nothing_half_written(files, tmp_path: Path) -> None:
 
 def test_json_target_must_be_writable_and_no_input(files, tmp_path: Path) -> None:
     gold, predicted = files(GOLD, PREDICTED)
-    with pytest.raises(InputError, match="one of the files to score"):
+    with pytest.raises(InputError, match="one of the files that are read"):
         run(gold, predicted, "--json", gold)
     with pytest.raises(InputError, match="is a folder"):
         run(gold, predicted, "--json", tmp_path)
     with pytest.raises(InputError, match="cannot be written"):
         run(gold, predicted, "--json", gold / "below" / "scores.json")
     assert gold.read_text(encoding="utf-8") == GOLD
+
+
+LONG = "1234567890" * 104_858
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+THREE = "胃 B-BODY\n痛 I-BODY\n\n無 O\n事 O\n\n癌 B-DISE\n症 I-DISE\n\n"
+DEPARTURES = {
+    "a missing sentence": (THREE.replace("無 O\n事 O\n\n", ""), 4, 4),
+    "a missing last sentence": (THREE[: THREE.index("癌")], 5, 7),
+    "one sentence too many": (THREE + "完 O\n\n", 10, 8),
+    "a separator lost": (THREE.replace("痛 I-BODY\n\n", "痛 I-BODY\n"), 3, 2),
+    "one character too many": (THREE.replace("事 O\n", "事 O\n事 O\n"), 6, 5),
+    "one character too few": (THREE.replace("事 O\n", ""), 4, 5),
+    "swapped sentences": (
+        "無 O\n事 O\n\n胃 B-BODY\n痛 I-BODY\n\n癌 B-DISE\n症 I-DISE\n\n", 1, 1,
+    ),
+    "another character": (THREE.replace("症", "证"), 8, 8),
+}  # fmt: skip
+"""A file, its line and the whole file's line where the two depart from each other."""
+
+FAULTS = {
+    "a byte order mark": (b"\xef\xbb\xbf" + THREE.encode(), 1, "byte order mark"),
+    "a binary file": (PNG, 1, "not UTF-8 at byte 1 (89 50 4e 47)"),
+    "UTF-16": (THREE.encode("utf-16-le"), 1, "NUL byte"),
+    "another encoding": (THREE.encode("big5"), 1, "not UTF-8"),
+    "old line ends": (THREE.replace("\n", "\r"), 1, "more than one tag"),
+    "a line over 1 MiB": (THREE + LONG, 10, "longer than 1 MiB"),
+    "a tag over 1 MiB": (THREE.replace("無 O", f"無 O{LONG}"), 4, "longer than 1 MiB"),
+    "no tag": (THREE.replace("無 O", "無"), 4, "no tag in '無'"),
+    "a tag without hyphen": (THREE.replace("癌 B-DISE", "癌 DISE"), 7, "tag 'DISE' is neither"),
+}
+"""A file, and the line and words of its refusal."""
+
+
+@pytest.fixture
+def refused(files, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The message of the program on a second genre, after a whole first one; nothing is printed,
+    and an older JSON file stays as it was, alone."""
+
+    def message(gold: str | bytes, predicted: str | bytes) -> str:
+        good, target = tmp_path / "good.txt", tmp_path / "scores.json"
+        good.write_text(THREE, encoding="utf-8")
+        target.write_text("{}", encoding="utf-8")
+        second = files(gold, predicted)
+        before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+        words = ["--genre", "FT", good, good, "--genre", "WA", *second, "--json", target]
+        assert main(["score", *map(str, words)]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+        return err
+
+    return message
+
+
+@pytest.mark.parametrize("departure", DEPARTURES)
+def test_the_program_names_both_lines_where_the_files_depart(refused, departure: str) -> None:
+    content, line, whole_line = DEPARTURES[departure]
+    named = r"predicted\.txt, line {}: .*gold\.txt, line {}\b"
+    assert re.search(named.format(line, whole_line), refused(THREE, content))
+    assert re.search(named.format(whole_line, line), refused(content, THREE))
+
+
+@pytest.mark.parametrize("side", ["predicted", "gold"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_program_names_the_line_it_cannot_read(refused, fault: str, side: str) -> None:
+    content, line, problem = FAULTS[fault]
+    message = refused(content, THREE) if side == "gold" else refused(THREE, content)
+    assert f"{side}.txt, line {line}: " in message
+    assert problem in message
+
+
+@pytest.mark.parametrize("side", ["predicted", "gold"])
+@pytest.mark.parametrize("content", ["", "\n", " \r\n\r\n"])
+def test_the_program_refuses_an_empty_file(
+    files, capsys: pytest.CaptureFixture[str], side: str, content: str
+) -> None:
+    paths = files(*((content, THREE) if side == "gold" else (THREE, content)))
+    assert main(["score", *map(str, paths)]) == 2
+    assert f"{side}.txt: holds no sentence" in capsys.readouterr().err
+
+
+def test_the_program_refuses_a_mixture_of_genres_and_a_pair(
+    files, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gold, predicted = map(str, files(GOLD, PREDICTED))
+    for words in (
+        [gold, predicted, "--genre", "FT", gold, predicted],
+        ["--genre", "FT", gold, predicted, gold],
+        ["--genre", "FT", gold, predicted, "--genre", "FT", gold, predicted],
+    ):
+        assert main(["score", *words]) == 2
+        assert re.search("not both|named twice", capsys.readouterr().err)

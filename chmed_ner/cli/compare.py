@@ -1,0 +1,66 @@
+"""`chmed-ner compare`: two runs side by side, and whether their difference may be chance."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from chmed_ner.cli.json_file import add_json, check_target, write_and_print
+
+if TYPE_CHECKING:
+    from chmed_ner.score.significance import Comparisons, Estimate
+
+HELP = "two runs' scores with intervals, their difference, and the paired p-value"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the two runs and `--json`."""
+    run = "a directory of a run or of a rescoring, an MLflow run id, or latest"
+    parser.add_argument("run_a", metavar="RUN_A", help=run)
+    parser.add_argument("run_b", metavar="RUN_B", help="the same, tested on RUN_A's sentences")
+    add_json(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print the table and write the JSON; 0.
+
+    Raises InputError for runs that cannot be compared (as `read_run` and `compare_runs`), before
+    anything is written, and for a JSON file that cannot be written.
+    """
+    from chmed_ner.compare import READ, as_json, compare_runs, read_run
+    from chmed_ner.records import find_run
+
+    places = find_run(arguments.run_a, key="RUN_A"), find_run(arguments.run_b, key="RUN_B")
+    check_target(arguments.json, [place / file for place in places for file in READ])
+    first, second = map(read_run, places)
+    found = compare_runs(first, second)
+    names = [
+        f"{side}: {run.record.name}  {run.directory}" for side, run in (("A", first), ("B", second))
+    ]
+    table = "\n".join([*names, "", *_table(found)]) + "\n"
+    write_and_print(arguments.json, as_json(first, second, found), table)
+    return 0
+
+
+def _table(found: "Comparisons") -> list[str]:
+    """A line for the macro F1 and one for each genre, in percent."""
+    rows = [("macro", found.macro), *found.genres.items()]
+    width = max(len(name) for name, _ in rows)
+    head = f"{'F1':<{width}}  {'sentences':>9}  {'A':^25}  {'B':^25}  {'B - A':^28}  {'p':>6}"
+    lines = [head.rstrip()]
+    for name, each in rows:
+        lines.append(
+            f"{name:<{width}}  {each.sentences:>9}  {_shown(each.first)}  {_shown(each.second)}  "
+            f"{_shown(each.difference, '+')}  {each.p_value:6.4f}"
+        )
+    return [
+        *lines,
+        "",
+        f"95% intervals: {found.resamples:,} resamples of the sentences within each genre, the "
+        "same for both runs.",
+        f"p: approximate randomisation, two-sided, {found.rounds:,} rounds.",
+    ]
+
+
+def _shown(estimate: "Estimate", sign: str = "") -> str:
+    width = 7 if sign else 6
+    f1, low, high = (f"{x:{sign}{width}.2f}" for x in (estimate.f1, estimate.low, estimate.high))
+    return f"{f1} ({low} to {high})"

@@ -1,0 +1,45 @@
+"""The option `--json FILE` of the commands that print a table."""
+
+import argparse
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from chmed_ner.errors import InputError
+from chmed_ner.files import write_json
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Declare `--json`."""
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        help="also write the unrounded figures to FILE; - prints them instead of the table",
+    )
+
+
+def check_target(option: str | None, read: Iterable[Path]) -> None:
+    """InputError where `option` is a folder or one of the files that the command reads."""
+    if option in (None, "-"):
+        return
+    target = Path(option)
+    if target.is_dir():
+        raise InputError(f"--json {target}: is a folder; name a file")
+    if target.exists() and any(path.exists() and target.samefile(path) for path in read):
+        raise InputError(f"--json {target}: is one of the files that are read; name another")
+
+
+def write_and_print(option: str | None, content: object, table: str) -> None:
+    """Write the JSON, atomically, and print the table; `-` prints the JSON in its stead.
+
+    Raises InputError, before anything is printed, for a file that cannot be written.
+    """
+    if option == "-":
+        print(json.dumps(content, ensure_ascii=False, indent=2))
+        return
+    if option is not None:
+        try:
+            write_json(Path(option), content)
+        except OSError as error:
+            raise InputError(f"--json {option}: cannot be written ({error.strerror})") from None
+    print(table, end="")
