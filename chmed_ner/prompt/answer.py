@@ -1,23 +1,26 @@
 """What every answer format offers: `write` and `parse`, inverses of each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
 from chmed_ner.labels import LabelScheme
-from chmed_ner.types import Mention, Sentence
+from chmed_ner.types import Mention, Sentence, Span
 
 PROBLEMS = (
     "unparsable_line",
     "unknown_label",
     "not_in_sentence",
     "repeated_line",
+    "altered_copy",
+    "repaired",
     "truncated",
     "empty",
     "refused",
 )
-"""Every reason for which a piece of a completion is not used (or not fully), always logged."""
+"""Every reason for which a piece of a completion is not used (or not fully), always logged.
+chmed_ner/prompt/README.md says what each counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +28,38 @@ class Answer:
     """A completion understood: the mentions in listed order, and its problems counted by reason.
 
     A mention that the sentence does not hold stays in the list (it counts against mention F1) and
-    is counted as `not_in_sentence`; restoration cannot place it.
+    is counted as `not_in_sentence`; nothing can place it.
+
+    `spans` are the entities' places where the format carries them (bio, inline): in text order,
+    without overlaps, in code points of the sentence. No restoration policy touches them. None where
+    only restoration can place the mentions.
     """
 
     mentions: tuple[Mention, ...]
     problems: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    spans: tuple[Span, ...] | None = None
 
 
 class AnswerFormat(Protocol):
     """A way of writing a sentence's entities down."""
 
-    def mentions(self, sentence: Sentence) -> tuple[Mention, ...]:
-        """The gold mentions that `write` lists for `sentence`, in order, in the model's script."""
+    def gold(self, sentence: Sentence) -> Answer:
+        """What a perfect model says of `sentence`, in the model's script, in `write`'s order."""
 
-    def write(self, mentions: Sequence[Mention], labels: LabelScheme, script: str) -> str:
-        """The answer for `mentions`."""
+    def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:
+        """The completion that says `answer` of `sentence` (the text the model reads)."""
 
     def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:
         """What `text` says of `sentence` (the text the model read). Never raises."""
+
+    def room(self, characters: int, longest_name: int) -> int:
+        """How long an answer to a sentence may get, on the scale of a decoding's cap: the number of
+        characters of a sentence whose extraction answer is as long. Both arguments are in code
+        points."""
+
+
+def gold_mentions(sentence: Sentence) -> tuple[Mention, ...]:
+    """The gold mentions as the model reads them, in text order, with repeats."""
+    return tuple(
+        Mention(sentence.model_text[span.start : span.end], span.type) for span in sentence.entities
+    )

@@ -1,19 +1,19 @@
 """The paper's extraction style: a `mention-category` a line, `无` for a sentence without entities.
 
 Reading is tolerant where the meaning is plain: any hyphen, dash or colon between mention and
-category, category aliases in either script or width, bullets and numbering, quotation marks, full
-or half width and letter case of the mention. Everything else is counted by reason and left out.
+category, category aliases in either script or width, bullets and numbering, quotation marks, width,
+case and compatibility characters (`℃`, `°C`) of the mention. All else is counted and left out.
 """
 
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from functools import cache, cached_property
+from collections.abc import Iterator
+from functools import cached_property
 
 from chmed_ner.errors import InputError
 from chmed_ner.labels import LabelScheme, folded
-from chmed_ner.prompt.answer import Answer
+from chmed_ner.prompt.answer import Answer, gold_mentions
+from chmed_ner.prompt.folding import FoldedText
 from chmed_ner.types import Mention, Sentence
 
 NONE = {"simplified": "无", "traditional": "無"}
@@ -47,21 +47,24 @@ class Extraction:
         self.order = order
         self.separator = separator
 
-    def mentions(self, sentence: Sentence) -> tuple[Mention, ...]:
+    def gold(self, sentence: Sentence) -> Answer:
         """Gold mentions as the model's script has them, in text order, distinct under `unique`."""
-        listed = [
-            Mention(sentence.model_text[span.start : span.end], span.type)
-            for span in sentence.entities
-        ]
-        return tuple(dict.fromkeys(listed)) if self.order == "unique" else tuple(listed)
+        listed = gold_mentions(sentence)
+        return Answer(tuple(dict.fromkeys(listed)) if self.order == "unique" else listed)
 
-    def write(self, mentions: Sequence[Mention], labels: LabelScheme, script: str) -> str:
+    def write(
+        self,
+        answer: Answer,
+        sentence: str,  # noqa: ARG002 - a list says nothing of the rest of the sentence
+        labels: LabelScheme,
+        script: str,
+    ) -> str:
         """One line a mention, without a final newline; the script's word for none if empty."""
-        if not mentions:
+        if not answer.mentions:
             return NONE[script]
         return "\n".join(
             f"{mention.text}{self.separator}{labels.name_of(mention.type, script)}"
-            for mention in mentions
+            for mention in answer.mentions
         )
 
     def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:
@@ -72,7 +75,7 @@ class Extraction:
         problems: Counter[str] = Counter()
         listed: dict[Mention, int] = {}
         mentions: list[Mention] = []
-        page = _Page(sentence)
+        page = Page(sentence)
         known: dict[str, Mention | str] = {}  # a model that loops writes the same lines for ever
         for line in lines:
             mention = known.get(line)
@@ -91,20 +94,24 @@ class Extraction:
         problems.pop(_NOTHING, None)
         return Answer(tuple(mentions), dict(problems))
 
+    def room(self, characters: int, longest_name: int) -> int:  # noqa: ARG002
+        """The sentence's own length: this format's answers are the scale of the cap."""
+        return characters
+
     def _allowed(self, mention: Mention, sentence: str) -> int:
         """How often a mention may be listed before it counts as repeated."""
         return 1 if self.order == "unique" else max(1, sentence.count(mention.text))
 
 
-class _Page:
+class Page:
     """A sentence in which mentions are looked up as written, then folded."""
 
     def __init__(self, sentence: str) -> None:
         self.sentence = sentence
 
     @cached_property
-    def _folded(self) -> str:
-        return _folded(self.sentence)
+    def _folded(self) -> FoldedText:
+        return FoldedText(self.sentence)
 
     def spelling(self, words: str) -> str | None:
         """The piece of the sentence that `words` means; None where it holds none."""
@@ -112,15 +119,11 @@ class _Page:
         for variant in variants:
             if variant in self.sentence:
                 return variant
-        for variant in variants:
-            if len(variant) <= len(self.sentence):
-                position = self._folded.find(_folded(variant))
-                if position >= 0:
-                    return self.sentence[position : position + len(variant)]
-        return None
+        places = (self._folded.place(variant) for variant in variants)
+        return next((self.sentence[slice(*place)] for place in places if place), None)
 
 
-def _mention(line: str, page: _Page, labels: LabelScheme) -> Mention | str:
+def _mention(line: str, page: Page, labels: LabelScheme) -> Mention | str:
     """The mention that a line names, or the reason why it names none."""
     if not _SEPARATORS.search(line, 1):
         return _NOTHING if _is_none(line) else "unparsable_line"
@@ -179,17 +182,6 @@ def _unquoted(words: str) -> str:
     if longer and words.startswith(opening) and words.endswith(closing):
         return words[len(opening) : -len(closing)].strip()
     return words
-
-
-def _folded(text: str) -> str:
-    """`text` under NFKC and in lower case, character by character, so that lengths stay."""
-    return "".join(map(_folded_character, text))
-
-
-@cache
-def _folded_character(character: str) -> str:
-    plain = unicodedata.normalize("NFKC", character).casefold()
-    return plain if len(plain) == 1 else character
 
 
 def _is_none(line: str) -> bool:

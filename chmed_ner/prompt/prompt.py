@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chmed_ner.errors import InputError
 from chmed_ner.labels import LabelScheme
 from chmed_ner.prompt.answer import Answer, AnswerFormat
+from chmed_ner.prompt.definitions import Definitions
 from chmed_ner.types import Mention, Sentence
 
 FIELDS = {"instruction": "{categories}", "sentence": "{sentence}"}
@@ -18,7 +19,8 @@ class Prompt:
 
     `wording` maps a script to `instruction` (may name `{categories}`) and `sentence` (must name
     `{sentence}`); the same words serve zero-shot and tuned runs. `stop` lists the strings at which
-    an answer is over even if the model writes on. Raises InputError for wording of another shape.
+    an answer is over even if the model writes on. `definitions` follow the instruction. Raises
+    InputError for wording of another shape.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class Prompt:
         wording: Mapping[str, Mapping[str, str]],
         answer: AnswerFormat,
         stop: Sequence[str] = (),
+        definitions: Definitions | None = None,
     ) -> None:
         if not isinstance(wording, Mapping):
             raise InputError(
@@ -38,9 +41,13 @@ class Prompt:
         self.wording = wording
         self.answer = answer
         self.stop = _checked_stop(name, stop)
+        self.definitions = definitions
 
     def task(self, labels: LabelScheme, script: str) -> "TaskPrompt":
-        """The prompt for one label scheme in one script."""
+        """The prompt for one label scheme in one script.
+
+        InputError where the wording lacks the script, or the definitions a type of the scheme.
+        """
         words = self.wording.get(script)
         if words is None:
             raise InputError(
@@ -48,8 +55,9 @@ class Prompt:
                 f"wording.{script} with `instruction` and `sentence`"
             )
         categories = "、".join(labels.names(script))
+        defined = self.definitions.text(labels, script) if self.definitions else ""
         return TaskPrompt(
-            instruction=words["instruction"].replace("{categories}", categories),
+            instruction=words["instruction"].replace("{categories}", categories) + defined,
             template=words["sentence"],
             answer=self.answer,
             labels=labels,
@@ -75,11 +83,18 @@ class TaskPrompt:
 
     def target_mentions(self, sentence: Sentence) -> tuple[Mention, ...]:
         """The gold mentions that the target lists, in its order."""
-        return self.answer.mentions(sentence)
+        return self.answer.gold(sentence).mentions
 
     def target(self, sentence: Sentence) -> str:
         """What a perfect model would answer."""
-        return self.answer.write(self.target_mentions(sentence), self.labels, self.script)
+        gold = self.answer.gold(sentence)
+        return self.answer.write(gold, sentence.model_text, self.labels, self.script)
+
+    def room(self, characters: int) -> int:
+        """What a decoding's cap is reckoned from for a sentence of so many code points: the answer
+        format says how long its answers get."""
+        longest_name = max(map(len, self.labels.names(self.script)))
+        return self.answer.room(characters, longest_name)
 
     def parse(self, text: str, model_text: str, stop: str = "end") -> Answer:
         """A completion understood; how it stopped is counted among the problems."""
@@ -89,7 +104,7 @@ class TaskPrompt:
             problems["truncated"] = 1
         elif stop == "refused":
             problems = {"refused": 1}
-        return Answer(answer.mentions, problems)
+        return replace(answer, problems=problems)
 
 
 def _checked_stop(name: str, stop: Sequence[str]) -> tuple[str, ...]:

@@ -12,13 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chmed_ner.bio import chunks
-from chmed_ner.data import read_columns, read_healthner
 from chmed_ner.errors import InputError
 from chmed_ner.labels import LabelScheme, label_scheme
 from chmed_ner.paths import config_directory
 from chmed_ner.prompt.answer import PROBLEMS, Answer
 from chmed_ner.prompt.extraction import ORDERS, Extraction
-from chmed_ner.script import Simplified, in_script
 from chmed_ner.types import Mention, Sentence, Span
 
 
@@ -43,20 +41,6 @@ def pairs(answer: Answer) -> list[tuple[str, str]]:
     return [(mention.text, mention.type) for mention in answer.mentions]
 
 
-@pytest.fixture(scope="module")
-def gold(corpora_dir: Path) -> tuple[Sentence, ...]:
-    """Every sentence with gold of the corpora that are present, in the simplified script."""
-    found: list[Sentence] = []
-    for path in sorted(corpora_dir.glob("rocling202?/*_truth*.txt")):
-        options = {"prefix": f"{path.stem}/", "split": "test", "genre": "G", "labels": LABELS}
-        found += read_columns(path, **options)
-    for path in sorted(corpora_dir.glob("healthner/*.json")):
-        options = {"prefix": f"{path.stem}/", "split": "test", "genres": ("FT", "SM")}
-        found += read_healthner(path, **options, labels=LABELS)
-    assert len(found) > 10_000
-    return in_script(Simplified(), tuple(found))
-
-
 @pytest.mark.parametrize("script", ["simplified", "traditional"])
 @pytest.mark.parametrize("answer", [UNIQUE, TEXT_ORDER, Extraction("text_order", "：")])
 def test_every_gold_answer_of_the_corpora_comes_back(
@@ -65,10 +49,10 @@ def test_every_gold_answer_of_the_corpora_comes_back(
     for sentence in gold:
         if script == "traditional":
             sentence = replace(sentence, model_text=sentence.text)
-        mentions = answer.mentions(sentence)
-        assert len(mentions) <= len(sentence.entities)
-        text = answer.write(mentions, LABELS, script)
-        assert answer.parse(text, sentence.model_text, LABELS) == Answer(mentions, {})
+        gold_answer = answer.gold(sentence)
+        assert len(gold_answer.mentions) <= len(sentence.entities)
+        text = answer.write(gold_answer, sentence.model_text, LABELS, script)
+        assert answer.parse(text, sentence.model_text, LABELS) == gold_answer
 
 
 def test_the_two_orders() -> None:
@@ -78,13 +62,17 @@ def test_the_two_orders() -> None:
     )
     listed = [Mention("胃", "BODY"), Mention("胃病", "DISE"), Mention("胃", "BODY")]
     listed.append(Mention("胃", "SYMP"))
-    assert TEXT_ORDER.mentions(sentence) == tuple(listed)
-    assert UNIQUE.mentions(sentence) == (listed[0], listed[1], listed[3])
-    assert UNIQUE.write(listed[:2], LABELS, "simplified") == "胃-人体\n胃病-疾病"
-    assert UNIQUE.write(listed[:1], LABELS, "traditional") == "胃-人體"
-    assert UNIQUE.write([], LABELS, "simplified") == "无"
-    assert UNIQUE.write([], LABELS, "traditional") == "無"
-    assert Extraction(separator="—").write(listed[:1], LABELS, "simplified") == "胃—人体"
+    assert TEXT_ORDER.gold(sentence).mentions == tuple(listed)
+    assert UNIQUE.gold(sentence).mentions == (listed[0], listed[1], listed[3])
+    for answer, count, script, text in (
+        (UNIQUE, 2, "simplified", "胃-人体\n胃病-疾病"),
+        (UNIQUE, 1, "traditional", "胃-人體"),
+        (UNIQUE, 0, "simplified", "无"),
+        (UNIQUE, 0, "traditional", "無"),
+        (Extraction(separator="—"), 1, "simplified", "胃—人体"),
+    ):
+        said = Answer(tuple(listed[:count]))
+        assert answer.write(said, sentence.model_text, LABELS, script) == text
 
 
 @pytest.mark.parametrize(
@@ -340,9 +328,9 @@ def tagged(draw: st.DrawFn) -> Sentence:
 @settings(max_examples=500, deadline=None)
 @given(tagged(), st.sampled_from([UNIQUE, TEXT_ORDER, Extraction("text_order", ":")]))
 def test_whatever_is_written_comes_back(sentence: Sentence, answer: Extraction) -> None:
-    mentions = answer.mentions(sentence)
-    text = answer.write(mentions, LABELS, "simplified")
-    assert answer.parse(text, sentence.model_text, LABELS) == Answer(mentions, {})
+    listed = answer.gold(sentence)
+    text = answer.write(listed, sentence.model_text, LABELS, "simplified")
+    assert answer.parse(text, sentence.model_text, LABELS) == listed
 
 
 def check(answer: Answer, text: str, sentence: str) -> None:
@@ -392,7 +380,7 @@ def test_spoilt_answers_are_read(gold: tuple[Sentence, ...]) -> None:
     chance, examples = random.Random(7), 0
     for sentence in chance.sample([s for s in gold if s.entities], 2_500):
         answer = chance.choice((UNIQUE, TEXT_ORDER))
-        written = answer.write(answer.mentions(sentence), LABELS, "simplified")
+        written = answer.write(answer.gold(sentence), sentence.model_text, LABELS, "simplified")
         for text in corruptions(written, chance):
             check(answer.parse(text, sentence.model_text, LABELS), text, sentence.model_text)
             examples += 1

@@ -35,7 +35,9 @@ LABELS = health10()
 
 
 def task(script: str = "simplified", **changes: Any) -> TaskPrompt:
-    prompt: Prompt = build(shipped("prompt", "extraction") | changes, "prompt")
+    content = shipped("prompt", "extraction") | changes
+    del content["defaults"]
+    prompt: Prompt = build(content, "prompt")
     return prompt.task(LABELS, script)
 
 
