@@ -21,7 +21,6 @@ from chmed_ner.methods.fitted import Fitted, validation_f1
 from chmed_ner.methods.lexicon import distinct_numbers, entries_as_json, entries_from_json
 from chmed_ner.methods.mention_lexicon import (
     Lexicon,
-    MentionCounts,
     StringIndex,
     count_mentions,
     mention_strings,
@@ -97,9 +96,9 @@ class CRF(Fitted):
     ) -> None:
         """Compute the features, fit each setting, keep the best."""
         types = corpus.labels.tags
-        counts = count_mentions(corpus.train, StringIndex(mention_strings(corpus.train)))
-        lexicon = counts.lexicon(types)
-        rows = self._training_features(corpus.train, counts, types, experiment.seed)
+        index = StringIndex(mention_strings(corpus.train))
+        lexicon = count_mentions(corpus.train, index).lexicon(types)
+        rows = out_of_fold_features(corpus.train, types, self.folds, experiment.seed)
         trials: list[dict[str, Any]] = []
         best = -1.0
         weights = directory / WEIGHTS
@@ -121,22 +120,6 @@ class CRF(Fitted):
                 else:
                     trial.unlink()
         self._describe(directory, lexicon, trials)
-
-    def _training_features(
-        self,
-        sentences: Sequence[Sentence],
-        counts: MentionCounts,
-        types: Sequence[str],
-        seed: int,
-    ) -> list[Rows]:
-        """The features of each training sentence, by a lexicon that has not seen its fold."""
-        found: dict[str, Rows] = {}
-        index = StringIndex(counts.entities)
-        for fold in folds_of(sentences, self.folds, seed):
-            lexicon = counts.without(count_mentions(fold, index)).lexicon(types)
-            features = SentenceFeatures(lexicon)
-            found |= {sentence.id: features(sentence.model_text) for sentence in fold}
-        return [found[sentence.id] for sentence in sentences]
 
     def _describe(
         self, directory: Path, lexicon: Lexicon, trials: Sequence[dict[str, Any]]
@@ -167,6 +150,23 @@ class CRF(Fitted):
                 "or run the method again"
             )
         return CRFTagger(weights, lexicon)
+
+
+def out_of_fold_features(
+    sentences: Sequence[Sentence], types: Sequence[str], folds: int, seed: int
+) -> list[Rows]:
+    """The features of each sentence, by a lexicon that its own fold has no part in.
+
+    With a lexicon of all sentences, each entity of the training split would be a lexicon match, and
+    the CRF would trust the lexicon more than it deserves on text that is new.
+    """
+    index = StringIndex(mention_strings(sentences))
+    counts = count_mentions(sentences, index)
+    found: dict[str, Rows] = {}
+    for fold in folds_of(sentences, folds, seed):
+        features = SentenceFeatures(counts.without(count_mentions(fold, index)).lexicon(types))
+        found |= {sentence.id: features(sentence.model_text) for sentence in fold}
+    return [found[sentence.id] for sentence in sentences]
 
 
 def folds_of(sentences: Sequence[Sentence], count: int, seed: int) -> list[list[Sentence]]:

@@ -1,0 +1,138 @@
+"""`method=ensemble`: the votes of other runs, over the predictions they have kept."""
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.data.corpus import Corpus
+from chmed_ner.errors import InputError
+from chmed_ner.experiment import Experiment
+from chmed_ner.files import sha256_of, write_json
+from chmed_ner.methods.members import KEY, check_unseen, find_members, votes_of
+from chmed_ner.methods.voting import VOTINGS, Candidate, choose_thresholds, elected
+from chmed_ner.outcome import Outcome, placed_outcome
+from chmed_ner.score.entities import span_scores
+from chmed_ner.types import Sentence, Span
+
+if TYPE_CHECKING:
+    from chmed_ner.track import Tracker
+
+log = logging.getLogger(__name__)
+
+FILE = "model/ensemble.json"
+
+Votes = Sequence[Mapping[str, Sequence[Span]]]
+"""For each run: sentence id -> spans."""
+
+
+class Ensemble:
+    """Entities that enough of the runs predict; what is enough is set on their validation split.
+
+    `runs` are directories, MLflow run ids or `latest`, all on this run's test and validation
+    sentences. `weights` gives each run as many votes (null: one each). `voting` is `span` (a vote
+    is for boundaries and type together) or `two_stage` (boundaries first, then the type by
+    majority). Thresholds are per type; the thresholds and everybody's validation F1 are kept in
+    `model/ensemble.json`.
+    """
+
+    name = "ensemble"
+    uses: frozenset[str] = frozenset()
+    named_by = ("method",)
+    trains = True  # thresholds are set on validation sentences, carved from the training files
+
+    def __init__(
+        self, runs: Sequence[str], voting: str, weights: Sequence[float] | None = None
+    ) -> None:
+        if isinstance(runs, str) or not isinstance(runs, Sequence) or len(runs) < 2:
+            raise InputError(f"{KEY}={runs}: give a list of two or more runs, as [RUN,RUN]")
+        if voting not in VOTINGS:
+            raise InputError(f"method.voting={voting}: choose one of {', '.join(VOTINGS)}")
+        self.runs = [str(run) for run in runs]
+        self.vote = VOTINGS[voting]
+        self.weights = _checked_weights(weights, len(self.runs))
+
+    def check(self, experiment: Experiment, corpus: Corpus) -> None:
+        """InputError for runs that cannot vote here."""
+        if not corpus.validation:
+            raise InputError(
+                "method=ensemble: sets its thresholds on validation sentences, but there are none; "
+                "set limit.validation or dataset.validation_share above 0"
+            )
+        for member in find_members(self.runs, experiment.output):
+            check_unseen(member, corpus.test_files)
+            votes_of(member, corpus)
+
+    def tuned_on(self, experiment: Experiment, training_files: Mapping[str, str]) -> dict[str, str]:
+        """The files that the runs were trained on, and those the validation split is part of."""
+        files = dict(training_files)
+        for member in find_members(self.runs, experiment.output):
+            for name, digest in member.record.training_files.items():
+                place = name if files.get(name, digest) == digest else f"{name} {digest[:8]}"
+                files[place] = digest
+        return files
+
+    def inputs(self, experiment: Experiment) -> dict[str, str]:
+        """The checksum of each run's predictions."""
+        members = find_members(self.runs, experiment.output)
+        return {f"{KEY} {place}": sha256_of(each.path) for place, each in enumerate(members)}
+
+    def run(
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+    ) -> Outcome:
+        """The elected entities of the test and the validation split."""
+        members = find_members(self.runs, experiment.output)
+        with tracker.timed("prepare"):
+            votes = [votes_of(member, corpus) for member in members]
+            candidates = self._candidates(corpus.validation, votes)
+            thresholds = choose_thresholds(
+                corpus.labels.tags, [(s.entities, candidates[s.id]) for s in corpus.validation]
+            )
+        began = time.perf_counter()
+        candidates |= self._candidates(corpus.test, votes)
+        placed = {id_: elected(found, thresholds) for id_, found in candidates.items()}
+        seconds = time.perf_counter() - began
+        alone = [_f1(corpus.validation, each) for each in votes]
+        together = _f1(corpus.validation, placed)
+        tracker.log({"train/dev_f1": together}, 0)
+        log.info("validation F1 %.2f; the runs alone: %s", together, [f"{f:.2f}" for f in alone])
+        content = {
+            "thresholds": thresholds,
+            "validation_f1": together,
+            "runs": [
+                {"run": str(m.directory), "name": m.record.name, "weight": w, "validation_f1": f1}
+                for m, w, f1 in zip(members, self.weights, alone, strict=True)
+            ],
+        }
+        write_json(directory / FILE, content)
+        return placed_outcome([*corpus.test, *corpus.validation], placed, seconds=seconds)
+
+    def reopen(self, directory: Path, backbone: Backbone) -> NoReturn:  # noqa: ARG002
+        """Refused: InputError. The votes of a finished run are over its own sentences."""
+        raise InputError(
+            f"{directory}: an ensemble votes over predictions that its runs have kept, so it has "
+            f"no model for other text; predict with one of its runs: {', '.join(self.runs)}"
+        )
+
+    def _candidates(
+        self, sentences: Sequence[Sentence], votes: Votes
+    ) -> dict[str, list[Candidate]]:
+        return {s.id: self.vote([each[s.id] for each in votes], self.weights) for s in sentences}
+
+
+def _f1(sentences: Sequence[Sentence], placed: Mapping[str, Sequence[Span]]) -> float:
+    return span_scores((sentence.entities, placed[sentence.id]) for sentence in sentences).f1
+
+
+def _checked_weights(weights: Sequence[float] | None, count: int) -> list[float]:
+    if weights is None:
+        return [1.0] * count
+    listed = isinstance(weights, Sequence) and not isinstance(weights, str)
+    if not listed or len(weights) != count:
+        raise InputError(f"method.weights={weights}: give one number a run ({count}), or null")
+    if not all(type(each) in (int, float) and 0 < each < math.inf for each in weights):
+        raise InputError(f"method.weights={weights}: give numbers above 0")
+    return [float(each) for each in weights]

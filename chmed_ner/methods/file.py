@@ -1,0 +1,146 @@
+"""`method=file`: another system's predictions, in the official format, scored as a run."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.bio import chunks
+from chmed_ner.data.corpus import Corpus, Limit
+from chmed_ner.errors import InputError
+from chmed_ner.experiment import Experiment
+from chmed_ner.files import sha256_of
+from chmed_ner.labels import LabelScheme
+from chmed_ner.outcome import Outcome, placed_outcome
+from chmed_ner.score.files import CURE, Row, tagged_sentences
+from chmed_ner.types import Sentence, Span
+
+if TYPE_CHECKING:
+    from chmed_ner.track import Tracker
+
+
+class PredictedFiles:
+    """The entities in official-format files, one file a genre of the test split.
+
+    `files` maps a genre to a file; relative paths are taken from `paths.data`. A file must hold the
+    characters of the whole test split of its genre, sentence by sentence, and types of the label
+    scheme; of a limited test split only the sampled sentences count.
+    """
+
+    name = "file"
+    uses: frozenset[str] = frozenset()
+    named_by = ("method",)
+    trains = False
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        if not isinstance(files, Mapping) or not files:
+            raise InputError(f"method.files={files}: give a file a genre, as {{FT: my/FT.txt}}")
+        self.files = {str(genre): str(file) for genre, file in files.items()}
+
+    def check(self, experiment: Experiment, corpus: Corpus) -> None:
+        """InputError for genres without a file, and for files that are not of this test split."""
+        if experiment.validate:
+            raise InputError(
+                "validate=true: method=file has predictions of the test split alone; leave it out"
+            )
+        for genre in sorted(set(corpus.genres) ^ set(self.files)):
+            what = "has no file" if genre in corpus.genres else "is not a genre of the test split"
+            raise InputError(
+                f"method.files: genre {genre} {what}; give one file for each of "
+                f"{', '.join(corpus.genres)}, or set dataset.genres"
+            )
+        self._entities(experiment)
+
+    def tuned_on(
+        self,
+        experiment: Experiment,  # noqa: ARG002
+        training_files: Mapping[str, str],  # noqa: ARG002
+    ) -> dict[str, str]:
+        """Nothing is known of it."""
+        return {}
+
+    def inputs(self, experiment: Experiment) -> dict[str, str]:
+        """The checksums of the files."""
+        return {
+            f"method.files.{genre}": sha256_of(path)
+            for genre, path in self._paths(experiment).items()
+        }
+
+    def run(
+        self,
+        experiment: Experiment,
+        corpus: Corpus,
+        directory: Path,  # noqa: ARG002
+        tracker: "Tracker",
+    ) -> Outcome:
+        """The entities of the test split, as the files have them."""
+        began = time.perf_counter()
+        with tracker.timed("prepare"):
+            found = self._entities(experiment)
+        placed = {sentence.id: found[sentence.id] for sentence in corpus.test}
+        return placed_outcome(corpus.test, placed, seconds=time.perf_counter() - began)
+
+    def reopen(self, directory: Path, backbone: Backbone) -> NoReturn:  # noqa: ARG002
+        """Refused: InputError. The system behind the files is not here."""
+        raise InputError(
+            f"{directory}: its predictions came from another system's files (method=file), so "
+            "there is no model for other text; predict with a run that trained or prompted one"
+        )
+
+    def _paths(self, experiment: Experiment) -> dict[str, Path]:
+        paths = {g: experiment.data / Path(f).expanduser() for g, f in self.files.items()}
+        for genre, path in paths.items():
+            if not path.is_file():
+                raise InputError(
+                    f"method.files.{genre}={self.files[genre]}: no such file ({path}); relative "
+                    "paths are taken from paths.data"
+                )
+        return paths
+
+    def _entities(self, experiment: Experiment) -> dict[str, tuple[Span, ...]]:
+        """The entities of every test sentence, those that a limit leaves out too, by id."""
+        whole = replace(experiment, limit=Limit()).load()
+        entities: dict[str, tuple[Span, ...]] = {}
+        for genre, path in self._paths(experiment).items():
+            sentences = [each for each in whole.test if each.genre == genre]
+            rows = tagged_sentences(path)
+            _check_characters(path, sentences, rows)
+            for sentence, tagged in zip(sentences, rows, strict=True):
+                entities[sentence.id] = _spans(path, tagged, whole.labels)
+        return entities
+
+
+def _check_characters(
+    path: Path, sentences: Sequence[Sentence], found: Sequence[Sequence[Row]]
+) -> None:
+    """InputError naming the first line that differs from the corpus."""
+    for sentence, rows in zip(sentences, found, strict=False):
+        for row, character in zip(rows, sentence.text, strict=False):
+            if row.character != character:
+                raise InputError(
+                    f"{path}, line {row.line}: {row.character!r}, but sentence {sentence.id} has "
+                    f"{character!r}; {CURE}"
+                )
+        if len(rows) != len(sentence.text):
+            raise InputError(
+                f"{path}, line {rows[-1].line}: a sentence of {len(rows)} characters ends, but "
+                f"sentence {sentence.id} has {len(sentence.text)}; {CURE}"
+            )
+    if len(found) != len(sentences):
+        raise InputError(
+            f"{path}, line {found[-1][-1].line}: the last of {len(found)} sentences, but the "
+            f"corpus has {len(sentences)}; {CURE}"
+        )
+
+
+def _spans(path: Path, rows: Sequence[Row], labels: LabelScheme) -> tuple[Span, ...]:
+    spans = chunks([row.tag for row in rows])
+    for span in spans:
+        if span.type not in labels.tags:
+            raise InputError(
+                f"{path}, line {rows[span.start].line}: type {span.type!r} is not in the label "
+                f"scheme '{labels.name}' ({', '.join(labels.tags)}); correct the tag"
+            )
+    return spans
