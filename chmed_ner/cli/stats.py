@@ -1,58 +1,70 @@
-"""`chmed-ner stats`: corpus statistics for each split and genre."""
+"""`chmed-ner stats`: corpus statistics for each split and genre, and conflicting labels."""
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from chmed_ner.cli.json_file import add_json, write_and_print
 from chmed_ner.data import Dataset, MissingTrainingFileError, markdown, statistics
+from chmed_ner.data.conflicts import conflicts_markdown, write_conflicts
 from chmed_ner.data.corpus import Sentences
+from chmed_ner.data.published import Published, parts_of, published_for
 from chmed_ner.errors import InputError
-from chmed_ner.files import write_json
 
 HELP = "corpus statistics (the paper's Table 2) for each split and genre"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the overrides, which choose the dataset, and `--json`."""
+    """Add the overrides, which choose the dataset, `--json`, and the listing of conflicts."""
     parser.add_argument(
         "overrides",
         nargs="*",
         metavar="OVERRIDE",
         help="of the configuration, such as dataset=rocling2023 'dataset.genres=[FT,WA]'",
     )
+    add_json(parser)
     parser.add_argument(
-        "--json",
-        metavar="FILE",
-        help="also write the unrounded figures to FILE; - prints them instead of the table",
+        "--conflicts",
+        action="store_true",
+        help="list the strings with more than one type, and the sentences annotated in more than "
+        "one way, instead of the table",
+    )
+    parser.add_argument(
+        "--csv",
+        metavar="DIR",
+        help="with --conflicts: also write conflicting_mentions.csv and conflicting_sentences.csv",
     )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print the table and write the JSON; 0.
+    """Print the table and write the JSON, or list the conflicts; 0.
 
     `train` is what the training files hold, before validation is carved and leaks are dropped; a
     missing training file is reported on stderr and leaves that split out. Raises InputError for a
-    bad configuration, missing or bad test files, and a JSON file that cannot be written.
+    bad configuration, missing or bad test files, and a file that cannot be written.
     """
     from chmed_ner.config import build, compose
 
+    _check(arguments)
     config = compose(arguments.overrides)
     dataset: Dataset = build(config.dataset, "dataset")
-    stats = statistics(_splits(dataset, Path(config.paths.data)), dataset.labels)
-    if arguments.json == "-":
-        print(json.dumps(stats, ensure_ascii=False, indent=2))
+    root = Path(config.paths.data)
+    splits = _splits(dataset, root)
+    if arguments.conflicts:
+        _conflicts(dataset, splits, arguments.csv)
         return 0
-    if arguments.json is not None:
-        try:
-            write_json(Path(arguments.json), stats)
-        except OSError as error:
-            raise InputError(
-                f"--json {arguments.json}: cannot be written ({error.strerror})"
-            ) from None
-    print(f"Dataset {dataset.name}\n\n{markdown(stats, dataset.labels)}", end="")
+    stats = statistics(splits, dataset.labels)
+    table = markdown(stats, dataset.labels, _published(dataset, root))
+    write_and_print(arguments.json, stats, f"Dataset {dataset.name}\n\n{table}")
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.csv is not None and not arguments.conflicts:
+        raise InputError(f"--csv {arguments.csv}: writes the conflicts; add --conflicts")
+    if arguments.json is not None and arguments.conflicts:
+        raise InputError(f"--json {arguments.json}: holds the statistics; leave out --conflicts")
 
 
 def _splits(dataset: Dataset, root: Path) -> Mapping[str, Sentences]:
@@ -63,3 +75,24 @@ def _splits(dataset: Dataset, root: Path) -> Mapping[str, Sentences]:
         print(f"note: no figures for train: {error}", file=sys.stderr)
         return {"test": dataset.raw(root, training=False)["test"]}
     return {split: raw[split] for split in ("train", "test")}
+
+
+def _published(dataset: Dataset, root: Path) -> Mapping[str, Mapping[str, tuple[Published, ...]]]:
+    """What was published for the files of each split."""
+    return {
+        "train": published_for(parts_of(dataset.training_sources(root))),
+        "test": published_for(parts_of(dataset.test_sources(root))),
+    }
+
+
+def _conflicts(dataset: Dataset, splits: Mapping[str, Sentences], directory: str | None) -> None:
+    """Print the conflicts of each split; with a directory, write its CSV files first."""
+    if directory is not None:
+        try:
+            write_conflicts(Path(directory), splits, dataset.labels.tags)
+        except OSError as error:
+            raise InputError(
+                f"--csv {directory}: cannot be written ({error.strerror}); name a folder"
+            ) from None
+    listings = [conflicts_markdown(split, sentences) for split, sentences in splits.items()]
+    print(f"Dataset {dataset.name}\n\n" + "\n".join(listings), end="")

@@ -4,16 +4,20 @@ Whatever is drawn by chance is drawn by `random.Random` on a string that holds t
 purpose, so a draw depends on nothing but the seed and the sentences.
 """
 
+import logging
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from chmed_ner.bio import repairs
+from chmed_ner.data.conflicts import conflicting_mentions, conflicting_sentences
+from chmed_ner.data.repairs import KINDS, repair_counts, repaired
 from chmed_ner.errors import InputError
 from chmed_ner.labels import LabelScheme
 from chmed_ner.types import Sentence
+
+log = logging.getLogger(__name__)
 
 Sentences = tuple[Sentence, ...]
 
@@ -41,12 +45,13 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The sentences an experiment uses.
+    """The sentences an experiment uses; training and validation tags are repaired, test tags not.
 
     `training_files` and `test_files` map a file (its path relative to the data root, or as it was
-    given) to its SHA-256. `counts` holds, for the training files as read, `repaired_tags` (tags
-    that change when a sentence is written from its chunks), `leaked_sentences` (dropped because the
-    text is also a test text) and `conflicting_mentions` (strings with more than one type).
+    given) to its SHA-256. `counts` holds, for the training files as read, the repairs
+    (`repaired_tags` and its kinds, see `chmed_ner.data.repairs`), `leaked_sentences` (dropped
+    because the text is also a test text), `conflicting_mentions` (strings with more than one type)
+    and `conflicting_sentences` (texts annotated in more than one way).
     """
 
     name: str
@@ -120,15 +125,6 @@ def _drawn(indices: Iterable[int], n: int | None, seed: str) -> list[int]:
     return sorted(shuffled[:n])
 
 
-def conflicting_mentions(sentences: Iterable[Sentence]) -> int:
-    """How many distinct strings are annotated with more than one type."""
-    types: dict[str, set[str]] = defaultdict(set)
-    for sentence in sentences:
-        for span in sentence.entities:
-            types[sentence.mention(span)].add(span.type)
-    return sum(1 for found in types.values() if len(found) > 1)
-
-
 @dataclass(frozen=True, slots=True)
 class Splits:
     """What the files of a dataset hold, with their checksums; `validation` None is to be carved."""
@@ -143,7 +139,8 @@ class Splits:
 def assemble(
     name: str, labels: LabelScheme, read: Splits, *, share: float, seed: int, limit: Limit
 ) -> Corpus:
-    """The corpus of an experiment: leaks dropped, validation carved, each split cut to its limit.
+    """The corpus of an experiment: leaks dropped, training tags repaired, validation carved, each
+    split cut to its limit. What was repaired and dropped is logged.
 
     `share` is the part of the training data carved for validation where the dataset has no
     validation file. Raises InputError when the leak check leaves no training sentence.
@@ -159,20 +156,38 @@ def assemble(
     else:
         validation, leaked_validation = drop_leaks(read.validation, read.test)
         leaked += leaked_validation
-    training = (*read.train, *(read.validation or ()))
+    counts = _counts((*read.train, *(read.validation or ())), leaked)
+    _log(name, counts)
     return Corpus(
         name=name,
         labels=labels,
-        train=sample(train, limit.train, seed),
-        validation=sample(validation, limit.validation, seed),
+        train=tuple(map(repaired, sample(train, limit.train, seed))),
+        validation=tuple(map(repaired, sample(validation, limit.validation, seed))),
         test=sample_per_genre(read.test, limit.test, seed),
         training_files=MappingProxyType(dict(read.training_files)),
         test_files=MappingProxyType(dict(read.test_files)),
-        counts=MappingProxyType(
-            {
-                "repaired_tags": sum(repairs(sentence.tags or ()) for sentence in training),
-                "leaked_sentences": leaked,
-                "conflicting_mentions": conflicting_mentions(training),
-            }
-        ),
+        counts=MappingProxyType(counts),
     )
+
+
+def _counts(training: Sentences, leaked: int) -> dict[str, int]:
+    return {
+        **repair_counts(training),
+        "leaked_sentences": leaked,
+        "conflicting_mentions": len(conflicting_mentions(training)),
+        "conflicting_sentences": len(conflicting_sentences(training)),
+    }
+
+
+def _log(name: str, counts: Mapping[str, int]) -> None:
+    if counts["repaired_tags"]:
+        kinds = ", ".join(f"{counts[f'repaired_{kind}']} {kind}" for kind in KINDS)
+        log.info(
+            "%s: %d tags of the training files repaired (%s)", name, counts["repaired_tags"], kinds
+        )
+    if counts["leaked_sentences"]:
+        log.info(
+            "%s: %d training sentences dropped that are also test sentences",
+            name,
+            counts["leaked_sentences"],
+        )

@@ -32,6 +32,10 @@ class Source(Protocol):
     def cure(self) -> str:
         """What to do when the file is missing."""
 
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """The genres that are read from it."""
+
     def read(self, split: str, labels: LabelScheme) -> tuple[Sentence, ...]:
         """Its sentences; InputError for bad content."""
 
@@ -46,11 +50,25 @@ class ColumnSource:
     genre: str
     cure: str
 
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """Its one genre."""
+        return (self.genre,)
+
     def read(self, split: str, labels: LabelScheme) -> tuple[Sentence, ...]:
         """Its sentences; InputError for bad content."""
         return read_columns(
             self.path, prefix=self.prefix, split=split, genre=self.genre, labels=labels
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ShortenedSource(ColumnSource):
+    """An official column file, of which the last sentence is left out."""
+
+    def read(self, split: str, labels: LabelScheme) -> tuple[Sentence, ...]:
+        """All its sentences but the last; InputError for bad content."""
+        return ColumnSource.read(self, split, labels)[:-1]
 
 
 @dataclass(frozen=True, slots=True)

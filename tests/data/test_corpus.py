@@ -12,7 +12,6 @@ from chmed_ner.data.corpus import (
     Splits,
     assemble,
     carve_validation,
-    conflicting_mentions,
     drop_leaks,
     sample,
     sample_per_genre,
@@ -108,12 +107,6 @@ def test_leaks_are_dropped_and_counted() -> None:
     assert dropped == 2
 
 
-def test_conflicting_mentions_counts_strings() -> None:
-    found = [tagged("胃痛", "B-A I-A", 1), tagged("胃痛", "B-B I-B", 2), tagged("胃", "B-A", 3)]
-    assert conflicting_mentions(found) == 1
-    assert conflicting_mentions(found[1:]) == 0
-
-
 @pytest.mark.parametrize(
     ("key", "value"),
     [("train", 0), ("train", -1), ("validation", -1), ("test", -1), ("test", 1.5), ("train", True)],
@@ -162,9 +155,40 @@ def test_counts_are_of_the_training_files_as_read() -> None:
     )
     assert dict(corpus.counts) == {
         "repaired_tags": 2,
+        "repaired_stray_inside": 1,
+        "repaired_type_change": 0,
+        "repaired_malformed_prefix": 1,
         "leaked_sentences": 1,
         "conflicting_mentions": 1,
+        "conflicting_sentences": 1,
     }
+
+
+def test_training_and_validation_tags_are_repaired_but_test_tags_are_not() -> None:
+    stray = tagged("胃痛", "I-A I-B")
+    splits_read = Splits((stray,), (tagged("痛", "i-A"),), (tagged("胃", "I-A"),), {}, {})
+    corpus = assemble("c", LABELS, splits_read, share=0, seed=0, limit=Limit())
+    assert corpus.train[0].tags == ("B-A", "B-B")
+    assert corpus.train[0].entities == stray.entities
+    assert corpus.validation[0].tags == ("B-A",)
+    assert corpus.test == splits_read.test
+    assert corpus.test[0].tags == ("I-A",)
+
+
+def test_what_was_repaired_and_dropped_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    read = Splits(
+        (tagged("胃痛", "I-A i-B"), tagged("痛", "O")), None, (tagged("痛", "O"),), {}, {}
+    )
+    assemble("mine", LABELS, read, share=0, seed=0, limit=Limit())
+    assert [record.getMessage() for record in caplog.records] == [
+        "mine: 2 tags of the training files repaired "
+        "(1 stray_inside, 0 type_change, 1 malformed_prefix)",
+        "mine: 1 training sentences dropped that are also test sentences",
+    ]
+    caplog.clear()
+    assemble("mine", LABELS, splits("一", "二"), share=0, seed=0, limit=Limit())
+    assert not caplog.records
 
 
 def test_training_on_the_test_file_is_refused() -> None:

@@ -373,9 +373,24 @@ def test_the_real_corpora(corpora_dir: Path) -> None:
     assert len(corpus.test) == 600
     assert dict(corpus.counts) == {
         "repaired_tags": 8,
+        "repaired_stray_inside": 4,
+        "repaired_type_change": 2,
+        "repaired_malformed_prefix": 2,
         "leaked_sentences": 0,
         "conflicting_mentions": 198,
+        "conflicting_sentences": 6,
     }
+
+
+def test_rocling2022_without_its_last_sentence(root: Path) -> None:
+    add_train(root)
+    whole = ROCLING2022(labels=LABELS).load(root, seed=1, limit=ALL)
+    shorter = ROCLING2022(labels=LABELS, without_last_sentence=True).load(root, seed=1, limit=ALL)
+    assert shorter.test == whole.test[:-1]
+    assert (shorter.train, shorter.test_files) == (whole.train, whole.test_files)
+    assert "without_last_sentence='yes': give true or false" in message(
+        lambda: ROCLING2022(labels=LABELS, without_last_sentence="yes")  # type: ignore[arg-type]
+    )
 
 
 def test_the_sentence_rocling2022_shares_with_healthner_is_dropped(corpora_dir: Path) -> None:
