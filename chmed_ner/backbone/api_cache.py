@@ -59,7 +59,7 @@ class AnswerCache:
         """Keep an answer that no run has recorded yet."""
         path = self._path(key, recorded=False)
         if path is not None:
-            content = {"url": url, "body": body, "reply": asdict(reply), "seconds": seconds}
+            content = {"url": url, "request": body, "reply": asdict(reply), "seconds": seconds}
             write_json(path, content)
 
     def record(self, key: str) -> None:

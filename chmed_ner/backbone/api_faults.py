@@ -56,7 +56,7 @@ def refused(
 ) -> Exception:
     """What an answer with a status other than 200 means."""
     message, code = _message(said)
-    shown = cleaned(f"{url}: the server answers {status} ({message})", key)
+    shown = cleaned(f"{url}: the server answers {status} ({message or 'no message'})", key)
     if code in _EMPTY_ACCOUNT or status == 402:
         return RunError(f"{shown}: the account has no credit; top it up and resume the run")
     if status in _PASSING or status >= 500:
@@ -64,7 +64,10 @@ def refused(
     if status == 400 and code in _FILTERED:
         return RefusedByFilter()
     if status < 400:
-        return InputError(f"{shown}: that is no answer; correct backbone.base_url")
+        place = cleaned(headers.get("Location", "nowhere"), key)
+        return InputError(
+            f"{url}: the server answers {status} and points to {place}; correct backbone.base_url"
+        )
     return InputError(f"{shown}; {_CURES.get(status, _CURES[400])}")
 
 

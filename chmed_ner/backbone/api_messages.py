@@ -63,7 +63,7 @@ class Wording:
         """
         choice = _choice(answer)
         reason = choice.get("finish_reason")
-        if reason not in STOPS:
+        if not isinstance(reason, str | None) or reason not in STOPS:
             raise ValueError(f"finish_reason {reason!r}")
         said = choice.get("message") if self.endpoint == "chat" else choice
         if not isinstance(said, dict):
