@@ -17,6 +17,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, Entities
 
 from chmed_ner.bio import chunks
+from chmed_ner.errors import InputError
 from chmed_ner.score.files import score_files
 from chmed_ner.score.official import count_chunks, score_sentences, table
 from chmed_ner.types import Scores
@@ -261,3 +262,9 @@ def test_seqeval_s_strict_mode_drops_a_stray_start() -> None:
     strict = Entities([tags], IOB2).entities[0]
     assert [(entity.start, entity.end, entity.tag) for entity in strict] == [(3, 5, "Y")]
     assert our_entities(tags) == [(1, 3, "X"), (3, 5, "Y")]
+
+
+def test_seqeval_reads_what_is_no_tag() -> None:
+    assert seqeval_entities(["O", "BODY"]) == [(1, 2, "ODY")]
+    with pytest.raises(InputError, match="'BODY' is neither"):
+        chunks(["O", "BODY"])
