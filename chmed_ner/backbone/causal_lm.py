@@ -37,6 +37,8 @@ class CausalLM:
     weights that must be converted first are kept.
     """
 
+    constrains = True
+
     def __init__(
         self,
         name: str,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from chmed_ner.grammar import Grammar
 from chmed_ner.types import Completion
 
 
@@ -12,7 +13,8 @@ class Request:
     """One question to a backbone.
 
     `prompt` is the text without any chat template; `max_new_tokens` caps the answer (tokens);
-    `target` is what a perfect model would answer, which only the scripted backbone looks at.
+    `target` is what a perfect model would answer, which only the scripted backbone looks at. With a
+    `grammar`, the answer must follow it.
     """
 
     id: str
@@ -21,6 +23,7 @@ class Request:
     prompt: str
     max_new_tokens: int
     target: str = ""
+    grammar: Grammar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,10 @@ class Backbone(Protocol):
 
     def check(self) -> None:
         """InputError if it cannot be loaded, before anything heavy is."""
+
+    @property
+    def constrains(self) -> bool:
+        """Do its answers follow a request's grammar?"""
 
     def checksum(self) -> str:
         """What identifies its weights: two backbones of one checksum answer alike."""

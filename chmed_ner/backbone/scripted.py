@@ -22,6 +22,7 @@ class Scripted:
     """
 
     name = "scripted"
+    constrains = False  # its noise would break any grammar
 
     def __init__(
         self, noise: float = 0.2, seed: int = 0, batch_size: int = 32, seconds: float = 0.0

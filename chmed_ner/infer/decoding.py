@@ -2,8 +2,17 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from chmed_ner.errors import InputError
+from chmed_ner.grammar import Grammar
+
+
+class Guide(Protocol):
+    """What of a prompt is needed here."""
+
+    def grammar(self, model_text: str, *, in_order: bool) -> Grammar:
+        """What an answer to one sentence may look like; InputError where the format has none."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,38 @@ class Greedy:
                 f"spare_tokens={self.spare_tokens}; give at least 0 and 1"
             )
 
+    def check(self, prompt: Guide, backbone: Any) -> None:
+        """Any prompt and any backbone will do."""
+
+    def grammar(self, prompt: Guide, model_text: str) -> Grammar | None:  # noqa: ARG002
+        """None: an answer may say anything."""
+        return None
+
     def max_new_tokens(self, characters: int) -> int:
         """The cap for a sentence of `characters` code points, in tokens."""
         return self.spare_tokens + math.ceil(self.tokens_per_character * characters)
+
+
+@dataclass(frozen=True)
+class Constrained(Greedy):
+    """The likeliest token among those that keep to the answer format and the sentence's own words.
+
+    Mentions are pieces of the sentence, categories those of the label scheme, no line is repeated,
+    and an answer always ends before its cap, if that is not shorter than the shortest answer. With
+    `text_order`, mentions are listed in the order of the text only.
+    """
+
+    text_order: bool = False
+
+    def check(self, prompt: Guide, backbone: Any) -> None:
+        """InputError when the answer format has no grammar, or the backbone cannot follow one."""
+        prompt.grammar("-", in_order=self.text_order)
+        if not backbone.constrains:
+            raise InputError(
+                f"decoding=constrained: backbone={backbone.name} cannot be held to a grammar; use "
+                "decoding=greedy with it, or another backbone"
+            )
+
+    def grammar(self, prompt: Guide, model_text: str) -> Grammar:
+        """What the answer to one sentence may look like."""
+        return prompt.grammar(model_text, in_order=self.text_order)

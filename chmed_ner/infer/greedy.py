@@ -1,4 +1,4 @@
-"""Batched greedy decoding of a local model through transformers' `generate`."""
+"""Batched greedy decoding of a local model through transformers' `generate`: the plain path."""
 
 import gc
 import time
@@ -10,6 +10,9 @@ from chmed_ner.backbone.protocol import Reply, Request
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import LoadedModel
+    from chmed_ner.infer.automaton import TokenAutomaton
+    from chmed_ner.infer.guided import GuidedWriter
+    from chmed_ner.infer.vocabulary import Vocabulary
 
 PROBE = 4
 """Tokens decoded to learn how long a token takes."""
@@ -19,13 +22,17 @@ LOOK_BACK = 12
 
 
 class GreedyGenerator:
-    """Answers batches with left padding; a row ends at its end token, a stop string or its cap."""
+    """Answers batches with left padding; a row ends at its end token, a stop string or its cap.
+
+    The answer to a request with a grammar follows it: all other tokens' scores are masked.
+    """
 
     def __init__(self, loaded: "LoadedModel", *, batch_size: int, stop: Sequence[str]) -> None:
         self.batch_size = batch_size
         self.stop = tuple(stop)
         self._loaded: LoadedModel | None = loaded
         self._ids: dict[str, list[int]] = {}
+        self._vocabulary: Vocabulary | None = None
 
     @property
     def loaded(self) -> "LoadedModel":
@@ -48,7 +55,9 @@ class GreedyGenerator:
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
         """One reply a request. Rows are (B, T) with T the longest prompt, padded on the left."""
         import torch
-        from transformers import StoppingCriteriaList
+        from transformers import LogitsProcessorList, StoppingCriteriaList
+
+        from chmed_ner.infer.guided import GrammarMask, GuidedWriter, read_back
 
         loaded = self.loaded
         rows = [self.prompt_ids(request) for request in batch]
@@ -57,21 +66,52 @@ class GreedyGenerator:
         input_ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
         ends = self._end_ids()
-        rule = StopRule(loaded.tokenizer, self.stop, [r.max_new_tokens for r in batch], width)
+        caps = [request.max_new_tokens for request in batch]
+        automata = self.automata(batch)
+        rule = StopRule(loaded.tokenizer, [() if a else self.stop for a in automata], caps, width)
+        pairs = list(zip(automata, caps, strict=True))
+        writers = [
+            GuidedWriter(automaton, most) if automaton else None for automaton, most in pairs
+        ]
         with torch.inference_mode():
             output = loaded.model.generate(
                 input_ids=input_ids.to(loaded.model.device),
                 attention_mask=mask.to(loaded.model.device),
-                max_new_tokens=max(request.max_new_tokens for request in batch),
+                max_new_tokens=max(caps),
                 do_sample=False,
                 eos_token_id=sorted(ends),
                 pad_token_id=pad,
                 stopping_criteria=StoppingCriteriaList([rule]),
+                logits_processor=LogitsProcessorList([GrammarMask(writers, width, min(ends))]),
             )
         answers = output[:, width:].tolist()
         return [
             self._reply(request, len(row), ids, ends)
-            for request, row, ids in zip(batch, rows, answers, strict=True)
+            if automaton is None
+            else guided_reply(read_back(automaton, request.max_new_tokens, ids), len(row))
+            for request, row, ids, automaton in zip(batch, rows, answers, automata, strict=True)
+        ]
+
+    def automata(self, batch: Sequence[Request]) -> list["TokenAutomaton | None"]:
+        """For each request the automaton of its grammar, None where it has none.
+
+        InputError when the tokenizer's tokens cannot be read as bytes, or cannot write an answer.
+        """
+        if not any(request.grammar for request in batch):
+            return [None] * len(batch)
+        from chmed_ner.infer.automaton import TokenAutomaton
+        from chmed_ner.infer.vocabulary import Vocabulary, check_reading
+
+        if self._vocabulary is None:
+            rows = self.loaded.model.get_output_embeddings().weight.shape[0]
+            self._vocabulary = Vocabulary(self.loaded.tokenizer, rows)
+            check_reading(self._vocabulary, self.loaded.tokenizer, batch[0].prompt)
+        ends = sorted(self._end_ids())
+        return [
+            TokenAutomaton(request.grammar, self._vocabulary, stop=self.stop, end_tokens=ends)
+            if request.grammar
+            else None
+            for request in batch
         ]
 
     def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
@@ -91,6 +131,7 @@ class GreedyGenerator:
 
         self._loaded = None
         self._ids.clear()
+        self._vocabulary = None
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -114,6 +155,11 @@ class GreedyGenerator:
         return Reply(text, "end" if ended else "length", width, len(kept))
 
 
+def guided_reply(writer: "GuidedWriter", width: int) -> Reply:
+    """What a writer has written; `width` is the prompt's length in tokens."""
+    return Reply(writer.text(), "end" if writer.ended else "length", width, len(writer.tokens))
+
+
 def _without_padding(ids: list[int], pad: int) -> list[int]:
     """A row without the padding that `generate` appends once a stop string has ended it."""
     length = len(ids)
@@ -123,16 +169,16 @@ def _without_padding(ids: list[int], pad: int) -> list[int]:
 
 
 class StopRule:
-    """Per row: has it reached its own cap, or does its tail hold a stop string?
+    """Per row: has it reached its own cap, or does its tail hold one of its stop strings?
 
     `generate` calls it after each step with the rows so far, (B, T), and wants a boolean (B,).
     """
 
     def __init__(
-        self, tokenizer: Any, stop: Sequence[str], caps: Sequence[int], width: int
+        self, tokenizer: Any, stops: Sequence[Sequence[str]], caps: Sequence[int], width: int
     ) -> None:
         self.tokenizer = tokenizer
-        self.stop = tuple(stop)
+        self.stops = stops
         self.caps = caps
         self.width = width
 
@@ -147,7 +193,7 @@ class StopRule:
         new = input_ids.shape[1] - self.width
         tails = self.tokenizer.batch_decode(input_ids[:, self.width :][:, -LOOK_BACK:])
         over = [
-            new >= cap or any(stop in tail for stop in self.stop)
-            for cap, tail in zip(self.caps, tails, strict=True)
+            new >= cap or any(stop in tail for stop in stops)
+            for cap, tail, stops in zip(self.caps, tails, self.stops, strict=True)
         ]
         return torch.tensor(over, device=input_ids.device, dtype=torch.bool)

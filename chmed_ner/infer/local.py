@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chmed_ner.backbone.protocol import Reply, Request
-from chmed_ner.infer.greedy import PROBE, GreedyGenerator
+from chmed_ner.infer.greedy import PROBE, GreedyGenerator, guided_reply
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import LoadedModel
@@ -59,6 +59,7 @@ class LocalGenerator(GreedyGenerator):
         return per_token * sum(r.max_new_tokens for batch in batches for r in batch)
 
     def _loop(self, batch: Sequence[Request]) -> list[Reply]:
+        from chmed_ner.infer.guided import GuidedWriter
         from chmed_ner.infer.head import Head
         from chmed_ner.infer.loop import write_answers
         from chmed_ner.infer.writing import FreeWriter, StopStrings
@@ -66,10 +67,17 @@ class LocalGenerator(GreedyGenerator):
         model, stop = self.loaded.model, StopStrings(self.loaded.tokenizer, self.stop)
         prompts = [self.prompt_ids(request) for request in batch]
         ends = self._end_ids()
-        writers = [FreeWriter(request.max_new_tokens, ends, stop) for request in batch]
+        writers = [
+            GuidedWriter(automaton, request.max_new_tokens)
+            if automaton
+            else FreeWriter(request.max_new_tokens, ends, stop)
+            for request, automaton in zip(batch, self.automata(batch), strict=True)
+        ]
         write_answers(model, Head(model), prompts, writers, self.slots)
         return [
-            self._text_reply(writer.tokens, writer.ended, len(prompt))
+            guided_reply(writer, len(prompt))
+            if isinstance(writer, GuidedWriter)
+            else self._text_reply(writer.tokens, writer.ended, len(prompt))
             for writer, prompt in zip(writers, prompts, strict=True)
         ]
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from chmed_ner.grammar import Grammar
 from chmed_ner.labels import LabelScheme
 from chmed_ner.types import Mention, Sentence, Span
 
@@ -56,6 +57,17 @@ class AnswerFormat(Protocol):
         """How long an answer to a sentence may get, on the scale of a decoding's cap: the number of
         characters of a sentence whose extraction answer is as long. Both arguments are in code
         points."""
+
+
+@runtime_checkable
+class Guiding(Protocol):
+    """What a format offers that can say beforehand what its answers look like."""
+
+    def grammar(
+        self, sentence: str, labels: LabelScheme, script: str, *, in_order: bool
+    ) -> Grammar:
+        """The answers to `sentence` that `parse` reads without a problem. With `in_order`, mentions
+        stand in the order of the text."""
 
 
 def gold_mentions(sentence: Sentence) -> tuple[Mention, ...]:

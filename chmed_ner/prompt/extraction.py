@@ -14,6 +14,7 @@ from chmed_ner.errors import InputError
 from chmed_ner.labels import LabelScheme, folded
 from chmed_ner.prompt.answer import Answer, gold_mentions
 from chmed_ner.prompt.folding import FoldedText
+from chmed_ner.prompt.list_grammar import ListGrammar
 from chmed_ner.types import Mention, Sentence
 
 NONE = {"simplified": "无", "traditional": "無"}
@@ -93,6 +94,16 @@ class Extraction:
             mentions.append(mention)
         problems.pop(_NOTHING, None)
         return Answer(tuple(mentions), dict(problems))
+
+    def grammar(
+        self, sentence: str, labels: LabelScheme, script: str, *, in_order: bool
+    ) -> ListGrammar:
+        """Lines of a piece of `sentence` and a category, none of them twice under `unique`;
+        `text_order` means the order of the text in any case."""
+        in_order = in_order or self.order == "text_order"
+        names, none = labels.names(script), NONE[script]
+        distinct = self.order == "unique"
+        return ListGrammar(sentence, self.separator, names, none, distinct, in_order)
 
     def room(self, characters: int, longest_name: int) -> int:  # noqa: ARG002
         """The sentence's own length: this format's answers are the scale of the cap."""

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chmed_ner.errors import InputError
+from chmed_ner.grammar import Grammar
 from chmed_ner.labels import LabelScheme
-from chmed_ner.prompt.answer import Answer, AnswerFormat
+from chmed_ner.prompt.answer import Answer, AnswerFormat, Guiding
 from chmed_ner.prompt.definitions import Definitions
 from chmed_ner.types import Mention, Sentence
 
@@ -63,6 +64,7 @@ class Prompt:
             labels=labels,
             script=script,
             stop=self.stop,
+            name=self.name,
         )
 
 
@@ -76,6 +78,7 @@ class TaskPrompt:
     labels: LabelScheme
     script: str
     stop: tuple[str, ...]
+    name: str = ""
 
     def fill(self, model_text: str) -> str:
         """What the model reads for one sentence."""
@@ -95,6 +98,16 @@ class TaskPrompt:
         format says how long its answers get."""
         longest_name = max(map(len, self.labels.names(self.script)))
         return self.answer.room(characters, longest_name)
+
+    def grammar(self, model_text: str, *, in_order: bool) -> Grammar:
+        """What the answer to one sentence may look like; with `in_order`, its mentions stand in the
+        order of the text. InputError where the answer format describes no grammar."""
+        if not isinstance(self.answer, Guiding):
+            raise InputError(
+                f"decoding=constrained: the answers of prompt={self.name} have no grammar; use "
+                "decoding=greedy with it, or a prompt such as extraction, inline or bio"
+            )
+        return self.answer.grammar(model_text, self.labels, self.script, in_order=in_order)
 
     def parse(self, text: str, model_text: str, stop: str = "end") -> Answer:
         """A completion understood; how it stopped is counted among the problems."""

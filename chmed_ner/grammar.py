@@ -1,0 +1,79 @@
+"""What an answer may look like: a graph whose edges are pieces of text.
+
+An answer format describes the answers to one sentence as a `Grammar`; decoding, which knows tokens
+but no formats, walks it, and `ebnf` writes it down for a server.
+"""
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Protocol
+
+from chmed_ner.errors import InputError
+
+Node = Hashable
+Step = tuple[str, Node]
+"""A text, never empty, and the node that it leads to."""
+
+NOTHING_LOST: Callable[[str], bool] = lambda _: True  # noqa: E731
+"""Every character can be written."""
+
+
+class Grammar(Protocol):
+    """The answers to one sentence. Every node that can be reached leads to an end."""
+
+    @property
+    def start(self) -> Node:
+        """Where answers begin."""
+
+    def steps(self, node: Node) -> Iterable[Step]:
+        """What may come next. Several steps may begin alike, and lead elsewhere."""
+
+    def ends(self, node: Node) -> bool:
+        """May an answer end here?"""
+
+    def way_out(self, node: Node) -> Step:
+        """The first step of a short way to an end, for a node that is none."""
+
+    def within(self, writable: Callable[[str], bool]) -> "Grammar":
+        """The same without the sentence's characters that cannot be written.
+
+        InputError when the format's own words cannot be.
+        """
+
+    def forgetful(self) -> "Grammar":
+        """A grammar of few nodes that allows all of these answers, and such as repeat themselves
+        or leave the order of the text."""
+
+
+def check_words(words: Iterable[str], writable: Callable[[str], bool]) -> None:
+    """InputError when a character of `words`, which answers need, cannot be written."""
+    for character in "".join(words):
+        if not writable(character):
+            raise InputError(
+                f"decoding=constrained: the backbone's tokenizer cannot write {character!r}, which "
+                "the answer format needs; use decoding=greedy with this backbone"
+            )
+
+
+def ebnf(grammar: Grammar) -> str:
+    """The forgetful grammar in GBNF, the dialect of EBNF that vLLM (xgrammar), SGLang and llama.cpp
+    read: a rule a node, `root` first."""
+    plain = grammar.forgetful()
+    names: dict[Node, str] = {plain.start: "root"}
+    queue = [plain.start]
+    rules = []
+    for node in queue:  # grows while it is read
+        choices = []
+        for text, after in plain.steps(node):
+            if after not in names:
+                names[after] = f"n{len(names)}"
+                queue.append(after)
+            choices.append(f"{_quoted(text)} {names[after]}")
+        if plain.ends(node):
+            choices.append('""')
+        rules.append(f"{names[node]} ::= {' | '.join(dict.fromkeys(choices))}")
+    return "\n".join(rules) + "\n"
+
+
+def _quoted(text: str) -> str:
+    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    return '"' + "".join(escapes.get(character, character) for character in text) + '"'

@@ -1,0 +1,147 @@
+"""A tokenizer's vocabulary as bytes, for walking texts in tokens."""
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Any
+
+from chmed_ner.errors import InputError
+
+LONGEST = 16
+"""Characters of a token, at most, where the tokens of a short text are counted."""
+
+
+class Vocabulary:
+    """The tokens of a tokenizer by the bytes they stand for, special tokens left out.
+
+    `strips_space` tells tokenizers (of the SentencePiece kind) that drop one space in front of a
+    decoded text. InputError when the tokens' bytes cannot be told.
+    """
+
+    def __init__(self, tokenizer: Any, size: int) -> None:
+        spelt = _spellings(tokenizer, min(size, len(tokenizer)))
+        self.bytes_of = {token: word for token, word in spelt.items() if word}
+        self._plain = {token: not _is_byte(name) for token, name in _names(tokenizer, spelt)}
+        tokens: dict[bytes, list[int]] = {}
+        for token, word in self.bytes_of.items():
+            tokens.setdefault(word, []).append(token)
+        self._tokens = tokens
+        self._sorted = sorted(tokens)
+        self._longer: dict[bytes, bool] = {}
+        self._counts: dict[str, int] = {}
+        self.strips_space = _strips_space(tokenizer, self.bytes_of)
+
+    def tokens(self, word: bytes) -> list[int]:
+        """The tokens that stand for exactly `word`."""
+        return self._tokens.get(word, [])
+
+    def goes_on(self, word: bytes) -> bool:
+        """Does a longer token begin with `word`?"""
+        found = self._longer.get(word)
+        if found is None:
+            at = bisect_left(self._sorted, word)
+            at += at < len(self._sorted) and self._sorted[at] == word
+            found = at < len(self._sorted) and self._sorted[at].startswith(word)
+            self._longer[word] = found
+        return found
+
+    def ordinary(self, tokens: Iterable[int]) -> int:
+        """Of tokens with the same bytes the one that is not a byte's stand-in, else the first."""
+        return min(tokens, key=lambda token: (not self._plain[token], token))
+
+    def in_bytes(self, rest: bytes) -> bool:
+        """Is there a token for each single byte of `rest`?"""
+        return all(bytes([byte]) in self._tokens for byte in rest)
+
+    def writable(self, character: str) -> bool:
+        """Can `character` be written?"""
+        try:
+            word = character.encode("utf-8")
+        except UnicodeEncodeError:  # a lone surrogate
+            return False
+        return word in self._tokens or self.in_bytes(word)
+
+    def count(self, text: str) -> int:
+        """How many tokens `text` takes, the longest taken first from left to right."""
+        found = self._counts.get(text)
+        if found is None:
+            found, at = 0, 0
+            while at < len(text):
+                width = next(
+                    (
+                        n
+                        for n in range(LONGEST, 0, -1)
+                        if self._tokens.get(text[at : at + n].encode())
+                    ),
+                    0,
+                )
+                found += 1 if width else len(text[at].encode())
+                at += min(width, len(text) - at) or 1
+            self._counts[text] = found
+        return found
+
+
+def check_reading(vocabulary: Vocabulary, tokenizer: Any, text: str) -> None:
+    """InputError when the tokens of `text` do not stand for its bytes."""
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    found = b"".join(vocabulary.bytes_of.get(token, b"") for token in ids)
+    if found.removeprefix(b" ") != text.encode().removeprefix(b" "):
+        raise InputError(
+            f"decoding=constrained: the tokens of {text[:20]!r} do not stand for its characters in "
+            f"this tokenizer ({type(tokenizer).__name__}); use decoding=greedy with this backbone"
+        )
+
+
+def _spellings(tokenizer: Any, size: int) -> dict[int, bytes]:
+    """The bytes of every ordinary token."""
+    alphabet = _byte_alphabet() if _is_byte_level(tokenizer) else None
+    added = tokenizer.added_tokens_decoder
+    special = {*tokenizer.all_special_ids, *(at for at, token in added.items() if token.special)}
+    spelt = {}
+    for token, name in enumerate(tokenizer.convert_ids_to_tokens(list(range(size)))):
+        if token in special or name is None:
+            continue
+        if alphabet and token not in added:
+            spelt[token] = bytes(alphabet[c] for c in name if c in alphabet)
+        elif _is_byte(name):
+            spelt[token] = bytes([int(name[3:5], 16)])
+        else:
+            text = name if isinstance(name, str) else name.decode("utf-8", "replace")
+            spelt[token] = text.replace("▁", " ").encode("utf-8", "replace")
+    return spelt
+
+
+def _names(tokenizer: Any, spelt: Iterable[int]) -> list[tuple[int, Any]]:
+    tokens = list(spelt)
+    return list(zip(tokens, tokenizer.convert_ids_to_tokens(tokens), strict=True))
+
+
+def _is_byte(name: Any) -> bool:
+    """Is it a SentencePiece token for one byte, `<0xE5>`?"""
+    return isinstance(name, str) and len(name) == 6 and name.startswith("<0x") and name[5] == ">"
+
+
+def _is_byte_level(tokenizer: Any) -> bool:
+    """Are its tokens written in the printable alphabet for bytes that GPT-2 brought up?"""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return False
+    decoder = json.dumps(json.loads(backend.to_str()).get("decoder"))
+    return '"ByteLevel"' in decoder
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """Printable Latin-1 characters stand for themselves, the other bytes for U+0100 onwards."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in plain]
+    return {
+        **{chr(byte): byte for byte in plain},
+        **{chr(256 + at): byte for at, byte in enumerate(others)},
+    }
+
+
+def _strips_space(tokenizer: Any, spelt: dict[int, bytes]) -> bool:
+    """Does decoding drop a space in front? Tried on the first token that has one."""
+    spaced = (token for token, word in spelt.items() if word[:1] == b" " and word.strip() != b"")
+    token = next(spaced, None)
+    return token is not None and not tokenizer.decode([token]).startswith(" ")

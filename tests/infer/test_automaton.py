@@ -1,0 +1,210 @@
+"""The token automaton against a grammar spelt out: every answer, every token."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chmed_ner.errors import InputError
+from chmed_ner.grammar import NOTHING_LOST, Grammar, Node, ebnf
+from chmed_ner.infer.automaton import State, TokenAutomaton
+from chmed_ner.infer.vocabulary import Vocabulary, check_reading
+from chmed_ner.labels import label_scheme
+from chmed_ner.prompt.list_grammar import ListGrammar
+
+STOP = ("\n\n", "\n句")
+LABELS = label_scheme(
+    "ten", {f"T{at}": {"simplified": name} for at, name in enumerate(("身体", "疾病", "营养品"))}
+)
+
+
+def a_grammar(sentence: str, **knobs: bool) -> ListGrammar:
+    """Lines with two categories, one of which begins like the other."""
+    settings_ = {"distinct": True, "in_order": False, **knobs}
+    return ListGrammar(sentence, "-", ("病", "病痛"), "无", **settings_)
+
+
+def an_automaton(grammar: Grammar, tokenizer: Any) -> TokenAutomaton:
+    """The automaton, with the tokenizer's end token."""
+    vocabulary = Vocabulary(tokenizer, len(tokenizer))
+    ends = [tokenizer.eos_token_id]
+    return TokenAutomaton(grammar, vocabulary, stop=STOP, end_tokens=ends)
+
+
+def all_answers(grammar: Grammar, longest: int) -> Iterator[str]:
+    """Every answer of up to `longest` characters, and those cut off there."""
+    todo: list[tuple[str, Node]] = [("", grammar.start)]
+    while todo:
+        text, node = todo.pop()
+        if len(text) >= longest:
+            yield text
+            continue
+        if grammar.ends(node):
+            yield from (text, *(text + stop for stop in STOP))
+        todo += [(text + step, after) for step, after in grammar.steps(node)]
+
+
+@pytest.mark.parametrize("kind", ["tiny_tokenizer", "spaced_tokenizer"])
+@pytest.mark.parametrize("sentence", ["痛风痛", "B-病", " 痛\n风", "无"])
+def test_a_token_is_legal_if_some_answer_goes_on_with_it(
+    kind: str, sentence: str, request: pytest.FixtureRequest
+) -> None:
+    tokenizer = request.getfixturevalue(kind)
+    grammar = a_grammar(sentence)
+    automaton = an_automaton(grammar, tokenizer)
+    vocabulary, lead = automaton.vocabulary, automaton.vocabulary.strips_space
+    assert lead == (kind == "spaced_tokenizer")
+    answers = {text.encode() for text in all_answers(grammar, 12)}
+    answers |= {b" " + text for text in answers} if lead else set()
+    begun = {text[:at] for text in answers for at in range(len(text) + 1)}
+    chance = random.Random(0)
+    for _ in range(12):
+        state, written = automaton.start, b""
+        while not state.stopped and len(written) < 15:
+            legal = {
+                token for token, word in vocabulary.bytes_of.items() if written + word in begun
+            }
+            short = {t for t in legal if len(written + vocabulary.bytes_of[t]) < 15}
+            found = {t for t in state.successors if len(written + vocabulary.bytes_of[t]) < 15}
+            assert found == short
+            if not found:
+                break
+            token = chance.choice(sorted(found))
+            state, written = state.after(token), written + vocabulary.bytes_of[token]
+
+
+def test_what_is_listed_is_not_listed_again(tiny_tokenizer: Any) -> None:
+    automaton = an_automaton(a_grammar("痛风"), tiny_tokenizer)
+
+    def state_after(text: str) -> State:
+        state = automaton.start
+        for token in tiny_tokenizer.encode(text):
+            state = state.after(token)
+        return state
+
+    with pytest.raises(KeyError):
+        state_after("痛-病\n痛-病\n")
+    assert state_after("痛-病\n痛-病痛").ends
+    full = "痛-病\n痛-病痛\n风-病\n风-病痛\n痛风-病\n痛风-病痛"
+    assert state_after(full).ends
+    with pytest.raises(KeyError):  # no line is left; only a stop string can follow
+        state_after(full + "\n痛")
+    assert state_after(full + "\n\n").stopped == 2
+    in_order = an_automaton(a_grammar("痛风痛", in_order=True), tiny_tokenizer)
+    automaton = in_order
+    assert state_after("风-病\n痛-病").ends
+    with pytest.raises(KeyError):
+        state_after("痛风-病\n风")
+
+
+def random_answer(automaton: TokenAutomaton, seed: int, most: int) -> tuple[str, int]:
+    """An answer of tokens chosen at random among those after which it can still end."""
+    from chmed_ner.infer.guided import GuidedWriter
+
+    chance, writer = random.Random(seed), GuidedWriter(automaton, most)
+    writer.opening()
+    while not writer.over:
+        writer.take(chance.choice(writer.allowed().tolist()))
+    assert writer.ended
+    return writer.text(), len(writer.tokens)
+
+
+@pytest.mark.parametrize("kind", ["tiny_tokenizer", "spaced_tokenizer"])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    sentence=st.text(st.characters(codec="utf-8"), max_size=12),
+    seed=st.integers(0, 99),
+    most=st.integers(14, 60),
+    order=st.sampled_from(["unique", "text_order"]),
+)
+def test_whatever_is_chosen_the_answer_ends_in_time_and_is_read_without_a_problem(
+    kind: str, sentence: str, seed: int, most: int, order: str, request: pytest.FixtureRequest
+) -> None:
+    from chmed_ner.prompt.extraction import Extraction
+
+    answers = Extraction(order)
+    grammar = answers.grammar(sentence, LABELS, "simplified", in_order=False)
+    automaton = an_automaton(grammar, request.getfixturevalue(kind))
+    text, count = random_answer(automaton, seed, most)
+    assert count < most
+    answer = answers.parse(text, sentence, LABELS)
+    assert not answer.problems
+    assert "".join(f"{m.text}{m.type}" for m in answer.mentions) or text == "无"
+    assert all(mention.text in sentence for mention in answer.mentions)
+
+
+def test_442_equal_characters(tiny_tokenizer: Any) -> None:
+    text, _ = random_answer(an_automaton(a_grammar("痛" * 442), tiny_tokenizer), 1, 400)
+    assert all(line.rpartition("-")[0].strip("痛") == "" for line in text.split("\n"))
+
+
+def test_a_text_without_choice_is_one_token(tiny_tokenizer: Any) -> None:
+    @dataclass
+    class Fixed:
+        """`a`, then always the same."""
+
+        start: Node = 0
+
+        def steps(self, node: Node) -> list[tuple[str, Node]]:
+            return {0: [("a", 1), ("b", 1)], 1: [("医疗器材", 2)], 2: []}[int(str(node))]
+
+        def ends(self, node: Node) -> bool:
+            return node == 2
+
+        def way_out(self, node: Node) -> tuple[str, Node]:
+            return self.steps(node)[0]
+
+        def within(self, writable: Any) -> "Fixed":  # noqa: ARG002
+            return self
+
+        def forgetful(self) -> "Fixed":
+            return self
+
+    automaton = an_automaton(Fixed(), tiny_tokenizer)
+    state = automaton.start
+    assert state.forced is None
+    state = state.after(tiny_tokenizer.encode("a")[0])
+    rest = "医疗器材".encode()
+    while not state.ends:
+        token = state.forced
+        assert token is not None
+        assert state.options.tolist() == [token]
+        word = automaton.vocabulary.bytes_of[token]
+        assert rest.startswith(word)
+        longest = max(t for t in automaton.vocabulary.bytes_of.values() if rest.startswith(t))
+        assert word == longest
+        rest, state = rest[len(word) :], state.after(token)
+    assert not rest
+
+
+def test_a_tokenizer_without_the_signs_that_answers_need_is_refused(tiny_tokenizer: Any) -> None:
+    grammar = a_grammar("痛风x")
+    with pytest.raises(InputError, match="cannot write '病'"):
+        grammar.within(lambda character: character != "病")
+    smaller = grammar.within(lambda character: character != "风")
+    lines = {text for text in all_answers(smaller, 6) if "风" in text}
+    assert not lines
+    assert NOTHING_LOST("风")
+    vocabulary = Vocabulary(tiny_tokenizer, len(tiny_tokenizer))
+    check_reading(vocabulary, tiny_tokenizer, "头 痛😀")
+    vocabulary.bytes_of.clear()
+    with pytest.raises(InputError, match="do not stand for"):
+        check_reading(vocabulary, tiny_tokenizer, "痛")
+
+
+def test_the_same_grammar_for_a_server() -> None:
+    text = ebnf(a_grammar('痛"\\'))
+    lines = text.splitlines()
+    assert lines[0].startswith('root ::= "无" n1')
+    assert len(lines) < 10
+    assert r'"\""' in text
+    assert r'"\\"' in text
+    assert all(" ::= " in line for line in lines)
+    long = ebnf(a_grammar("痛风" * 221))
+    assert len(long.splitlines()) < 500
