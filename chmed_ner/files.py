@@ -15,11 +15,23 @@ from chmed_ner.errors import InputError
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[str]]:
     """A text file that takes `path`'s place when the block ends well, and vanishes if it fails."""
+    with _replacing(path) as handle, os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        yield file
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content`, atomically."""
+    with _replacing(path) as handle, os.fdopen(handle, "wb") as file:
+        file.write(content)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[int]:
+    """The handle of a new file, to be closed in the block, that takes `path`'s place after it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            yield file
+        yield handle
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:

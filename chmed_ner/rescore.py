@@ -16,7 +16,7 @@ from chmed_ner.infer.generate import stored_completions
 from chmed_ner.infer.store import CompletionStore
 from chmed_ner.predictions import predictions, write_predictions
 from chmed_ner.records import RunRecord
-from chmed_ner.runner import read_corpus, score, tracked, write_report
+from chmed_ner.runner import analyse, read_corpus, score, tracked, write_report
 
 CHANGEABLE = ("restoration", "prompt.answer", "tracking")
 
@@ -61,6 +61,7 @@ def rescore(run: Path, overrides: Sequence[str]) -> tuple[Path, dict[str, float]
         write_json(directory / "metrics.json", metrics)
         write_report(experiment, corpus, outcome, metrics, directory)
         tracker.log(metrics, 0)
+        analyse(experiment, corpus, outcome, directory)
     return directory, metrics
 
 

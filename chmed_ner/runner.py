@@ -32,6 +32,7 @@ ARTIFACTS = (
     "metrics.json",
     "run.json",
     "report.html",
+    "analysis",
 )
 
 
@@ -55,6 +56,7 @@ def run(experiment: Experiment, directory: Path) -> dict[str, float]:
         write_json(directory / "metrics.json", metrics)
         write_report(experiment, corpus, outcome, metrics, directory)
         tracker.log(metrics, 0)
+        analyse(experiment, corpus, outcome, directory)
     return metrics
 
 
@@ -211,5 +213,18 @@ def write_report(
         spans=outcome.predicted(experiment.restoration.policy),
         completions=outcome.completions,
         metrics=metrics,
+        labels=corpus.labels,
+    )
+
+
+def analyse(experiment: Experiment, corpus: Corpus, outcome: Outcome, directory: Path) -> None:
+    """`analysis/`: error kinds, confusions and breakdowns of the test split, as tables, figures."""
+    from chmed_ner.report.analysis import write_analysis
+
+    write_analysis(
+        directory,
+        sentences=corpus.test,
+        spans=outcome.predicted(experiment.restoration.policy),
+        training_mentions={s.mention(span) for s in corpus.train for span in s.entities},
         labels=corpus.labels,
     )

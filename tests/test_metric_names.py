@@ -70,6 +70,16 @@ ARTIFACTS = {
     "metrics.json",
     "run.json",
     "report.html",
+    "analysis/confusion.csv",
+    "analysis/errors_by_type.csv",
+    "analysis/f1_by_entity_length.csv",
+    "analysis/f1_by_sentence_length.csv",
+    "analysis/f1_by_seen.csv",
+    "analysis/one_character_entities.csv",
+    "analysis/confusion.png",
+    "analysis/errors_by_type.png",
+    "analysis/f1_by_length.png",
+    "analysis/f1_by_string.png",
 }
 SECRETS = {
     "OPENAI_API_KEY": "sk-never-written-anywhere-0001",

@@ -9,6 +9,9 @@ from chmed_ner.types import Span
 KINDS = ("correct", "boundary", "type", "boundary_and_type", "missed", "spurious")
 """Every class; gold = the first four and `missed`, predicted = the first four and `spurious`."""
 
+Confusion = tuple[str | None, str | None, str]
+"""Gold type, predicted type, kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
@@ -64,10 +67,17 @@ def error_kinds(gold: Iterable[Span], predicted: Iterable[Span]) -> Mapping[str,
     return {kind: found[kind] for kind in KINDS}
 
 
-def type_confusions(gold: Iterable[Span], predicted: Iterable[Span]) -> Counter[tuple[str, str]]:
-    """(gold type, predicted type) of each pair on the same span, equal types included."""
+def confusions(gold: Iterable[Span], predicted: Iterable[Span]) -> Counter[Confusion]:
+    """How one sentence's entities were paired: (gold type, predicted type, kind) -> pairings.
+
+    The gold type is None for `spurious`, the predicted type None for `missed`; so all that have a
+    gold type are the gold entities, all that have a predicted type the predicted ones.
+    """
     return Counter(
-        (pairing.gold.type, pairing.predicted.type)
+        (
+            pairing.gold.type if pairing.gold else None,
+            pairing.predicted.type if pairing.predicted else None,
+            pairing.kind,
+        )
         for pairing in pairings(gold, predicted)
-        if pairing.kind in ("correct", "type") and pairing.gold and pairing.predicted
     )

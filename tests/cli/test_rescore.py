@@ -41,6 +41,7 @@ def test_another_policy_scores_what_the_run_foretold(command, run: Path, policy:
     assert new["restore/longest_first/f1"] == old["test/f1"]
     assert {path.name for path in folder.iterdir()} == {
         "predictions.jsonl", "submission", "metrics.json", "run.json", "report.html",
+        "analysis",
     }  # fmt: skip
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert record["config"]["restoration"]["policy"] == policy
@@ -54,7 +55,10 @@ def test_without_a_change_the_scores_are_the_run_s(command, run: Path) -> None:
     old, new = metrics(run), metrics(rescored(run))
     costs = ("time/", "tokens/", "cost/", "memory/")
     assert new == {name: value for name, value in old.items() if not name.startswith(costs)}
-    for file in ("predictions.jsonl", "submission/FT.txt"):
+    files = ["predictions.jsonl", "submission/FT.txt"]
+    files += [f"analysis/{path.name}" for path in (run / "analysis").iterdir()]
+    assert len(files) == 12
+    for file in files:
         assert (rescored(run) / file).read_bytes() == (run / file).read_bytes()
 
 

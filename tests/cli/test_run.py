@@ -29,6 +29,16 @@ FILES = {
     "submission/WA.txt",
     "metrics.json",
     "report.html",
+    "analysis/confusion.csv",
+    "analysis/errors_by_type.csv",
+    "analysis/f1_by_entity_length.csv",
+    "analysis/f1_by_sentence_length.csv",
+    "analysis/f1_by_seen.csv",
+    "analysis/one_character_entities.csv",
+    "analysis/confusion.png",
+    "analysis/errors_by_type.png",
+    "analysis/f1_by_length.png",
+    "analysis/f1_by_string.png",
 }
 COMPLETION = {
     "id", "split", "genre", "prompt_sha256", "text", "stop", "prompt_tokens", "completion_tokens",

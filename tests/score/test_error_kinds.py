@@ -1,14 +1,16 @@
 """Error classes: they add up, and the order of the lists does not matter."""
 
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import chmed_ner
 from chmed_ner.data.columns import read_columns
-from chmed_ner.score.error_kinds import KINDS, error_kinds, pairings, type_confusions
+from chmed_ner.score.error_kinds import KINDS, confusions, error_kinds, pairings
 from chmed_ner.types import Span
 
 spans = st.builds(
@@ -81,10 +83,35 @@ def test_a_missed_entity_has_no_free_overlapping_prediction(gold, predicted) -> 
             assert missed.end <= spurious.start or spurious.end <= missed.start
 
 
-def test_confusions_hold_the_same_span_pairs_only() -> None:
-    gold = [Span(0, 2, "SYMP"), Span(3, 4, "BODY"), Span(5, 7, "DRUG")]
-    predicted = [Span(0, 2, "DISE"), Span(3, 4, "BODY"), Span(5, 6, "CHEM")]
-    assert type_confusions(gold, predicted) == {("SYMP", "DISE"): 1, ("BODY", "BODY"): 1}
+def test_confusions_by_hand() -> None:
+    gold = [Span(0, 2, "SYMP"), Span(3, 4, "BODY"), Span(5, 7, "DRUG"), Span(8, 9, "TIME")]
+    predicted = [Span(0, 2, "DISE"), Span(3, 4, "BODY"), Span(5, 6, "CHEM"), Span(10, 11, "EXAM")]
+    assert confusions(gold, predicted) == {
+        ("SYMP", "DISE", "type"): 1,
+        ("BODY", "BODY", "correct"): 1,
+        ("DRUG", "CHEM", "boundary_and_type"): 1,
+        ("TIME", None, "missed"): 1,
+        (None, "EXAM", "spurious"): 1,
+    }
+
+
+@given(span_sets, span_sets)
+def test_confusions_add_up_by_type_and_by_kind(gold, predicted) -> None:
+    found = confusions(gold, predicted)
+    kinds: Counter[str] = Counter()
+    for (wanted, given_, kind), count in found.items():
+        kinds[kind] += count
+        assert (wanted is None) is (kind == "spurious")
+        assert (given_ is None) is (kind == "missed")
+        assert wanted == given_ or kind not in ("correct", "boundary")
+        assert wanted != given_ or kind in ("correct", "boundary")
+    assert {kind: kinds[kind] for kind in KINDS} == error_kinds(gold, predicted)
+    for side, spans in enumerate((gold, predicted)):
+        by_type: Counter[str] = Counter()
+        for confusion, count in found.items():
+            if confusion[side] is not None:
+                by_type[str(confusion[side])] += count
+        assert by_type == Counter(span.type for span in spans)
 
 
 def test_reference_run_adds_up(corpora_dir: Path) -> None:
@@ -94,7 +121,9 @@ def test_reference_run_adds_up(corpora_dir: Path) -> None:
         read_columns(file, prefix="ft-", split="test", genre="FT", labels=None) for file in files
     )
     found = dict.fromkeys(KINDS, 0)
+    cells: Counter[tuple[str | None, str | None, str]] = Counter()
     for wanted, given_ in zip(gold, predicted, strict=True):
+        cells.update(confusions(wanted.entities, given_.entities))
         for kind, n in error_kinds(wanted.entities, given_.entities).items():
             found[kind] += n
     assert found == {
@@ -107,3 +136,26 @@ def test_reference_run_adds_up(corpora_dir: Path) -> None:
     }
     shared = 6085 + 855 + 708 + 360
     assert (shared + 2841, shared + 1067) == (10_849, 9075)
+    assert sum(n for (gold_type, _, _), n in cells.items() if gold_type) == 10_849
+    assert sum(n for (_, predicted_type, _), n in cells.items() if predicted_type) == 9075
+    readme = (Path(chmed_ner.__file__).parent / "score" / "README.md").read_text(encoding="utf-8")
+    reading = readme[readme.index("On the reference run") :]
+    both = found["boundary_and_type"]
+    said = [
+        f"{cells['SYMP', None, 'missed']} of the {found['missed']:,}",
+        f"Of the {found['type']} wrong types on a right span {cells['SYMP', 'DISE', 'type']} are",
+        f"{cells['CHEM', 'BODY', 'type']} a gold CHEM called BODY",
+        f"{cells['CHEM', 'SUPP', 'type']} a gold CHEM called SUPP",
+        f"of the {on_span('SYMP', cells):,} symptoms whose span was found",
+        f"{cells[None, 'BODY', 'spurious']} of the {found['spurious']:,} spurious",
+        f"{cells['SYMP', 'SYMP', 'boundary']} of the {found['boundary']} wrong boundaries",
+        f"{cells['SYMP', 'BODY', 'boundary_and_type']} of the {both} are a symptom",
+        f"{cells['DRUG', 'TREAT', 'boundary_and_type']} of the {both} a drug",
+    ]
+    assert [words for words in said if words not in reading] == []
+
+
+def on_span(type_: str, cells: Counter[tuple[str | None, str | None, str]]) -> int:
+    """Gold entities of a type that were predicted with their own span, of whatever type."""
+    kinds = ("correct", "type")
+    return sum(n for (gold, _, kind), n in cells.items() if gold == type_ and kind in kinds)

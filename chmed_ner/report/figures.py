@@ -1,0 +1,74 @@
+"""Figures as PNG: Chinese glyphs everywhere, no global state, the same bytes for the same data.
+
+Matplotlib is used by its objects, never by pyplot. Import this module only where a figure is drawn.
+"""
+
+from functools import lru_cache
+from io import BytesIO
+from typing import Any
+
+from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+
+from chmed_ner.labels import Label
+
+DPI = 110
+TEXT, QUIET, RULE = "#16191d", "#5b646e", "#dfe3e8"
+TRADITIONAL_CHINESE = 3
+"""The face of the font collection with Taiwan's glyph forms."""
+
+
+def text_style(size: float, colour: str = TEXT) -> dict[str, Any]:
+    """Keywords of a matplotlib text: a font that has Chinese glyphs; `$` is an ordinary character.
+
+    `size` is in points.
+    """
+    font = FontProperties(fname=_font(), size=size)
+    return {"fontproperties": font, "color": colour, "parse_math": False}
+
+
+@lru_cache
+def _font() -> str:
+    from noto_cjk_sans_otc import FONT_PATH
+
+    face = getattr(font_manager, "FontPath", None)  # matplotlib before 3.11 knows the first only
+    return str(FONT_PATH) if face is None else face(str(FONT_PATH), TRADITIONAL_CHINESE)
+
+
+def spoken(label: Label) -> str:
+    """An entity type as figures name it: tag and traditional name, `DISE 疾病`."""
+    return label.tag if label.traditional == label.tag else f"{label.tag} {label.traditional}"
+
+
+def new_figure(width: float, height: float, title: str, subtitle: str = "") -> Figure:
+    """An empty figure of `width` x `height` inches with a title, and a quiet line below it."""
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.text(0.22 / width, 1 - 0.16 / height, title, va="top", **text_style(13))
+    figure.text(0.22 / width, 1 - 0.5 / height, subtitle, va="top", **text_style(9, QUIET))
+    return figure
+
+
+def plain_axes(figure: Figure, left: float, bottom: float, right: float, top: float) -> Any:
+    """Axes without a frame; the margins around them in inches."""
+    width, height = figure.get_size_inches()
+    box = (
+        left / width,
+        bottom / height,
+        (width - left - right) / width,
+        (height - bottom - top) / height,
+    )
+    axes = figure.add_axes(box)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.tick_params(length=0, pad=5)
+    return axes
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG without a date or a program's name in it."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
