@@ -60,7 +60,7 @@ def trained(sentences: list[str], size: int, normaliser: str, symbols: list[str]
         model_type="bpe",
         vocab_size=size,
         byte_fallback=True,
-        character_coverage=0.8,
+        character_coverage=0.98,
         normalization_rule_name=normaliser,
         remove_extra_whitespaces=False,
         split_digits=True,
@@ -100,7 +100,7 @@ def chatglm2(sample_sentences: list[str]) -> Original:
     model = randomised(
         "GlmForCausalLM",
         GlmConfig(
-            vocab_size=528,
+            vocab_size=1028,
             hidden_size=40,
             intermediate_size=56,
             num_hidden_layers=3,
@@ -152,7 +152,7 @@ def chatglm2(sample_sentences: list[str]) -> Original:
         "num_attention_heads": 6,
         "num_layers": 3,
         "original_rope": True,
-        "padded_vocab_size": 528,
+        "padded_vocab_size": 1028,
         "post_layer_norm": True,
         "rmsnorm": True,
         "seq_length": 2048,
@@ -164,7 +164,7 @@ def chatglm2(sample_sentences: list[str]) -> Original:
         "tokenizer_class": "ChatGLMTokenizer",
         "auto_map": {"AutoTokenizer": ["tokenization_chatglm.ChatGLMTokenizer", None]},
     }
-    tokenizer_model = trained(sample_sentences, 500, "identity", [])
+    tokenizer_model = trained(sample_sentences[:30], 1000, "identity", [])
     return Original(config, tensors, model, tokenizer_config, tokenizer_model)
 
 
@@ -175,7 +175,7 @@ def baichuan(sample_sentences: list[str]) -> Original:
     from transformers import LlamaConfig
 
     sizes: dict[str, Any] = {
-        "vocab_size": 544,
+        "vocab_size": 1044,
         "hidden_size": 36,
         "intermediate_size": 52,
         "num_hidden_layers": 5,
@@ -217,7 +217,7 @@ def baichuan(sample_sentences: list[str]) -> Original:
         "eos_token": {"__type": "AddedToken", "content": "</s>", "lstrip": False},
         "clean_up_tokenization_spaces": False,
     }
-    tokenizer_model = trained(sample_sentences, 540, "nmt_nfkc", ["\n", "\t"])
+    tokenizer_model = trained(sample_sentences[:30], 1040, "nmt_nfkc", ["\n", "\t"])
     return Original(config, tensors, model, tokenizer_config, tokenizer_model)
 
 
