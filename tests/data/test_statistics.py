@@ -8,6 +8,7 @@ import pytest
 from chmed_ner.bio import chunks
 from chmed_ner.cli import main
 from chmed_ner.data import markdown, read_columns, read_healthner, statistics
+from chmed_ner.data.published import Published
 from chmed_ner.labels import label_scheme
 from chmed_ner.types import Sentence
 
@@ -67,6 +68,24 @@ def test_the_table() -> None:
     assert table["BODY 人體"] == ["2 (66.67%)", "0", "2 (66.67%)", "2 (66.67%)"]
     assert table["ceiling `first`"] == ["66.67", "0.00", "66.67", "66.67"]
     assert len({len(row) for row in rows}) == 1
+
+
+def test_published_figures_stand_to_the_right_and_show_the_difference() -> None:
+    published = Published(
+        "them", "their page", frozenset(), {"sentences": 3, "entities": 2, "types": {"DISE": 1}}
+    )
+    stats = statistics({"train": HAND, "test": HAND[:2]}, LABELS)
+    text = markdown(stats, LABELS, {"test": {"FT": (published,), "SM": (published,)}})
+    table, explained, sources = text.split("\n\n")
+    rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in table.splitlines()]
+    assert rows[0] == ["", "train FT", "train SM", "train all", "test FT", "them"]
+    theirs = {row[0]: row[-1] for row in rows[2:]}
+    assert theirs.pop("sentences") == "3 (-1)"
+    assert theirs.pop("entities (`B-` tags)") == "2 (+1)"
+    assert theirs.pop("DISE 疾病") == "1"
+    assert set(theirs.values()) == {""}
+    assert "chmed_ner/data/README.md" in explained
+    assert sources == "- test FT, them: their page\n"
 
 
 def markdown_lines(stats: dict[str, dict[str, dict[str, object]]]) -> list[str]:
