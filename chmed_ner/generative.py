@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,9 @@ class Generative:
     trains = False  # its regime may
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
-        """Backbone and regime have been checked; nothing else can be wrong."""
+        """InputError when the decoding does not suit the prompt or the backbone."""
+        prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
+        experiment.decoding.check(prompt, experiment.backbone)
 
     def tuned_on(
         self,
@@ -73,12 +76,14 @@ class Generative:
                     generate(generator, requests, store)
             finally:
                 generator.close()
+                tracker.log({"cost/usd": experiment.backbone.usd(store)}, 0)
         completions: dict[str, Completion] = {}
         for requests in asked:
             completions |= stored_completions(requests, store)
-        return read_completions(
+        outcome = read_completions(
             [*corpus.test, *(corpus.validation if kept else ())], prompt, completions, counts
         )
+        return replace(outcome, usd=experiment.backbone.usd(store))
 
 
 def requests_for(
@@ -91,8 +96,9 @@ def requests_for(
             split=sentence.split,
             genre=sentence.genre,
             prompt=prompt.fill(sentence.model_text),
-            max_new_tokens=experiment.decoding.max_new_tokens(len(sentence.text)),
+            max_new_tokens=experiment.decoding.max_new_tokens(prompt.room(len(sentence.text))),
             target="" if sentence.tags is None else prompt.target(sentence),
+            grammar=experiment.decoding.grammar(prompt, sentence.model_text),
         )
         for sentence in sentences
     ]
@@ -104,7 +110,11 @@ def read_completions(
     completions: Mapping[str, Completion],
     counts: Mapping[str, int] | None = None,
 ) -> Outcome:
-    """Parse every completion and restore its mentions by every policy."""
+    """Parse every completion and restore its mentions by every policy.
+
+    Where the answer format carries positions, those are the entities that count, and what the
+    policies make of the same mentions is kept for comparison.
+    """
     answers: dict[str, Answer] = {}
     for sentence in sentences:
         completion = completions[sentence.id]
@@ -118,6 +128,7 @@ def read_completions(
         completions=tested,
         reasons=PROBLEMS,
         counts=counts or {},
+        placed=_placed(answers),
         answered=len(tested),
         seconds=sum(completion.seconds for completion in tested),
     )
@@ -131,6 +142,11 @@ def restored(
         sentence.id: restore(policy, sentence.model_text, answers[sentence.id].mentions).spans
         for sentence in sentences
     }
+
+
+def _placed(answers: Mapping[str, Answer]) -> dict[str, tuple[Span, ...]] | None:
+    """The spans that the answers carry themselves; None where the format has no positions."""
+    return {id_: a.spans for id_, a in answers.items() if a.spans is not None} or None
 
 
 def _answered(requests: Sequence[Request], store: CompletionStore) -> bool:
@@ -151,7 +167,7 @@ def _task(
         store.clear()
         requests = requests_for(corpus.validation, prompt, experiment)
         outcome = read_completions(corpus.validation, prompt, generate(generator, requests, store))
-        spans = outcome.spans[experiment.restoration.policy]
+        spans = outcome.predicted(experiment.restoration.policy)
         return span_scores((s.entities, spans[s.id]) for s in corpus.validation).f1
 
     return Task(

@@ -12,7 +12,12 @@ from chmed_ner.experiment import Experiment
 from chmed_ner.recorded import flattened
 from chmed_ner.records import RunRecord
 
-UNHASHED = ("paths", "tracking", "resume", "rerun", "hydra", "name", "backbone.cache")
+UNHASHED = (
+    "paths", "tracking", "resume", "rerun", "hydra", "name", "backbone.cache",
+    "backbone.api_key_env", "backbone.api_key_required", "backbone.concurrency",
+    "backbone.timeout", "backbone.attempts", "backbone.pause", "backbone.longest_pause",
+    "backbone.budget_usd", "backbone.estimate_only",
+)  # fmt: skip
 """What does not change a result."""
 
 
@@ -32,12 +37,19 @@ def identity_of(experiment: Experiment) -> str:
 
 
 def check_same(
-    directory: Path, record: RunRecord, config: Mapping[str, Any], identity: str
+    directory: Path,
+    record: RunRecord,
+    config: Mapping[str, Any],
+    identity: str,
+    key: str = "resume",
 ) -> None:
-    """InputError when the run in `directory` has another identity than the one that resumes it."""
+    """InputError when the run in `directory` has another identity than the one that takes it up.
+
+    `key` names, in the error, what the user set.
+    """
     if record.config_hash != identity:
         raise InputError(
-            f"resume={directory}: that run has another configuration, data or code version "
+            f"{key}={directory}: that run has another configuration, data or code version "
             f"({_difference(record.config, config)}); repeat its settings, or start a new run"
         )
 

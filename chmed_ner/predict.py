@@ -9,7 +9,9 @@ from chmed_ner.backbone.protocol import Generator, Reply, Request
 from chmed_ner.config import build
 from chmed_ner.errors import InputError
 from chmed_ner.experiment import SpanModel
+from chmed_ner.grammar import Grammar
 from chmed_ner.infer.batching import plan_batches
+from chmed_ner.infer.generate import answers
 from chmed_ner.labels import LabelScheme
 from chmed_ner.memory import bound_kernel_caches
 from chmed_ner.progress import progress
@@ -28,6 +30,9 @@ class Decoding(Protocol):
 
     def max_new_tokens(self, characters: int) -> int:
         """The cap of an answer."""
+
+    def grammar(self, prompt: TaskPrompt, model_text: str) -> Grammar | None:
+        """What an answer must follow, if anything."""
 
 
 @dataclass
@@ -52,7 +57,8 @@ class Predictor:
                 split="predict",
                 genre="",
                 prompt=self.prompt.fill(model_text),
-                max_new_tokens=self.decoding.max_new_tokens(len(model_text)),
+                max_new_tokens=self.decoding.max_new_tokens(self.prompt.room(len(model_text))),
+                grammar=self.decoding.grammar(self.prompt, model_text),
             )
             for number, (model_text, _) in enumerate(converted)
         ]
@@ -70,17 +76,18 @@ class Predictor:
         replies: dict[str, Reply] = {}
         batches = plan_batches(requests, self.generator.length, self.generator.batch_size)
         with progress(len(requests), "predict", "text") as bar:
-            for batch in batches:
-                answers = self.generator.answer(batch)
-                replies |= {r.id: reply for r, reply in zip(batch, answers, strict=True)}
-                bar.update(len(batch))
+            for some in answers(self.generator, batches):
+                replies |= {each.request.id: each.reply for each in some}
+                bar.update(len(some))
         return replies
 
     def _prediction(
         self, id_: str, text: str, model_text: str, odd: int, reply: Reply
     ) -> Prediction:
         answer = self.prompt.parse(reply.text, model_text, reply.stop)
-        spans = restore(self.policy, model_text, answer.mentions).spans
+        spans = answer.spans
+        if spans is None:
+            spans = restore(self.policy, model_text, answer.mentions).spans
         problems = {**answer.problems, **({UNREADABLE: odd} if odd else {})}
         return Prediction(id_, "predict", "", text, spans, problems)
 

@@ -59,8 +59,9 @@ class ApiGenerator:
 
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
         """One reply a request, in order."""
-        replies = {each.request: each.reply for some in self.stream(batch, ()) for each in some}
-        return [replies[request] for request in batch]
+        some = [each for found in self.stream(batch, ()) for each in found]
+        replies = {(each.request.split, each.request.id): each.reply for each in some}
+        return [replies[request.split, request.id] for request in batch]
 
     def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
         """As if every question took the whole time-out."""
@@ -110,7 +111,7 @@ class ApiGenerator:
         """What is to be asked; sentences with the same question share it, if answers are kept."""
         questions: dict[str, Question] = {}
         for request in requests:
-            body = self.wording.body(request.prompt, request.max_new_tokens)
+            body = self.wording.body(request.prompt, request.max_new_tokens, request.grammar)
             key = request_key(self.client.endpoint.url, body, self.revision)
             name = key if self.cache.root else f"{request.split} {request.id}"
             if name not in questions:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from chmed_ner.backbone.api_cost import FREE, prices
+from chmed_ner.backbone.api_grammar import checked_server
 from chmed_ner.backbone.api_messages import OURS, PATHS
 from chmed_ner.errors import InputError
 from chmed_ner.types import Completion
@@ -25,6 +26,8 @@ class OpenAICompatible:
     settings that cannot work.
     """
 
+    constrains = False  # a server's own way to constrain goes through extra_body
+
     def __init__(
         self,
         name: str,
@@ -37,6 +40,7 @@ class OpenAICompatible:
         seed: int | None = None,
         max_tokens_field: str = "max_tokens",
         extra_body: Mapping[str, Any] | None = None,
+        grammar: str | None = None,
         api_key_env: str | None = "OPENAI_API_KEY",
         api_key_required: bool = False,
         concurrency: int = 16,
@@ -60,6 +64,7 @@ class OpenAICompatible:
         self.seed = seed
         self.max_tokens_field = max_tokens_field
         self.extra_body = _checked_extra(extra_body)
+        self.grammar = checked_server(grammar)
         self.api_key_env = _checked_variable(api_key_env, api_key_required)
         self.api_key_required = api_key_required
         for key, value, least in (
@@ -86,6 +91,11 @@ class OpenAICompatible:
         self.budget_usd = budget_usd
         self.estimate_only = estimate_only
         self.cache = cache
+
+    @property
+    def constrains(self) -> bool:
+        """Is the server one that takes a grammar? `backbone.grammar` names which."""
+        return self.grammar is not None
 
     def check(self) -> None:
         """InputError when a key is needed and not in the environment, or cannot be sent."""
@@ -115,7 +125,7 @@ class OpenAICompatible:
 
         wording = Wording(
             self.model, self.endpoint, self.system, self.temperature, self.seed, tuple(stop),
-            self.max_tokens_field, self.extra_body,
+            self.max_tokens_field, self.extra_body, self.grammar,
         )  # fmt: skip
         url = f"{self.base_url}/{PATHS[self.endpoint]}"
         endpoint = Endpoint(

@@ -94,7 +94,7 @@ def test_transformers_serve_and_the_model_in_it_answer_alike(
         for endpoint in ENDPOINTS:
             backbone = OpenAICompatible(
                 "tiny", f"http://127.0.0.1:{port}/v1", str(tiny_chat), endpoint=endpoint,
-                concurrency=4, attempts=60, longest_pause=2.0, extra_body={"stop": None},
+                concurrency=4, attempts=60, longest_pause=2.0,
             )  # fmt: skip
             remote = asked(backbone, sentences, tmp_path / f"remote_{endpoint}.jsonl")
             path = tmp_path / f"local_{endpoint}.jsonl"
