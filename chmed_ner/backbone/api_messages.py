@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from chmed_ner.backbone.api_grammar import grammar_field
 from chmed_ner.backbone.protocol import Reply
+from chmed_ner.grammar import Grammar
 
 PATHS = {"chat": "chat/completions", "completions": "completions"}
 STOPS = {
@@ -20,8 +22,8 @@ STOPS = {
 }
 """finish_reason -> our stop; a server that names none is taken to have ended."""
 
-OURS = ("model", "messages", "prompt", "n", "stream")
-"""Fields that `extra_body` may not change."""
+OURS = ("model", "messages", "prompt", "n", "stream", "max_tokens", "max_completion_tokens")
+"""Fields that `extra_body` may not change: reading and budget rely on them."""
 
 _THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
 
@@ -31,7 +33,8 @@ class Wording:
     """How a prompt becomes a request body.
 
     `extra` is merged into the body last; a null in it takes a field out. `stop` is sent, and also
-    applied to the answer, since not every server obeys it.
+    applied to the answer, since not every server obeys it. `grammar_server` names the server's way
+    of taking a grammar, None where it takes none.
     """
 
     model: str
@@ -42,8 +45,9 @@ class Wording:
     stop: tuple[str, ...] = ()
     max_tokens_field: str = "max_tokens"
     extra: Mapping[str, Any] = field(default_factory=dict)
+    grammar_server: str | None = None
 
-    def body(self, prompt: str, max_tokens: int) -> dict[str, Any]:
+    def body(self, prompt: str, max_tokens: int, grammar: Grammar | None = None) -> dict[str, Any]:
         """The request body for one prompt, as it is sent and as it is cached."""
         body: dict[str, Any] = {"model": self.model}
         if self.endpoint == "chat":
@@ -52,7 +56,8 @@ class Wording:
         else:
             body["prompt"] = prompt
         body |= {self.max_tokens_field: max_tokens, "temperature": self.temperature, "n": 1}
-        body |= {"seed": self.seed, "stop": list(self.stop) or None, **self.extra}
+        body |= {"seed": self.seed, "stop": list(self.stop) or None}
+        body |= {**grammar_field(grammar, self.grammar_server), **self.extra}
         return {name: value for name, value in body.items() if value is not None}
 
     def read(self, answer: Any) -> Reply:

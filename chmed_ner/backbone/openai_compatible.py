@@ -26,8 +26,6 @@ class OpenAICompatible:
     settings that cannot work.
     """
 
-    constrains = False  # a server's own way to constrain goes through extra_body
-
     def __init__(
         self,
         name: str,
@@ -63,7 +61,7 @@ class OpenAICompatible:
         self.temperature = temperature
         self.seed = seed
         self.max_tokens_field = max_tokens_field
-        self.extra_body = _checked_extra(extra_body)
+        self.extra_body = _checked_extra(extra_body, (*OURS, max_tokens_field))
         self.grammar = checked_server(grammar)
         self.api_key_env = _checked_variable(api_key_env, api_key_required)
         self.api_key_required = api_key_required
@@ -188,10 +186,13 @@ def _checked_endpoint(endpoint: str, system: str | None) -> str:
     return endpoint
 
 
-def _checked_extra(extra: Mapping[str, Any] | None) -> dict[str, Any]:
-    ours = sorted(set(extra or {}) & set(OURS))
-    if ours:
-        raise InputError(f"backbone.extra_body.{ours[0]}: is not to be changed here; leave it out")
+def _checked_extra(extra: Mapping[str, Any] | None, ours: Sequence[str]) -> dict[str, Any]:
+    refused = sorted(set(extra or {}) & set(ours))
+    if refused:
+        raise InputError(
+            f"backbone.extra_body.{refused[0]}: not to be changed here; the other settings of "
+            "backbone and decoding give it"
+        )
     return dict(extra or {})
 
 

@@ -63,7 +63,8 @@ class Constrained(Greedy):
         if not backbone.constrains:
             raise InputError(
                 f"decoding=constrained: backbone={backbone.name} cannot be held to a grammar; use "
-                "decoding=greedy with it, or another backbone"
+                "decoding=greedy with it, or another backbone (for a server that takes grammars, "
+                "backbone.grammar says how)"
             )
 
     def grammar(self, prompt: Guide, model_text: str) -> Grammar:

@@ -20,6 +20,7 @@ from chmed_ner.prompt.alignment import (
     without_entities,
 )
 from chmed_ner.prompt.answer import Answer, gold_mentions
+from chmed_ner.prompt.copy_grammar import RunsGrammar, TaggedGrammar
 from chmed_ner.types import Sentence
 
 STYLES = ("lines", "one_line", "runs")
@@ -75,6 +76,25 @@ class BioTags:
             tags += [tag, *[_inside(tag)] * (len(words) - 1)]
         unread = len(text) - len(readable)
         return copied_answer("".join(copy), tags, sentence, problems, unread)
+
+    def grammar(
+        self,
+        sentence: str,
+        labels: LabelScheme,
+        script: str,
+        *,
+        in_order: bool,  # noqa: ARG002 - a copy is in the text's order
+    ) -> TaggedGrammar | RunsGrammar:
+        """Every character with a tag, `I-` behind its own type only; in runs, no two stretches
+        outside entities in a row."""
+        shown = tuple(visible(sentence))
+        names = {tag: "".join(labels.name_of(tag, script).split()) for tag in labels.tags}
+        if self.style == "runs":
+            return RunsGrammar(shown, " ", "\n", tuple(names.values()), OUTSIDE)
+        separator, between = (" ", "\n") if self.style == "lines" else ("/", " ")
+        tags = {"": (OUTSIDE, OUTSIDE)}
+        tags |= {tag: (f"B-{name}", f"I-{name}") for tag, name in names.items()}
+        return TaggedGrammar(shown, separator, between, tags)
 
     def room(self, characters: int, longest_name: int) -> int:
         """A line may take a token for its character, two for its tag, the name's and a line end;

@@ -14,6 +14,7 @@ from chmed_ner.bio import tags_of
 from chmed_ner.labels import LabelScheme
 from chmed_ner.prompt.alignment import BLANK, copied_answer, most_copied, without_entities
 from chmed_ner.prompt.answer import Answer, gold_mentions
+from chmed_ner.prompt.copy_grammar import MarkedGrammar
 from chmed_ner.types import Sentence, Span
 
 _OPENING, _BARS, _CLOSING = "[［【", "|｜", "]］】"
@@ -52,6 +53,18 @@ class Inline:
         copy = page.finished()
         unread = len(text) - len(readable)
         return copied_answer(copy, tags_of(page.spans, len(copy)), sentence, page.problems, unread)
+
+    def grammar(
+        self,
+        sentence: str,
+        labels: LabelScheme,
+        script: str,
+        *,
+        in_order: bool,  # noqa: ARG002 - a copy is in the text's order
+    ) -> MarkedGrammar:
+        """The whole sentence with pieces of it marked, none within another."""
+        names = tuple(f"|{_escaped(name)}]" for name in labels.names(script))
+        return MarkedGrammar(tuple(map(_escaped, sentence)), "[", names)
 
     def room(self, characters: int, longest_name: int) -> int:  # noqa: ARG002
         """The copy and its entities, each with a mark, a name and two more marks."""

@@ -14,18 +14,28 @@ from chmed_ner.grammar import NOTHING_LOST, Grammar, Node, ebnf
 from chmed_ner.infer.automaton import State, TokenAutomaton
 from chmed_ner.infer.vocabulary import Vocabulary, check_reading
 from chmed_ner.labels import label_scheme
+from chmed_ner.prompt.answer import Answer
+from chmed_ner.prompt.bio_tags import STYLES, BioTags
+from chmed_ner.prompt.extraction import Extraction
+from chmed_ner.prompt.inline import Inline
 from chmed_ner.prompt.list_grammar import ListGrammar
+from chmed_ner.types import Span
 
 STOP = ("\n\n", "\n句")
+FORMATS: dict[str, Any] = {
+    "unique": Extraction("unique"),
+    "in order": Extraction("text_order"),
+    "inline": Inline(),
+    **{style: BioTags(style) for style in STYLES},
+}
 LABELS = label_scheme(
     "ten", {f"T{at}": {"simplified": name} for at, name in enumerate(("身体", "疾病", "营养品"))}
 )
 
 
-def a_grammar(sentence: str, **knobs: bool) -> ListGrammar:
+def a_grammar(sentence: str, *, in_order: bool = False) -> ListGrammar:
     """Lines with two categories, one of which begins like the other."""
-    settings_ = {"distinct": True, "in_order": False, **knobs}
-    return ListGrammar(sentence, "-", ("病", "病痛"), "无", **settings_)
+    return ListGrammar(sentence, "-", ("病", "病痛"), "无", distinct=True, in_order=in_order)
 
 
 def an_automaton(grammar: Grammar, tokenizer: Any) -> TokenAutomaton:
@@ -121,22 +131,41 @@ def random_answer(automaton: TokenAutomaton, seed: int, most: int) -> tuple[str,
     sentence=st.text(st.characters(codec="utf-8"), max_size=12),
     seed=st.integers(0, 99),
     most=st.integers(14, 60),
-    order=st.sampled_from(["unique", "text_order"]),
+    answers=st.sampled_from([*FORMATS.values()]),
 )
 def test_whatever_is_chosen_the_answer_ends_in_time_and_is_read_without_a_problem(
-    kind: str, sentence: str, seed: int, most: int, order: str, request: pytest.FixtureRequest
+    kind: str, sentence: str, seed: int, most: int, answers: Any, request: pytest.FixtureRequest
 ) -> None:
-    from chmed_ner.prompt.extraction import Extraction
-
-    answers = Extraction(order)
     grammar = answers.grammar(sentence, LABELS, "simplified", in_order=False)
     automaton = an_automaton(grammar, request.getfixturevalue(kind))
+    most += automaton.start.need
     text, count = random_answer(automaton, seed, most)
     assert count < most
     answer = answers.parse(text, sentence, LABELS)
-    assert not answer.problems
-    assert "".join(f"{m.text}{m.type}" for m in answer.mentions) or text == "无"
+    assert not answer.problems or (text.strip() == sentence.strip() == "")
     assert all(mention.text in sentence for mention in answer.mentions)
+    assert answers.parse(answers.write(answer, sentence, LABELS, "simplified"), sentence, LABELS)
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("unique", "in order")])
+def test_what_a_perfect_model_writes_is_legal(
+    name: str, tiny_tokenizer: Any, spaced_tokenizer: Any
+) -> None:
+    """A copy has a single form; both tokenizers write it their own way."""
+    sentence = "头[痛]\n两 天|"
+    spans = (Span(0, 1, "T0"), Span(1, 4, "T1"), Span(4, 6, "T1"))
+    answer = Answer((), spans=spans)
+    answers = FORMATS[name]
+    text = answers.write(answer, sentence, LABELS, "simplified")
+    grammar = answers.grammar(sentence, LABELS, "simplified", in_order=False)
+    for tokenizer in (tiny_tokenizer, spaced_tokenizer):
+        state = an_automaton(grammar, tokenizer).start
+        for token in tokenizer.encode(text, add_special_tokens=False):
+            assert not state.ends
+            state = state.after(token)
+        assert state.ends
+        assert state.need == 1
+    assert answers.parse(text, sentence, LABELS).spans == spans
 
 
 def test_442_equal_characters(tiny_tokenizer: Any) -> None:
@@ -152,7 +181,11 @@ def test_a_text_without_choice_is_one_token(tiny_tokenizer: Any) -> None:
         start: Node = 0
 
         def steps(self, node: Node) -> list[tuple[str, Node]]:
-            return {0: [("a", 1), ("b", 1)], 1: [("医疗器材", 2)], 2: []}[int(str(node))]
+            after: dict[Node, list[tuple[str, Node]]] = {
+                0: [("a", 1), ("b", 1)],
+                1: [("医疗器材", 2)],
+            }
+            return after.get(node, [])
 
         def ends(self, node: Node) -> bool:
             return node == 2

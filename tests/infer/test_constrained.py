@@ -12,8 +12,10 @@ from chmed_ner.backbone.protocol import Request
 from chmed_ner.infer.greedy import GreedyGenerator
 from chmed_ner.infer.head import Head
 from chmed_ner.labels import label_scheme
-from chmed_ner.prompt.answer import AnswerFormat, Guiding
+from chmed_ner.prompt.answer import AnswerFormat
+from chmed_ner.prompt.bio_tags import STYLES, BioTags
 from chmed_ner.prompt.extraction import Extraction
+from chmed_ner.prompt.inline import Inline
 
 TYPES = ("身体", "症状", "医疗器材", "检验", "化学物质", "疾病", "药品", "营养品", "治疗", "时间")
 LABELS = label_scheme("ten", {f"T{at}": {"simplified": name} for at, name in enumerate(TYPES)})
@@ -176,5 +178,14 @@ def test_the_restricted_head_gives_the_logits_of_the_whole(tiny_llama: Path) -> 
             assert head.likeliest_of(states, options) == best
 
 
-def test_formats_say_that_they_have_a_grammar() -> None:
-    assert isinstance(Extraction(), Guiding)
+@pytest.mark.parametrize("answers", [Inline(), *map(BioTags, STYLES)], ids=["inline", *STYLES])
+@pytest.mark.parametrize("name", ["tiny_gemma3", "spaced_llama"])
+def test_formats_that_copy_the_sentence(
+    answers: AnswerFormat, name: str, request: pytest.FixtureRequest, sample_sentences: list[str]
+) -> None:
+    loop, plain = both(request.getfixturevalue(name), slots=8)
+    texts = [*(text[:9] for text in sample_sentences[:10]), "头\n痛 [x|", "😀"]
+    asked = requests(texts, [300], answers)
+    replies = loop.answer(asked)
+    assert replies == plain.answer(asked)
+    check_answers(texts, replies, answers)
