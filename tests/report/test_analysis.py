@@ -211,9 +211,10 @@ def test_figures_leave_no_trace_in_matplotlib(tmp_path: Path) -> None:
 def test_nothing_predicted_and_a_type_beside_the_scheme(tmp_path: Path) -> None:
     silent = written(tmp_path / "a", spans=dict.fromkeys(SPANS, ()))
     assert {row["kind"] for row in rows(silent, "confusion")} == {"missed"}
-    odd = written(tmp_path / "b", spans={**SPANS, "SM/3": (Span(0, 1, "ODD"),)})
-    types = [row["type"] for row in rows(odd, "errors_by_type") if row["genre"] == "SM"]
-    assert types == ["DISE", "BODY", "ODD", "all"]
+    odd = tuple(Span(number, number + 1, type_) for number, type_ in enumerate("ZXWY"))
+    folder = written(tmp_path / "b", spans={**SPANS, "FT/2": odd})
+    types = [row["type"] for row in rows(folder, "errors_by_type") if row["genre"] == "SM"]
+    assert types == ["DISE", "BODY", "W", "X", "Y", "Z", "all"]
 
 
 def test_a_scheme_of_many_types(tmp_path: Path) -> None:
