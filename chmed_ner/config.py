@@ -22,6 +22,7 @@ from chmed_ner.data.corpus import Limit
 from chmed_ner.errors import InputError
 from chmed_ner.experiment import Experiment, Method
 from chmed_ner.knobs import check_knobs
+from chmed_ner.naming import LONGEST_NAME, runs_directory
 from chmed_ner.paths import (
     cache_directory,
     config_directory,
@@ -31,9 +32,6 @@ from chmed_ner.paths import (
 )
 from chmed_ner.recorded import without_credentials
 from chmed_ner.unused import Unused
-
-LONGEST_NAME = 200
-"""Bytes; file systems take 255, of which the time and the hash need some."""
 
 GROUPS = (
     "dataset",
@@ -93,17 +91,13 @@ class RootSchema:
 
 def register() -> None:
     """Make the root schema and our resolvers known to Hydra; may be called again."""
-    from chmed_ner.naming import run_directory, runs_directory, sweep_subdirectory
-
     ConfigStore.instance().store(name="root_schema", node=RootSchema)
     resolvers: dict[str, Callable[..., str]] = {
         "data_directory": lambda: str(data_directory()),
         "output_directory": lambda: str(output_directory()),
         "cache_directory": lambda: str(cache_directory()),
         "sweep_directory": lambda: str(sweep_directory()),
-        "run_directory": run_directory,
         "runs_directory": runs_directory,
-        "sweep_subdirectory": sweep_subdirectory,
     }
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)

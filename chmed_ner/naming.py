@@ -1,23 +1,28 @@
-"""Where a run's files go: `<output>/runs/<time>_<name>_<hash8>`, or the run that is resumed.
-
-These are Hydra resolvers: they see the whole configuration, with Hydra's own node.
-"""
+"""Where runs lie, and names that tell the cells of a sweep apart."""
 
 import os
+import re
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from chmed_ner.errors import ChmedError
+from chmed_ner.errors import InputError
 
-if TYPE_CHECKING:
-    from chmed_ner.experiment import Experiment
+LONGEST_NAME = 200
+"""Bytes; file systems take 255, of which the time and the hash need some."""
+
+UNSAFE = re.compile(r"[^\w.+@-]+")
+"""What a shell or Hydra would want quoted in `resume=<directory>`."""
 
 
 def runs_directory(*, _root_: DictConfig) -> str:
-    """The directory of all runs. An unwritable place ends the program with exit code 2."""
+    """The directory of all runs, `<output>/runs`: a Hydra resolver.
+
+    An unwritable place ends the program with exit code 2: inside a resolver, an exception would
+    come out as OmegaConf's.
+    """
     directory = Path(str(_root_.paths.output)) / "runs"
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -25,65 +30,27 @@ def runs_directory(*, _root_: DictConfig) -> str:
     except OSError:
         writable = False
     if not writable:
-        _stop(f"paths.output={directory.parent}: cannot be written; choose another folder", 2)
+        print(
+            f"error: paths.output={directory.parent}: cannot be written; choose another folder",
+            file=sys.stderr,
+        )
+        raise SystemExit(InputError.exit_code)
     return str(directory.absolute())
 
 
-def run_directory(now: str, *, _root_: DictConfig) -> str:
-    """The directory of a single run; bad settings end the program with exit code 2."""
-    runs = runs_directory(_root_=_root_)
-    try:
-        experiment = _experiment(_root_)
-        if experiment.resume:
-            return _resumed(str(_root_.resume), experiment)
-        return str(Path(runs) / _subdirectory(now, experiment))
-    except ChmedError as error:
-        _stop(str(error), error.exit_code)
+def cell_name(
+    name: str, overrides: Sequence[str], varied: Collection[str], named: Collection[str]
+) -> str:
+    """`name` with the varied settings that it does not tell: `sample-...-s13-order-text_order`.
 
-
-def sweep_subdirectory(now: str, *, _root_: DictConfig) -> str:
-    """The last part of the directory of a sweep's job.
-
-    A job with bad settings gets one too: it fails by itself, and the others go on.
+    `overrides` are Hydra's `key=value` of one cell, `varied` the keys that the sweep varies,
+    `named` those that are in the name already. A key is cut to its last part where that is clear.
     """
-    if _root_.resume is not None:
-        _stop("resume: a multirun cannot be resumed; resume its unfinished runs one by one", 2)
-    try:
-        return _subdirectory(now, _experiment(_root_))
-    except ChmedError:
-        return f"{now}_job{_root_.hydra.job.num}"
-
-
-def _experiment(root: DictConfig) -> "Experiment":
-    from chmed_ner.config import configure
-
-    choices = OmegaConf.to_container(root.hydra.runtime.choices)
-    assert isinstance(choices, dict)
-    bare = OmegaConf.masked_copy(root, [str(key) for key in root if key != "hydra"])
-    return configure(bare, {str(key): value for key, value in choices.items()})
-
-
-def _subdirectory(now: str, experiment: "Experiment") -> str:
-    from chmed_ner.identity import config_hash, identity_of
-
-    try:
-        identity = identity_of(experiment)
-    except ChmedError:  # the run itself will say so
-        identity = config_hash(experiment.config, {}, "")
-    return f"{now}_{experiment.name}_{identity[:8]}"
-
-
-def _resumed(resume: str, experiment: "Experiment") -> str:
-    """The resumed run's directory, checked before Hydra writes anything there."""
-    from chmed_ner.identity import check_same, identity_of
-    from chmed_ner.records import RunRecord, find_run
-
-    directory = find_run(resume, key="resume", output=experiment.output)
-    check_same(directory, RunRecord.read(directory), experiment.config, identity_of(experiment))
-    return str(directory)
-
-
-def _stop(message: str, code: int) -> NoReturn:
-    """End the program: inside a resolver, an exception would come out as OmegaConf's."""
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(code)
+    pairs = [override.lstrip("+").partition("=") for override in overrides]
+    told = [(key, value) for key, _, value in pairs if key in varied and key not in named]
+    last = [key.rpartition(".")[2] for key, _ in told]
+    parts = [
+        UNSAFE.sub("_", f"{short if last.count(short) == 1 else key}-{value}")
+        for (key, value), short in zip(told, last, strict=True)
+    ]
+    return os.fsencode("-".join([name, *parts]))[:LONGEST_NAME].decode(errors="ignore")

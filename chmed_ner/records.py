@@ -1,13 +1,15 @@
 """A run's own record, `run.json`, and the ways to name a run."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.errors import InputError
+from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import read_json, write_json
 from chmed_ner.paths import output_directory
+from chmed_ner.recorded import without_credentials
 
 FILE = "run.json"
 
@@ -16,7 +18,8 @@ FILE = "run.json"
 class RunRecord:
     """What `run.json` holds: identity, provenance, checksums and counts of a run.
 
-    `status` is RUNNING, FINISHED or FAILED; checksums are SHA-256 by file.
+    `status` is RUNNING, FINISHED, FAILED (for the reason `error`) or KILLED; checksums are SHA-256
+    by file; `key` is unique and finds the MLflow run whose id was lost in a crash.
     """
 
     name: str
@@ -29,7 +32,9 @@ class RunRecord:
     test_files: dict[str, str] = field(default_factory=dict)
     mlflow_run_id: str | None = None
     mlflow_tracking_uri: str | None = None
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
     status: str = "RUNNING"
+    error: str = ""
     seed: int = 0
     git_commit: str = ""
     versions: dict[str, str] = field(default_factory=dict)
@@ -50,6 +55,12 @@ class RunRecord:
         if not isinstance(content, dict) or not {"name", "config_hash", "config"} <= set(content):
             raise InputError(f"{path}: not the record of a run")
         return cls(**{key: value for key, value in content.items() if key in known})
+
+
+def reason(error: BaseException) -> str:
+    """Why a run failed, as it is recorded: the error's own words, without credentials."""
+    said = str(error) if isinstance(error, ChmedError) else f"{type(error).__name__}: {error}"
+    return str(without_credentials(said))[:2000]
 
 
 def find_run(name: str, *, key: str = "RUN", output: Path | None = None) -> Path:

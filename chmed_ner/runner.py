@@ -3,13 +3,14 @@
 import logging
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from chmed_ner.data.corpus import Corpus
+from chmed_ner.errors import Stopped
 from chmed_ner.experiment import Experiment
 from chmed_ner.files import write_json
 from chmed_ner.identity import check_same, config_hash
@@ -17,10 +18,10 @@ from chmed_ner.memory import bound_kernel_caches, peak_mib, reset_peak
 from chmed_ner.outcome import Outcome
 from chmed_ner.predictions import predictions, write_predictions
 from chmed_ner.provenance import git_commit, versions
-from chmed_ner.records import FILE, RunRecord
+from chmed_ner.records import FILE, RunRecord, reason
 from chmed_ner.score.metrics import check_names, run_metrics
 from chmed_ner.script import in_script
-from chmed_ner.track import DryRun
+from chmed_ner.track import Description, DryRun
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,8 @@ def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunR
     if experiment.resume and (directory / FILE).is_file():
         record = RunRecord.read(directory)
         check_same(directory, record, experiment.config, identity)
-        return record
+        if record.versions:  # else it was refused before it began
+            return record
     return RunRecord(
         name=experiment.name,
         experiment=experiment.experiment,
@@ -102,28 +104,42 @@ def tracked(
     experiment: Experiment, record: RunRecord, directory: Path, **more_tags: str
 ) -> Iterator[DryRun]:
     """The run's tracker; the run is marked FINISHED, FAILED or KILLED however the block ends."""
-    tracker = experiment.tracking.start(
-        experiment=record.experiment,
-        name=record.name,
-        tags={**tags(experiment, record), **more_tags},
-        params={key: value for key, value in experiment.config.items() if key != "resume"},
-        run_id=record.mlflow_run_id,
-    )
     began = time.perf_counter()
-    status = "FAILED"
+    status, tracker = "FAILED", DryRun()
+    record.status, record.error = "RUNNING", ""
+    directory.mkdir(parents=True, exist_ok=True)
+    record.write(directory)  # its key, before MLflow is asked: a crash in between loses nothing
     try:
+        tracker = experiment.tracking.start(
+            description(experiment, record, more_tags), directory, record.mlflow_run_id
+        )
         record.mlflow_run_id, record.mlflow_tracking_uri = tracker.run_id, tracker.uri
-        record.status = "RUNNING"
         record.write(directory)
         yield tracker
         status = "FINISHED"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         status = "KILLED"
+        raise
+    except BaseException as error:
+        record.error = reason(error)
         raise
     finally:
         record.status = status
         record.seconds = round(record.seconds + time.perf_counter() - began, 1)
         _close(experiment, record, directory, tracker)
+
+
+def description(
+    experiment: Experiment, record: RunRecord, more_tags: Mapping[str, str]
+) -> Description:
+    """What the run is tracked under; `resume` says nothing about a run."""
+    return Description(
+        experiment=record.experiment,
+        name=record.name,
+        key=record.key,
+        tags={**tags(experiment, record), **more_tags},
+        params={key: value for key, value in experiment.config.items() if key != "resume"},
+    )
 
 
 def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: DryRun) -> None:
@@ -136,7 +152,7 @@ def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: 
             tracker.artifacts(directory, ["adapter", "model"])
         status = record.status
     finally:
-        tracker.end(status)
+        tracker.end(status, record.error)
 
 
 def tags(experiment: Experiment, record: RunRecord) -> dict[str, str]:
@@ -191,7 +207,7 @@ def costs(outcome: Outcome, tracker: DryRun) -> dict[str, float]:
         "time/sentences_per_second": outcome.answered / seconds if seconds else 0.0,
         "tokens/prompt": sum(completion.prompt_tokens for completion in completions),
         "tokens/completion": sum(completion.completion_tokens for completion in completions),
-        "cost/usd": 0.0,
+        "cost/usd": outcome.usd,
         "memory/peak_mib": peak_mib(),
     }
 

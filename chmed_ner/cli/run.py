@@ -1,24 +1,23 @@
 """`chmed-ner run`: the runner behind Hydra's own command line."""
 
-import logging
 import os
-import re
+import shutil
 import sys
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from chmed_ner.config import configure, message_of, register
+from chmed_ner.cli.completion import PROGRAM, commands_for, is_completion, without_command
+from chmed_ner.cli.jobs import Job
+from chmed_ner.cli.run_table import exit_code, print_table
+from chmed_ner.config import message_of, register
 from chmed_ner.errors import ChmedError, InputError
-from chmed_ner.paths import config_directory
+from chmed_ner.paths import cache_directory, config_directory
 
 HELP = "run an experiment"
 
@@ -28,42 +27,45 @@ VALUED = (
 )  # fmt: skip
 """Hydra's options that a value follows."""
 
-log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Job:
-    """One run of this command, for the table at its end."""
-
-    name: str
-    directory: Path
-    metrics: dict[str, float] = field(default_factory=dict)
-    error: str = ""
-
 
 def execute(arguments: Sequence[str]) -> int:
     """Hand `arguments` to Hydra and run every job; returns the exit code."""
     register()
-    jobs: list[_Job] = []
+    if is_completion(arguments):
+        return _complete(arguments)
+    journal = cache_directory() / "journals" / uuid.uuid4().hex
+    job = Job(arguments, journal)
+    program = _program(job)
+    try:
+        with _command_line(["chmed-ner run", *options_first(arguments)]):
+            code = _code_of(program)
+    finally:
+        reports = job.all_reports()
+        shutil.rmtree(journal, ignore_errors=True)
+        print_table(reports)
+    if code and not reports:  # nothing was started: the configuration is to blame
+        return InputError.exit_code
+    return (exit_code(reports) or code) if len(reports) > 1 else code
 
-    def job(config: DictConfig) -> float:
-        return _run(config, jobs)
 
-    program = hydra.main(
+def _program(job: Job) -> Any:
+    return hydra.main(
         version_base="1.3", config_path=str(config_directory()), config_name="config"
     )(job)
-    with _command_line(["chmed-ner run", *options_first(arguments)]):
-        code = _code_of(program)
-    if code and not jobs:  # nothing was started: the configuration is to blame
-        return InputError.exit_code
-    _print_table(jobs)
-    return code or (1 if any(each.error for each in jobs) else 0)
+
+
+def _complete(arguments: Sequence[str]) -> int:
+    """Answer the shell: the names of commands, or what Hydra offers."""
+    commands = commands_for(arguments)
+    if commands is not None:
+        print(" ".join(commands))
+        return 0
+    with _command_line([PROGRAM, *arguments]), without_command():
+        return _code_of(_program(Job(arguments, cache_directory())))
 
 
 def options_first(words: Sequence[str]) -> list[str]:
     """Hydra's words with the options before the overrides: between them it would refuse them."""
-    if any(word.startswith("-sc") for word in words):  # shell completion
-        return list(words)
     options: list[str] = []
     overrides: list[str] = []
     rest = list(words)
@@ -79,28 +81,6 @@ def options_first(words: Sequence[str]) -> list[str]:
         elif word in VALUED and rest:
             options.append(rest.pop(0))
     return [*options, *overrides]
-
-
-def _run(config: DictConfig, jobs: list[_Job]) -> float:
-    """One job; its error is kept for the table and raised again."""
-    from chmed_ner.runner import run
-
-    settings = HydraConfig.get()
-    directory = Path(settings.runtime.output_dir)
-    job = _Job(config.name or directory.name, directory)
-    jobs.append(job)
-    try:
-        experiment = configure(config, dict(settings.runtime.choices))
-        job.name = experiment.name
-        job.metrics = run(experiment, directory)
-    except Exception as error:
-        job.error = str(error) or type(error).__name__
-        if isinstance(error, ChmedError | OSError):
-            log.error("error: %s", error)
-        else:
-            log.exception("the run failed; what was finished is in %s", directory)
-        raise
-    return job.metrics.get("test/f1", 0.0)
 
 
 def _code_of(program: Any) -> int:
@@ -134,35 +114,3 @@ def _command_line(words: list[str]) -> Iterator[None]:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = full
-
-
-def _print_table(jobs: Sequence[_Job]) -> None:
-    """What each job scored and where it lies."""
-    if not jobs:
-        return
-    width = max(len(job.name) for job in jobs)
-    print(f"\n{'run':<{width}}  {'P':>6} {'R':>6} {'F1':>6}  95% interval")
-    for job in jobs:
-        if job.error:
-            print(f"{job.name:<{width}}  FAILED: {job.error.splitlines()[0]}")
-        elif not job.metrics:
-            print(f"{job.name:<{width}}  tuned; no test sentence was asked for")
-        else:
-            print(f"{job.name:<{width}}  {_figures(job.metrics)}")
-    for job in jobs:
-        if not job.error and len(jobs) == 1:
-            _print_genres(job.metrics)
-        print(f"{job.name}: {job.directory}")
-
-
-def _figures(metrics: dict[str, float], prefix: str = "test/") -> str:
-    figures = " ".join(f"{metrics[prefix + key]:6.2f}" for key in ("precision", "recall", "f1"))
-    if f"{prefix}f1_low" not in metrics:
-        return figures
-    return f"{figures}  {metrics[prefix + 'f1_low']:.2f} to {metrics[prefix + 'f1_high']:.2f}"
-
-
-def _print_genres(metrics: dict[str, float]) -> None:
-    genres = [key.split("/")[1] for key in metrics if re.fullmatch(r"test/[^/]+/precision", key)]
-    for genre in genres:
-        print(f"  {genre:<8} {_figures(metrics, f'test/{genre}/')}")

@@ -91,3 +91,13 @@ def finished_run(finished: tuple[Path, Ended]) -> Path:
     assert ended.code == 0, ended.text
     (directory,) = (output / "runs").iterdir()
     return directory
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh SQLite store of MLflow, to be copied: making one takes seconds."""
+    from chmed_ner.track.store import Store
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    Store(f"sqlite:///{path}").client()
+    return path

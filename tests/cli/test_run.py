@@ -23,6 +23,7 @@ FILES = {
     "run.json",
     "run.log",
     "completions.jsonl",
+    "history.jsonl",
     "predictions.jsonl",
     "submission/FT.txt",
     "submission/SM.txt",
@@ -86,7 +87,7 @@ def test_a_run_ends_well_and_says_where_it_lies(finished, finished_run: Path) ->
     for name in ("precision", "recall", "f1", "f1_low", "f1_high"):
         assert f"{metrics[f'test/{name}']:.2f}" in table
     assert {path.name for path in output.iterdir()} == {
-        "runs", "mlflow.db", "mlflow.lock", "mlartifacts",
+        "runs", "runs.lock", "mlflow.db", "mlflow.lock", "mlartifacts",
     }  # fmt: skip
 
 
@@ -237,12 +238,18 @@ def test_a_failing_job_is_marked_failed_and_the_others_finish(command, tmp_path:
         "limit.test=3",
         "seed=1,2,3",
     )
-    assert ended.code == 2
+    assert ended.code == 1
     assert f"{spoiled}, line 1" in ended.text
     assert "Traceback" not in ended.text
-    assert "FAILED" in ended.out
-    states = {int(run.data.tags["seed"]): run.info.status for run in mlflow_runs(tmp_path)}
+    assert "3 runs: 2 done, 0 skipped, 1 failed" in ended.out
+    assert f"FAILED: {spoiled}, line 1" in ended.out
+    tracked = {int(run.data.tags["seed"]): run for run in mlflow_runs(tmp_path)}
+    states = {seed: run.info.status for seed, run in tracked.items()}
     assert states == {1: "FINISHED", 2: "FAILED", 3: "FINISHED"}
+    reason = record(tmp_path / "cells" / "1")["error"]
+    assert reason.startswith(f"{spoiled}, line 1")
+    assert tracked[2].data.tags["error"] == reason
+    assert "error" not in tracked[1].data.tags
     assert [record(tmp_path / "cells" / n)["status"] for n in "012"] == [
         "FINISHED", "FAILED", "FINISHED",
     ]  # fmt: skip
@@ -253,7 +260,7 @@ def test_a_job_with_bad_settings_does_not_stop_the_others(scripted, tmp_path: Pa
     ended = scripted(
         f"paths.output={tmp_path}", "-m", "limit.test=3", "prompt.answer.order=unique,up,text_order"
     )
-    assert ended.code == 2
+    assert ended.code == 1
     assert "prompt.answer.order='up': choose one of unique, text_order" in ended.text
     assert "Traceback" not in ended.text
     assert len(list((tmp_path / "runs").glob("*/predictions.jsonl"))) == 2

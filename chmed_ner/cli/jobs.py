@@ -1,0 +1,203 @@
+"""The task that Hydra runs for each job, in this process or in one that a launcher starts."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from chmed_ner.cells import METRICS, Claim, State, claimed, mark_killed
+from chmed_ner.cli.reports import Report, read_journal, write_journal
+from chmed_ner.cli.run_files import described, hydra_config
+from chmed_ner.config import configure, register
+from chmed_ner.cores import take_share
+from chmed_ner.errors import ChmedError, InputError, Stopped
+from chmed_ner.experiment import Experiment
+from chmed_ner.files import read_json
+from chmed_ner.identity import identity_of
+from chmed_ner.naming import cell_name
+from chmed_ner.provenance import git_commit
+from chmed_ner.records import FILE, RunRecord, find_run, reason
+from chmed_ner.track import best
+
+OBJECTIVE = "train/dev_f1"
+"""What a sweeper may optimise: it comes from the validation split, never from the test split."""
+
+log = logging.getLogger(__name__)
+
+
+class Job:
+    """Runs one configuration. Its copy in another process writes its reports into `journal`.
+
+    `words` are the command's own, from which the job learns what the sweep varies.
+    """
+
+    def __init__(self, words: Sequence[str], journal: Path) -> None:
+        self.words = list(words)
+        self.journal = journal
+        self.reports: list[Report] = []
+        self.away = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy for another process, where our resolvers must be made known first."""
+        return _job_elsewhere, (self.words, str(self.journal))
+
+    def __call__(self, config: DictConfig) -> float | None:
+        """The run's validation F1, None if it has none. The report is kept even when it fails."""
+        settings: DictConfig = hydra_config().hydra
+        number = settings.job.num if settings.mode == RunMode.MULTIRUN else 0
+        report = Report(int(number), str(config.name or "run"))
+        try:
+            if settings.mode == RunMode.MULTIRUN:
+                # Hydra's copy of a sweep's configuration; it may hold credentials
+                Path(settings.sweep.dir, "multirun.yaml").unlink(missing_ok=True)
+                launcher = OmegaConf.to_container(settings.launcher)
+                assert isinstance(launcher, dict)
+                take_share({str(k): v for k, v in launcher.items()}, report.number, os.environ)
+            objective = _run(config, settings, self._varied(settings), report)
+        except BaseException as error:
+            _note(report, error)
+            raise
+        finally:
+            self._keep(report)
+        return objective
+
+    def all_reports(self) -> list[Report]:
+        """The reports of every job, in order, those of other processes too."""
+        found = [*self.reports, *read_journal(self.journal)]
+        return sorted(found, key=lambda report: report.number)
+
+    def _keep(self, report: Report) -> None:
+        self.reports.append(report)
+        if self.away:
+            write_journal(self.journal, report)
+
+    def _varied(self, settings: DictConfig) -> set[str]:
+        """The keys that the sweep varies: on the command line, and in a named grid."""
+        if settings.mode != RunMode.MULTIRUN:
+            return set()
+        grid = settings.sweeper.get("params") or {}
+        words = [word for word in self.words if "=" in word and not word.startswith("-")]
+        parser = OverridesParser.create()
+        given = parser.parse_overrides([*words, *(f"{key}={grid[key]}" for key in grid)])
+        return {each.key_or_group for each in given if each.is_sweep_override()}
+
+
+def _job_elsewhere(words: list[str], journal: str) -> Job:
+    register()
+    job = Job(words, Path(journal))
+    job.away = True
+    return job
+
+
+def _run(
+    config: DictConfig, settings: DictConfig, varied: set[str], report: Report
+) -> float | None:
+    """Claim the run's directory, and run what is not there already."""
+    sweep = settings.mode == RunMode.MULTIRUN
+    if sweep and config.resume is not None:
+        raise InputError(
+            "resume: a multirun cannot be resumed; the same command again does what is missing"
+        )
+    experiment = configure(config, dict(settings.runtime.choices))
+    overrides = list(settings.overrides.task)
+    named = {"dataset", "seed", *experiment.method.named_by} if config.name is None else set()
+    report.name = cell_name(experiment.name, overrides, varied, named)
+    experiment = replace(experiment, name=report.name)
+    if "direction" in settings.sweeper and not experiment.trains:
+        raise InputError(
+            f"hydra/sweeper: there is no {OBJECTIVE} to optimise: nothing is tuned here; choose a "
+            "regime that trains, such as regime=lora"
+        )
+    place = Path(settings.runtime.output_dir)
+    if config.resume is not None:
+        place = find_run(str(config.resume), key="resume", output=experiment.output)
+    mark_killed(experiment.output, experiment.tracking)
+    identity = identity_of(experiment)
+    once = sweep and not config.rerun
+    with claimed(experiment, identity, place, once=once) as claim:
+        report.directory = str(claim.directory)
+        if claim.ours:
+            with described(claim.directory, config, settings):
+                report.metrics = _do(experiment, claim, identity if sweep else "")
+            report.state = "done"
+        else:
+            _leave_out(claim, report)
+    return best(claim.directory, OBJECTIVE) if report.state != "running" else None
+
+
+def _note(report: Report, error: BaseException) -> None:
+    """What the table says of a job that ended with `error`; logged where no `run.log` was open."""
+    report.state = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
+    interrupted = isinstance(error, KeyboardInterrupt)
+    report.error = "interrupted" if interrupted else str(error) or type(error).__name__
+    report.code = error.exit_code if isinstance(error, ChmedError) else 1
+    if not report.directory and isinstance(error, Exception):
+        _log_failure(error)
+
+
+def _do(experiment: Experiment, claim: Claim, identity: str) -> dict[str, float]:
+    """The run itself; why it failed goes into `run.log`, and into the record of a sweep's cell."""
+    from chmed_ner.runner import run
+
+    if claim.state is State.UNFINISHED:
+        log.info("taken up again: %s", claim.directory)
+        _warn_of_commit(claim.directory)
+        experiment = replace(experiment, resume=True)
+    try:
+        return run(experiment, claim.directory)
+    except Exception as error:
+        _log_failure(error)
+        if identity and not (claim.directory / FILE).is_file():
+            _record_failure(experiment, identity, claim.directory, error)
+        raise
+
+
+def _log_failure(error: Exception) -> None:
+    if isinstance(error, ChmedError | OSError):
+        log.error("error: %s", error)
+    else:
+        log.error("the run failed; what was finished is kept", exc_info=error)
+
+
+def _record_failure(
+    experiment: Experiment, identity: str, directory: Path, error: Exception
+) -> None:
+    """The record of a cell that was refused before it began."""
+    RunRecord(
+        name=experiment.name,
+        experiment=experiment.experiment,
+        config_hash=identity,
+        config=experiment.config,
+        status="FAILED",
+        error=reason(error),
+        seed=experiment.seed,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    ).write(directory)
+
+
+def _leave_out(claim: Claim, report: Report) -> None:
+    """A cell that is there already, or that another process is at."""
+    if claim.state is State.BUSY:
+        report.state = "running"
+        log.info("another process is at it: %s", claim.directory)
+        return
+    report.state = "skipped"
+    report.metrics = dict(read_json(claim.directory / METRICS))
+    log.info("done already: %s (rerun=true runs it again)", claim.directory)
+    _warn_of_commit(claim.directory)
+
+
+def _warn_of_commit(directory: Path) -> None:
+    """Another commit is not another run, but worth a word."""
+    if not (directory / FILE).is_file():
+        return
+    then, now = RunRecord.read(directory).git_commit, git_commit()
+    if then != now:
+        log.warning("%s: begun with commit %s, now it is %s", directory.name, then, now)

@@ -1,0 +1,167 @@
+"""Runs in MLflow. The run directory holds everything as well: MLflow has a copy of it.
+
+When the server goes away the run goes on; what MLflow lacks is noted in the directory and sent at
+the run's end, or later by `chmed-ner report --sync`.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chmed_ner.errors import InputError, RunError
+from chmed_ner.track.entry import ERROR_TAG, enter, log_values, send_artifacts
+from chmed_ner.track.store import SQLITE, Away, Store
+from chmed_ner.track.tracker import Description, DryRun, Value
+from chmed_ner.track.unsent import Unsent, has_unsent
+from chmed_ner.track.upload import upload
+
+BUFFER = 100
+"""Metric values sent at once."""
+
+log = logging.getLogger(__name__)
+
+
+class MLflowTracking:
+    """MLflow at `uri`, else an SQLite store with its artifacts in the folder `store`."""
+
+    def __init__(self, uri: str | None, store: str | None, upload_adapter: bool = False) -> None:
+        if uri is None and store is None:
+            raise InputError("tracking.uri: give the address of an MLflow server")
+        self.uri = uri
+        self.folder = Path(store).absolute() if store else None
+        self.upload_adapter = upload_adapter
+
+    @property
+    def store(self) -> Store:
+        """The store and where its artifacts lie."""
+        artifacts = self.folder / "mlartifacts" if self.folder else None
+        if self.uri is not None:
+            return Store(self.uri, artifacts)
+        assert self.folder is not None
+        return Store(f"{SQLITE}{self.folder / 'mlflow.db'}", artifacts)
+
+    def start(self, run: Description, directory: Path, run_id: str | None) -> "MLflowRun":
+        """A run set to RUNNING: taken up again by its id or key, else a new one.
+
+        When the server is away the run is kept in `directory` alone. Raises RunError when the store
+        is there but cannot be used.
+        """
+        store = self.store
+        try:
+            client = store.client()
+            with store.reported():
+                entered = enter(client, store, run, run_id)
+        except Away as error:
+            tracked = MLflowRun(store, None, run_id, directory, run.tags)
+            tracked.lose(error)
+            return tracked
+        return MLflowRun(store, client, entered, directory, run.tags)
+
+    def killed(self, directory: Path, run_id: str, uri: str | None) -> None:
+        """Mark a run as KILLED whose process died; noted for later if that cannot be done now."""
+        store = self.store
+        try:
+            if uri != store.shown:
+                raise Away("its process died")
+            client = store.client()
+            with store.reported(), store.locked():
+                client.set_terminated(run_id, "KILLED")
+        except (Away, RunError) as error:
+            if not has_unsent(directory):
+                Unsent(uri=uri or store.shown, reason=str(error)).write(directory)
+
+
+class MLflowRun(DryRun):
+    """A run in MLflow. Without a client, or after a failure, it only takes notes."""
+
+    def __init__(
+        self,
+        store: Store,
+        client: Any,
+        run_id: str | None,
+        directory: Path,
+        tags: Mapping[str, str],
+    ) -> None:
+        super().__init__(directory)
+        self.run_id = run_id
+        self.uri = store.shown
+        self._store = store
+        self._client = client
+        self._folder = directory
+        self._tags = dict(tags)
+        self._waiting: list[Value] = []
+        self._note = Unsent.read(directory) if has_unsent(directory) else None
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Keep the values; they are sent in batches."""
+        self._waiting += self.keep(metrics, step)
+        if len(self._waiting) >= BUFFER:
+            self._send()
+
+    def artifacts(self, directory: Path, names: Sequence[str]) -> None:
+        """Upload the named files and folders of the run directory that are there."""
+        self._tell(lambda client: send_artifacts(client, str(self.run_id), directory, names))
+        if self._note is not None:
+            self._note.artifacts += [name for name in names if name not in self._note.artifacts]
+            self._note.write(self._folder)
+
+    def end(self, status: str, error: str = "") -> None:
+        """Send what is waiting and close the run; what MLflow lacks is tried once more."""
+        self._send()
+
+        def close(client: Any) -> None:
+            if error:
+                client.set_tag(self.run_id, ERROR_TAG, error)
+            client.set_terminated(self.run_id, status)
+
+        if self._note is None:
+            self._tell(close)
+        if self._note is None:
+            return
+        self._note.ended = int(time.time() * 1000)
+        self._note.write(self._folder)
+        try:
+            self.run_id = upload(self._folder, self._store)
+            log.info("tracking: MLflow at %s is back and has the whole run", self.uri)
+        except (Away, RunError, InputError) as failure:
+            log.warning(
+                "tracking: MLflow at %s lacks this run (%s); it is kept in %s: send it later with "
+                "chmed-ner report --sync",
+                self.uri,
+                failure,
+                self._folder,
+            )
+
+    def lose(self, error: BaseException) -> None:
+        """From now on take notes only."""
+        self._client = None
+        if self._note is None:
+            self._note = Unsent(uri=str(self.uri), reason=str(error), tags=self._tags)
+        self._note.write(self._folder)
+        log.warning(
+            "tracking: MLflow at %s cannot be reached (%s); the run goes on and keeps everything "
+            "in %s",
+            self.uri,
+            error,
+            self._folder,
+        )
+
+    def _send(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._tell(lambda client: log_values(client, str(self.run_id), waiting))
+
+    def _tell(self, action: Callable[[Any], None]) -> None:
+        """Do something with the client; any failure there is noted, and the run goes on.
+
+        Every kind of error counts: an artifact store has errors of its own library.
+        """
+        if self._client is None:
+            return
+        try:
+            with self._store.reported(), self._store.locked():
+                action(self._client)
+        except Exception as error:
+            self.lose(error)

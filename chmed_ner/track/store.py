@@ -1,0 +1,139 @@
+"""An MLflow store: its address, its clients, and the failures that pass."""
+
+import logging
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from chmed_ner.errors import RunError
+from chmed_ner.locks import briefly
+from chmed_ner.recorded import without_credentials
+
+SQLITE = "sqlite:///"
+KEY_TAG = "mlflow.chmed_ner.key"
+"""Hidden in the UI, as MLflow hides its own."""
+LIMITS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}
+"""An absent server costs seconds, not MLflow's four minutes; what the user has set stays."""
+
+
+class Away(Exception):
+    """The store cannot be reached now; later it may."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow store. `artifacts` is the folder of a store that has no server, else None."""
+
+    uri: str
+    artifacts: Path | None = None
+
+    @property
+    def shown(self) -> str:
+        """The address without credentials."""
+        return str(without_credentials(self.uri))
+
+    def client(self) -> Any:
+        """A client that has reached the store; a fresh SQLite store is made by one process.
+
+        Raises Away when a remote store cannot be reached, RunError when the store is unusable.
+        """
+        quiet_mlflow()
+        from mlflow import MlflowClient
+
+        self._check_database()
+        with self.reported(), self.locked():
+            client = MlflowClient(self.uri)
+            client.search_experiments(max_results=1)
+        return client
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """SQLite's writers take turns: its own waiting ends in "database is locked"."""
+        if not self.uri.startswith(SQLITE):
+            yield
+            return
+        file = Path(self.uri.removeprefix(SQLITE).partition("?")[0])
+        with briefly(file.with_suffix(".lock")):
+            yield
+
+    @contextmanager
+    def reported(self) -> Iterator[None]:
+        """MLflow's errors as Away or as one message of ours (RunError)."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except (MlflowException, OSError) as error:
+            reason = without_credentials((str(error).splitlines() or [type(error).__name__])[0])
+            if _passes(error):
+                raise Away(reason) from error
+            raise RunError(
+                f"tracking: MLflow at {self.shown} cannot be used ({reason}); start it, or use "
+                "tracking=dry"
+            ) from error
+
+    def experiment(self, client: Any, name: str) -> str:
+        """The id of the experiment `name`, made if it is not there; two may try at once."""
+        from mlflow.exceptions import MlflowException
+
+        with self.locked():
+            known = client.get_experiment_by_name(name)
+            if known is None:
+                try:
+                    return str(client.create_experiment(name, artifact_location=self._place(name)))
+                except MlflowException:
+                    known = client.get_experiment_by_name(name)
+                    if known is None:
+                        raise
+            return str(known.experiment_id)
+
+    def _place(self, experiment: str) -> str | None:
+        if self.artifacts is None or not self.uri.startswith(SQLITE):
+            return None
+        return (self.artifacts / re.sub(r"[^\w.-]", "_", experiment)).as_uri()
+
+    def _check_database(self) -> None:
+        """Away when nobody answers at a database's address, where MLflow would try for minutes."""
+        parts = urlsplit(self.uri)
+        if parts.scheme in ("http", "https", "sqlite") or not parts.hostname:
+            return
+        try:
+            with socket.create_connection((parts.hostname, parts.port or 5432), timeout=10):
+                return
+        except OSError as error:
+            raise Away(f"{parts.hostname} does not answer: {error}") from error
+
+
+def quiet_mlflow() -> None:
+    """Bound MLflow's patience, switch off telemetry and chatter, keep a parent's run id out."""
+    for variable, value in LIMITS.items():
+        os.environ.setdefault(variable, value)
+    os.environ.pop("MLFLOW_RUN_ID", None)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether an error says that a server is away or overloaded, which may pass."""
+    from requests.exceptions import ConnectionError as Unreachable
+    from requests.exceptions import RetryError, Timeout
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, Unreachable | RetryError | Timeout):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    status = getattr(error, "get_http_status_code", lambda: 0)()
+    return isinstance(status, int) and status in (502, 503, 504)

@@ -1,0 +1,360 @@
+"""Sweeps that survive: what is there is left out, what was killed goes on, nobody writes twice."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chmed_ner.locks import let_go, take
+from chmed_ner.naming import LONGEST_NAME, cell_name
+
+Process = Callable[..., subprocess.Popen[str]]
+CELLS = ("dataset.genres=[WA]", "limit.test=2")
+FORMS = ("prompt.answer.order=unique,text_order", "restoration=longest_first,in_order")
+
+
+def record(run: Path) -> dict[str, Any]:
+    """A run's `run.json`."""
+    content = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def runs_of(output: Path) -> list[Path]:
+    """The run directories under an output directory, oldest first."""
+    return sorted(path for path in (output / "runs").iterdir() if path.is_dir())
+
+
+def mlflow_runs(output: Path) -> list[Any]:
+    """All runs of the SQLite store under `output`."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{output / 'mlflow.db'}")
+    ids = [each.experiment_id for each in client.search_experiments()]
+    return list(client.search_runs(ids))
+
+
+def contents(output: Path) -> dict[Path, bytes]:
+    """Every file of every run."""
+    return {path: path.read_bytes() for path in (output / "runs").rglob("*") if path.is_file()}
+
+
+# ---------------------------------------------------------------- what is there is left out
+
+
+def test_the_same_sweep_again_does_only_what_is_missing(scripted, tmp_path: Path) -> None:
+    words = ("-m", *CELLS, f"paths.output={tmp_path}")
+    ended = scripted(*words, "seed=1,2")
+    assert ended.code == 0, ended.text
+    assert "2 runs: 2 done, 0 skipped, 0 failed" in ended.out
+    before = contents(tmp_path)
+    metrics = json.loads((runs_of(tmp_path)[0] / "metrics.json").read_text())
+
+    ended = scripted(*words, "seed=1,2")
+    assert ended.code == 0, ended.text
+    assert "2 runs: 0 done, 2 skipped, 0 failed" in ended.out
+    row = next(line for line in ended.out.splitlines() if line.startswith("sample-scripted"))
+    assert f"{metrics['test/f1']:.2f}" in row
+    assert contents(tmp_path) == before
+
+    ended = scripted(*words, "seed=1,2,3", "name=other")  # a name makes no other run
+    assert "3 runs: 1 done, 2 skipped, 0 failed" in ended.out
+    assert len(runs_of(tmp_path)) == 3
+
+    ended = scripted(*words, "seed=1,2", "rerun=true")
+    assert "2 runs: 2 done, 0 skipped, 0 failed" in ended.out
+    assert len(runs_of(tmp_path)) == 5
+    assert {path: data for path, data in contents(tmp_path).items() if path in before} == before
+
+
+def test_a_sweep_counts_equal_cells_once(scripted, tmp_path: Path) -> None:
+    ended = scripted("-m", *CELLS, "seed=1,1", f"paths.output={tmp_path}")
+    assert "2 runs: 1 done, 1 skipped, 0 failed" in ended.out
+    assert len(runs_of(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("changed", ["backbone.noise=0.3", "limit.test=3", "experiment=another"])
+def test_another_setting_is_another_cell(scripted, tmp_path: Path, changed: str) -> None:
+    words = ("-m", *CELLS, "seed=1", f"paths.output={tmp_path}")
+    assert scripted(*words).code == 0
+    scripted(*words, changed)
+    assert len(runs_of(tmp_path)) == 2
+
+
+def test_a_changed_corpus_makes_another_cell(scripted, tmp_path: Path) -> None:
+    gold = tmp_path / "gold.txt"
+    words = (
+        "-m", "dataset=column_files", f"dataset.test={{FT: {gold}}}", "seed=1",
+        f"paths.output={tmp_path}",
+    )  # fmt: skip
+    for tag in ("SYMP", "DISE"):
+        gold.write_text(f"頭 B-{tag}\n痛 I-{tag}\n。 O\n\n", encoding="utf-8")
+        assert scripted(*words).code == 0
+    assert len(runs_of(tmp_path)) == 2
+
+
+def test_a_single_run_is_run_whenever_it_is_asked_for(scripted, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert scripted(*CELLS, f"paths.output={tmp_path}").code == 0
+    first, second = runs_of(tmp_path)  # in the same second, perhaps: never in the same directory
+    assert (first / "predictions.jsonl").read_bytes() == (second / "predictions.jsonl").read_bytes()
+    assert first.name[16:] == second.name[16:]
+
+
+def test_a_failed_cell_is_tried_again_where_it_was(scripted, tmp_path: Path) -> None:
+    words = ("-m", *CELLS, "seed=1,2", f"paths.output={tmp_path}")
+    assert scripted(*words).code == 0
+    failed = runs_of(tmp_path)[1]
+    kept = record(failed)
+    (failed / "run.json").write_text(json.dumps({**kept, "status": "FAILED"}), encoding="utf-8")
+    whole = (failed / "completions.jsonl").read_bytes()
+    (failed / "completions.jsonl").write_bytes(b"broken\n")
+    ended = scripted(*words)
+    assert ended.code == 1
+    assert "2 runs: 0 done, 1 skipped, 1 failed" in ended.out
+    assert "line 1" in record(failed)["error"]
+    (failed / "completions.jsonl").write_bytes(whole)
+    ended = scripted(*words)
+    assert ended.code == 0, ended.text
+    assert "2 runs: 1 done, 1 skipped, 0 failed" in ended.out
+    assert (record(failed)["status"], record(failed)["error"]) == ("FINISHED", "")
+    assert len(runs_of(tmp_path)) == 2
+
+
+def test_a_cell_refused_before_it_begins_is_recorded_as_failed(scripted, tmp_path: Path) -> None:
+    words = ("-m", *CELLS, f"paths.output={tmp_path}", "regime=zero_shot,lora")
+    ended = scripted(*words)
+    assert ended.code == 1
+    assert "2 runs: 1 done, 0 skipped, 1 failed" in ended.out
+    states = {run.name.split("-")[5]: record(run)["status"] for run in runs_of(tmp_path)}
+    (failed,) = [run for run in runs_of(tmp_path) if record(run)["status"] == "FAILED"]
+    assert "no weights to tune" in record(failed)["error"], states
+    assert "no weights to tune" in (failed / "run.log").read_text()
+    assert scripted(*words).code == 1
+    assert len(runs_of(tmp_path)) == 2
+
+
+def test_all_cells_refused_is_bad_configuration(scripted, tmp_path: Path) -> None:
+    assert scripted("-m", *CELLS, f"paths.output={tmp_path}", "regime=lora", "seed=1,2").code == 2
+
+
+# ---------------------------------------------------------------- names
+
+
+def test_cells_that_differ_in_any_setting_have_names_of_their_own(scripted, tmp_path: Path) -> None:
+    ended = scripted("-m", *CELLS, *FORMS, f"paths.output={tmp_path}")
+    assert ended.code == 0, ended.text
+    names = {record(run)["name"] for run in runs_of(tmp_path)}
+    assert names == {
+        f"sample-scripted-extraction-zero_shot-s13-order-{order}-restoration-{policy}"
+        for order in ("unique", "text_order")
+        for policy in ("longest_first", "in_order")
+    }
+    for run in runs_of(tmp_path):
+        kept = record(run)
+        assert run.name[16:] == f"{kept['name']}_{kept['config_hash'][:8]}"
+        rows = [line for line in ended.out.splitlines() if line.startswith(f"{kept['name']} ")]
+        assert len(rows) == 1
+
+
+def test_a_cell_s_name() -> None:
+    words = ["limit.train=10", "limit.test=5", "seed=2", "+dataset.genres=[FT,WA]", "regime=lora"]
+    varied = {"limit.train", "limit.test", "dataset.genres", "seed"}
+    assert cell_name("x-s2", words, varied, {"seed"}) == (
+        "x-s2-limit.train-10-limit.test-5-genres-_FT_WA_"
+    ).replace("limit.train", "train").replace("limit.test", "test")
+    assert cell_name("x", ["a.k=1", "b.k=/p/q"], {"a.k", "b.k"}, set()) == "x-a.k-1-b.k-_p_q"
+    assert cell_name("x", words, set(), set()) == "x"
+    long = cell_name("醫" * 60, ["a=" + "療" * 60], {"a"}, set())
+    assert LONGEST_NAME - 3 < len(os.fsencode(long)) <= LONGEST_NAME
+
+
+# ---------------------------------------------------------------- one process at a time
+
+
+def test_a_cell_that_another_process_is_at_is_passed_over(scripted, tmp_path: Path) -> None:
+    words = ("-m", *CELLS, "seed=1,2", f"paths.output={tmp_path}")
+    assert scripted(*words).code == 0
+    busy = runs_of(tmp_path)[0]
+    (busy / "run.json").write_text(json.dumps({**record(busy), "status": "RUNNING"}))
+    lock = take(busy)
+    assert lock is not None
+    before = {path: data for path, data in contents(tmp_path).items() if path.parent == busy}
+    ended = scripted(*words)
+    assert ended.code == 0, ended.text
+    assert "2 runs: 0 done, 1 skipped, 0 failed, 1 running" in ended.out
+    assert {path: path.read_bytes() for path in before} == before
+    assert record(busy)["status"] == "RUNNING"
+    assert len(runs_of(tmp_path)) == 2
+
+    ended = scripted(*CELLS, "seed=1", f"paths.output={tmp_path}", f"resume={busy}")
+    assert ended.code == 1
+    assert f"{busy}: another process is at work" in ended.text
+
+    let_go(lock)
+    assert "1 done, 1 skipped" in scripted(*words).out
+    assert not list(tmp_path.rglob("run.lock"))
+
+
+@pytest.mark.slow
+def test_the_same_sweep_twice_at_once_shares_its_cells(process: Process, tmp_path: Path) -> None:
+    words = (
+        "run", "-m", "backbone=scripted", "regime=zero_shot", "tracking=dry", *CELLS,
+        "backbone.seconds=0.3", "seed=range(1,7)", f"paths.output={tmp_path}",
+    )  # fmt: skip
+    both = [process(*words, cwd=tmp_path) for _ in range(2)]
+    texts = [running.communicate(timeout=300)[0] for running in both]
+    assert [running.returncode for running in both] == [0, 0]
+    done = [int(match) for text in texts for match in re.findall(r"(\d+) done", text)]
+    assert sum(done) == 6
+    assert Counter(record(run)["seed"] for run in runs_of(tmp_path)) == dict.fromkeys(
+        range(1, 7), 1
+    )
+    assert {record(run)["status"] for run in runs_of(tmp_path)} == {"FINISHED"}
+
+
+# ---------------------------------------------------------------- kill -9
+
+
+def answered(output: Path) -> int:
+    """How many completions are on disk."""
+    return sum(path.read_bytes().count(b"\n") for path in output.glob("runs/*/completions.jsonl"))
+
+
+def kill_after(running: subprocess.Popen[str], output: Path, completions: int) -> None:
+    """`kill -9` once there are so many completions more."""
+    until, end = answered(output) + completions, time.monotonic() + 200
+    while answered(output) < until and running.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    running.kill()
+    running.communicate()
+
+
+def sweep_words(cells: int, output: Path) -> tuple[str, ...]:
+    """A scripted sweep in MLflow whose batches, of one sentence, take a while."""
+    return (
+        "run", "-m", "backbone=scripted", "regime=zero_shot", "dataset.genres=[WA]", "limit.test=6",
+        "backbone.batch_size=1", "backbone.seconds=0.15", f"backbone.seed=range(0,{cells})",
+        f"paths.output={output}",
+    )  # fmt: skip
+
+
+def check_whole(output: Path, undisturbed: Path, cells: int) -> None:
+    """Every cell exists exactly once, and answers what an undisturbed sweep answers."""
+    runs = {record(run)["config"]["backbone"]["seed"]: run for run in runs_of(output)}
+    assert len(runs_of(output)) == len(runs) == cells
+    for run in runs_of(undisturbed):
+        ours = runs[record(run)["config"]["backbone"]["seed"]]
+        for file in ("predictions.jsonl", "submission/WA.txt"):
+            assert (ours / file).read_bytes() == (run / file).read_bytes()
+        lines = (ours / "completions.jsonl").read_text().splitlines()
+        assert len(lines) == 6
+        assert len({json.loads(line)["id"] for line in lines}) == 6
+    tracked = mlflow_runs(output)
+    assert Counter(each.info.status for each in tracked) == {"FINISHED": cells}
+    assert {each.info.run_id for each in tracked} == {
+        record(run)["mlflow_run_id"] for run in runs.values()
+    }
+    for each in tracked:
+        (run,) = [run for run in runs.values() if record(run)["mlflow_run_id"] == each.info.run_id]
+        assert each.data.metrics == json.loads((run / "metrics.json").read_text())
+
+
+def test_a_killed_sweep_is_finished_by_the_same_command(
+    process: Process, command, scripted, empty_store: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "killed"
+    output.mkdir()
+    shutil.copy(empty_store, output / "mlflow.db")
+    with process(*sweep_words(2, output), cwd=tmp_path) as running:
+        kill_after(running, output, 3)
+    (run,) = runs_of(output)
+    assert record(run)["status"] == "RUNNING"
+    before = (run / "completions.jsonl").read_bytes()
+    assert [each.info.status for each in mlflow_runs(output)] == ["RUNNING"]
+
+    # any other run notices that its process is dead
+    assert scripted(*CELLS, "experiment=other", f"paths.output={output}").code == 0
+    assert record(run)["status"] == "KILLED"
+    shutil.rmtree(runs_of(output)[-1])
+
+    ended = command(*sweep_words(2, output))
+    assert ended.code == 0, ended.text
+    assert "2 runs: 2 done, 0 skipped, 0 failed" in ended.out
+    assert (run / "completions.jsonl").read_bytes().startswith(before)
+    whole = tmp_path / "whole"
+    quick = [word for word in sweep_words(2, whole) if "seconds" not in word]
+    assert command(*quick, "tracking=dry").code == 0
+    check_whole(output, whole, 2)
+    assert record(run)["mlflow_run_id"] in {each.info.run_id for each in mlflow_runs(output)}
+
+
+def test_a_dead_run_is_marked_as_killed_in_mlflow(
+    command, finished_run: Path, empty_store: Path, tmp_path: Path
+) -> None:
+    from chmed_ner.track import Description, MLflowTracking
+
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    dead = tmp_path / "runs" / "20260101-000000_dead_00000000"
+    shutil.copytree(finished_run, dead)
+    tracking = MLflowTracking(None, str(tmp_path))
+    run = tracking.start(Description("chmed_ner", "dead", "key", {}, {}), dead, None)
+    kept = {"mlflow_run_id": run.run_id, "mlflow_tracking_uri": run.uri, "status": "RUNNING"}
+    (dead / "run.json").write_text(json.dumps({**record(dead), **kept}), encoding="utf-8")
+    words = ("run", "backbone=scripted", "regime=zero_shot", *CELLS, f"paths.output={tmp_path}")
+
+    assert command(*words).code == 0  # no lock was left: nobody knows whether it is dead
+    assert record(dead)["status"] == "RUNNING"
+    (dead / "run.lock").touch()
+    assert command(*words).code == 0
+    assert record(dead)["status"] == "KILLED"
+    states = {each.info.run_id: each.info.status for each in mlflow_runs(tmp_path)}
+    assert states.pop(str(run.run_id)) == "KILLED"
+    assert set(states.values()) == {"FINISHED"}
+    assert not (dead / "run.lock").exists()
+
+
+@pytest.mark.slow
+def test_twelve_cells_killed_three_times_at_random(
+    process: Process, command, empty_store: Path, tmp_path: Path
+) -> None:
+    output, chance = tmp_path / "killed", random.Random(7)
+    output.mkdir()
+    shutil.copy(empty_store, output / "mlflow.db")
+    for _ in range(3):
+        with process(*sweep_words(12, output), cwd=tmp_path) as running:
+            kill_after(running, output, chance.randrange(2, 22))
+        time.sleep(chance.random())
+    ended = command(*sweep_words(12, output))
+    assert ended.code == 0, ended.text
+    assert "12 runs: " in ended.out
+    assert ", 0 failed" in ended.out
+    whole = tmp_path / "whole"
+    quick = [word for word in sweep_words(12, whole) if "seconds" not in word]
+    assert command(*quick, "tracking=dry").code == 0
+    check_whole(output, whole, 12)
+
+
+def test_ctrl_c_ends_a_sweep_and_shows_what_was_done(process: Process, tmp_path: Path) -> None:
+    words = (*sweep_words(3, tmp_path), "tracking=dry")
+    with process(*words, cwd=tmp_path) as running:
+        end = time.monotonic() + 200
+        while answered(tmp_path) < 8 and time.monotonic() < end:
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, out + err
+    assert "1 done" in out
+    assert "STOPPED: interrupted" in out
+    assert "Traceback" not in out + err
+    assert sorted(record(run)["status"] for run in runs_of(tmp_path)) == ["FINISHED", "KILLED"]
