@@ -5,7 +5,9 @@ from importlib import metadata
 
 from chmed_ner.paths import checkout
 
-PACKAGES = ("torch", "transformers", "peft", "opencc", "mlflow", "hydra-core", "numpy")
+PACKAGES = (
+    "torch", "transformers", "peft", "opencc", "mlflow", "hydra-core", "numpy", "python-crfsuite",
+)  # fmt: skip
 
 
 def versions() -> dict[str, str]:

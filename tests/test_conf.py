@@ -36,6 +36,8 @@ NEEDED = {
     ("backbone", "openai_compatible"): [
         "backbone.base_url=http://127.0.0.1:8000/v1", "backbone.model=some-model",
     ],
+    ("method", "ensemble"): ["method.runs=[one,two]"],
+    ("method", "file"): ["method.files={FT: test.txt}"],
     ("tracking", "server"): ["tracking.uri=http://127.0.0.1:5000"],
 }  # fmt: skip
 """What an option cannot do without."""

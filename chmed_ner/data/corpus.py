@@ -8,7 +8,7 @@ import logging
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from chmed_ner.data.conflicts import conflicting_mentions, conflicting_sentences
@@ -152,7 +152,8 @@ def assemble(
             "train and test must be different files"
         )
     if read.validation is None:
-        train, validation = carve_validation(train, share, seed)
+        train, carved = carve_validation(train, share, seed)
+        validation = tuple(replace(sentence, split="validation") for sentence in carved)
     else:
         validation, leaked_validation = drop_leaks(read.validation, read.test)
         leaked += leaked_validation

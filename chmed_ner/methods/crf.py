@@ -67,6 +67,8 @@ class CRF(Fitted):
         min_frequency: int,
         folds: int,
     ) -> None:
+        if isinstance(iterations, Sequence) and any(type(each) is float for each in iterations):
+            raise InputError(f"method.iterations={iterations}: give a list of whole numbers from 1")
         self.grid = [
             Setting(*point)
             for point in product(

@@ -1,12 +1,11 @@
-"""What the CRF sees of each character: n-grams, classes, brackets, lexicon matches, affixes.
+"""What the CRF sees of each character: n-grams, classes, brackets, lexicon matches.
 
 Every feature is a string that either holds or does not. Features that come from a lexicon must be
 computed with one that was not built on the sentence itself: see `chmed_ner.methods.crf`.
 """
 
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from chmed_ner.methods.mention_lexicon import Lexicon, Match
 
@@ -27,10 +26,6 @@ BEFORE, AFTER = "\x02" * PAD, "\x03" * PAD
 OPENING, CLOSING = "（([「『【〔《〈", "）)]」』】〕》〉"
 TRUSTED = 0.2
 """The share of its occurrences that must be entities before a string cuts the text into words."""
-REACH = 6
-"""How many characters ahead a suffix is looked for."""
-FAMILY = 3
-"""How many distinct mentions make an affix."""
 
 
 class SentenceFeatures:
@@ -38,8 +33,6 @@ class SentenceFeatures:
 
     def __init__(self, lexicon: Lexicon) -> None:
         self.lexicon = lexicon
-        self.suffixes = affixes(lexicon, last=True)
-        self.prefixes = affixes(lexicon, last=False)
 
     def __call__(self, text: str) -> Rows:
         """The features of each character of `text`."""
@@ -48,24 +41,7 @@ class SentenceFeatures:
         _add_classes(rows, text)
         _add_brackets(rows, text)
         _add_matches(rows, self.lexicon, text)
-        _add_affixes(rows, text, self.suffixes, self.prefixes)
         return rows
-
-
-def affixes(lexicon: Lexicon, *, last: bool) -> dict[str, str]:
-    """The last (else first) one and two characters that FAMILY distinct mentions share, with the
-    type of most of them: `炎` -> `DISE`."""
-    types: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for string, entry in lexicon.entries.items():
-        for length in (1, 2):
-            if len(string) > length:
-                affix = string[-length:] if last else string[:length]
-                types[affix][entry.type] += 1
-    return {
-        affix: min(found, key=lambda type_: (-found[type_], type_))
-        for affix, found in types.items()
-        if found.total() >= FAMILY
-    }
 
 
 def character_class(character: str) -> str:
@@ -154,42 +130,3 @@ def _roles(match: Match) -> Iterator[tuple[str, int]]:
     for at in range(match.start + 1, match.end - 1):
         yield "I", at
     yield "E", match.end - 1
-
-
-def _add_affixes(
-    rows: Rows,
-    text: str,
-    suffixes: Mapping[str, str],
-    prefixes: Mapping[str, str],
-) -> None:
-    endings = [_longest(suffixes, text[max(0, at - 1) : at + 1], last=True) for at in _range(text)]
-    for at, row in enumerate(rows):
-        if endings[at]:
-            row.append(f"suffix={suffixes[endings[at]]}")
-        if begun := _longest(prefixes, text[at : at + 2], last=False):
-            row.append(f"prefix={prefixes[begun]}")
-        if ahead := _ahead(text, endings, at):
-            distance, suffix = ahead
-            row.append(f"ahead={suffixes[suffix]}:{distance}")
-            row.append(f"ahead={suffix}")
-
-
-def _range(text: str) -> range:
-    return range(len(text))
-
-
-def _longest(known: Mapping[str, str], text: str, *, last: bool) -> str:
-    """`text` if it is known, else its last (first) character if that is, else nothing."""
-    one = text[-1:] if last else text[:1]
-    return text if text in known else one if one in known else ""
-
-
-def _ahead(text: str, endings: Sequence[str], at: int) -> tuple[int, str] | None:
-    """The next suffix after `at` and how far it is, unless punctuation comes first."""
-    for distance in range(1, REACH + 1):
-        place = at + distance
-        if place >= len(text) or character_class(text[place]) == "P":
-            return None
-        if endings[place]:
-            return distance, endings[place]
-    return None

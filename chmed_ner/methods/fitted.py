@@ -54,12 +54,8 @@ class Fitted(ABC):
         """The saved model; InputError where it is absent or has changed."""
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:  # noqa: ARG002
-        """InputError where there is nothing to learn from, or nothing to choose on."""
-        if not corpus.train:
-            raise InputError(
-                f"method={self.name}: learns from training sentences, but dataset={corpus.name} "
-                "has none; name a dataset that has"
-            )
+        """InputError where there is nothing to choose on (a dataset without training sentences is
+        refused by the dataset itself)."""
         if self.choices > 1 and not corpus.validation:
             raise InputError(
                 f"method={self.name}: chooses among {self.choices} settings on validation "

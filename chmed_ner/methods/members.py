@@ -71,7 +71,8 @@ def votes_of(member: Member, corpus: Corpus) -> dict[str, tuple[Span, ...]]:
     found = read_predictions(member.path)
     votes: dict[str, tuple[Span, ...]] = {}
     for split, sentences in (("test", corpus.test), ("validation", corpus.validation)):
-        predicted = {each.id: each for each in found if each.split == split}
+        tested = split == "test"  # whatever else is kept is validation
+        predicted = {each.id: each for each in found if (each.split == "test") is tested}
         _check_ids(member, split, {sentence.id for sentence in sentences}, set(predicted))
         for sentence in sentences:
             prediction = predicted[sentence.id]

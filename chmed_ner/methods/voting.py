@@ -80,19 +80,15 @@ def choose_thresholds(types: Sequence[str], sentences: Judged) -> dict[str, floa
     """The thresholds by type with the best micro F1 on `sentences` (gold, candidates).
 
     First one for all types (half of the votes unless another share is better), then type by type
-    until none changes. Only the shares that occur are tried, and a threshold moves only where F1
+    until none changes. Tried are the shares that occur, and 1; a threshold moves only where F1
     rises, so a type that never decides anything keeps the common one.
     """
-    by_type = {
-        type_: sorted({c.share for _, found in sentences for c in found if c.span.type == type_})
-        for type_ in types
-    }
-    every = sorted({share for shares in by_type.values() for share in shares})
-    best = _improved(dict.fromkeys(types, MAJORITY), types, every, sentences)
+    shares = sorted({each.share for _, candidates in sentences for each in candidates} | {1.0})
+    best = _improved(dict.fromkeys(types, MAJORITY), types, shares, sentences)
     while True:
         before = best
         for type_ in types:
-            best = _improved(best, [type_], by_type[type_], sentences)
+            best = _improved(best, [type_], shares, sentences)
         if best == before:
             return best
 

@@ -128,6 +128,8 @@ def test_assembling_carves_what_leaks_leave() -> None:
         "c", LABELS, splits("一二三四五六七", "七八"), share=0.5, seed=7, limit=Limit()
     )
     assert len(corpus.train) == len(corpus.validation) == 3
+    assert {s.split for s in corpus.train} == {"train"}
+    assert {s.split for s in corpus.validation} == {"validation"}
     assert {s.text for s in (*corpus.train, *corpus.validation)} == set("一二三四五六")
     assert corpus.counts["leaked_sentences"] == 1
     assert corpus.genres == ("FT",)

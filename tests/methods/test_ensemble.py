@@ -1,0 +1,193 @@
+"""`method=ensemble`: which runs may vote, and what comes out."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chmed_ner
+from chmed_ner.errors import InputError
+from chmed_ner.paths import PACKAGE
+
+SAMPLE = PACKAGE / "data" / "sample"
+
+
+def vote(run, *members: Any, words: tuple[str, ...] = ()) -> Any:
+    """An ensemble of the runs given."""
+    runs = ",".join(str(getattr(member, "directory", member)) for member in members)
+    return run("method=ensemble", f"method.runs=[{runs}]", *words)
+
+
+def changed(source: Path, target: Path, change) -> Path:
+    """A copy of a run whose prediction rows went through `change` (None: left out)."""
+    shutil.copytree(source, target)
+    path = target / "predictions.jsonl"
+    rows = [change(json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows if row is not None]
+    path.write_text("".join(lines), encoding="utf-8")
+    return target
+
+
+def test_runs_vote_and_the_thresholds_are_kept(run, lexicon_run, crf_run, validated_run) -> None:
+    ended = vote(run, lexicon_run, crf_run, validated_run)
+    assert ended.code == 0, ended.said
+    content = json.loads((ended.directory / "model" / "ensemble.json").read_text("utf-8"))
+    assert set(content["thresholds"]) == {
+        "BODY", "SYMP", "INST", "EXAM", "CHEM", "DISE", "DRUG", "SUPP", "TREAT", "TIME",
+    }  # fmt: skip
+    alone = [each["validation_f1"] for each in content["runs"]]
+    assert content["validation_f1"] > sorted(alone)[1] > 50
+    members = (lexicon_run, crf_run, validated_run)
+    votes = {
+        (split, row["id"]): [
+            {(e["start"], e["end"], e["type"]) for e in member_row["entities"]}
+            for member_row in rows
+        ]
+        for split in ("test", "validation")
+        for row, *others in zip(*(each.rows(split) for each in members), strict=True)
+        for rows in [[row, *others]]
+    }
+    for split in ("test", "validation"):
+        for row in ended.rows(split):
+            found = {(e["start"], e["end"], e["type"]) for e in row["entities"]}
+            ballots = votes[split, row["id"]]
+            assert found <= set.union(*ballots)
+            assert set.intersection(*ballots) <= found
+    assert len(ended.rows("validation")) == len(crf_run.rows("validation"))
+
+
+def test_its_record_names_the_files_its_runs_were_trained_on(vote_run, crf_run) -> None:
+    kept = vote_run.record()
+    assert kept["training_files"] == crf_run.record()["training_files"]
+    assert kept["training_files"]
+    assert kept["name"] == "sample-ensemble-s13"
+
+
+def test_other_predictions_make_another_ensemble(
+    run, vote_run, lexicon_run, crf_run, tmp_path: Path
+) -> None:
+    def emptied(row: dict[str, Any]) -> dict[str, Any]:
+        return {**row, "entities": []} if row["split"] == "test" else row
+
+    mute = changed(crf_run.directory, tmp_path / "crf", emptied)
+    ended = vote(run, lexicon_run, mute)
+    assert ended.code == 0, ended.said
+    assert ended.record()["config_hash"] != vote_run.record()["config_hash"]
+    assert ended.metrics()["test/f1"] != vote_run.metrics()["test/f1"]
+
+
+def test_one_run_may_outweigh_the_others(run, lexicon_run, crf_run) -> None:
+    ended = vote(run, lexicon_run, crf_run, words=("method.weights=[0.001,1]",))
+    assert ended.code == 0, ended.said
+    content = json.loads((ended.directory / "model" / "ensemble.json").read_text("utf-8"))
+    assert content["validation_f1"] >= content["runs"][1]["validation_f1"]
+    two_stage = vote(run, lexicon_run, crf_run, words=("method.voting=two_stage",))
+    assert two_stage.code == 0, two_stage.said
+
+
+def test_a_run_without_validation_predictions_is_sent_back(run, crf_run, scripted_run) -> None:
+    ended = vote(run, crf_run, scripted_run)
+    assert ended.code == 2
+    assert "validate=true" in ended.said
+    assert str(scripted_run.directory) in ended.said
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda row: None if row["id"].endswith("3") else row, "is not in its predictions"),
+        (
+            lambda row: {**row, "id": f"{row['id']}x"} if row["split"] == "validation" else row,
+            "validation sentences",
+        ),
+        (
+            lambda row: {**row, "sentence": "我" + row["sentence"], "entities": []},
+            "every run needs the same corpus",
+        ),
+        (
+            lambda row: {**row, "entities": [{**e, "type": "PAIN"} for e in row["entities"]]},
+            "'PAIN' is not in the label scheme",
+        ),
+    ],
+    ids=["fewer", "other ids", "other text", "other types"],
+)
+def test_other_sentences_are_refused(run, lexicon_run, crf_run, tmp_path, change, says) -> None:
+    other = changed(crf_run.directory, tmp_path / "other", change)
+    ended = vote(run, lexicon_run, other)
+    assert ended.code == 2
+    assert says in ended.said
+    assert str(other) in ended.said
+
+
+def test_runs_that_carved_other_validation_sentences_are_refused(run) -> None:
+    corpus = (
+        "dataset=column_files", f"dataset.train={SAMPLE / 'train_WA.txt'}",
+        f"dataset.test={{WA: '{SAMPLE / 'test_WA.txt'}'}}", "method=lexicon",
+    )  # fmt: skip
+    first, second = run(*corpus), run(*corpus, "seed=14")
+    assert (first.code, second.code) == (0, 0), first.said + second.said
+    ended = vote(run, first, second, words=corpus[:-1])
+    assert ended.code == 2
+    assert "same dataset, seed and limit.validation" in ended.said
+
+
+def test_a_run_that_was_trained_on_the_test_file_is_refused(run, lexicon_run, crf_run) -> None:
+    ended = vote(
+        run, lexicon_run, crf_run,
+        words=("dataset=column_files", f"dataset.test={{FT: '{SAMPLE / 'train_FT.txt'}'}}",
+               f"dataset.train={SAMPLE / 'train_WA.txt'}"),
+    )  # fmt: skip
+    assert ended.code == 2
+    assert "was trained on" in ended.said
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["method.runs=[{crf}]"], "two or more"),
+        (["method.runs={crf}"], "two or more"),
+        (["method.runs=[{crf},{crf}]"], "the same run"),
+        (["method.runs=[{crf},nowhere]"], "method.runs=nowhere"),
+        (["method.runs=[{crf},{lexicon}]", "method.voting=loud"], "span, two_stage"),
+        (["method.runs=[{crf},{lexicon}]", "method.weights=[1]"], "one number a run (2)"),
+        (["method.runs=[{crf},{lexicon}]", "method.weights=[1,0]"], "above 0"),
+        (["method.runs=[{crf},{lexicon}]", "limit.validation=0"], "validation sentences"),
+        ([], "method.runs"),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else None,
+)
+def test_what_cannot_vote_is_refused(
+    run, crf_run, lexicon_run, words: list[str], says: str
+) -> None:
+    places = {"crf": crf_run.directory, "lexicon": lexicon_run.directory}
+    ended = run("method=ensemble", *(word.format(**places) for word in words))
+    assert ended.code == 2
+    assert says in ended.said
+    assert "Traceback" not in ended.said
+
+
+def test_latest_is_one_run(run, lexicon_run, crf_run, tmp_path: Path) -> None:
+    runs = tmp_path / "outputs" / "runs"
+    shutil.copytree(lexicon_run.directory, runs / "lexicon")
+    ended = vote(run, crf_run, "latest")
+    assert ended.code == 0, ended.said
+    content = json.loads((ended.directory / "model" / "ensemble.json").read_text("utf-8"))
+    assert content["runs"][1]["name"] == "sample-lexicon-s13"
+    twice = vote(run, "latest", "latest")
+    assert twice.code == 2
+    assert "the same run" in twice.said
+
+
+def test_an_unfinished_run_cannot_vote(run, lexicon_run, crf_run, tmp_path: Path) -> None:
+    shutil.copytree(crf_run.directory, tmp_path / "run")
+    (tmp_path / "run" / "predictions.jsonl").unlink()
+    ended = vote(run, lexicon_run, tmp_path / "run")
+    assert ended.code == 2
+    assert "resume=" in ended.said
+
+
+def test_an_ensemble_has_no_model_for_other_text(vote_run) -> None:
+    with pytest.raises(InputError, match="predict with one of its runs"):
+        chmed_ner.load(vote_run.directory)
