@@ -74,9 +74,11 @@ class Generative:
             try:
                 for requests in asked:
                     generate(generator, requests, store)
+            except BaseException:  # a run that ends here has been paid for too
+                tracker.log({"cost/usd": experiment.backbone.usd(store)}, 0)
+                raise
             finally:
                 generator.close()
-                tracker.log({"cost/usd": experiment.backbone.usd(store)}, 0)
         completions: dict[str, Completion] = {}
         for requests in asked:
             completions |= stored_completions(requests, store)

@@ -181,6 +181,18 @@ def test_a_filtered_question_is_a_refused_answer(
     assert len(server.seen()) == 30
 
 
+def test_passwords_of_other_programs_are_not_sent(
+    api_server: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The HTTP library would take them from ~/.netrc where no key is given."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine 127.0.0.1 login someone password {KEY}\n", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(netrc))
+    server = api_server()
+    ask(server.base_url, tmp_path, count=2, api_key_env=None)
+    assert [each["key"] for each in server.seen()] == [None, None]
+
+
 def test_the_pauses_that_servers_ask_for() -> None:
     """RFC 9110, 10.2.3."""
     then = datetime.now(UTC) + timedelta(seconds=90)

@@ -25,6 +25,8 @@ KEY = "sk-a1b2c3-loopback"
         ({"endpoint": "responses"}, r"backbone\.endpoint='responses': choose one of chat, compl"),
         ({"endpoint": "completions", "system": "你是医生"}, r"backbone\.system: .*endpoint=chat"),
         ({"extra_body": {"stream": True}}, r"backbone\.extra_body\.stream"),
+        ({"extra_body": {"max_tokens": 9}}, r"backbone\.extra_body\.max_tokens: not to be changed"),
+        ({"max_tokens_field": "most", "extra_body": {"most": 9}}, r"backbone\.extra_body\.most"),
         ({"concurrency": 0}, r"backbone\.concurrency=0: give 1 or more"),
         ({"attempts": 0}, r"backbone\.attempts=0"),
         ({"timeout": 0.0}, r"backbone\.timeout=0\.0"),
