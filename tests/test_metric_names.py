@@ -14,8 +14,8 @@ GENRES = ("FT", "SM", "WA")
 TYPES = ("BODY", "SYMP", "INST", "EXAM", "CHEM", "DISE", "DRUG", "SUPP", "TREAT", "TIME")
 POLICIES = ("longest_first", "all_occurrences", "first", "in_order")
 REASONS = (
-    "unparsable_line", "unknown_label", "not_in_sentence", "repeated_line", "truncated", "empty",
-    "refused",
+    "unparsable_line", "unknown_label", "not_in_sentence", "repeated_line", "altered_copy",
+    "repaired", "truncated", "empty", "refused",
 )  # fmt: skip
 STAGES = ("prepare", "generate")
 NAMES = {

@@ -22,6 +22,8 @@ _REASONS = {
     "unknown_label": "未知類別",
     "not_in_sentence": "不在句中",
     "repeated_line": "重複的行",
+    "altered_copy": "抄寫與原句不同",
+    "repaired": "修復後讀取的 JSON",
     "truncated": "輸出被截斷",
     "empty": "空白輸出",
     "refused": "拒答",
