@@ -98,10 +98,11 @@ def _categories(axes: Any, parts: Parts) -> None:
 
 def _line(axes: Any, parts: Parts, colour: str) -> None:
     points = [(x, each) for x, each in enumerate(parts.values()) if each.gold or each.predicted]
-    axes.plot([x for x, _ in points], [each.f1 for _, each in points], color=colour, linewidth=1.6)
+    places, figures = [x for x, _ in points], [each.f1 for _, each in points]
+    axes.plot(places, figures, color=colour, linewidth=1.6, clip_on=False)
     for x, each in points:
         fill = colour if each.gold >= FEW else "white"
-        axes.plot(x, each.f1, "o", color=colour, markerfacecolor=fill, markersize=5)
+        axes.plot(x, each.f1, "o", color=colour, markerfacecolor=fill, markersize=5, clip_on=False)
 
 
 def _bars(axes: Any, parts: Parts, offset: float, width: float, colour: str) -> None:
