@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 
 from chmed_ner.infer.cache import SlotCache
+from chmed_ner.infer.fused import fused_norms_in
 from chmed_ner.infer.head import Head
 from chmed_ner.infer.packed import last_states, pack, packed_attention_in
 
@@ -85,7 +86,7 @@ def write_answers(
     most = max(len(p) + w.most for p, w in zip(prompts, writers, strict=True))
     layers = model.config.num_hidden_layers
     cache = SlotCache(layers, slots, min(most, longest + SPARE), most)
-    with torch.inference_mode(), packed_attention_in(model):
+    with torch.inference_mode(), packed_attention_in(model), fused_norms_in(model):
         if prefix:
             last_states(model, prefix, pack([0], [len(prefix)], cache, model.device), cache)
             cache.share(len(prefix))

@@ -9,6 +9,7 @@ import torch
 
 from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.protocol import Request
+from chmed_ner.infer.fused import fused_norms_in
 from chmed_ner.infer.greedy import GreedyGenerator
 from chmed_ner.infer.local import ROUNDS, LocalGenerator
 from chmed_ner.infer.loop import shared_prefix
@@ -136,6 +137,26 @@ def a_model(family: str, changes: dict[str, Any]) -> Any:
 def test_packing_serves_this_family(family: str, changes: dict[str, Any]) -> None:
     prompts = [[(7 * n + 3 * at) % 290 + 5 for at in range(n)] for n in (30, 1, 12)]
     assert understood(a_model(family, changes), prompts)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("family", "norms"), [("Llama", 7), ("Gemma2", 13), ("Qwen3", 13), ("Cohere2", 0)]
+)
+def test_fused_norms_change_no_bit_and_are_gone_afterwards(
+    family: str, norms: int, dtype: torch.dtype
+) -> None:
+    model = a_model(family, {}).to(dtype)
+    for name, parameter in model.named_parameters():
+        if "norm" in name:
+            torch.nn.init.normal_(parameter, 0.8, 0.4)
+    ids = torch.arange(5, 45).view(2, 20)
+    with torch.inference_mode():
+        before = model(ids).logits
+        with fused_norms_in(model) as count:
+            assert count == norms
+            assert torch.equal(model(ids).logits, before)
+    assert not any("forward" in vars(module) for module in model.modules())
 
 
 @pytest.mark.parametrize("family", ["GptOss", "Bloom"])
