@@ -181,6 +181,15 @@ def test_a_filtered_question_is_a_refused_answer(
     assert len(server.seen()) == 30
 
 
+def test_a_body_that_drips_in_is_not_waited_for(api_server: Start, tmp_path: Path) -> None:
+    """Every piece comes in time, the whole does not."""
+    server = api_server(faults=["drip"], hang=30)
+    began = time.monotonic()
+    assert len(ask(server.base_url, tmp_path, count=2)) == 2
+    assert time.monotonic() - began < 10
+    assert [each["fault"] for each in server.seen()].count("drip") == 1
+
+
 def test_passwords_of_other_programs_are_not_sent(
     api_server: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
