@@ -82,7 +82,9 @@ class GreedyGenerator:
                 eos_token_id=sorted(ends),
                 pad_token_id=pad,
                 stopping_criteria=StoppingCriteriaList([rule]),
-                logits_processor=LogitsProcessorList([GrammarMask(writers, width, min(ends))]),
+                logits_processor=LogitsProcessorList(
+                    [GrammarMask(writers, width, min(ends))] if any(writers) else []
+                ),
             )
         answers = output[:, width:].tolist()
         return [

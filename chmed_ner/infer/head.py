@@ -10,7 +10,7 @@ class Head:
     """The head of a transformers causal LM, with the scaling and capping of its architecture."""
 
     def __init__(self, model: Any) -> None:
-        config = model.config
+        config = model.config.get_text_config()
         self.module = model.get_output_embeddings()
         self.plain = type(self.module) is torch.nn.Linear
         self.cap: float | None = getattr(config, "final_logit_softcapping", None)

@@ -92,7 +92,7 @@ class LocalGenerator(GreedyGenerator):
     def _is_served(self, batch: Sequence[Request]) -> bool:
         """Does the loop compute what the model computes? Tried once, on a few prompts."""
         if self._served is None:
-            from chmed_ner.infer.packed import understood
+            from chmed_ner.infer.trial import understood
 
             self._served = understood(self.loaded.model, self._tried(batch))
             if not self._served:

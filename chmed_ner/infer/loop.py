@@ -41,11 +41,7 @@ class Writer(Protocol):
         """The tokens that may come next, ascending, (U,); None for the whole vocabulary."""
 
     def take(self, token: int) -> list[int]:
-        """Write `token` and what must follow it; returns these tokens, none at the answer's end.
-
-        A token that leaves too little room to end the answer may be swapped for another with
-        `swap` first.
-        """
+        """Write `token` and what must follow it; returns these tokens, none at the answer's end."""
 
     def swap(self, token: int) -> torch.Tensor | None:
         """The tokens to choose from instead, where `token` leaves too little room; else None."""
@@ -84,7 +80,7 @@ def write_answers(
     prefix = shared_prefix(prompts)
     longest = max(map(len, prompts))
     most = max(len(p) + w.most for p, w in zip(prompts, writers, strict=True))
-    layers = model.config.num_hidden_layers
+    layers = model.config.get_text_config().num_hidden_layers
     cache = SlotCache(layers, slots, min(most, longest + SPARE), most)
     with torch.inference_mode(), packed_attention_in(model), fused_norms_in(model):
         if prefix:

@@ -13,7 +13,7 @@ from chmed_ner.infer.fused import fused_norms_in
 from chmed_ner.infer.greedy import GreedyGenerator
 from chmed_ner.infer.local import ROUNDS, LocalGenerator
 from chmed_ner.infer.loop import shared_prefix
-from chmed_ner.infer.packed import understood
+from chmed_ner.infer.trial import understood
 
 INSTRUCTION = "请列出句子中的医疗实体，每行一个。\n句子："
 

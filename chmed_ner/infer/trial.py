@@ -1,0 +1,59 @@
+"""A trial on a few prompts: does the packed forward pass compute what the model computes?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from chmed_ner.infer.cache import SlotCache
+from chmed_ner.infer.head import Head
+from chmed_ner.infer.packed import last_states, pack, packed_attention_in
+
+TOLERANCE = {True: 1e-3, False: 0.1}
+"""By how much, relative to their norm, logits may differ from the model's: float32, or half."""
+
+KINDS = {"full_attention", "sliding_attention"}
+"""The kinds of layers that are understood."""
+
+
+def understood(model: Any, prompts: Sequence[Sequence[int]]) -> bool:
+    """Does packing compute what `model` computes? Decided on a few short `prompts`.
+
+    Every layer must attend to all earlier columns or to the latest, through transformers' attention
+    interface. The logits behind each prompt must then be those of the model's own forward pass,
+    whether it is read at once or in two parts; an architecture with something of its own in its
+    attention or its head (sinks, biases) fails here.
+    """
+    if not getattr(type(model), "_supports_attention_backend", False):
+        return False
+    if not set(getattr(model.config.get_text_config(), "layer_types", None) or ()) <= KINDS:
+        return False
+    head, allowed = Head(model), TOLERANCE[model.dtype == torch.float32]
+    with torch.inference_mode():
+        rows = [torch.tensor([prompt], device=model.device) for prompt in prompts]
+        expected = [model(row, use_cache=False).logits[0, -1].float() for row in rows]
+        try:
+            found = head.logits(_in_two_parts(model, prompts)).float()
+        except (RuntimeError, TypeError, ValueError, AttributeError):  # it lacks what packing needs
+            return False
+    pairs = zip(found, expected, strict=True)
+    return all(float((one - two).norm()) <= allowed * float(two.norm()) for one, two in pairs)
+
+
+def _in_two_parts(model: Any, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+    """The states behind the prompts, (n, H), each read but for its last tokens, then to its end."""
+    longest = max(map(len, prompts))
+    layers = model.config.get_text_config().num_hidden_layers
+    cache = SlotCache(layers, len(prompts), longest, longest)
+    states = torch.empty(0)
+    firsts = [max(1, len(prompt) - 1 - at) for at, prompt in enumerate(prompts)]
+    with packed_attention_in(model):
+        for starts, ends in (([0] * len(prompts), firsts), (firsts, list(map(len, prompts)))):
+            bounds = list(zip(starts, ends, strict=True))
+            counts = [max(1, end - start) for start, end in bounds]
+            starts = [end - count for (_, end), count in zip(bounds, counts, strict=True)]
+            parts = zip(prompts, starts, counts, strict=True)
+            tokens = [token for prompt, at, count in parts for token in prompt[at : at + count]]
+            packing = pack(starts, counts, cache, model.device)
+            states = last_states(model, tokens, packing, cache)
+    return states
