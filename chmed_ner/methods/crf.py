@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.bio import tags_of
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, RunError
 from chmed_ner.experiment import Experiment
 from chmed_ner.files import read_json, sha256_of, write_json
 from chmed_ner.methods.crf_features import Rows, SentenceFeatures
@@ -182,6 +182,15 @@ def folds_of(sentences: Sequence[Sentence], count: int, seed: int) -> list[list[
     return [fold for fold in folds if fold]
 
 
+def is_whole(path: Path) -> bool:
+    """Whether CRFsuite's file at `path` is as long as its header says (bytes 4 to 8)."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        header = file.read(8)
+    return int.from_bytes(header[4:], "little") == path.stat().st_size > len(header)
+
+
 def _as_json(setting: Setting) -> dict[str, float]:
     return {"c1": setting.c1, "c2": setting.c2, "iterations": setting.iterations}
 
@@ -192,8 +201,7 @@ def _instances(
 ) -> Iterator[Callable[[Setting, int, Path], None]]:
     """A function that fits a setting to the sentences and writes the model to a path.
 
-    CRFsuite cannot write to every path (its names are bytes, and a full disk goes unnoticed), so
-    the file is asked for afterwards.
+    It raises RunError where the file does not come out whole: CRFsuite does not say so.
     """
     import pycrfsuite
 
@@ -213,6 +221,8 @@ def _instances(
             }
         )
         trainer.train(str(path))
+        if not is_whole(path):
+            raise RunError(f"{path}: could not be written; is the disk full?")
 
     try:
         yield train

@@ -1,6 +1,5 @@
 """`method=file`: another system's predictions, in the official format, scored as a run."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +50,7 @@ class PredictedFiles:
                 f"method.files: genre {genre} {what}; give one file for each of "
                 f"{', '.join(corpus.genres)}, or set dataset.genres"
             )
-        self._entities(experiment)
+        self._entities(experiment, corpus)
 
     def tuned_on(
         self,
@@ -76,11 +75,9 @@ class PredictedFiles:
         tracker: "Tracker",
     ) -> Outcome:
         """The entities of the test split, as the files have them."""
-        began = time.perf_counter()
         with tracker.timed("prepare"):
-            found = self._entities(experiment)
-        placed = {sentence.id: found[sentence.id] for sentence in corpus.test}
-        return placed_outcome(corpus.test, placed, seconds=time.perf_counter() - began)
+            found = self._entities(experiment, corpus)
+        return placed_outcome(corpus.test, {s.id: found[s.id] for s in corpus.test})
 
     def reopen(self, directory: Path, backbone: Backbone) -> NoReturn:  # noqa: ARG002
         """Refused: InputError. The system behind the files is not here."""
@@ -99,9 +96,10 @@ class PredictedFiles:
                 )
         return paths
 
-    def _entities(self, experiment: Experiment) -> dict[str, tuple[Span, ...]]:
+    def _entities(self, experiment: Experiment, corpus: Corpus) -> dict[str, tuple[Span, ...]]:
         """The entities of every test sentence, those that a limit leaves out too, by id."""
-        whole = replace(experiment, limit=Limit()).load()
+        limited = experiment.limit.test is not None
+        whole = replace(experiment, limit=Limit()).load() if limited else corpus
         entities: dict[str, tuple[Span, ...]] = {}
         for genre, path in self._paths(experiment).items():
             sentences = [each for each in whole.test if each.genre == genre]

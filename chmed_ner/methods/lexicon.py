@@ -101,7 +101,7 @@ class LexiconMethod(Fitted):
         content = read_json(path)
         try:
             return LexiconMatcher(entries_from_json(content["entries"]), content["threshold"] + 0.0)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path}: not a lexicon ({error!r}); run the method again") from None
 
 

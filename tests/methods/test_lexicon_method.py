@@ -87,7 +87,15 @@ def test_a_finished_lexicon_is_not_counted_again(run, lexicon_run, tmp_path: Pat
     assert not any(json.loads(line)["entities"] for line in predictions)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"entries": {"痛": ["SYMP"]}, "threshold": 0.1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"entries": [], "threshold": 0.1}',
+        '{"entries": {"痛": ["SYMP"]}, "threshold": 0.1}',
+    ],
+)
 def test_a_broken_lexicon_is_named(
     lexicon_run, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:
