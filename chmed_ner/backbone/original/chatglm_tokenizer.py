@@ -39,6 +39,7 @@ class ChatGLMTokenizer(SentencePieceTokenizer):
                 "bos_token": "<s>",
                 "eos_token": "</s>",
                 "pad_token": "<unk>",
+                "extra_special_tokens": list(self.COMMANDS),
                 "chat_template": CHAT_TEMPLATE,
                 **kwargs,
             },
@@ -64,7 +65,7 @@ class ChatGLMTokenizer(SentencePieceTokenizer):
     ) -> list[int]:
         """1 where `build_inputs_with_special_tokens` has put a token, 0 elsewhere."""
         if already_has_special_tokens:
-            special = {*self.all_special_ids, *self._command_ids.values()}
+            special = set(self.all_special_ids)
             return [int(number in special) for number in token_ids_0]
         second = [] if token_ids_1 is None else [0] * len(token_ids_1) + [1]
         return [1, 1, *[0] * len(token_ids_0), *second]
@@ -96,5 +97,5 @@ class ChatGLMTokenizer(SentencePieceTokenizer):
 
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
         """The text of `tokens`, the special ones left out."""
-        silent = {*self.all_special_tokens, *self.COMMANDS}
+        silent = set(self.all_special_tokens)
         return self.text_of(["" if token in silent else token for token in tokens])

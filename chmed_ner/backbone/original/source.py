@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from chmed_ner.backbone.original.shards import shard_files
 from chmed_ner.errors import InputError
 
 SETTINGS = ("*.json", "tokenizer.model")
@@ -61,12 +62,23 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None) -> Path:
         patterns = [*SETTINGS, WEIGHTS[0] if has_safetensors else WEIGHTS[1]]
         return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
     except Exception as error:  # no network, no such repository, a download that broke off
-        try:
-            kept = snapshot_download(repository, revision=revision, local_files_only=True)
-        except Exception:
+        kept = _fetched_before(repository, revision)
+        if kept is None:
             first = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise InputError(
                 f"backbone.path={repository}: cannot be fetched from the hub ({first}); give a "
                 "folder with the checkpoint, or try again"
             ) from None
-        return Path(kept)
+        return kept
+
+
+def _fetched_before(repository: str, revision: str | None) -> Path | None:
+    """The folder of an earlier download that is whole, None when there is none."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        kept = Path(snapshot_download(repository, revision=revision, local_files_only=True))
+        shard_files(kept)
+    except Exception:  # nothing there, or not everything
+        return None
+    return kept
