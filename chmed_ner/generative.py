@@ -14,9 +14,10 @@ from chmed_ner.infer.store import CompletionStore
 from chmed_ner.outcome import Outcome
 from chmed_ner.prompt import Answer, TaskPrompt
 from chmed_ner.prompt.answer import PROBLEMS
+from chmed_ner.records import note_counts
 from chmed_ner.restore import POLICIES, restore
 from chmed_ner.score.entities import span_scores
-from chmed_ner.train.regimes import Task
+from chmed_ner.train.task import Task
 from chmed_ner.types import Completion, Sentence, Span
 
 if TYPE_CHECKING:
@@ -172,6 +173,10 @@ def _task(
         spans = outcome.predicted(experiment.restoration.policy)
         return span_scores((s.entities, spans[s.id]) for s in corpus.validation).f1
 
+    def note(more: Mapping[str, int]) -> None:
+        counts.update(more)
+        note_counts(directory, more)
+
     return Task(
         pairs=[(prompt.fill(s.model_text), prompt.target(s)) for s in corpus.train],
         stop=prompt.stop,
@@ -179,5 +184,5 @@ def _task(
         directory=directory,
         seed=experiment.seed,
         log=tracker.log,
-        note=counts.update,
+        note=note,
     )

@@ -16,7 +16,7 @@ UNHASHED = (
     "paths", "tracking", "resume", "rerun", "hydra", "name", "backbone.cache",
     "backbone.api_key_env", "backbone.api_key_required", "backbone.concurrency",
     "backbone.timeout", "backbone.attempts", "backbone.pause", "backbone.longest_pause",
-    "backbone.budget_usd", "backbone.estimate_only",
+    "backbone.budget_usd", "backbone.estimate_only", "regime.checkpoint_minutes",
 )  # fmt: skip
 """What does not change a result."""
 

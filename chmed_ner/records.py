@@ -57,6 +57,14 @@ class RunRecord:
         return cls(**{key: value for key, value in content.items() if key in known})
 
 
+def note_counts(directory: Path, counts: Mapping[str, int]) -> None:
+    """Add counts to the record in `directory` now: a run that dies later has them all the same."""
+    if (directory / FILE).is_file():
+        record = RunRecord.read(directory)
+        record.counts |= counts
+        record.write(directory)
+
+
 def reason(error: BaseException) -> str:
     """Why a run failed, as it is recorded: the error's own words, without credentials."""
     said = str(error) if isinstance(error, ChmedError) else f"{type(error).__name__}: {error}"

@@ -146,6 +146,7 @@ def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: 
     """Write the record, upload the files and end the run; as FAILED if that does not succeed."""
     status = "FAILED"
     try:
+        record.counts = {**RunRecord.read(directory).counts, **record.counts}  # noted on the way
         record.write(directory)
         tracker.artifacts(directory, ARTIFACTS)
         if getattr(experiment.tracking, "upload_adapter", False):
@@ -230,6 +231,7 @@ def write_report(
         completions=outcome.completions,
         metrics=metrics,
         labels=corpus.labels,
+        training_mentions={s.mention(span) for s in corpus.train for span in s.entities} or None,
     )
 
 

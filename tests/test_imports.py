@@ -80,7 +80,7 @@ ROOMS: dict[str, set[str]] = {
     "report": {"score"},
     "generative": {
         "experiment", "data", "prompt", "backbone", "train", "infer", "restore", "score", "track",
-        "outcome",
+        "outcome", "records",
     },
     "methods": {
         "backbone", "bio", "data", "experiment", "outcome", "predictions", "records", "score",

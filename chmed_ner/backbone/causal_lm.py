@@ -1,6 +1,8 @@
 """Local causal language models through transformers."""
 
+import copy
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chmed_ner.backbone.chat import Wrapping, wrapping
 from chmed_ner.backbone.gemma3_gguf import SHA256, gemma3_directory
 from chmed_ner.backbone.original.layout import refuse_look_alikes
+from chmed_ner.backbone.quantized import KINDS, check_kind
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.types import Completion
@@ -16,17 +19,21 @@ from chmed_ner.types import Completion
 if TYPE_CHECKING:
     from chmed_ner.infer.local import LocalGenerator
 
+log = logging.getLogger(__name__)
+
 FILES = ("*.safetensors", "*.bin", "*.json", "*.jinja", "*.model", "*.tiktoken", "*.txt")
 """What in a checkpoint's folder decides its answers: weights, settings, tokenizer, template."""
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in memory, its tokenizer, and how prompts are wrapped for it."""
+    """A model in memory, its tokenizer, how prompts are wrapped for it, its size, its name."""
 
     model: Any
     tokenizer: Any
     wrapping: Wrapping
+    weight_bytes: int = 0
+    name: str = ""
 
 
 class CausalLM:
@@ -34,7 +41,8 @@ class CausalLM:
 
     `path` is a local folder or a hub id; relative folders are taken from the current directory, as
     a shell user expects. `chat` says whether the tokenizer's chat template is used, `cache` where
-    weights that must be converted first are kept.
+    weights that must be converted first are kept, `quantization` (none, nf4, int8) in how many bits
+    the linear layers are held.
     """
 
     constrains = True
@@ -51,9 +59,14 @@ class CausalLM:
         chat: str = "auto",
         chat_options: Mapping[str, Any] | None = None,
         cache: str | None = None,
+        quantization: str = "none",
     ) -> None:
         if batch_size < 1:
             raise InputError(f"backbone.batch_size={batch_size}: give 1 or more")
+        if quantization not in KINDS:
+            raise InputError(
+                f"backbone.quantization={quantization!r}: choose one of {', '.join(KINDS)}"
+            )
         self.name = name
         self.path = path
         self.dtype = dtype
@@ -64,9 +77,12 @@ class CausalLM:
         self.chat = chat
         self.chat_options = dict(chat_options or {})
         self.cache = cache
+        self.quantization = quantization
 
     def check(self) -> None:
-        """InputError when `path` is missing, no checkpoint, or only looks like a supported one."""
+        """InputError when `path` is missing, no checkpoint, or only looks like a supported one, or
+        when the package that `quantization` needs is not installed."""
+        check_kind(self.quantization)
         if not self.path:
             raise InputError(
                 f"backbone={self.name} needs backbone.path: a folder with a checkpoint or a hub id"
@@ -106,20 +122,45 @@ class CausalLM:
         """Itself."""
         return self
 
-    def load(self) -> LoadedModel:
-        """Model and tokenizer in memory, in evaluation mode."""
-        from chmed_ner.backbone.loading import load_causal_lm
+    def quantized(self, kind: str, key: str) -> "CausalLM":
+        """This backbone with weights of `kind`; InputError, naming the setting `key` that asks for
+        it, when it is set to another one."""
+        if self.quantization not in ("none", kind):
+            raise InputError(
+                f"backbone.quantization={self.quantization}: {key} asks for {kind}; leave one out"
+            )
+        check_kind(kind, key)
+        other = copy.copy(self)
+        other.quantization = kind
+        return other
 
-        model, tokenizer = load_causal_lm(
-            self.location(),
+    def load(self, weights: Path | None = None) -> LoadedModel:
+        """Model and tokenizer in memory, in evaluation mode; the memory of the weights is logged.
+
+        `weights` is a folder with other weights of this architecture (those of a tuned model).
+        """
+        from chmed_ner.backbone.loading import load_model, load_tokenizer
+        from chmed_ner.backbone.quantized import weight_bytes
+
+        model = load_model(
+            weights or self.location(),
             dtype=self.dtype,
             device=self.device,
             attention=self.attention,
             revision=self.revision,
             cache=self.cache,
+            quantization=self.quantization,
         )
+        tokenizer = load_tokenizer(self.location(), revision=self.revision)
         _forget_sampling(model)
-        return LoadedModel(model, tokenizer, wrapping(tokenizer, self.chat, self.chat_options))
+        size = weight_bytes(model)
+        log.info("%s: weights %.0f MiB (%s)", self.name, size / 2**20, self._precision(model))
+        wrapped = wrapping(tokenizer, self.chat, self.chat_options)
+        return LoadedModel(model, tokenizer, wrapped, size, self.name)
+
+    def _precision(self, model: Any) -> str:
+        precision = str(model.dtype).removeprefix("torch.")
+        return precision if self.quantization == "none" else f"{self.quantization}, {precision}"
 
     def generator(self, *, stop: Sequence[str], seed: int) -> "LocalGenerator":  # noqa: ARG002
         """The model as it is, decoding greedily; `seed` has no say in that."""
@@ -148,6 +189,7 @@ class Gemma3(CausalLM):
 
     def check(self) -> None:
         """Like any local model's, except that the default needs no path."""
+        check_kind(self.quantization)
         if self.path:
             super().check()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.backbone.hardware import quiet_hub, torch_device, torch_dtype
+from chmed_ner.backbone.quantized import kind_of, quantization_config
 from chmed_ner.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,20 +26,49 @@ def load_causal_lm(
     attention: str = "sdpa",
     revision: str | None = None,
     cache: str | None = None,
+    quantization: str = "none",
 ) -> tuple["PreTrainedModel", Any]:
-    """The model in evaluation mode on its device, and its tokenizer.
+    """The model in evaluation mode on its device, and its tokenizer; see `load_model`."""
+    model = load_model(
+        path_or_id,
+        dtype=dtype,
+        device=device,
+        attention=attention,
+        revision=revision,
+        cache=cache,
+        quantization=quantization,
+    )
+    return model, load_tokenizer(path_or_id, revision=revision)
+
+
+def load_model(
+    path_or_id: str | Path,
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    attention: str = "sdpa",
+    revision: str | None = None,
+    cache: str | None = None,
+    quantization: str = "none",
+) -> "PreTrainedModel":
+    """The model in evaluation mode on its device.
 
     `path_or_id` is a local folder, or a hub id when no such folder exists. ChatGLM2-6B and
     Baichuan-7B in their original layouts are converted first, once, under `cache` (default: the
-    user's cache directory). Raises InputError when there is no checkpoint, when it needs its own
-    code or only looks like a supported one, or when weights are broken, pickled with anything but
-    tensors, or not all there.
+    user's cache directory). With a `quantization` (nf4, int8) linear layers are quantised as they
+    are read, and multiplied in `dtype`.
+
+    Raises InputError when there is no checkpoint, when it needs its own code or only looks like a
+    supported one, or when weights are broken, pickled with anything but tensors, not all there, or
+    quantised in another way.
     """
     quiet_hub()
     from transformers import AutoModelForCausalLM
 
     place = torch_device(device)
     precision = torch_dtype(dtype, place)
+    quantized = quantization_config(quantization, precision)
+    how = {} if quantized is None else {"quantization_config": quantized, "device_map": {"": place}}
     weights = transformers_checkpoint(path_or_id, revision=revision, cache=cache)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -50,18 +80,28 @@ def load_causal_lm(
             use_safetensors=True,
             output_loading_info=True,
             local_files_only=Path(weights).is_dir(),
+            **how,
         )
     except Exception as error:  # a broken checkpoint fails in as many ways as it has parts
         raise _unloadable(weights, error) from error
-    model, report = loaded
+    model: PreTrainedModel = loaded[0]
+    report = loaded[1]
     if report["missing_keys"]:  # transformers would go on with random numbers in their place
         raise InputError(
             f"backbone.path={path_or_id}: {len(report['missing_keys'])} weights are missing, such "
             f"as {min(report['missing_keys'])}; the weights do not fit config.json, or are not "
             "those of a causal language model"
         )
-    model.to(place).eval()
-    return model, load_tokenizer(path_or_id, revision=revision)
+    if quantized is None:
+        model.to(place)
+    if kind_of(model) != quantization:  # a checkpoint that is quantised already, or by other means
+        raise InputError(
+            f"backbone.path={path_or_id}: these weights are quantised already, as "
+            f"{kind_of(model)}; backbone.quantization={quantization} needs the checkpoint in full "
+            "precision, or say what it is"
+        )
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
 
 
 def transformers_checkpoint(

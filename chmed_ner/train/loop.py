@@ -1,159 +1,205 @@
-"""The training loop: AdamW over batches of like length, the best epoch kept."""
+"""The training loop: AdamW over batches of like length, checkpoints, one or several processes."""
 
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.memory import give_back
 from chmed_ner.progress import duration, progress
+from chmed_ner.train.checkpoint import Checkpoint, Position
 from chmed_ner.train.examples import Example, epoch_batches, parts_of, shared_prefix
-from chmed_ner.train.schedule import SCHEDULES, learning_rate_factor
+from chmed_ner.train.master_weights import MasterWeights
+from chmed_ner.train.parallel import Processes
+from chmed_ner.train.recipe import Recipe
+from chmed_ner.train.schedule import learning_rate_factor
+from chmed_ner.train.task import Log
 
 log = logging.getLogger(__name__)
 
 STEPS_BETWEEN_TRIMS = 10
 
-Log = Callable[[Mapping[str, float], int], None]
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to tune: the knobs of the loop, checked."""
-
-    learning_rate: float
-    epochs: int
-    batch_size: int
-    schedule: str
-    warmup_share: float
-    weight_decay: float
-    clip_norm: float
-    tokens_at_once: int
-
-    def __post_init__(self) -> None:
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"regime.learning_rate={self.learning_rate}: give more than 0")
-        for key in ("epochs", "batch_size", "tokens_at_once"):
-            if getattr(self, key) < 1:
-                raise InputError(f"regime.{key}={getattr(self, key)}: give 1 or more")
-        if self.schedule not in SCHEDULES:
-            raise InputError(
-                f"regime.schedule={self.schedule!r}: choose one of {', '.join(SCHEDULES)}"
-            )
-        if not 0 <= self.warmup_share < 1:
-            raise InputError(f"regime.warmup_share={self.warmup_share}: give 0 or more, below 1")
-        if not self.clip_norm > 0:
-            raise InputError(f"regime.clip_norm={self.clip_norm}: give more than 0")
-        if not 0 <= self.weight_decay < math.inf:
-            raise InputError(f"regime.weight_decay={self.weight_decay}: give 0 or more")
-
-
-def tune(
-    model: Any,
-    parameters: Sequence[Any],
-    examples: Sequence[Example],
-    recipe: Recipe,
-    *,
-    seed: int,
-    on_step: Log,
-    on_epoch: Callable[[int, int], None],
-) -> int:
-    """Train `parameters` of a causal LM; returns the number of optimiser steps.
+class Training:
+    """A training of a causal LM's trainable parameters, from its start or its checkpoint.
 
     `on_step(metrics, step)` is told the loss after each step; `on_epoch(epoch, step)` is called
-    after each epoch, epochs counted from 1. RunError when the loss is no longer a number.
+    after each epoch, epochs counted from 1. With several `processes` each reads its part of every
+    batch, and the sums are those of one process.
     """
-    import torch
 
-    optimiser = torch.optim.AdamW(
-        parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    prefix = shared_prefix(examples)
-    per_epoch = -(-len(examples) // recipe.batch_size)
-    steps = per_epoch * recipe.epochs
-    warmup_steps = round(recipe.warmup_share * steps)
-    expected = _seconds_per_token(model, examples, prefix, recipe) * sum(map(len, examples))
-    log.info(
-        "tuning on %d examples, %d epochs: about %s",
-        len(examples),
-        recipe.epochs,
-        duration(expected * recipe.epochs),
-    )
-    step = 0
-    for epoch in range(recipe.epochs):
-        model.train()
-        began = time.perf_counter()
-        with progress(len(examples), f"epoch {epoch + 1}/{recipe.epochs}", "example") as bar:
-            for batch in epoch_batches(examples, recipe.batch_size, seed, epoch):
-                rate = recipe.learning_rate * learning_rate_factor(
-                    recipe.schedule,
-                    step=step,
-                    steps=steps,
-                    epoch=epoch,
-                    epochs=recipe.epochs,
-                    warmup_steps=warmup_steps,
-                )
-                for group in optimiser.param_groups:
-                    group["lr"] = rate
-                loss = _backward(model, batch, prefix, recipe.tokens_at_once)
-                torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
+    def __init__(
+        self,
+        model: Any,
+        examples: Sequence[Example],
+        recipe: Recipe,
+        *,
+        seed: int,
+        on_step: Log,
+        on_epoch: Callable[[int, int], None],
+        checkpoint: Checkpoint,
+        processes: Processes,
+    ) -> None:
+        import torch
+
+        self.model = model
+        self.examples = examples
+        self.recipe = recipe
+        self.seed = seed
+        self.on_step = on_step
+        self.on_epoch = on_epoch
+        self.checkpoint = checkpoint
+        self.processes = processes
+        self.weights = MasterWeights(model)
+        self.parameters = self.weights.parameters
+        self.optimiser = torch.optim.AdamW(
+            self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.prefix = shared_prefix(examples)
+        if recipe.activation_checkpointing:  # layers that are computed again take no cache
+            self.prefix = ()
+            _checkpoint_activations(model)
+        self.steps = -(-len(examples) // recipe.batch_size) * recipe.epochs
+
+    def run(self) -> int:
+        """Train to the end; returns the number of optimiser steps.
+
+        RunError when the loss is no longer a number, InputError for a checkpoint that is broken or
+        another training's.
+        """
+        self._announce()
+        position = self.checkpoint.restore(self.parameters, self.optimiser)
+        self.weights.publish()
+        if position.step:
+            log.info("the training goes on after step %d of %d", position.step, self.steps)
+        step = position.step
+        for epoch in range(position.epoch, self.recipe.epochs):
+            done = position.batch if epoch == position.epoch else 0
+            step = self._epoch(epoch, done, step)
+            self.model.eval()
+            if self.processes.first:
+                self.on_epoch(epoch + 1, step)
+                if epoch + 1 < self.recipe.epochs:
+                    self._save(Position(epoch + 1, 0, step))
+        return step
+
+    def _announce(self) -> None:
+        tokens = sum(map(len, self.examples)) * self.recipe.epochs / self.processes.count
+        log.info(
+            "tuning on %d examples, %d epochs: about %s",
+            len(self.examples),
+            self.recipe.epochs,
+            duration(self._seconds_per_token() * tokens),
+        )
+
+    def _epoch(self, epoch: int, done: int, step: int) -> int:
+        """One pass over the examples but for the first `done` batches; returns the steps so far."""
+        recipe, began, loss = self.recipe, time.perf_counter(), math.nan
+        batches = epoch_batches(self.examples, recipe.batch_size, self.seed, epoch)
+        if done == len(batches):  # it was interrupted while its model was scored
+            return step
+        examples = sum(map(len, batches[done:]))
+        self.model.train()
+        with progress(examples, f"epoch {epoch + 1}/{recipe.epochs}", "example") as bar:
+            for number, batch in enumerate(batches[done:], start=done + 1):
+                rate = self._rate(epoch, step)
+                loss = self._step(batch, rate, step)
                 step += 1
-                _report(loss, rate, step, on_step)
+                if self.processes.first:
+                    self.on_step({"train/loss": loss}, step)
+                    if self.checkpoint.due():
+                        self._save(Position(epoch, number, step))
                 if step % STEPS_BETWEEN_TRIMS == 0:
                     give_back()
                 bar.update(len(batch))
-        seconds = time.perf_counter() - began
         log.info(
             "epoch %d/%d: %.1f examples/s, last loss %.3f",
             epoch + 1,
             recipe.epochs,
-            len(examples) / seconds,
+            examples / (time.perf_counter() - began),
             loss,
         )
-        model.eval()
-        on_epoch(epoch + 1, step)
-    return step
+        return step
+
+    def _rate(self, epoch: int, step: int) -> float:
+        recipe = self.recipe
+        return recipe.learning_rate * learning_rate_factor(
+            recipe.schedule,
+            step=step,
+            steps=self.steps,
+            epoch=epoch,
+            epochs=recipe.epochs,
+            warmup_steps=round(recipe.warmup_share * self.steps),
+        )
+
+    def _step(self, batch: Sequence[Example], rate: float, step: int) -> float:
+        """One optimiser step on `batch`; returns its mean loss."""
+        import torch
+
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.processes.own_chance(self.seed, step)
+        loss = self._backward(self.processes.part(batch), answers_in(batch))
+        loss = self.processes.add_up(self.parameters, loss)
+        _check(loss, step + 1, rate)
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.weights.publish()
+        return loss
+
+    def _backward(self, batch: Sequence[Example], answers: int) -> float:
+        """Add the gradients of `batch`, read in parts; returns its share of the mean loss.
+
+        The mean is over the `answers` tokens of the whole batch, of which this may be a part.
+        """
+        from chmed_ner.train.answer_loss import answer_loss
+
+        total = 0.0
+        for part in parts_of(batch, self.recipe.tokens_at_once):
+            loss = answer_loss(self.model, part, self.prefix) * (answers_in(part) / answers)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+        return total
+
+    def _seconds_per_token(self) -> float:
+        """The time of one batch of middling length over its tokens; the second try counts."""
+        ordered = sorted(self.examples, key=len)
+        middle = max(0, (len(ordered) - self.recipe.batch_size) // 2)
+        batch = ordered[middle : middle + self.recipe.batch_size]
+        seconds = 0.0
+        for _ in range(2):
+            began = time.perf_counter()
+            self._backward(batch, answers_in(batch))
+            seconds = time.perf_counter() - began
+        self.optimiser.zero_grad(set_to_none=True)
+        return seconds / sum(map(len, batch))
+
+    def _save(self, position: Position) -> None:
+        self.checkpoint.save(position, self.parameters, self.optimiser)
 
 
-def _seconds_per_token(
-    model: Any, examples: Sequence[Example], prefix: tuple[int, ...], recipe: Recipe
-) -> float:
-    """The time of one batch of middling length over its tokens; the second try counts."""
-    ordered = sorted(examples, key=len)
-    middle = max(0, (len(ordered) - recipe.batch_size) // 2)
-    batch = ordered[middle : middle + recipe.batch_size]
-    seconds = 0.0
-    for _ in range(2):
-        began = time.perf_counter()
-        _backward(model, batch, prefix, recipe.tokens_at_once)
-        seconds = time.perf_counter() - began
-    model.zero_grad(set_to_none=True)
-    return seconds / sum(map(len, batch))
+def answers_in(batch: Sequence[Example]) -> int:
+    """The tokens of a batch's answers, which the loss is the mean over."""
+    return sum(len(example.answer) for example in batch)
 
 
-def _backward(model: Any, batch: Sequence[Example], prefix: tuple[int, ...], tokens: int) -> float:
-    """Add the gradients of a batch's mean loss, read in parts; returns that loss."""
-    from chmed_ner.train.answer_loss import answer_loss
-
-    answers = sum(len(example.answer) for example in batch)
-    total = 0.0
-    for part in parts_of(batch, tokens):
-        share = sum(len(example.answer) for example in part) / answers
-        loss = answer_loss(model, part, prefix) * share
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.item()
-    return total
+def _checkpoint_activations(model: Any) -> None:
+    """Let layers forget their activations and compute them again in the backward pass."""
+    try:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    except ValueError as error:
+        raise InputError(
+            f"regime.activation_checkpointing=true: {type(model).__name__} does not offer it "
+            f"({error}); lower regime.tokens_at_once instead"
+        ) from None
 
 
-def _report(loss: float, rate: float, step: int, on_step: Log) -> None:
+def _check(loss: float, step: int, rate: float) -> None:
     if not math.isfinite(loss):
         raise RunError(
             f"training step {step}: the loss is {loss}; lower regime.learning_rate (now {rate:g}) "
             "or use backbone.dtype=float32"
         )
-    on_step({"train/loss": loss}, step)

@@ -3,38 +3,22 @@
 Each takes a backbone and a task and gives back a generator that is ready to answer.
 """
 
-import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.backbone.protocol import Backbone, Generator
 from chmed_ner.errors import InputError
-from chmed_ner.train.loop import Log, Recipe
+from chmed_ner.train.recipe import Recipe
+from chmed_ner.train.task import Task
+from chmed_ner.train.tuned import Tuned, noted
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import CausalLM, LoadedModel
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a regime may use: training pairs (prompt, answer), a judge of generators, a place.
-
-    `dev_f1` scores a generator on the validation split (percent), None when that split is empty;
-    `log` takes metrics of a step, `note` counts that belong into `run.json`.
-    """
-
-    pairs: Sequence[tuple[str, str]]
-    stop: Sequence[str]
-    dev_f1: Callable[[Generator, int], float] | None
-    directory: Path
-    seed: int
-    log: Log
-    note: Callable[[Mapping[str, int]], None]
+ADAPTER = "adapter"
+"""The folder of a run that holds its adapter."""
 
 
 class ZeroShot:
@@ -56,7 +40,7 @@ class ZeroShot:
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         """The backbone, loaded."""
-        return backbone.generator(stop=task.stop, seed=task.seed)
+        return noted(backbone.generator(stop=task.stop, seed=task.seed), task)
 
     def reopen(
         self,
@@ -68,14 +52,14 @@ class ZeroShot:
         return backbone.generator(stop=stop, seed=0)
 
 
-class LoRA:
+class LoRA(Tuned):
     """Instruct-tuning with low-rank adapters; the best epoch by validation F1 is kept.
 
-    The adapter is saved in `<run>/adapter`; a run that is resumed after that does not train again.
+    The adapter is saved in `<run>/adapter`. With a `quantization` (nf4, int8) the frozen backbone
+    is held in that form, as in QLoRA; None leaves it as the backbone's own setting says.
     """
 
     name = "lora"
-    trains = True
 
     def __init__(
         self,
@@ -92,6 +76,9 @@ class LoRA:
         weight_decay: float = 0.0,
         clip_norm: float = 1.0,
         tokens_at_once: int = 1536,
+        activation_checkpointing: bool = False,
+        checkpoint_minutes: float | None = 10.0,
+        quantization: str | None = None,
     ) -> None:
         if rank < 1:
             raise InputError(f"regime.rank={rank}: give 1 or more")
@@ -99,9 +86,9 @@ class LoRA:
             raise InputError(f"regime.alpha={alpha}: give more than 0, or null for 2 * rank")
         if not 0 <= dropout < 1:
             raise InputError(f"regime.dropout={dropout}: give 0 or more, below 1")
-        if max_tokens is not None and max_tokens < 2:
-            raise InputError(f"regime.max_tokens={max_tokens}: give 2 or more, or null")
-        self.recipe = Recipe(
+        if quantization not in (None, "nf4", "int8"):
+            raise InputError(f"regime.quantization={quantization!r}: choose nf4, int8 or null")
+        recipe = Recipe(
             learning_rate=learning_rate,
             epochs=epochs,
             batch_size=batch_size,
@@ -110,120 +97,56 @@ class LoRA:
             weight_decay=weight_decay,
             clip_norm=clip_norm,
             tokens_at_once=tokens_at_once,
+            max_tokens=max_tokens,
+            activation_checkpointing=activation_checkpointing,
         )
+        super().__init__(recipe, checkpoint_minutes)
         self.rank = rank
         self.alpha = 2.0 * rank if alpha is None else alpha
         self.dropout = dropout
         self.targets = targets if isinstance(targets, str) else list(targets)
-        self.max_tokens = max_tokens
+        self.quantization = quantization
 
-    def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:  # noqa: ARG002
-        """InputError when the backbone has no weights."""
-        backbone.tunable()
+    def backbone(self, backbone: Backbone) -> "CausalLM":
+        """The backbone, quantised if that is asked for; InputError when it cannot be."""
+        found = super().backbone(backbone)
+        if self.quantization is None:
+            return found
+        return found.quantized(self.quantization, "regime.quantization")
 
-    def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:
-        """The dataset's training files."""
-        return dict(training_files)
-
-    def inputs(self) -> dict[str, str]:
-        """Checksums of what goes into the run beside corpus and backbone: nothing."""
-        return {}
-
-    def prepare(self, backbone: Backbone, task: Task) -> Generator:
-        """The tuned backbone: trained, saved, loaded again from what was saved, merged."""
+    def saved(self, directory: Path) -> bool:
+        """Is the adapter there?"""
         from chmed_ner.train.adapter import WEIGHTS
 
-        adapter = task.directory / "adapter"
-        if (adapter / WEIGHTS).is_file():
-            log.info("the adapter is there already: no training")
-        else:
-            self._train(backbone.tunable(), task, adapter)
-        return merged_generator(backbone.tunable(), adapter, task.stop)
+        return (directory / ADAPTER / WEIGHTS).is_file()
 
-    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
-        """The generator of a finished run in `directory`: its adapter merged."""
-        return merged_generator(backbone.tunable(), directory / "adapter", stop)
-
-    def _train(self, backbone: "CausalLM", task: Task, adapter: Path) -> None:
-        import torch
-
+    def prepared(self, loaded: "LoadedModel") -> Any:
+        """The model with fresh adapters in float32, everything else frozen."""
         from chmed_ner.train.adapter import with_adapter
-        from chmed_ner.train.examples import encode
-        from chmed_ner.train.loop import tune
 
-        loaded = backbone.load()
-        encoded = encode(task.pairs, loaded.wrapping, self.max_tokens)
-        if not encoded.examples:
-            raise InputError(
-                f"no training example is left: {len(task.pairs)} sentences, {encoded.skipped} of "
-                f"them longer than regime.max_tokens={self.max_tokens}"
-            )
-        task.note({"truncated_examples": encoded.truncated, "skipped_examples": encoded.skipped})
-        torch.manual_seed(task.seed)
-        tuned = with_adapter(
+        return with_adapter(
             loaded.model,
             rank=self.rank,
             alpha=self.alpha,
             dropout=self.dropout,
             targets=self.targets,
         )
-        keeper = _BestEpoch(tuned, loaded, backbone, task)
-        tune(
-            tuned.get_base_model(),
-            [parameter for parameter in tuned.parameters() if parameter.requires_grad],
-            encoded.examples,
-            self.recipe,
-            seed=task.seed,
-            on_step=task.log,
-            on_epoch=keeper,
-        )
-        keeper.save(adapter)
 
-
-class _BestEpoch:
-    """Scores the model after each epoch and remembers the adapter of the best one."""
-
-    def __init__(self, tuned: Any, loaded: "LoadedModel", backbone: "CausalLM", task: Task) -> None:
-        self.tuned = tuned
-        self.loaded = loaded
-        self.backbone = backbone
-        self.task = task
-        self.best = -1.0
-        self.state: dict[str, Any] = {}
-
-    def __call__(self, epoch: int, step: int) -> None:
-        """Called by the loop after each epoch."""
+    def state(self, model: Any) -> dict[str, Any]:
+        """The adapter's tensors, under PEFT's names."""
         from peft import get_peft_model_state_dict
 
-        from chmed_ner.infer.local import LocalGenerator
+        found: dict[str, Any] = get_peft_model_state_dict(model)
+        return found
 
-        f1 = 0.0
-        if self.task.dev_f1:
-            generator = LocalGenerator(
-                replace(self.loaded, model=self.tuned.get_base_model()),
-                batch_size=self.backbone.batch_size,
-                stop=self.task.stop,
-            )
-            f1 = self.task.dev_f1(generator, epoch)
-            self.task.log({"train/dev_f1": f1}, step)
-            log.info("epoch %d: validation F1 %.2f", epoch, f1)
-        if f1 > self.best or not self.task.dev_f1:
-            self.best = f1
-            state = get_peft_model_state_dict(self.tuned)
-            self.state = {name: tensor.detach().clone() for name, tensor in state.items()}
-
-    def save(self, directory: Path) -> None:
-        """Write the best epoch's adapter."""
+    def save(self, loaded: "LoadedModel", model: Any, state: Mapping[str, Any], task: Task) -> None:
+        """Write the adapter."""
         from chmed_ner.train.adapter import save_adapter
 
-        save_adapter(self.tuned, self.state, directory, self.backbone.name)
+        save_adapter(model, state, task.directory / ADAPTER, loaded.name)
 
+    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
+        """The generator of a finished run in `directory`, its adapter on the backbone."""
+        from chmed_ner.train.adapter import adapted_generator
 
-def merged_generator(backbone: "CausalLM", adapter: Path, stop: Sequence[str]) -> Generator:
-    """A generator from the backbone with the adapter merged into its weights."""
-    from chmed_ner.infer.local import LocalGenerator
-    from chmed_ner.train.adapter import merged
-
-    loaded = backbone.load()
-    model = merged(loaded.model, adapter)
-    return LocalGenerator(replace(loaded, model=model), batch_size=backbone.batch_size, stop=stop)
+        return adapted_generator(self.backbone(backbone), directory / ADAPTER, stop)

@@ -1,4 +1,4 @@
-"""`regime=adapter`: score a saved adapter without training."""
+"""`regime=adapter`: score what another run has tuned, without training."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,15 @@ from chmed_ner.backbone.protocol import Backbone, Generator
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.records import RunRecord, find_run
-from chmed_ner.train.adapter import WEIGHTS
-from chmed_ner.train.regimes import Task, merged_generator
+from chmed_ner.train.adapter import WEIGHTS, adapted_generator
+from chmed_ner.train.full import MODEL, is_model, model_generator, share_model
+from chmed_ner.train.regimes import ADAPTER
+from chmed_ner.train.task import Task
+from chmed_ner.train.tuned import noted
 
 
 class SavedAdapter:
-    """The adapter of the run `path`, on the backbone it was trained on.
+    """The adapter of the run `path`, on the backbone it was trained on; or its fully tuned model.
 
     Refused where a file it was trained on is a test file: such a score would say nothing.
     """
@@ -32,9 +35,10 @@ class SavedAdapter:
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:
         """InputError when the adapter is absent, of another backbone, or has seen the test set."""
         directory, record = self.source()
-        if not (directory / "adapter" / WEIGHTS).is_file():
+        if _tuned_weights(directory) is None:
             raise InputError(
-                f"regime.path={self.path}: {directory} holds no adapter/; name a tuned run"
+                f"regime.path={self.path}: {directory} holds no adapter/ and no model/; name a "
+                "tuned run"
             )
         if record.backbone_sha256 != backbone.checksum():
             raise InputError(
@@ -55,21 +59,41 @@ class SavedAdapter:
         return self.source()[1].training_files
 
     def inputs(self) -> dict[str, str]:
-        """The adapter's checksum: `latest` names another one tomorrow."""
-        directory, _ = self.source()
-        weights = directory / "adapter" / WEIGHTS
-        return {"adapter": sha256_of(weights)} if weights.is_file() else {}
+        """The checksum of the tuned weights: `latest` names others tomorrow."""
+        weights = _tuned_weights(self.source()[0])
+        if weights is None:
+            return {}
+        if weights.parent.name == ADAPTER:
+            return {"adapter": sha256_of(weights)}
+        files = sorted(weights.parent.glob("*.safetensors"))
+        return {f"model/{file.name}": sha256_of(file) for file in files}
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
-        """The backbone with the adapter merged; the run keeps a copy of the adapter."""
-        kept = task.directory / "adapter"
-        if not (kept / WEIGHTS).is_file():
-            partial = kept.with_name("adapter.partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(self.source()[0] / "adapter", partial)
-            partial.replace(kept)
-        return self.reopen(backbone, task.directory, task.stop)
+        """The backbone with the tuned weights; the run keeps a copy (of a model: a link)."""
+        if _tuned_weights(task.directory) is None:
+            weights = _tuned_weights(self.source()[0])
+            assert weights is not None, "checked before"
+            if weights.parent.name == ADAPTER:
+                _copy_adapter(weights.parent, task.directory / ADAPTER)
+            else:
+                share_model(weights.parent, task.directory / MODEL)
+        return noted(self.reopen(backbone, task.directory, task.stop), task)
 
     def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
-        """The generator of a finished run in `directory`: its adapter merged."""
-        return merged_generator(backbone.tunable(), directory / "adapter", stop)
+        """The generator of a finished run in `directory`: its adapter on the backbone."""
+        if is_model(directory / MODEL):
+            return model_generator(backbone.tunable(), directory / MODEL, stop)
+        return adapted_generator(backbone.tunable(), directory / ADAPTER, stop)
+
+
+def _tuned_weights(directory: Path) -> Path | None:
+    """The adapter's weights or the tuned model's configuration in a run; None without either."""
+    adapter, model = directory / ADAPTER / WEIGHTS, directory / MODEL / "config.json"
+    return next((path for path in (adapter, model) if path.is_file()), None)
+
+
+def _copy_adapter(source: Path, target: Path) -> None:
+    partial = target.with_name("adapter.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(source, partial)
+    partial.replace(target)

@@ -1,0 +1,143 @@
+"""`regime=full`: every weight of the backbone is tuned."""
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chmed_ner.backbone.protocol import Backbone, Generator
+from chmed_ner.errors import InputError
+from chmed_ner.train.recipe import Recipe
+from chmed_ner.train.task import Task
+from chmed_ner.train.tuned import Tuned, local_generator
+
+if TYPE_CHECKING:
+    from chmed_ner.backbone.causal_lm import CausalLM, LoadedModel
+
+log = logging.getLogger(__name__)
+
+MODEL = "model"
+"""The folder of a run that holds its tuned weights, a checkpoint of its own."""
+
+
+class Full(Tuned):
+    """Instruct-tuning of all weights; the best epoch by validation F1 is kept in `<run>/model`.
+
+    Weights in half precision have float32 master copies (`master_weights`): with the two moments of
+    AdamW that is 18 bytes a parameter while training (2 + 4 + 4 for the gradient + 8), 16 in
+    float32, besides activations.
+    """
+
+    name = "full"
+
+    def __init__(
+        self,
+        learning_rate: float,
+        epochs: int,
+        batch_size: int,
+        max_tokens: int | None = None,
+        schedule: str = "cosine",
+        warmup_share: float = 0.03,
+        weight_decay: float = 0.0,
+        clip_norm: float = 1.0,
+        tokens_at_once: int = 1536,
+        activation_checkpointing: bool = False,
+        checkpoint_minutes: float | None = 30.0,
+    ) -> None:
+        recipe = Recipe(
+            learning_rate=learning_rate,
+            epochs=epochs,
+            batch_size=batch_size,
+            schedule=schedule,
+            warmup_share=warmup_share,
+            weight_decay=weight_decay,
+            clip_norm=clip_norm,
+            tokens_at_once=tokens_at_once,
+            max_tokens=max_tokens,
+            activation_checkpointing=activation_checkpointing,
+        )
+        super().__init__(recipe, checkpoint_minutes)
+
+    def backbone(self, backbone: Backbone) -> "CausalLM":
+        """The backbone; InputError when it has no weights, or weights that are not trained."""
+        found = super().backbone(backbone)
+        if found.quantization != "none":
+            raise InputError(
+                f"backbone.quantization={found.quantization}: regime=full trains every weight, "
+                "and quantised ones cannot be; use regime=qlora"
+            )
+        if found.dtype == "float16":
+            raise InputError(
+                "backbone.dtype=float16: gradients of regime=full would vanish in its range; use "
+                "bfloat16 or float32"
+            )
+        return found
+
+    def saved(self, directory: Path) -> bool:
+        """Is the tuned model there?"""
+        return is_model(directory / MODEL)
+
+    def prepared(self, loaded: "LoadedModel") -> Any:
+        """The model, every parameter requiring a gradient."""
+        model = loaded.model.requires_grad_(True)
+        count = sum(parameter.numel() for parameter in model.parameters())
+        each = 16 if model.dtype.itemsize == 4 else 18
+        log.info(
+            "full tuning of %.0f million parameters: about %.1f GiB besides activations",
+            count / 1e6,
+            count * each / 2**30,
+        )
+        return model
+
+    def state(self, model: Any) -> dict[str, Any]:
+        """Every parameter in the model's precision; a tied matrix once."""
+        return dict(model.named_parameters())
+
+    def save(self, loaded: "LoadedModel", model: Any, state: Mapping[str, Any], task: Task) -> None:
+        """Write the weights as safetensors, with their configuration and tokenizer."""
+        import torch
+
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(state[name])
+        partial = task.directory / f"{MODEL}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        model.save_pretrained(partial, safe_serialization=True)
+        loaded.tokenizer.save_pretrained(partial)
+        partial.replace(task.directory / MODEL)
+
+    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
+        """The generator of a finished run in `directory`: its own weights."""
+        return model_generator(self.backbone(backbone), directory / MODEL, stop)
+
+
+def is_model(folder: Path) -> bool:
+    """Does `folder` hold a tuned model?"""
+    return (folder / "config.json").is_file()
+
+
+def model_generator(backbone: "CausalLM", folder: Path, stop: Sequence[str]) -> Generator:
+    """A generator from the tuned weights in `folder`, with the backbone's tokenizer and wrapping.
+
+    InputError when there are none.
+    """
+    if not is_model(folder):
+        raise InputError(f"{folder}: no config.json there; give the directory of a tuned run")
+    return local_generator(backbone.load(folder), backbone.batch_size, stop)
+
+
+def share_model(source: Path, target: Path) -> None:
+    """`source` again as `target`, without a second copy on the disk where the file system can."""
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(source, partial, copy_function=_link_or_copy)
+    partial.replace(target)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
