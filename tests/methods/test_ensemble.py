@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 import chmed_ner
+from chmed_ner.config import compose, configure
 from chmed_ner.errors import InputError
+from chmed_ner.identity import identity_of
 from chmed_ner.paths import PACKAGE
 
 SAMPLE = PACKAGE / "data" / "sample"
@@ -65,17 +67,35 @@ def test_its_record_names_the_files_its_runs_were_trained_on(vote_run, crf_run) 
     assert kept["name"] == "sample-ensemble-s13"
 
 
-def test_other_predictions_make_another_ensemble(
-    run, vote_run, lexicon_run, crf_run, tmp_path: Path
-) -> None:
+def test_its_record_names_the_files_of_runs_with_another_training_split(run) -> None:
+    def corpus(train: str) -> tuple[str, ...]:
+        return (
+            "dataset=column_files", f"dataset.train={SAMPLE / train}",
+            f"dataset.validation={SAMPLE / 'validation_WA.txt'}",
+            f"dataset.test={{WA: '{SAMPLE / 'test_WA.txt'}'}}",
+        )  # fmt: skip
+
+    members = [run("method=lexicon", *corpus(f"train_{genre}.txt")) for genre in ("WA", "SM")]
+    ended = vote(run, *members, words=corpus("train_FT.txt"))
+    assert ended.code == 0, ended.said
+    files = set(ended.record()["training_files"].values())
+    for member in members:
+        assert set(member.record()["training_files"].values()) < files
+    assert len(files) == 4  # three training files and the validation file
+
+
+def test_other_predictions_make_another_ensemble(lexicon_run, crf_run, tmp_path: Path) -> None:
     def emptied(row: dict[str, Any]) -> dict[str, Any]:
         return {**row, "entities": []} if row["split"] == "test" else row
 
-    mute = changed(crf_run.directory, tmp_path / "crf", emptied)
-    ended = vote(run, lexicon_run, mute)
-    assert ended.code == 0, ended.said
-    assert ended.record()["config_hash"] != vote_run.record()["config_hash"]
-    assert ended.metrics()["test/f1"] != vote_run.metrics()["test/f1"]
+    members = (lexicon_run.directory, shutil.copytree(crf_run.directory, tmp_path / "crf"))
+    runs = f"method.runs=[{members[0]},{members[1]}]"
+    experiment = configure(compose(["method=ensemble", runs, f"paths.output={tmp_path}"]), {})
+    before = identity_of(experiment)
+    assert identity_of(experiment) == before
+    other = changed(crf_run.directory, tmp_path / "other", emptied)
+    shutil.copy(other / "predictions.jsonl", members[1] / "predictions.jsonl")
+    assert identity_of(experiment) != before
 
 
 def test_one_run_may_outweigh_the_others(run, lexicon_run, crf_run) -> None:

@@ -62,6 +62,13 @@ def test_shares_types_and_ties() -> None:
     }
 
 
+def test_the_longest_of_nested_strings_is_taken() -> None:
+    lexicon = Lexicon({s: Entry("DISE", p) for s, p in (("血", 0.2), ("血壓", 0.6), ("壓力", 0.9))})
+    assert lexicon.spans("血壓力，血", 0.0) == (Span(0, 2, "DISE"), Span(4, 5, "DISE"))
+    assert lexicon.spans("血壓力，血", 0.6) == (Span(0, 2, "DISE"),)
+    assert lexicon.spans("血壓力，血", 0.7) == (Span(1, 3, "DISE"),)
+
+
 @given(sentences(), texts)
 def test_matches_are_all_occurrences(training: list[Sentence], text: str) -> None:
     lexicon = lexicon_of(training)
