@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CONVERSION = 1
 """Raised when the conversion changes, so that an old copy is not taken for a new one."""
 SHARD_BYTES = 1 << 30
-"""A shard is written when it has grown to this; about twice as much is in memory then."""
+"""A shard is written when it has grown to this; so much is in memory beside the mapped source."""
 
 log = logging.getLogger(__name__)
 
