@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from chmed_ner.assist import assist, assisted, assists, check_processes
 from chmed_ner.cells import METRICS, Claim, State, claimed, mark_killed
 from chmed_ner.cli.reports import Report, read_journal, write_journal
 from chmed_ner.cli.run_files import described, hydra_config
@@ -60,7 +61,9 @@ class Job:
                 launcher = OmegaConf.to_container(settings.launcher)
                 assert isinstance(launcher, dict)
                 take_share({str(k): v for k, v in launcher.items()}, report.number, os.environ)
-            objective = _run(config, settings, self._varied(settings), report)
+            varied = self._varied(settings)
+            report.name = cell_name(report.name, list(settings.overrides.task), varied, set())
+            objective = _run(config, settings, varied, report)
         except BaseException as error:
             _note(report, error)
             raise
@@ -74,6 +77,8 @@ class Job:
         return sorted(found, key=lambda report: report.number)
 
     def _keep(self, report: Report) -> None:
+        if assists():  # the first process has the report
+            return
         self.reports.append(report)
         if self.away:
             write_journal(self.journal, report)
@@ -115,6 +120,10 @@ def _run(
             f"hydra/sweeper: there is no {OBJECTIVE} to optimise: nothing is tuned here; choose a "
             "regime that trains, such as regime=lora"
         )
+    check_processes(experiment, sweep=sweep)
+    if assists():
+        assist(experiment)
+        return None
     place = Path(settings.runtime.output_dir)
     if config.resume is not None:
         place = find_run(str(config.resume), key="resume", output=experiment.output)
@@ -124,7 +133,7 @@ def _run(
     with claimed(experiment, identity, place, once=once) as claim:
         report.directory = str(claim.directory)
         if claim.ours:
-            with described(claim.directory, config, settings):
+            with described(claim.directory, config, settings), assisted():
                 report.metrics = _do(experiment, claim, identity if sweep else "")
             report.state = "done"
         else:
