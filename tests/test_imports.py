@@ -19,10 +19,10 @@ HEAVY = {
 }  # fmt: skip
 
 DOORS = {
-    "torch": {"backbone", "train", "infer"},
+    "torch": {"backbone", "train", "infer", "tagger"},
     "transformers": {"backbone", "train", "infer"},
-    "peft": {"train"},
-    "safetensors": {"backbone", "train"},
+    "peft": {"train", "tagger"},
+    "safetensors": {"backbone", "train", "tagger"},
     "gguf": {"backbone"},
     "sentencepiece": {"backbone"},
     "huggingface_hub": {"backbone"},
@@ -65,6 +65,7 @@ ROOMS: dict[str, set[str]] = {
     "cores": set(),
     "records": {"recorded"},
     "train": {"backbone", "infer", "records", "memory"},
+    "tagger": {"backbone", "bio", "train", "memory"},  # schedule, checkpoint, master weights
     "recorded": set(),
     "track": {"locks", "recorded", "records"},
     "provenance": {"chmed_ner"},
@@ -82,9 +83,10 @@ ROOMS: dict[str, set[str]] = {
         "experiment", "data", "prompt", "backbone", "train", "infer", "restore", "score", "track",
         "outcome", "records",
     },
+    "assist": {"experiment", "train", "memory", "runner"},
     "methods": {
         "backbone", "bio", "data", "experiment", "outcome", "predictions", "records", "score",
-        "track",
+        "tagger", "track",
     },
     "runner": {
         "experiment", "identity", "records", "provenance", "memory", "data", "script",
@@ -93,7 +95,7 @@ ROOMS: dict[str, set[str]] = {
     "rescore": {
         "config", "identity", "records", "runner", "generative", "infer", "predictions",
     },
-    "compare": {"config", "records", "data", "predictions", "score"},
+    "compare": {"config", "records", "data", "infer", "predictions", "score"},
     "predict": {
         "config", "records", "memory", "script", "prompt", "backbone", "infer", "restore",
         "experiment",
@@ -101,8 +103,8 @@ ROOMS: dict[str, set[str]] = {
     "cli": {
         "chmed_ner", "config", "records", "runner", "rescore", "compare", "predict", "predictions",
         "bio", "data", "score",
-        "cells", "cores", "identity", "naming", "provenance", "recorded", "track",
-        "experiment",
+        "assist", "cells", "cores", "identity", "naming", "provenance", "recorded", "track",
+        "experiment", "report",
     },
     "chmed_ner": {"predict"},
 }  # fmt: skip

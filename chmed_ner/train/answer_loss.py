@@ -1,8 +1,8 @@
 """Mean cross-entropy over the answer's tokens, with the output head computed only there.
 
 With a vocabulary of 262,144 the head is most of the arithmetic. It is applied to the positions that
-carry a label, in slices, and where the head is frozen the gradient is formed in the same pass, so
-that the logits of only one slice exist at a time.
+carry a label, in slices, and where the head is a plain matrix the gradients are formed in the same
+pass, so that the logits of only one slice exist at a time.
 """
 
 from typing import Any
@@ -58,15 +58,15 @@ def answer_loss(model: Any, batch: list[Example], prefix: tuple[int, ...]) -> to
     states, targets = hidden[labelled], labels[labelled]  # (N, H), (N,)
     head = model.get_output_embeddings()
     if _plain_head(model, head):
-        loss: torch.Tensor = _FrozenHeadLoss.apply(states, head.weight, targets)
+        loss: torch.Tensor = _PlainHeadLoss.apply(states, head.weight, targets)
         return loss
     return functional.cross_entropy(_logits(model, head, states).float(), targets)
 
 
 def _plain_head(model: Any, head: Any) -> bool:
-    """Is the head a frozen matrix and nothing else? (One with an adapter is not a plain Linear.)"""
-    frozen = type(head) is torch.nn.Linear and head.bias is None and not head.weight.requires_grad
-    return frozen and not _capping(model.config) and _scale(model.config) == 1.0
+    """Is the head a matrix and nothing else? (One with an adapter is not a plain Linear.)"""
+    plain = type(head) is torch.nn.Linear and head.bias is None
+    return plain and not _capping(model.config) and _scale(model.config) == 1.0
 
 
 def _capping(config: Any) -> float | None:
@@ -86,8 +86,11 @@ def _logits(model: Any, head: Any, states: torch.Tensor) -> torch.Tensor:
     return torch.tanh(logits / cap) * cap if cap else logits
 
 
-class _FrozenHeadLoss(torch.autograd.Function):
-    """Cross-entropy of `states @ weight.T`, weight frozen: loss and d loss/d states in one pass."""
+class _PlainHeadLoss(torch.autograd.Function):
+    """Cross-entropy of `states @ weight.T`: the loss and its gradients in one pass.
+
+    That by `weight` is formed, in float32, only where the weight is trained.
+    """
 
     @staticmethod
     def forward(
@@ -96,6 +99,9 @@ class _FrozenHeadLoss(torch.autograd.Function):
         count = len(targets)
         total = torch.zeros((), dtype=torch.float32, device=states.device)
         gradient = torch.empty_like(states)
+        by_weight = None
+        if ctx.needs_input_grad[1]:
+            by_weight = torch.zeros_like(weight, dtype=torch.float32)  # (V, H)
         for start in range(0, count, SLICE):
             part = slice(start, start + SLICE)
             logits = (states[part] @ weight.T).float()  # (n, V)
@@ -105,11 +111,15 @@ class _FrozenHeadLoss(torch.autograd.Function):
             probabilities = logits.sub_(normaliser).exp_()
             probabilities.scatter_add_(1, goal, -torch.ones_like(goal, dtype=logits.dtype))
             gradient[part] = probabilities.to(weight.dtype) @ weight
-        ctx.save_for_backward(gradient)
+            if by_weight is not None:
+                by_weight.addmm_(probabilities.T, states[part].float())
+        ctx.save_for_backward(gradient, *(() if by_weight is None else (by_weight,)))
         ctx.count = count
         return total / count
 
     @staticmethod
-    def backward(ctx: Any, *outer: Any) -> tuple[torch.Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * (outer[0] / ctx.count).to(gradient.dtype), None, None
+    def backward(ctx: Any, *outer: Any) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+        gradient, *by_weight = ctx.saved_tensors
+        share = outer[0] / ctx.count
+        weighted = [(each * share).to(gradient.dtype) for each in by_weight]
+        return gradient * share.to(gradient.dtype), weighted[0] if weighted else None, None

@@ -1,0 +1,70 @@
+"""What the processes after the first do in a data-parallel run: train along, and nothing else."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chmed_ner.errors import InputError
+from chmed_ner.experiment import Experiment
+from chmed_ner.train.parallel import call, called, joined, processes
+from chmed_ner.train.task import Task
+
+
+def check_processes(experiment: Experiment, *, sweep: bool) -> None:
+    """InputError when torchrun started several processes for what is not trained by several."""
+    count = processes().count
+    if count == 1:
+        return
+    if sweep:
+        raise InputError(
+            f"torchrun started {count} processes: a multirun cannot share them; start each run of "
+            "it by a torchrun of its own, or leave torchrun out"
+        )
+    if not experiment.regime.trains:
+        raise InputError(
+            f"torchrun started {count} processes, but this run tunes nothing; start it without "
+            "torchrun, or choose a regime that trains, such as regime=lora"
+        )
+
+
+def assists() -> bool:
+    """Is this a process that only trains along?"""
+    return not processes().first
+
+
+def assist(experiment: Experiment) -> None:
+    """Train along whenever the first process calls, until it sends this one home."""
+    from chmed_ner.memory import bound_kernel_caches
+    from chmed_ner.runner import read_corpus
+
+    bound_kernel_caches()
+    logging.getLogger().setLevel(logging.WARNING)  # the first process says the same
+    with joined():
+        while (directory := called()) is not None:
+            corpus = read_corpus(experiment)
+            prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
+            task = Task(
+                pairs=[(prompt.fill(s.model_text), prompt.target(s)) for s in corpus.train],
+                stop=prompt.stop,
+                dev_f1=None,
+                directory=Path(directory),
+                seed=experiment.seed,
+                log=lambda _metrics, _step: None,
+                note=lambda _counts: None,
+            )
+            experiment.regime.train(experiment.backbone, task)
+
+
+@contextmanager
+def assisted() -> Iterator[None]:
+    """In the first process: the others can be called within the block, and go home after it.
+
+    When the block fails they are not sent home: torchrun ends them when this process has ended.
+    """
+    if processes().count == 1:
+        yield
+        return
+    with joined():
+        yield
+        call(None)
