@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus, Limit
+from chmed_ner.demonstrations import Demonstrating
 from chmed_ner.labels import LabelScheme
 from chmed_ner.prompt import Prompt
 from chmed_ner.restore import Headline
@@ -124,6 +125,11 @@ class Experiment:
         return bool(self.regime.trains or self.method.trains)
 
     @property
+    def reads_training(self) -> bool:
+        """Whether the training files must be there: to be learnt from, or to be shown."""
+        return self.trains or isinstance(self.regime, Demonstrating)
+
+    @property
     def keeps_validation(self) -> bool:
         """Whether the validation split is predicted and kept."""
         return self.trains or self.validate
@@ -146,4 +152,6 @@ class Experiment:
 
     def load(self) -> Corpus:
         """The corpus, in its original script."""
-        return self.dataset.load(self.data, seed=self.seed, limit=self.limit, training=self.trains)
+        return self.dataset.load(
+            self.data, seed=self.seed, limit=self.limit, training=self.reads_training
+        )

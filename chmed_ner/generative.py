@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from chmed_ner.backbone.protocol import Backbone, Generator, Request
 from chmed_ner.data.corpus import Corpus
+from chmed_ner.demonstrations import Demonstrating
 from chmed_ner.experiment import Experiment
 from chmed_ner.infer.generate import generate, stored_completions
 from chmed_ner.infer.store import CompletionStore
@@ -62,9 +63,9 @@ class Generative:
         Completions land in `directory/completions.jsonl` as they come; those already there are not
         asked again, and if none is missing no weights are loaded.
         """
-        prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
-        store = CompletionStore(directory / "completions.jsonl")
         counts: dict[str, int] = {}
+        prompt = prompt_for(experiment, corpus, directory, counts)
+        store = CompletionStore(directory / "completions.jsonl")
         kept = experiment.keeps_validation
         splits = [corpus.test, corpus.validation if kept else ()]
         asked = [requests_for(split, prompt, experiment) for split in splits if split]
@@ -89,21 +90,37 @@ class Generative:
         return replace(outcome, usd=experiment.backbone.usd(store))
 
 
+def prompt_for(
+    experiment: Experiment, corpus: Corpus, directory: Path, counts: dict[str, int] | None = None
+) -> TaskPrompt:
+    """The run's prompt, with the demonstrations that its regime shows, if it shows any; what is
+    counted of them lands in `counts`."""
+    prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
+    regime, found = experiment.regime, {} if counts is None else counts
+    if not isinstance(regime, Demonstrating):
+        return prompt
+    return regime.demonstrated(
+        prompt, experiment.backbone, corpus, directory, seed=experiment.seed, note=found.update
+    )
+
+
 def requests_for(
     sentences: Sequence[Sentence], prompt: TaskPrompt, experiment: Experiment
 ) -> list[Request]:
     """One question a sentence, in corpus order."""
+    questions = prompt.ask([sentence.model_text for sentence in sentences])
     return [
         Request(
             id=sentence.id,
             split=sentence.split,
             genre=sentence.genre,
-            prompt=prompt.fill(sentence.model_text),
+            prompt=question.prompt,
             max_new_tokens=experiment.decoding.max_new_tokens(prompt.room(len(sentence.text))),
             target="" if sentence.tags is None else prompt.target(sentence),
             grammar=experiment.decoding.grammar(prompt, sentence.model_text),
+            demonstrations=question.demonstrations,
         )
-        for sentence in sentences
+        for sentence, question in zip(sentences, questions, strict=True)
     ]
 
 

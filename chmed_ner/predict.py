@@ -7,6 +7,7 @@ from typing import Protocol
 
 from chmed_ner.backbone.protocol import Generator, Reply, Request
 from chmed_ner.config import build
+from chmed_ner.demonstrations import Demonstrating
 from chmed_ner.errors import InputError
 from chmed_ner.experiment import SpanModel
 from chmed_ner.grammar import Grammar
@@ -51,16 +52,20 @@ class Predictor:
         The sentences of a run's test split, given together, get that run's predictions.
         """
         converted = [convert_leniently(self.script, text) for text in texts]
+        model_texts = [model_text for model_text, _ in converted]
         requests = [
             Request(
                 id=str(number),
                 split="predict",
                 genre="",
-                prompt=self.prompt.fill(model_text),
+                prompt=question.prompt,
                 max_new_tokens=self.decoding.max_new_tokens(self.prompt.room(len(model_text))),
                 grammar=self.decoding.grammar(self.prompt, model_text),
+                demonstrations=question.demonstrations,
             )
-            for number, (model_text, _) in enumerate(converted)
+            for number, (model_text, question) in enumerate(
+                zip(model_texts, self.prompt.ask(model_texts), strict=True)
+            )
         ]
         replies = self._replies(requests)
         return [
@@ -150,6 +155,8 @@ def load(run: str | Path) -> Predictor | FittedPredictor:
         return FittedPredictor(model, parts["script"])
     labels: LabelScheme = parts["dataset"].labels
     prompt: TaskPrompt = parts["prompt"].task(labels, parts["script"].name)
+    if isinstance(regime, Demonstrating):
+        prompt = regime.reopened(prompt, backbone, directory, seed=record.seed)
     generator = regime.reopen(backbone, directory, prompt.stop)
     return Predictor(
         generator, prompt, parts["script"], parts["decoding"], parts["restoration"].policy

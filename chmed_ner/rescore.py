@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from chmed_ner.config import compose, configure, plain
 from chmed_ner.errors import InputError
 from chmed_ner.files import write_json
-from chmed_ner.generative import read_completions, requests_for
+from chmed_ner.generative import prompt_for, read_completions, requests_for
 from chmed_ner.identity import config_hash
 from chmed_ner.infer.generate import stored_completions
 from chmed_ner.infer.store import CompletionStore
@@ -34,7 +34,7 @@ def rescore(run: Path, overrides: Sequence[str]) -> tuple[Path, dict[str, float]
     experiment = configure(config, choices)
     corpus = read_corpus(experiment)
     _check_files(record, dict(corpus.test_files))
-    prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
+    prompt = prompt_for(experiment, corpus, run)
     store = CompletionStore(run / "completions.jsonl")
     requests = requests_for(corpus.test, prompt, experiment)
     outcome = read_completions(corpus.test, prompt, stored_completions(requests, store))

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+SEPARATOR = "\n\n"
+"""What stands behind a demonstration; no answer holds it, so that it is a stop string as well."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
@@ -46,6 +49,19 @@ class Sentence:
     def mention(self, span: Span) -> str:
         """The characters of `span` in the original text."""
         return self.text[span.start : span.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """A question and its right answer, shown to a model before the question that is asked."""
+
+    question: str
+    answer: str
+
+    @property
+    def text(self) -> str:
+        """Both as a model without chat template reads them, up to what comes next."""
+        return f"{self.question}{self.answer}{SEPARATOR}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ DOORS = {
     "hydra": {"config", "rescore", "cli"},
     "omegaconf": {"config", "naming", "rescore", "cli"},
     "requests": {"data", "backbone", "track"},
-    "numpy": {"score", "report"},
+    "numpy": {"score", "report", "backbone", "demonstrations", "train"},
+    "sklearn": {"demonstrations"},
     "matplotlib": {"report"},
     "noto_cjk_sans_otc": {"report"},
     "pycrfsuite": {"methods"},
@@ -64,14 +65,17 @@ ROOMS: dict[str, set[str]] = {
     "locks": set(),
     "cores": set(),
     "records": {"recorded"},
-    "train": {"backbone", "infer", "records", "memory"},
+    "demonstrations": {"prompt", "backbone", "data"},
+    "train": {"backbone", "infer", "records", "memory", "demonstrations", "prompt", "data"},
     "tagger": {"backbone", "bio", "train", "memory"},  # schedule, checkpoint, master weights
     "recorded": set(),
     "track": {"locks", "recorded", "records"},
     "provenance": {"chmed_ner"},
     "outcome": {"restore"},
     "unused": set(),
-    "experiment": {"data", "script", "prompt", "backbone", "restore", "outcome", "track"},
+    "experiment": {
+        "data", "script", "prompt", "backbone", "restore", "outcome", "track", "demonstrations",
+    },
     "knobs": set(),
     "config": {"experiment", "data", "knobs", "naming", "recorded", "unused"},
     "identity": {"experiment", "records", "recorded", "chmed_ner"},
@@ -81,7 +85,7 @@ ROOMS: dict[str, set[str]] = {
     "report": {"score"},
     "generative": {
         "experiment", "data", "prompt", "backbone", "train", "infer", "restore", "score", "track",
-        "outcome", "records",
+        "outcome", "records", "demonstrations",
     },
     "assist": {"experiment", "train", "memory", "runner"},
     "methods": {
@@ -98,7 +102,7 @@ ROOMS: dict[str, set[str]] = {
     "compare": {"config", "records", "data", "infer", "predictions", "score"},
     "predict": {
         "config", "records", "memory", "script", "prompt", "backbone", "infer", "restore",
-        "experiment",
+        "experiment", "demonstrations",
     },
     "cli": {
         "chmed_ner", "config", "records", "runner", "rescore", "compare", "predict", "predictions",

@@ -55,7 +55,7 @@ class ApiGenerator:
 
     def length(self, request: Request) -> int:
         """About as many tokens as the prompt has."""
-        return likely_tokens(request.prompt)
+        return likely_tokens(request.text)
 
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
         """One reply a request, in order."""
@@ -111,11 +111,13 @@ class ApiGenerator:
         """What is to be asked; sentences with the same question share it, if answers are kept."""
         questions: dict[str, Question] = {}
         for request in requests:
-            body = self.wording.body(request.prompt, request.max_new_tokens, request.grammar)
+            body = self.wording.body(
+                request.prompt, request.max_new_tokens, request.grammar, request.demonstrations
+            )
             key = request_key(self.client.endpoint.url, body, self.revision)
             name = key if self.cache.root else f"{request.split} {request.id}"
             if name not in questions:
-                prompt = most_tokens(f"{self.wording.system or ''}{request.prompt}")
+                prompt = most_tokens(f"{self.wording.system or ''}{request.text}")
                 most = self._prices.usd(prompt, request.max_new_tokens)
                 questions[name] = Question(key, body, most)
             questions[name].requests.append(request)
@@ -126,7 +128,7 @@ class ApiGenerator:
         system = likely_tokens(self.wording.system) if self.wording.system else 0
         return Estimate(
             requests=len(asked),
-            prompt_tokens=sum(system + likely_tokens(request.prompt) for request in asked),
+            prompt_tokens=sum(system + likely_tokens(request.text) for request in asked),
             most_completion_tokens=sum(request.max_new_tokens for request in asked),
             prices=self.prices,
         )
@@ -175,7 +177,7 @@ class ApiGenerator:
         if self.prices is None:
             return reply
         request = question.requests[0]
-        prompt = most_tokens(f"{self.wording.system or ''}{request.prompt}")
+        prompt = most_tokens(f"{self.wording.system or ''}{request.text}")
         return replace(reply, prompt_tokens=prompt, completion_tokens=request.max_new_tokens)
 
     def _handed_over(self, some: Sequence[tuple[Question, Kept]]) -> Iterator[list[Answered]]:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chmed_ner.backbone.api_grammar import grammar_field
-from chmed_ner.backbone.protocol import Reply
+from chmed_ner.backbone.chat import messages
+from chmed_ner.backbone.protocol import Reply, plain_text
 from chmed_ner.grammar import Grammar
+from chmed_ner.types import Demonstration
 
 PATHS = {"chat": "chat/completions", "completions": "completions"}
 STOPS = {
@@ -47,14 +49,20 @@ class Wording:
     extra: Mapping[str, Any] = field(default_factory=dict)
     grammar_server: str | None = None
 
-    def body(self, prompt: str, max_tokens: int, grammar: Grammar | None = None) -> dict[str, Any]:
+    def body(
+        self,
+        prompt: str,
+        max_tokens: int,
+        grammar: Grammar | None = None,
+        demonstrations: Sequence[Demonstration] = (),
+    ) -> dict[str, Any]:
         """The request body for one prompt, as it is sent and as it is cached."""
         body: dict[str, Any] = {"model": self.model}
         if self.endpoint == "chat":
             system = [{"role": "system", "content": self.system}] if self.system else []
-            body["messages"] = [*system, {"role": "user", "content": prompt}]
+            body["messages"] = [*system, *messages(prompt, demonstrations)]
         else:
-            body["prompt"] = prompt
+            body["prompt"] = plain_text(prompt, demonstrations)
         body |= {self.max_tokens_field: max_tokens, "temperature": self.temperature, "n": 1}
         body |= {"seed": self.seed, "stop": list(self.stop) or None}
         body |= {**grammar_field(grammar, self.grammar_server), **self.extra}

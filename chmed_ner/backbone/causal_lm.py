@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,6 +161,13 @@ class CausalLM:
     def _precision(self, model: Any) -> str:
         precision = str(model.dtype).removeprefix("torch.")
         return precision if self.quantization == "none" else f"{self.quantization}, {precision}"
+
+    def counter(self) -> Callable[[str], int]:
+        """The tokenizer's, special tokens left out."""
+        from chmed_ner.backbone.loading import load_tokenizer
+
+        tokenizer = load_tokenizer(self.location(), revision=self.revision)
+        return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
 
     def generator(self, *, stop: Sequence[str], seed: int) -> "LocalGenerator":  # noqa: ARG002
         """The model as it is, decoding greedily; `seed` has no say in that."""

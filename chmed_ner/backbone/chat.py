@@ -1,10 +1,13 @@
 """Chat templates: how an instruction-tuned model wants its prompt wrapped."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from chmed_ner.backbone.protocol import plain_text
 from chmed_ner.errors import InputError
+from chmed_ner.types import Demonstration
 
 CHAT = ("auto", "always", "never")
 _MARK = "〈回答〉"
@@ -18,18 +21,38 @@ class Wrapping:
     template: bool
     options: Mapping[str, Any]
 
-    def prompt_ids(self, prompt: str) -> list[int]:
-        """The token ids that the model reads before it answers."""
+    def prompt_ids(self, prompt: str, demonstrations: Sequence[Demonstration] = ()) -> list[int]:
+        """The token ids that the model reads before it answers.
+
+        Demonstrations are turns where there is a template that takes them, else part of the text.
+        """
+        if not (self.template and (self.takes_turns or not demonstrations)):
+            prompt, demonstrations = plain_text(prompt, demonstrations), ()
         if not self.template:
             return list(self.tokenizer.encode(prompt))
         ids = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}],
+            messages(prompt, demonstrations),
             tokenize=True,
             return_dict=False,
             add_generation_prompt=True,
             **self.options,
         )
         return list(ids)
+
+    @cached_property
+    def takes_turns(self) -> bool:
+        """Does the template write earlier questions and answers, in their order?"""
+        from jinja2 import TemplateError
+
+        one, two, three = "〈一〉", "〈二〉", "〈三〉"
+        try:
+            text = self.tokenizer.apply_chat_template(
+                messages(three, [Demonstration(one, two)]), tokenize=False, **self.options
+            )
+        except (TemplateError, TypeError, ValueError):
+            return False
+        places = [str(text).find(mark) for mark in (one, two, three)]
+        return places[0] >= 0 and places == sorted(places)
 
     def answer_ids(self, answer: str) -> list[int]:
         """The token ids of an answer, with the token that ends it."""
@@ -52,6 +75,17 @@ class Wrapping:
                 if token in _special_ids(self.tokenizer):
                     return int(token)
         return int(self.tokenizer.eos_token_id)
+
+
+def messages(prompt: str, demonstrations: Sequence[Demonstration] = ()) -> list[dict[str, str]]:
+    """A conversation in which each demonstration was asked and answered before."""
+    turns = []
+    for each in demonstrations:
+        turns += [
+            {"role": "user", "content": each.question},
+            {"role": "assistant", "content": each.answer},
+        ]
+    return [*turns, {"role": "user", "content": prompt}]
 
 
 def _special_ids(tokenizer: Any) -> set[int]:

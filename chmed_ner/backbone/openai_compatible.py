@@ -3,12 +3,12 @@
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
-from chmed_ner.backbone.api_cost import FREE, prices
+from chmed_ner.backbone.api_cost import FREE, likely_tokens, prices
 from chmed_ner.backbone.api_grammar import checked_server
 from chmed_ner.backbone.api_messages import OURS, PATHS
 from chmed_ner.errors import InputError
@@ -113,6 +113,10 @@ class OpenAICompatible:
             f"backbone={self.name} is an endpoint and has no weights to tune; use regime=zero_shot "
             "with it, or tune a local backbone and serve its adapter (conf/backbone/README.md)"
         )
+
+    def counter(self) -> Callable[[str], int]:
+        """About as many as common tokenizers make: an endpoint keeps its own to itself."""
+        return likely_tokens
 
     def generator(self, *, stop: Sequence[str], seed: int) -> "ApiGenerator":  # noqa: ARG002
         """Ready to ask; `backbone.seed` is sent, in `run` and `predict` alike, not `seed`."""

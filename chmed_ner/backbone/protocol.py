@@ -1,11 +1,11 @@
 """What the runner needs of a backbone, and the records that pass between them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from chmed_ner.grammar import Grammar
-from chmed_ner.types import Completion
+from chmed_ner.types import Completion, Demonstration
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,8 @@ class Request:
 
     `prompt` is the text without any chat template; `max_new_tokens` caps the answer (tokens);
     `target` is what a perfect model would answer, which only the scripted backbone looks at. With a
-    `grammar`, the answer must follow it.
+    `grammar`, the answer must follow it. `demonstrations` come before the prompt: as turns of their
+    own where the model knows turns, else as text.
     """
 
     id: str
@@ -24,6 +25,17 @@ class Request:
     max_new_tokens: int
     target: str = ""
     grammar: Grammar | None = None
+    demonstrations: tuple[Demonstration, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All that the model is asked, as text."""
+        return plain_text(self.prompt, self.demonstrations)
+
+
+def plain_text(prompt: str, demonstrations: Sequence[Demonstration]) -> str:
+    """A prompt behind its demonstrations, for a model that knows no turns."""
+    return "".join([*(each.text for each in demonstrations), prompt])
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,9 @@ class Backbone(Protocol):
 
     def checksum(self) -> str:
         """What identifies its weights: two backbones of one checksum answer alike."""
+
+    def counter(self) -> Callable[[str], int]:
+        """How many tokens a text has, without the weights; for an endpoint about as many."""
 
     def generator(self, *, stop: Sequence[str], seed: int) -> Generator:
         """The backbone as it is, loaded; it stops at its own end token or at a string in `stop`."""

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from chmed_ner.backbone.protocol import Reply, Request
@@ -43,6 +43,10 @@ class Scripted:
         """The noise and its seed are all there is."""
         return text_sha256(f"scripted {self.noise} {self.seed}")
 
+    def counter(self) -> Callable[[str], int]:
+        """Characters, which it takes for tokens."""
+        return len
+
     def generator(self, *, stop: Sequence[str], seed: int) -> "Scripted":  # noqa: ARG002
         """Itself; the noise's own seed counts, not the run's."""
         return self
@@ -60,7 +64,7 @@ class Scripted:
 
     def length(self, request: Request) -> int:
         """The prompt's length in characters, which it takes for tokens."""
-        return len(request.prompt)
+        return len(request.text)
 
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
         """The targets, spoiled."""
@@ -89,7 +93,7 @@ class Scripted:
             if flaw == "cut":
                 break
         text = "\n".join(spoiled)
-        return Reply(text, stop, len(request.prompt), len(text))
+        return Reply(text, stop, len(request.text), len(text))
 
 
 def _spoil(line: str, flaw: str, other: str) -> list[str]:

@@ -72,7 +72,7 @@ def stored_completions(
 
 def _stored(store: CompletionStore, request: Request) -> Completion | None:
     completion = store.get(request.split, request.id)
-    if completion and completion.prompt_sha256 != text_sha256(request.prompt):
+    if completion and completion.prompt_sha256 != text_sha256(request.text):
         raise InputError(
             f"{store.path}: the completion of sentence {request.id} answers another prompt; "
             "corpus, script or prompt wording have changed: start a new run"
@@ -86,7 +86,7 @@ def _completion(answered: Answered) -> Completion:
         id=request.id,
         split=request.split,
         genre=request.genre,
-        prompt_sha256=text_sha256(request.prompt),
+        prompt_sha256=text_sha256(request.text),
         text=reply.text,
         stop=reply.stop,
         prompt_tokens=reply.prompt_tokens,

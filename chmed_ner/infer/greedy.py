@@ -43,9 +43,11 @@ class GreedyGenerator:
 
     def prompt_ids(self, request: Request) -> list[int]:
         """The tokens the model reads for `request`."""
-        ids = self._ids.get(request.prompt)
+        ids = self._ids.get(request.text)
         if ids is None:
-            ids = self._ids[request.prompt] = self.loaded.wrapping.prompt_ids(request.prompt)
+            wrapping = self.loaded.wrapping
+            ids = wrapping.prompt_ids(request.prompt, request.demonstrations)
+            self._ids[request.text] = ids
         return ids
 
     def length(self, request: Request) -> int:

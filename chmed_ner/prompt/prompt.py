@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from chmed_ner.errors import InputError
 from chmed_ner.grammar import Grammar
 from chmed_ner.labels import LabelScheme
 from chmed_ner.prompt.answer import Answer, AnswerFormat, Guiding
 from chmed_ner.prompt.definitions import Definitions
-from chmed_ner.types import Mention, Sentence
+from chmed_ner.types import Demonstration, Mention, Sentence
 
 FIELDS = {"instruction": "{categories}", "sentence": "{sentence}"}
 _FIELD = re.compile(r"\{(?:[^\W\d][^{}]*)?\}")  # `{}` and `{name...}`; other braces are text
@@ -68,9 +69,25 @@ class Prompt:
         )
 
 
+class Demonstrates(Protocol):
+    """A choice of demonstrations."""
+
+    def shown(self, model_texts: Sequence[str]) -> list[tuple[Demonstration, ...]]:
+        """The demonstrations of each text, in the order in which the model reads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the model is asked about one sentence, and what it is shown before."""
+
+    prompt: str
+    demonstrations: tuple[Demonstration, ...] = ()
+
+
 @dataclass(frozen=True)
 class TaskPrompt:
-    """A prompt bound to its labels and script; pure text in, pure text out."""
+    """A prompt bound to its labels and script; pure text in, pure text out. With a `demonstrator`,
+    its questions come with demonstrations."""
 
     instruction: str
     template: str
@@ -79,10 +96,35 @@ class TaskPrompt:
     script: str
     stop: tuple[str, ...]
     name: str = ""
+    demonstrator: Demonstrates | None = None
+
+    def ask(self, model_texts: Sequence[str]) -> list[Question]:
+        """What the model is asked about each text; the instruction stands at the beginning, once,
+        before the first demonstration where there is one."""
+        if self.demonstrator is None:
+            return [Question(self.fill(text)) for text in model_texts]
+        shown = self.demonstrator.shown(model_texts)
+        return [
+            self._question(text, before) for text, before in zip(model_texts, shown, strict=True)
+        ]
+
+    def demonstration(self, sentence: Sentence) -> Demonstration:
+        """A sentence and its answer, without the instruction."""
+        return Demonstration(self._about(sentence.model_text), self.target(sentence))
+
+    def _question(self, text: str, shown: Sequence[Demonstration]) -> Question:
+        if not shown:
+            return Question(self.fill(text))
+        first = replace(shown[0], question=self.instruction + shown[0].question)
+        return Question(self._about(text), (first, *shown[1:]))
+
+    def _about(self, model_text: str) -> str:
+        """The words about one sentence."""
+        return self.template.replace("{sentence}", model_text)
 
     def fill(self, model_text: str) -> str:
-        """What the model reads for one sentence."""
-        return self.instruction + self.template.replace("{sentence}", model_text)
+        """What the model reads for one sentence without demonstrations."""
+        return self.instruction + self._about(model_text)
 
     def target_mentions(self, sentence: Sentence) -> tuple[Mention, ...]:
         """The gold mentions that the target lists, in its order."""
