@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.backbone.hardware import quiet_hub, torch_device, torch_dtype
-from chmed_ner.backbone.quantized import kind_of, quantization_config
+from chmed_ner.backbone.quantized import keep_layout, kind_of, quantization_config
 from chmed_ner.errors import InputError
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def load_model(
         )
     if quantized is None:
         model.to(place)
+    keep_layout(model)
     if kind_of(model) != quantization:  # a checkpoint that is quantised already, or by other means
         raise InputError(
             f"backbone.path={path_or_id}: these weights are quantised already, as "

@@ -62,6 +62,18 @@ def _import_bitsandbytes(kind: str) -> None:
         ) from error
 
 
+def keep_layout(model: Any) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights of `model` when they are first read on a CPU.
+
+    On CPUs with AVX512-BF16 it would, in evaluation mode, round the blocks' scales to bfloat16 in
+    place, so that scoring an epoch changes the model that is trained on; and it fails where a width
+    is no multiple of 64 (bitsandbytes 0.50, `_convert_weight_packed_for_cpu`).
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
 def kind_of(model: Any) -> str:
     """The kind of a loaded model's weights: `none`, `nf4` or `int8`."""
     if getattr(model, "is_loaded_in_4bit", False):

@@ -24,12 +24,7 @@ KNOBS: dict[str, Any] = {"learning_rate": 0.01, "epochs": 1, "batch_size": 4, "r
 
 
 def a_task(directory: Path, pairs: list[tuple[str, str]], counts: dict[str, int]) -> Task:
-    losses: list[float] = []
-
-    def log(metrics: Any, step: int) -> None:
-        losses.append(step)
-
-    return Task(pairs, ("\n\n",), None, directory, 13, log, counts.update)
+    return Task(pairs, ("\n\n",), None, directory, 13, lambda _metrics, _step: None, counts.update)
 
 
 def of(path: Path, kind: str = "none", **knobs: Any) -> CausalLM:
@@ -80,7 +75,10 @@ def test_qlora_on_imported_checkpoints(
     regime.check(plain, {})
     task = a_task(tmp_path / "run", heart_pairs, counts)
     replies = regime.prepare(plain, task).answer(requests)
-    names = {type(module).__name__ for module in of_kind(plain, kind).load().model.modules()}
+    names = {
+        type(module).__name__
+        for module in plain.quantized(kind, "this test").load().model.modules()
+    }
     assert ("Linear4bit" if kind == "nf4" else "Linear8bitLt") in names
     assert 0 < counts["weight_bytes"] < 0.9 * plain.load().weight_bytes
     assert f"({kind}, float32)" in caplog.text
@@ -89,15 +87,11 @@ def test_qlora_on_imported_checkpoints(
     assert regime.reopen(plain, tmp_path / "run", ("\n\n",)).answer(requests) == replies
     saved = SavedAdapter(str(tmp_path / "run"))
     assert saved.reopen(plain, tmp_path / "run", ("\n\n",)).answer(requests) == replies
-    other = of_kind(plain, "int8" if kind == "nf4" else "nf4")
+    other = plain.quantized("int8" if kind == "nf4" else "nf4", "this test")
     with pytest.raises(InputError, match=f"the adapter in .* asks for {kind}"):
         saved.reopen(other, tmp_path / "run", ("\n\n",))
     before = ZeroShot().prepare(plain, a_task(tmp_path, [], {})).answer(requests)
     assert before != replies
-
-
-def of_kind(backbone: CausalLM, kind: str) -> CausalLM:
-    return backbone.quantized(kind, "this test")
 
 
 @needs_bitsandbytes
