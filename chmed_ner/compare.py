@@ -11,13 +11,15 @@ from chmed_ner.config import build
 from chmed_ner.data import Dataset
 from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.errors import InputError
+from chmed_ner.infer.store import read_completions
+from chmed_ner.labels import LabelScheme
 from chmed_ner.predictions import read_predictions
 from chmed_ner.records import FILE, RunRecord
 from chmed_ner.score.intervals import Counts, sentence_counts
 from chmed_ner.score.significance import Comparison, Comparisons, Estimate, compare_counts
-from chmed_ner.types import Sentence, Span
+from chmed_ner.types import Completion, Sentence, Span
 
-PREDICTIONS = "predictions.jsonl"
+PREDICTIONS, COMPLETIONS = "predictions.jsonl", "completions.jsonl"
 READ = (FILE, PREDICTIONS)
 """The files of a run that are read, beside its gold."""
 
@@ -30,6 +32,17 @@ class TestedRun:
     record: RunRecord
     sentences: Mapping[str, Sentence]
     spans: Mapping[str, tuple[Span, ...]]
+    labels: LabelScheme
+
+    def completions(self) -> list[Completion]:
+        """What a model answered for the test split, a rescoring's those of its run; may be none."""
+        for folder in (self.directory, self.directory.parents[1]):
+            if (folder / COMPLETIONS).is_file():
+                found = read_completions(folder / COMPLETIONS)
+                return [each for each in found if each.split == "test"]
+            if self.directory.parent.name != "rescore":
+                break
+        return []
 
     def counts(self, order: Sequence[Sentence]) -> dict[str, Counts]:
         """The counts of each sentence by genre, sentences in the order given."""
@@ -52,10 +65,12 @@ def read_run(directory: Path) -> TestedRun:
             f"{directory}: the run is not finished ({record.status}); finish it with "
             f"`chmed-ner run ... resume={directory}`, or name another"
         )
-    sentences = {sentence.id: sentence for sentence in _test_sentences(directory, record)}
+    corpus = _tested(directory, record)
+    sentences = {sentence.id: sentence for sentence in corpus.test}
     if not sentences:
         raise InputError(f"{directory}: the run has no test sentence; compare runs that have")
-    return TestedRun(directory, record, sentences, _spans(directory, sentences))
+    spans = _spans(directory, sentences)
+    return TestedRun(directory, record, sentences, spans, corpus.labels)
 
 
 def compare_runs(first: TestedRun, second: TestedRun) -> Comparisons:
@@ -107,7 +122,7 @@ def _figures(comparison: Comparison) -> dict[str, object]:
     }
 
 
-def _test_sentences(directory: Path, record: RunRecord) -> Sequence[Sentence]:
+def _tested(directory: Path, record: RunRecord) -> Corpus:
     """The test split of the run's own configuration, its files checked against the record."""
     corpus = _corpus(directory, record.config)
     files = {**record.test_files, **corpus.test_files}
@@ -118,7 +133,7 @@ def _test_sentences(directory: Path, record: RunRecord) -> Sequence[Sentence]:
                 f"{name}: has changed since the run in {directory} (SHA-256 {now[:12]}, was "
                 f"{then[:12]}); bring the old file back, or start a new run"
             )
-    return corpus.test
+    return corpus
 
 
 def _corpus(directory: Path, config: Mapping[str, Any]) -> Corpus:

@@ -1,43 +1,77 @@
 """`chmed-ner compare`: two runs side by side, and whether their difference may be chance."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chmed_ner.cli.json_file import add_json, check_target, write_and_print
+from chmed_ner.errors import InputError
 
 if TYPE_CHECKING:
+    from chmed_ner.compare import TestedRun
     from chmed_ner.score.significance import Comparisons, Estimate
 
 HELP = "two runs' scores with intervals, their difference, and the paired p-value"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the two runs and `--json`."""
+    """Add the two runs, `--json` and `--html`."""
     run = "a directory of a run or of a rescoring, an MLflow run id, or latest"
     parser.add_argument("run_a", metavar="RUN_A", help=run)
     parser.add_argument("run_b", metavar="RUN_B", help="the same, tested on RUN_A's sentences")
     add_json(parser)
+    parser.add_argument(
+        "--html",
+        metavar="FILE",
+        help="also write a page of every sentence: what one run gets right and the other wrong",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print the table and write the JSON; 0.
+    """Print the table and write the JSON and the page; 0.
 
     Raises InputError for runs that cannot be compared (as `read_run` and `compare_runs`), before
-    anything is written, and for a JSON file that cannot be written.
+    anything is written, and for a file that cannot be written.
     """
     from chmed_ner.compare import READ, as_json, compare_runs, read_run
     from chmed_ner.records import find_run
 
     places = find_run(arguments.run_a, key="RUN_A"), find_run(arguments.run_b, key="RUN_B")
-    check_target(arguments.json, [place / file for place in places for file in READ])
+    read = [place / file for place in places for file in READ]
+    check_target(arguments.json, read)
+    check_target(arguments.html, read, key="--html")
+    if arguments.html is not None and arguments.html == arguments.json:
+        raise InputError(f"--html {arguments.html}: is the file of --json; name another")
     first, second = map(read_run, places)
     found = compare_runs(first, second)
     names = [
         f"{side}: {run.record.name}  {run.directory}" for side, run in (("A", first), ("B", second))
     ]
     table = "\n".join([*names, "", *_table(found)]) + "\n"
+    if arguments.html is not None:
+        _write_page(Path(arguments.html), first, second, found)
     write_and_print(arguments.json, as_json(first, second, found), table)
     return 0
+
+
+def _write_page(path: Path, first: "TestedRun", second: "TestedRun", found: "Comparisons") -> None:
+    from chmed_ner.report.comparison_page import Side, write_comparison_page
+
+    sides = [
+        Side(run.record.name, str(run.directory), run.spans, run.completions())
+        for run in (first, second)
+    ]
+    try:
+        write_comparison_page(
+            path,
+            first=sides[0],
+            second=sides[1],
+            sentences=list(first.sentences.values()),
+            figures=found,
+            labels=first.labels,
+        )
+    except OSError as error:
+        raise InputError(f"--html {path}: cannot be written ({error.strerror})") from None
 
 
 def _table(found: "Comparisons") -> list[str]:

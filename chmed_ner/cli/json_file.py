@@ -18,15 +18,18 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_target(option: str | None, read: Iterable[Path]) -> None:
-    """InputError where `option` is a folder or one of the files that the command reads."""
+def check_target(option: str | None, read: Iterable[Path], *, key: str = "--json") -> None:
+    """InputError where `option` is a folder or one of the files that the command reads.
+
+    `key` names, in the error, the option.
+    """
     if option in (None, "-"):
         return
     target = Path(option)
     if target.is_dir():
-        raise InputError(f"--json {target}: is a folder; name a file")
+        raise InputError(f"{key} {target}: is a folder; name a file")
     if target.exists() and any(path.exists() and target.samefile(path) for path in read):
-        raise InputError(f"--json {target}: is one of the files that are read; name another")
+        raise InputError(f"{key} {target}: is one of the files that are read; name another")
 
 
 def write_and_print(option: str | None, content: object, table: str) -> None:

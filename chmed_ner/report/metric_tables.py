@@ -7,13 +7,12 @@ out, and every metric stands once more in the full list.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from chmed_ner.report.sentence_rows import ERROR_NAMES, EntityMarks
+from chmed_ner.report.html_table import Row, html_table
+from chmed_ner.report.marks import ERROR_NAMES, EntityMarks
 from chmed_ner.report.visible import visible
 from chmed_ner.types import Sentence
 
 Metrics = Mapping[str, float]
-Row = tuple[str, Sequence[str]]
-"""The escaped heading of a row and its cells."""
 
 _FIGURES = (("precision", "精確率 P"), ("recall", "召回率 R"), ("f1", "F1"))
 _POLICY_COLUMNS = (("f1", "F1"), ("ceiling_f1", "上限"), ("target_ceiling_f1", "目標格式上限"))
@@ -64,7 +63,7 @@ def metric_tables(metrics: Metrics, sentences: Sequence[Sentence], marks: Entity
         _restoration_table(metrics),
         _problem_table(metrics),
         _error_table(metrics),
-        _table("其他 F1（%）", ["", "F1"], _named(metrics, _MORE)),
+        html_table("其他 F1（%）", ["", "F1"], _named(metrics, _MORE)),
     ]
     if not any(tables):
         return ""
@@ -74,7 +73,7 @@ def metric_tables(metrics: Metrics, sentences: Sequence[Sentence], marks: Entity
 def full_list(metrics: Metrics) -> str:
     """Every metric by its name in MLflow, folded away."""
     rows = [(f"<code>{visible(name)}</code>", [f"{value:,.6g}"]) for name, value in metrics.items()]
-    table = _table("metrics.json 的全部內容", ["名稱", "數值"], rows)
+    table = html_table("metrics.json 的全部內容", ["名稱", "數值"], rows)
     return f"<details><summary>全部指標</summary>{table}</details>\n" if rows else ""
 
 
@@ -91,7 +90,7 @@ def _genre_table(metrics: Metrics, sentences: Sequence[Sentence], genres: Sequen
         for genre in genres
     ]
     columns = ["文類", "句數", *(name for _, name in _FIGURES)]
-    return _table("各文類（%）", columns, rows)
+    return html_table("各文類（%）", columns, rows)
 
 
 def _type_table(
@@ -113,7 +112,7 @@ def _type_table(
         )
         for type_ in [*types, *sorted(scored - set(types))]
     ]
-    return _table("各類別的 F1（%；小字為標準實體數）", ["類別", *map(visible, genres)], rows)
+    return html_table("各類別的 F1（%；小字為標準實體數）", ["類別", *map(visible, genres)], rows)
 
 
 def _restoration_table(metrics: Metrics) -> str:
@@ -128,7 +127,7 @@ def _restoration_table(metrics: Metrics) -> str:
         for policy in policies
     ]
     columns = ["策略", *(name for _, name in _POLICY_COLUMNS)]
-    return _table("位置還原策略的 F1（%）", columns, rows)
+    return html_table("位置還原策略的 F1（%）", columns, rows)
 
 
 def _problem_table(metrics: Metrics) -> str:
@@ -138,13 +137,13 @@ def _problem_table(metrics: Metrics) -> str:
         if len(parts) == 2 and parts[1].endswith("_rate"):
             reason = parts[1].removesuffix("_rate")
             rows.append((_REASONS.get(reason) or visible(reason), [_percent(100 * value)]))
-    return _table("模型輸出的問題（占輸出的 %）", ["問題", "%"], rows)
+    return html_table("模型輸出的問題（占輸出的 %）", ["問題", "%"], rows)
 
 
 def _error_table(metrics: Metrics) -> str:
     names = [(f"error/{kind}", name) for kind, name in ERROR_NAMES.items()]
     rows = [(name, [f"{metrics[key]:,.0f}"]) for key, name in names if key in metrics]
-    return _table("實體錯誤（個數）", ["錯誤", "個數"], rows)
+    return html_table("實體錯誤（個數）", ["錯誤", "個數"], rows)
 
 
 def _named(metrics: Metrics, names: Iterable[tuple[str, str]]) -> list[Row]:
@@ -163,19 +162,3 @@ def _figure(metrics: Metrics, name: str) -> str:
 
 def _percent(value: float) -> str:
     return f"{value:.2f}"
-
-
-def _table(caption: str, columns: Sequence[str], rows: Sequence[Row]) -> str:
-    """A table that scrolls by keyboard where it is wider than the page; empty without rows."""
-    if not rows:
-        return ""
-    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
-    body = "".join(
-        f'<tr><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'
-        for name, cells in rows
-    )
-    return (
-        f'<div class="scroll" role="region" aria-label="{caption}" tabindex="0"><table>'
-        f"<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n"
-        f"<tbody>\n{body}</tbody></table></div>\n"
-    )

@@ -1,19 +1,29 @@
 """`report.html` of a run: one file that needs no network, to be looked at by people."""
 
-import base64
-import hashlib
-import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from chmed_ner.files import replacing
 from chmed_ner.labels import LabelScheme
-from chmed_ner.report.filters import SCRIPT, filter_bar
+from chmed_ner.report.document import closing, explorer_script, opening
+from chmed_ner.report.explorer import (
+    FIRST_KIND,
+    OUTLINED,
+    Explorer,
+    Item,
+    Kind,
+    Row,
+    by_sentence,
+    spans_of,
+    used_types,
+)
+from chmed_ner.report.marks import ERROR_NAMES, entity_marks
 from chmed_ner.report.metric_tables import full_list, headline, metric_tables
-from chmed_ner.report.sentence_rows import entity_marks, sentence_rows
 from chmed_ner.report.style import style_sheet
-from chmed_ner.report.visible import plain, visible
+from chmed_ner.score.error_kinds import KINDS, Pairing, pairings
 from chmed_ner.types import Completion, Sentence, Span
+
+_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 
 
 def write_page(
@@ -25,11 +35,14 @@ def write_page(
     completions: Sequence[Completion],
     metrics: Mapping[str, float],
     labels: LabelScheme,
+    training_mentions: Collection[str] | None = None,
 ) -> None:
     """Write the page of one run to `path`, atomically.
 
     `spans`: predicted entities by sentence id; entries of other sentences are not shown, nor are
     their `completions`. `metrics`: `{metric name: number}` as in metrics.json, possibly empty.
+    `training_mentions`: the strings of the run's training entities, in the script of
+    `Sentence.text`; without them nothing is told seen from unseen.
     Whatever the data holds is shown as text; characters that act or cannot be seen are shown as
     `U+XXXX`.
 
@@ -37,42 +50,81 @@ def write_page(
     leave their sentence; `path` is then as it was before.
     """
     marks = entity_marks(labels)
-    genres = list(dict.fromkeys(sentence.genre for sentence in sentences))
+    all_spans = [s for each in sentences for s in (*each.entities, *spans_of(spans, each))]
+    explorer = Explorer(
+        genres=list(dict.fromkeys(sentence.genre for sentence in sentences)),
+        types=used_types(marks, all_spans),
+        marks=marks,
+        lines=("標準", "預測"),
+        kinds=[Kind(ERROR_NAMES.get(kind, "正確"), kind in ERROR_NAMES) for kind in KINDS],
+        any_="有錯誤",
+        none="整句無誤",
+        seen=training_mentions is not None,
+    )
+    style = style_sheet(len(labels.tags))
+    script = explorer_script() if sentences else ""
     with replacing(path) as file:
-        file.write(_head(title, style_sheet(len(labels.tags))))
-        file.write(f"<h1>{visible(title)}</h1>\n<main>\n")
+        file.write(opening(title, style, script, skip=("list", "跳到測試句")))
         file.write(f"<h2>測試成績</h2>\n{headline(metrics)}")
         if tables := metric_tables(metrics, sentences, marks):
             file.write(f"<h2>分項</h2>\n{tables}")
         file.write(full_list(metrics))
         file.write(f'<h2 id="list">測試句（{len(sentences):,}）</h2>\n')
-        if sentences:
-            file.write(marks.legend() + filter_bar(genres))
-            file.write('<ol class="sentences" id="sentences">\n')
-            file.writelines(sentence_rows(sentences, spans, completions, genres, marks))
-            file.write("</ol>\n")
-        else:
-            file.write("<p>這次執行沒有測試句。</p>\n")
-        file.write(f"</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n")
+        if not sentences:
+            file.write(f"<p>這次執行沒有測試句。</p>\n{closing()}")
+            return
+        file.write(marks.legend("與另一行不一致") + explorer.frame())
+        rows = _rows(sentences, spans, completions, training_mentions)
+        file.write(closing(explorer.data(rows), script))
 
 
-def _head(title: str, style: str) -> str:
-    """Everything up to the heading. The policy lets run only the style and the script written here,
-    so that even a mistake in escaping could neither run anything nor fetch anything."""
-    policy = (
-        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(SCRIPT)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    return (
-        '<!DOCTYPE html>\n<html lang="zh-Hant" dir="ltr">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{html.escape(plain(title))}</title>\n<style>{style}</style>\n</head>\n<body>\n"
-        '<a class="skip" href="#list">跳到測試句</a>\n'
-    )
+def _rows(
+    sentences: Sequence[Sentence],
+    spans: Mapping[str, Sequence[Span]],
+    completions: Sequence[Completion],
+    training_mentions: Collection[str] | None,
+) -> Iterator[Row]:
+    answers = by_sentence("模型輸出", completions)
+    known = None if training_mentions is None else frozenset(training_mentions)
+    for sentence in sentences:
+        predicted = spans_of(spans, sentence)
+        found = pairings(sentence.entities, predicted)
+        wrong = [pairing for pairing in found if pairing.kind != "correct"]
+        yield Row(
+            sentence,
+            (
+                _marked(sentence.entities, _gold_marks(wrong)),
+                _marked(predicted, _predicted_marks(wrong)),
+            ),
+            [_item(sentence, pairing, known) for pairing in found],
+            answers.get(sentence.id, ()),
+        )
 
 
-def _digest(text: str) -> str:
-    """The hash source by which a content security policy names an inline text."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+def _item(sentence: Sentence, pairing: Pairing, known: Collection[str] | None) -> Item:
+    """A spurious entity is seen or unseen by its own string, any other by the gold one's."""
+    ends = [span for span in (pairing.gold, pairing.predicted) if span is not None]
+    seen = None if known is None else sentence.text[ends[0].start : ends[0].end] in known
+    return Item(_NUMBERS[pairing.kind], tuple(span.type for span in ends), seen)
+
+
+def _marked(entities: Sequence[Span], marks: Mapping[Span, int]) -> list[tuple[Span, int]]:
+    return [(span, marks.get(span, 0)) for span in entities]
+
+
+def _gold_marks(wrong: Sequence[Pairing]) -> dict[Span, int]:
+    """The gold entities in error; only a missed one is named here, the others one line below."""
+    missed = FIRST_KIND + _NUMBERS["missed"]
+    return {
+        pairing.gold: missed if pairing.kind == "missed" else OUTLINED
+        for pairing in wrong
+        if pairing.gold
+    }
+
+
+def _predicted_marks(wrong: Sequence[Pairing]) -> dict[Span, int]:
+    return {
+        pairing.predicted: FIRST_KIND + _NUMBERS[pairing.kind]
+        for pairing in wrong
+        if pairing.predicted
+    }

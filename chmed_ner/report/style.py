@@ -22,8 +22,8 @@ PALETTE = (
 The type's name always stands beside the colour, so no reader depends on telling hues apart.
 """
 
-# The sentences are list items by name but blocks by style: Chromium numbers list items again for
-# each one that is hidden, which took half a minute for 6,624 sentences (as blocks, 0.2 s).
+# The sentences are list items by name but blocks by style: Chromium numbers list items again at
+# each change of the list, which takes seconds when thousands are drawn.
 _PAGE = """
 :root{color-scheme:light dark;--page:#fff;--text:LIGHT_TEXT;--quiet:#555d66;--line:#d4d9df;
 --soft:#f4f6f8;--wrong:#b3001b;--focus:#0b57d0}
@@ -50,7 +50,7 @@ padding:.6rem 1.1rem;min-width:9rem}
 .figures dd{margin:0;font-size:1.7rem;line-height:1.3;font-variant-numeric:tabular-nums}
 .figures dd small{display:block;font-size:.85rem}
 .tables{columns:2 26rem;column-gap:2.5rem}
-.scroll{overflow-x:auto;break-inside:avoid}
+.scroll{overflow-x:auto;margin-bottom:1rem;break-inside:avoid}
 .tables .scroll{padding-bottom:2rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--quiet);font-size:.9rem;padding-bottom:.35rem}
@@ -61,25 +61,32 @@ thead th{font-weight:600;border-bottom:2px solid var(--line)}
 tbody th{font-weight:400}
 mark{color:inherit;background:none;border-radius:.25rem;padding:.1rem .25rem;margin:0 .06rem;
 box-decoration-break:clone;-webkit-box-decoration-break:clone;unicode-bidi:isolate}
-mark small{font-size:.72em;margin-left:.3em;color:inherit;user-select:none;
+mark small{font-size:.72em;white-space:nowrap;margin-left:.3em;color:inherit;user-select:none;
 -webkit-user-select:none}
 mark.e{box-shadow:inset 0 0 0 2px var(--wrong)}
 mark.x:not(.e){border:1px dashed var(--quiet)}
 .legend{display:flex;flex-wrap:wrap;gap:.4rem .6rem;list-style:none;padding:0;margin:0 0 1rem}
-.filters{position:sticky;top:0;z-index:1;display:flex;flex-wrap:wrap;gap:.6rem 1.25rem;
+.filters{position:sticky;top:0;z-index:1;display:flex;flex-wrap:wrap;gap:.6rem 1rem;
 align-items:center;padding:.75rem 0;background:var(--page);border-bottom:1px solid var(--line)}
 .filters[hidden]{display:none}
 .filters label{display:inline-flex;gap:.45rem;align-items:center}
 .filters output{margin-left:auto;color:var(--quiet);font-variant-numeric:tabular-nums}
-select,input[type=search]{font:inherit;color:inherit;background:var(--soft);
+select,input[type=search],button{font:inherit;color:inherit;background:var(--soft);
 border:1px solid var(--quiet);border-radius:.35rem;padding:.25rem .5rem}
 input[type=checkbox]{width:1.1rem;height:1.1rem;accent-color:var(--focus)}
-input[type=search]{width:min(16rem,60vw)}
-@media(max-width:40rem){.filters{position:static}}
+input[type=search]{width:min(13rem,60vw)}
+button{cursor:pointer}
+button:hover,summary:hover{color:var(--focus)}
+.more{display:block;margin:1rem auto;padding:.4rem 1.2rem}
+.more[hidden]{display:none}
+.rest{display:block;margin-top:.5rem;font-family:system-ui,sans-serif}
+.keys{flex-basis:100%;margin:-.15rem 0 0;font-size:.8rem;color:var(--quiet)}
+kbd{font:inherit;border:1px solid var(--quiet);border-radius:.25rem;padding:0 .35em}
+@media(max-width:48rem),(max-height:30rem){.filters{position:static}.filters output{margin:0}}
+@media(hover:none){.keys{display:none}}
 .sentences{list-style:none;margin:0;padding:0}
 .sentences>li{display:block;padding:.9rem 0 1rem;border-bottom:1px solid var(--line);
 content-visibility:auto;contain-intrinsic-size:auto 9.5rem}
-.sentences>li[hidden]{display:none}
 .sentences p{margin:0}
 .about{display:flex;flex-wrap:wrap;gap:.1rem .9rem;font-size:.85rem;margin-bottom:.3rem!important}
 .wrong{color:var(--wrong);font-size:inherit}

@@ -16,7 +16,7 @@ def plain(text: str, *, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(
-        f"U+{ord(character):04X}" if character not in keep and _is_named(character) else character
+        f"U+{ord(character):04X}" if character not in keep and is_named(character) else character
         for character in text
     )
 
@@ -31,13 +31,13 @@ def visible(text: str, *, keep: str = "") -> str:
         return html.escape(text)
     return "".join(
         f'<i class="u">U+{ord(character):04X}</i>'
-        if character not in keep and _is_named(character)
+        if character not in keep and is_named(character)
         else html.escape(character)
         for character in text
     )
 
 
-def _is_named(character: str) -> bool:
+def is_named(character: str) -> bool:
     """Whether `character` acts, hides, or (a noncharacter) has no place in an HTML document."""
     code = ord(character)
     return (

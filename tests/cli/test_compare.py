@@ -233,3 +233,23 @@ def test_what_is_no_run_and_what_is_no_target(command, finished_run: Path, tmp_p
     assert "is one of the files that are read" in ended.err
     assert "is a folder" in command("compare", run, run, "--json", str(tmp_path)).err
     assert command("compare", run).code == 2
+
+
+def test_the_page_of_two_runs(command, finished_run: Path, noisy, tmp_path: Path) -> None:
+    """Every test sentence with both runs' completions; bad targets are refused before that."""
+    other, file = noisy(), tmp_path / "pages" / "compare.html"
+    ended = command("compare", str(finished_run), str(other), "--html", str(file))
+    assert ended.code == 0, ended.text
+    page = file.read_text(encoding="utf-8")
+    begun = page.partition('<script type="application/json" id="data">')[2]
+    data = json.loads(begun.partition("</script>")[0])
+    assert len(data["rows"]) == 100
+    assert {tuple(name for name, *_ in row[5]) for row in data["rows"]} == {
+        ("A 的輸出", "B 的輸出")
+    }
+    assert {item[0] for row in data["rows"] for item in row[4]} == {0, 1, 2, 3}
+    run = str(finished_run)
+    for words in (["--html", str(tmp_path)], ["--html", "x", "--json", "x"]):
+        assert command("compare", run, run, *words).code == 2
+    ended = command("compare", run, run, "--html", str(finished_run / "run.json"))
+    assert (ended.code, "--html" in ended.err) == (2, True)

@@ -2,9 +2,9 @@
 
 import base64
 import hashlib
+import json
 import re
 import time
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -19,15 +19,17 @@ from hypothesis import strategies as st
 from chmed_ner.data.datasets import Sample
 from chmed_ner.errors import InputError
 from chmed_ner.labels import Label, LabelScheme
+from chmed_ner.report.explorer import FIRST_KIND, OUTLINED
 from chmed_ner.report.page import write_page
 from chmed_ner.report.style import DARK_TEXT, LIGHT_TEXT, PALETTE
+from chmed_ner.score.error_kinds import KINDS
 from chmed_ner.types import Completion, Sentence, Span
 
 VOID = {"meta", "input", "br"}
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "script", "body", "main", "a", "h1", "h2", "p"),
     *("div", "dl", "dt", "dd", "small", "code", "span", "mark", "i", "ul", "ol", "li", "label"),
-    *("select", "option", "input", "output", "details", "summary", "samp"),
+    *("select", "option", "input", "output", "details", "summary", "button", "kbd", "noscript"),
     *("table", "caption", "thead", "tbody", "tr", "th", "td"),
 }
 HOSTILE = (
@@ -87,14 +89,6 @@ class Element:
             and (not class_ or class_ in (element.attributes.get("class") or "").split())
         ]
 
-    def sentence_text(self) -> str:
-        """The text without the names that the page adds in `small`."""
-        return "".join(
-            child if isinstance(child, str) else child.sentence_text()
-            for child in self.children
-            if isinstance(child, str) or child.tag != "small"
-        )
-
 
 class Tree(HTMLParser):
     """The document's elements; fails where an element is not closed in its turn."""
@@ -150,14 +144,21 @@ def page_of(path: Path, **given: Any) -> Element:
     return tree.root
 
 
-def rows_of(page: Element) -> list[Element]:
-    return [row for row in page.find("li") if "data-g" in row.attributes]
+def data_of(page: Element) -> dict[str, Any]:
+    """What the sentences are drawn from."""
+    (found,) = [e for e in page.find("script") if e.attributes.get("id") == "data"]
+    assert found.attributes["type"] == "application/json"
+    content = json.loads(found.text)
+    assert isinstance(content, dict)
+    return content
 
 
 def assert_inert(page: Element) -> None:
-    """Only our elements, our one script, no handlers, no styles in attributes, no addresses."""
+    """Only our elements, at most one script beside the data, no handlers, styles, addresses."""
     assert {element.tag for element in page.walk()} - {""} <= ALLOWED
-    assert len(page.find("script")) == len(page.find("style")) == 1
+    assert len(page.find("style")) == 1
+    scripts = [e for e in page.find("script") if e.attributes.get("type") != "application/json"]
+    assert len(scripts) <= 1
     for element in page.walk():
         for name, value in element.attributes.items():
             assert not name.startswith("on")
@@ -165,7 +166,7 @@ def assert_inert(page: Element) -> None:
             assert name != "href" or value == "#list"
 
 
-def test_a_sentence_is_shown_with_gold_and_predicted_entities(tmp_path: Path) -> None:
+def test_a_sentence_is_given_with_gold_and_predicted_entities(tmp_path: Path) -> None:
     text = "糖尿病患者服用二甲雙胍"
     gold = [Span(0, 3, "DISE"), Span(7, 11, "DRUG")]
     page = page_of(
@@ -173,34 +174,71 @@ def test_a_sentence_is_shown_with_gold_and_predicted_entities(tmp_path: Path) ->
         sentences=[sentence(text, gold), sentence("無事", id_="toy/2", genre="SM")],
         spans={"toy/1": [Span(7, 11, "BODY"), Span(0, 3, "DISE")], "toy/2": [], "other": []},
         completions=[completion("糖尿病-疾病\n二甲双胍-人体"), completion("x", id_="other")],
+        training_mentions={"二甲雙胍"},
     )
-    first, second = rows_of(page)
-    lines = first.find("p", "answer")
-    assert [line.sentence_text() for line in lines] == [text, text]
-    marks = [[(mark.attributes["class"], mark.text) for mark in p.find("mark")] for p in lines]
-    assert marks == [
-        [("t0", "糖尿病疾病"), ("t1 e", "二甲雙胍藥品")],
-        [("t0", "糖尿病疾病"), ("t2 e", "二甲雙胍人體·類別")],
+    data = data_of(page)
+    kind = KINDS.index("type")
+    assert data["types"] == [["t0", "疾病"], ["t1", "藥品"], ["t2", "人體"]]
+    assert (data["genres"], data["lines"]) == (["WA", "SM"], ["標準", "預測"])
+    assert data["rows"] == [
+        [
+            "toy/1",
+            0,
+            text,
+            [[[0, 3, 0, 0], [7, 11, 1, OUTLINED]], [[0, 3, 0, 0], [7, 11, 2, FIRST_KIND + kind]]],
+            [[0, 0, 0, 0], [kind, 1, 2, 1]],
+            [["模型輸出", "正常結束", 7, "糖尿病-疾病\n二甲双胍-人体"]],
+        ],
+        ["toy/2", 1, "無事", [[], []], [], []],
     ]
-    assert (first.attributes["data-e"], second.attributes["data-e"]) == ("1", "0")
-    assert (first.attributes["data-g"], second.attributes["data-g"]) == ("0", "1")
-    assert "類別 1" in first.find("p", "about")[0].text
-    assert [samp.text for samp in page.find("samp")] == ["糖尿病-疾病\n二甲双胍-人体"]
-    assert second.find("details") == []
     legend = page.find("ul", "legend")[0].text
     assert all(name in legend for name in ("疾病", "藥品", "人體"))
-    assert [option.text for option in page.find("option")] == ["全部", "WA", "SM"]
+    options = {
+        each.attributes["id"]: [option.text for option in each.find("option")]
+        for each in page.find("select")
+    }
+    assert options["genre"] == ["全部", "WA", "SM"]
+    assert options["type"] == ["全部", "DISE 疾病", "DRUG 藥品", "BODY 人體"]
+    assert options["kind"][3:] == ["正確", "邊界", "類別", "邊界與類別", "漏標", "多標"]
+    assert options["seen"] == ["全部", "訓練中見過", "訓練中未見"]
 
 
-def test_missed_and_spurious_entities_are_named(tmp_path: Path) -> None:
+def test_missed_and_spurious_entities_are_named_and_known_by_their_own_string(
+    tmp_path: Path,
+) -> None:
     page = page_of(
         tmp_path / "report.html",
         sentences=[sentence("頭痛與胃", [Span(0, 2, "DISE")])],
         spans={"toy/1": [Span(3, 4, "BODY")]},
+        training_mentions={"胃"},
     )
-    (row,) = rows_of(page)
-    assert [mark.text for mark in row.find("mark")] == ["頭痛疾病·漏標", "胃人體·多標"]
-    assert row.attributes["data-e"] == "2"
+    ((_, _, _, lines, items, _),) = data_of(page)["rows"]
+    missed, spurious = KINDS.index("missed"), KINDS.index("spurious")
+    assert lines == [[[0, 2, 0, FIRST_KIND + missed]], [[3, 4, 2, FIRST_KIND + spurious]]]
+    assert items == [[missed, 0, 0, 0], [spurious, 2, 2, 1]]
+
+
+def test_offsets_are_those_of_the_script(tmp_path: Path) -> None:
+    """Python counts code points, JavaScript UTF-16 units."""
+    page = page_of(
+        tmp_path / "report.html",
+        sentences=[sentence("𠮷胃\ud800𠮷痛", [Span(1, 2, "BODY"), Span(3, 5, "DISE")])],
+        spans={"toy/1": []},
+    )
+    ((_, _, text, lines, _, _),) = data_of(page)["rows"]
+    units = text.encode("utf-16-le", "surrogatepass")
+    cut = [units[2 * a : 2 * b].decode("utf-16-le") for a, b, _, _ in lines[0]]
+    assert cut == ["胃", "𠮷痛"]
+
+
+def test_without_training_mentions_nothing_is_told_seen_from_unseen(tmp_path: Path) -> None:
+    page = page_of(
+        tmp_path / "report.html",
+        sentences=[sentence("胃", [Span(0, 1, "BODY")])],
+        spans={"toy/1": []},
+    )
+    assert [each.attributes["id"] for each in page.find("select")] == ["genre", "type", "kind"]
+    assert data_of(page)["rows"][0][4] == [[KINDS.index("missed"), 2, 2, -1]]
 
 
 def test_every_metric_is_shown(tmp_path: Path) -> None:
@@ -226,10 +264,10 @@ def test_page_without_metrics_and_without_sentences(tmp_path: Path) -> None:
     assert page.find("table") == []
     assert "沒有測試分數" in page.text
     assert "沒有測試句" in page.text
-    assert rows_of(page) == []
+    assert page.find("script") == []
     page = page_of(tmp_path / "report.html", sentences=[sentence("無")], spans={"toy/1": []})
     assert page.find("table") == []
-    assert len(rows_of(page)) == 1
+    assert len(data_of(page)["rows"]) == 1
 
 
 def test_page_is_a_document_that_can_be_used_by_everyone(tmp_path: Path) -> None:
@@ -249,8 +287,9 @@ def test_page_is_a_document_that_can_be_used_by_everyone(tmp_path: Path) -> None
 
 
 def test_hostile_text_stays_text_wherever_it_comes_from(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
     page = page_of(
-        tmp_path / "report.html",
+        path,
         title=HOSTILE,
         sentences=[sentence(HOSTILE, [Span(3, 9, HOSTILE)], id_=HOSTILE, genre=HOSTILE)],
         spans={HOSTILE: [Span(0, 5, HOSTILE + "!")]},
@@ -258,16 +297,16 @@ def test_hostile_text_stays_text_wherever_it_comes_from(tmp_path: Path) -> None:
     )
     assert_inert(page)
     assert page.find("title")[0].text == page.find("h1")[0].text == SHOWN
-    assert page.find("samp")[0].text == f"\n\n{SHOWN}\n"
-    assert page.find("option")[1].text == SHOWN
-    (row,) = rows_of(page)
-    assert [line.sentence_text() for line in row.find("p", "answer")] == [SHOWN, SHOWN]
-    assert row.find("code")[0].text == SHOWN
-    assert SHOWN in row.find("summary")[0].text
-    assert [mark.find("small")[0].text for mark in row.find("mark")] == [
-        SHOWN,  # a type outside the scheme is named by its tag
-        SHOWN + "!·邊界與類別",
-    ]
+    assert SHOWN in [option.text for option in page.find("option")]
+    data = data_of(page)
+    assert data["genres"] == [HOSTILE]
+    assert data["types"][3:] == [["x", HOSTILE], ["x", HOSTILE + "!"]]
+    (row,) = data["rows"]
+    assert (row[0], row[2]) == (HOSTILE, HOSTILE)
+    assert row[5] == [["模型輸出", HOSTILE, 7, "\n\n" + HOSTILE + "\n"]]
+    content = path.read_text(encoding="utf-8")
+    assert "<script>alert" not in content
+    assert not set("\u202e\u2066\u200b\x00\x1b\x85\r\ufffe") & set(content)
 
 
 def test_hostile_metric_names_stay_text(tmp_path: Path) -> None:
@@ -306,24 +345,13 @@ def test_any_text_is_shown_whole(text: str, data: st.DataObject) -> None:
             completions=[completion(text)],
         )
     assert_inert(page)
-    lines = [line.sentence_text() for line in rows_of(page)[0].find("p", "answer")]
-    assert lines == [shown(text, ""), shown(text, "")]
-    assert page.find("samp")[0].text == shown(text, "\n")
+    (row,) = data_of(page)["rows"]
+    assert [row[2], row[5][0][3]] == [joined(text), joined(text)]
 
 
-def shown(text: str, kept: str) -> str:
-    """What a reader must see of `text`: no control, format or separator character but `kept`."""
-    return "".join(
-        f"U+{ord(c):04X}"
-        if c not in kept
-        and (unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") or is_noncharacter(ord(c)))
-        else c
-        for c in text
-    )
-
-
-def is_noncharacter(code: int) -> bool:
-    return code % 0x10000 in (0xFFFE, 0xFFFF) or code in range(0xFDD0, 0xFDF0)
+def joined(text: str) -> str:
+    """`text` as a language of UTF-16 reads it: two lone halves side by side are one character."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def test_nothing_is_fetched_and_only_our_own_inline_texts_may_run(tmp_path: Path) -> None:
@@ -340,7 +368,7 @@ def test_nothing_is_fetched_and_only_our_own_inline_texts_may_run(tmp_path: Path
     assert policy.startswith("default-src 'none';")
     assert "unsafe" not in policy
     for tag in ("script", "style"):
-        digest = hashlib.sha256(page.find(tag)[0].text.encode()).digest()
+        digest = hashlib.sha256(page.find(tag)[-1].text.encode()).digest()
         assert f"{tag}-src 'sha256-{base64.b64encode(digest).decode()}'" in policy
 
 
@@ -369,12 +397,12 @@ def test_the_sample_corpus_predicted_perfectly_shows_no_error(tmp_path: Path) ->
         spans={each.id: each.entities for each in sentences},
         labels=sample.labels,
     )
-    rows = rows_of(page)
-    assert {row.attributes["data-e"] for row in rows} == {"0"}
+    rows = data_of(page)["rows"]
     for row, each in zip(rows, sentences, strict=True):
-        gold, predicted = row.find("p", "answer")
-        assert gold.sentence_text() == predicted.sentence_text() == each.text
-        assert len(predicted.find("mark")) == len(each.entities)
+        gold, predicted = row[3]
+        assert gold == predicted
+        assert len(gold) == len(each.entities)
+        assert {item[0] for item in row[4]} <= {KINDS.index("correct")}
 
 
 def test_the_largest_test_set_is_written_in_seconds(tmp_path: Path) -> None:
@@ -396,10 +424,8 @@ def test_the_largest_test_set_is_written_in_seconds(tmp_path: Path) -> None:
     )
     assert time.perf_counter() - began < 8
     content = path.read_text(encoding="utf-8")
-    assert content.count("<li data-g=") == 6624
+    assert len(data_of(Tree(content).root)["rows"]) == 6624
     assert len(content) < 20_000_000
-    # Chromium numbers list items again at each change of one: a filter then takes half a minute.
-    assert ".sentences>li{display:block" in content
 
 
 def test_colours_can_be_read_in_light_and_in_dark() -> None:
