@@ -127,6 +127,15 @@ def test_an_option_on_the_command_line_wins_over_the_preset() -> None:
     assert (config.regime.batch_size, config.regime.max_tokens) == (7, 256)
 
 
+@pytest.mark.parametrize("model", ["chatglm2_6b", "baichuan_7b"])
+def test_the_paper_s_models_are_tuned_by_the_paper_s_recipe(model: str) -> None:
+    config = compose([f"preset=paper_{model.partition('_')[0]}_lora"])
+    assert config.backbone.name == model
+    assert config.regime == compose(["preset=paper_lora"]).regime
+    assert (config.regime.batch_size, config.regime.learning_rate) == (4, 5e-5)
+    assert (config.regime.schedule, config.regime.max_tokens) == ("cosine_per_epoch", 256)
+
+
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_every_cell_of_every_sweep_composes_and_builds(sweep: str) -> None:
     text = (ROOT / "experiments" / "sweep" / f"{sweep}.yaml").read_text(encoding="utf-8")
