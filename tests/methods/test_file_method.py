@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 import chmed_ner
+from chmed_ner.config import compose, configure
 from chmed_ner.errors import InputError
+from chmed_ner.identity import identity_of
 from chmed_ner.paths import PACKAGE
 from chmed_ner.score.files import score_files
 
@@ -61,12 +63,13 @@ def test_paths_are_taken_from_paths_data_and_limits_take_a_part(run, submission:
     assert len(ended.rows()) == 7
 
 
-def test_other_files_make_another_run(run, submission: Path) -> None:
-    first = run("method=file", files(submission))
+def test_other_files_make_another_run(submission: Path) -> None:
+    experiment = configure(compose(["method=file", files(submission)]), {})
+    before = identity_of(experiment)
+    assert identity_of(experiment) == before
     path = submission / "FT.txt"
     path.write_text(path.read_text("utf-8").replace("B-DISE", "B-SYMP"), encoding="utf-8")
-    second = run("method=file", files(submission))
-    assert first.record()["config_hash"] != second.record()["config_hash"]
+    assert identity_of(experiment) != before
 
 
 @pytest.mark.parametrize(
