@@ -1,8 +1,10 @@
 """The paper's method: ask a language model for the entities, read its answer, restore the spans."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +34,7 @@ class Generative:
 
     name = "generative"
     uses = frozenset({"script", "prompt", "backbone", "regime", "decoding", "restoration"})
-    named_by = ("backbone", "prompt", "regime")
+    named_by: tuple[str, ...] = ("backbone", "prompt", "regime")
     trains = False  # its regime may
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
@@ -68,26 +70,41 @@ class Generative:
         store = CompletionStore(directory / "completions.jsonl")
         kept = experiment.keeps_validation
         splits = [corpus.test, corpus.validation if kept else ()]
-        asked = [requests_for(split, prompt, experiment) for split in splits if split]
-        if not all(_answered(requests, store) for requests in asked) or not asked:
-            task = _task(experiment, corpus, prompt, directory, tracker, counts)
-            with tracker.timed("prepare"):
-                generator = experiment.regime.prepare(experiment.backbone, task)
-            try:
-                for requests in asked:
-                    generate(generator, requests, store)
-            except BaseException:  # a run that ends here has been paid for too
-                tracker.log({"cost/usd": experiment.backbone.usd(store)}, 0)
-                raise
-            finally:
-                generator.close()
-        completions: dict[str, Completion] = {}
-        for requests in asked:
-            completions |= stored_completions(requests, store)
+        asked = [(requests_for(split, prompt, experiment), store) for split in splits if split]
+        task = partial(task_of, experiment, corpus, prompt, directory, tracker, counts)
+        found = ask(experiment, asked, task, tracker)
+        completions = {id_: each for split in found for id_, each in split.items()}
         outcome = read_completions(
             [*corpus.test, *(corpus.validation if kept else ())], prompt, completions, counts
         )
         return replace(outcome, usd=experiment.backbone.usd(store))
+
+
+Asked = tuple[Sequence[Request], CompletionStore]
+"""Questions, and where their answers are kept."""
+
+
+def ask(
+    experiment: Experiment, asked: Sequence[Asked], task: Callable[[], Task], tracker: "Tracker"
+) -> list[dict[str, Completion]]:
+    """The completions of each list of questions by sentence id; what is stored is not asked again.
+
+    The backbone is loaded once, tuned or not as the regime says, and only if an answer is missing;
+    without any question, too, so that a regime can train alone.
+    """
+    stores = list({id(store): store for _, store in asked}.values())
+    if not all(_answered(requests, store) for requests, store in asked) or not asked:
+        with tracker.timed("prepare"):
+            generator = experiment.regime.prepare(experiment.backbone, task())
+        try:
+            for requests, store in asked:
+                generate(generator, requests, store)
+        except BaseException:  # a run that ends here has been paid for too
+            tracker.log({"cost/usd": experiment.backbone.usd(chain.from_iterable(stores))}, 0)
+            raise
+        finally:
+            generator.close()
+    return [stored_completions(requests, store) for requests, store in asked]
 
 
 def prompt_for(
@@ -96,6 +113,17 @@ def prompt_for(
     """The run's prompt, with the demonstrations that its regime shows, if it shows any; what is
     counted of them lands in `counts`."""
     prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
+    return demonstrated(prompt, experiment, corpus, directory, counts)
+
+
+def demonstrated(
+    prompt: TaskPrompt,
+    experiment: Experiment,
+    corpus: Corpus,
+    directory: Path,
+    counts: dict[str, int] | None = None,
+) -> TaskPrompt:
+    """`prompt` with the demonstrations that the regime shows, if it shows any."""
     regime, found = experiment.regime, {} if counts is None else counts
     if not isinstance(regime, Demonstrating):
         return prompt
@@ -173,7 +201,7 @@ def _answered(requests: Sequence[Request], store: CompletionStore) -> bool:
     return all(store.get(request.split, request.id) for request in requests)
 
 
-def _task(
+def task_of(
     experiment: Experiment,
     corpus: Corpus,
     prompt: TaskPrompt,
@@ -181,6 +209,8 @@ def _task(
     tracker: "Tracker",
     counts: dict[str, int],
 ) -> Task:
+    """What the regime is given: training pairs in the words of `prompt`, validation as a judge."""
+
     def dev_f1(generator: Generator, epoch: int) -> float:
         """Micro F1 of the headline policy on the validation split; completions kept apart."""
         store = CompletionStore(directory / "validation" / f"epoch{epoch}.jsonl")

@@ -20,6 +20,7 @@ class Outcome:
     counted by reason, of all `reasons`; `completions` are those of the test split. `placed` are the
     entities of a method that places them itself; None where a restoration policy does. `answered`
     test sentences took `seconds`; `usd` were paid for the run's answers, validation included.
+    `metrics` are what the method has measured itself, by their names in MLflow.
     """
 
     spans: Spans
@@ -33,6 +34,7 @@ class Outcome:
     answered: int = 0
     seconds: float = 0.0
     usd: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     def predicted(self, policy: str) -> Entities:
         """The entities that count: those the method placed, else those of the headline policy."""

@@ -34,6 +34,7 @@ ARTIFACTS = (
     "run.json",
     "report.html",
     "analysis",
+    "assessment",
 )
 
 
@@ -53,7 +54,7 @@ def run(experiment: Experiment, directory: Path) -> dict[str, float]:
         kept = [s for s in (*corpus.test, *corpus.validation) if s.id in spans]
         write_predictions(directory, predictions(kept, spans, outcome.problems))
         metrics = score(experiment, corpus, outcome) if corpus.test else {}
-        metrics |= costs(outcome, tracker) if corpus.test else {}
+        metrics |= {**costs(outcome, tracker), **outcome.metrics} if corpus.test else {}
         write_json(directory / "metrics.json", metrics)
         write_report(experiment, corpus, outcome, metrics, directory)
         tracker.log(metrics, 0)

@@ -37,7 +37,7 @@ DOORS = {
     "matplotlib": {"report"},
     "noto_cjk_sans_otc": {"report"},
     "pycrfsuite": {"methods"},
-    "rapidfuzz": {"prompt"},
+    "rapidfuzz": {"prompt", "assess"},
 }
 """Library -> the rooms that import it. `memory` looks torch up in `sys.modules` only."""
 
@@ -86,6 +86,10 @@ ROOMS: dict[str, set[str]] = {
     "generative": {
         "experiment", "data", "prompt", "backbone", "train", "infer", "restore", "score", "track",
         "outcome", "records", "demonstrations",
+    },
+    "assess": {
+        "data", "experiment", "generative", "infer", "outcome", "prompt", "score", "script",
+        "track",
     },
     "assist": {"experiment", "train", "memory", "runner"},
     "methods": {

@@ -32,11 +32,13 @@ _LONGEST_NONE = 12
 @dataclass(frozen=True, slots=True)
 class Placed:
     """Entities on the sentence in text order; those without a place there, as written; and the
-    number of characters in which the copy differs from the sentence."""
+    number of characters in which the copy differs from the sentence; and how many characters of the
+    sentence have a place in the copy."""
 
     spans: tuple[Span, ...]
     lost: tuple[Mention, ...]
     edits: int
+    characters: int
 
 
 def most_copied(sentence: str) -> int:
@@ -65,9 +67,9 @@ def _comparable(character: str) -> str:
 def without_entities(text: str) -> Answer | None:
     """The answer of a completion that copies nothing: blank, or the word for none; else None."""
     if not text.strip():
-        return Answer((), {"empty": 1}, ())
+        return Answer((), {"empty": 1}, (), 0)
     if len(text) <= _LONGEST_NONE and folded(text).strip("。.") in _NONE:
-        return Answer((), {}, ())
+        return Answer((), {}, (), 0)
     return None
 
 
@@ -91,6 +93,7 @@ def copied_answer(
         (*found, *lost),
         {reason: n for reason, n in {**problems, **counted}.items() if n},
         placed.spans,
+        placed.characters,
     )
 
 
@@ -113,7 +116,8 @@ def place(copy: str, tags: Sequence[str], sentence: str) -> Placed:
             lost.append(Mention(copy[entity.start : entity.end], entity.type))
             for at in at_places:
                 found[at] = OUTSIDE
-    return Placed(chunks(_bridged(found)), tuple(lost), edits)
+    characters = sum(at >= 0 for at in places)
+    return Placed(chunks(_bridged(found)), tuple(lost), edits, characters)
 
 
 def _together(places: Sequence[int], length: int) -> bool:

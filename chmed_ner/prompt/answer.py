@@ -33,12 +33,14 @@ class Answer:
 
     `spans` are the entities' places where the format carries them (bio, inline): in text order,
     without overlaps, in code points of the sentence. No restoration policy touches them. None where
-    only restoration can place the mentions.
+    only restoration can place the mentions. `placed_characters` is then None too; else the number
+    of the sentence's characters that the completion has read out with a tag or within a copy.
     """
 
     mentions: tuple[Mention, ...]
     problems: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     spans: tuple[Span, ...] | None = None
+    placed_characters: int | None = field(default=None, compare=False)
 
 
 class AnswerFormat(Protocol):

@@ -45,6 +45,13 @@ class Prompt:
         self.stop = _checked_stop(name, stop)
         self.definitions = definitions
 
+    def reworded(self, script: str, instruction: str) -> "Prompt":
+        """This prompt with another instruction in `script`; InputError where it names a field that
+        does not exist, or the script has no wording."""
+        words = {**self.wording.get(script, {}), "instruction": instruction}
+        wording = {**self.wording, script: words}
+        return Prompt(self.name, wording, self.answer, self.stop, self.definitions)
+
     def task(self, labels: LabelScheme, script: str) -> "TaskPrompt":
         """The prompt for one label scheme in one script.
 

@@ -1,0 +1,1 @@
+"""Prompt assessment: what the paper's three raters judged, measured."""
