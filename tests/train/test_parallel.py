@@ -15,6 +15,9 @@ from safetensors.torch import load_file
 from chmed_ner.train.examples import Example
 from chmed_ner.train.parallel import Processes
 
+RECIPE = (
+    "regime.epochs=2", "regime.batch_size=4", "regime.warmup_share=0", "regime.learning_rate=0.001",
+)  # fmt: skip
 Launch = Callable[..., tuple[int, str]]
 
 
@@ -24,8 +27,7 @@ def launch(tiny_llama: Path, tmp_path: Path) -> Launch:
     common = [
         "run", "backbone=causal_lm", f"backbone.path={tiny_llama}", "backbone.dtype=float32",
         "backbone.device=cpu", "tracking=dry", "limit.train=18", "limit.validation=1",
-        "limit.test=0", "decoding.tokens_per_character=0", "regime.epochs=2",
-        "regime.batch_size=4", "regime.warmup_share=0",
+        "limit.test=0", "decoding.tokens_per_character=0",
     ]  # fmt: skip
 
     def start(processes: int, *words: str) -> tuple[int, str]:
@@ -58,7 +60,7 @@ def test_two_processes_train_as_one(regime: str, launch: Launch, tmp_path: Path)
     """18 sentences in batches of 4: the last batch holds 2, one for each process."""
     runs = []
     for processes in (1, 2):
-        code, said = launch(processes, f"regime={regime}", "regime.learning_rate=0.001")
+        code, said = launch(processes, f"regime={regime}", *RECIPE)
         assert code == 0, said
         assert said.count("F1  95% interval") == 1  # one of them tells
         (run,) = (tmp_path / str(processes) / "runs").iterdir()
