@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from chmed_ner.errors import RunError
+from chmed_ner.errors import InputError, RunError
 from chmed_ner.locks import briefly
 from chmed_ner.recorded import without_credentials
 
@@ -24,6 +24,7 @@ LIMITS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 """An absent server costs seconds, not MLflow's four minutes; what the user has set stays."""
 
@@ -75,6 +76,11 @@ class Store:
 
         try:
             yield
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"tracking.uri={self.shown}: needs the package {error.name}; for PostgreSQL "
+                "pip install 'chmed-ner[postgresql]'"
+            ) from error
         except (MlflowException, OSError) as error:
             reason = without_credentials((str(error).splitlines() or [type(error).__name__])[0])
             if _passes(error):

@@ -1,14 +1,32 @@
 """Running the program: inside this process where that is safe, else as a process of its own."""
 
+import functools
 import logging
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = {
+    "joblib": ["hydra-joblib-launcher==1.2.0"],
+    "submitit": ["hydra-submitit-launcher==1.2.0", "submitit==1.5.4"],
+    "ray": [
+        "hydra-ray-launcher==1.2.2", "ray==2.60.0", "boto3", "botocore", "jmespath", "s3transfer",
+        "msgpack", "jsonschema", "jsonschema-specifications", "referencing", "rpds-py",
+    ],
+    "postgresql": ["psycopg==3.3.9", "psycopg-binary==3.3.9"],
+    "optuna": [
+        "hydra-optuna-sweeper==1.3.0", "optuna==2.10.1", "cmaes", "cliff", "colorlog", "autopage",
+        "cmd2",
+    ],
+}  # fmt: skip
+"""What an extra adds to our packages; some of it wants old companions, so it is put beside them."""
 
 SCRIPTED = ("backbone=scripted", "regime=zero_shot")
 
@@ -101,3 +119,32 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     Store(f"sqlite:///{path}").client()
     return path
+
+
+def environment(extra: str, folder: Path) -> Path:
+    """A Python that sees our packages and those of an extra; skips when they cannot be had."""
+    home = folder / extra
+    uv = [str(Path(sys.executable).parent / "uv")]
+    if not Path(uv[0]).is_file():
+        uv = ["uv"]
+    subprocess.run([*uv, "venv", "-q", "--python", sys.executable, home], check=True)
+    python = home / "bin" / "python"
+    own = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    Path(own, "ours.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n", encoding="utf-8")
+    done = subprocess.run(
+        [*uv, "pip", "install", "-q", "--no-deps", *PLUGINS[extra]],
+        env={**os.environ, "VIRTUAL_ENV": str(home)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.skip(f"the packages of {extra} cannot be installed: {done.stderr.strip()[-300:]}")
+    return python
+
+
+@pytest.fixture(scope="session")
+def python_with(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The Python of an extra's environment, made once."""
+    folder = tmp_path_factory.mktemp("environments")
+    return functools.cache(lambda extra: environment(extra, folder))

@@ -3,29 +3,14 @@
 import json
 import os
 import subprocess
-import sys
-import sysconfig
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PLUGINS = {
-    "joblib": ["hydra-joblib-launcher==1.2.0"],
-    "submitit": ["hydra-submitit-launcher==1.2.0", "submitit==1.5.4"],
-    "ray": [
-        "hydra-ray-launcher==1.2.2", "ray==2.60.0", "boto3", "botocore", "jmespath", "s3transfer",
-        "msgpack", "jsonschema", "jsonschema-specifications", "referencing", "rpds-py",
-    ],
-    "optuna": [
-        "hydra-optuna-sweeper==1.3.0", "optuna==2.10.1", "cmaes", "cliff", "colorlog", "autopage",
-        "cmd2",
-    ],
-}  # fmt: skip
-"""What an extra adds to our packages; some of it wants old companions, so it is put beside them."""
-
+PythonWith = Callable[[str], Path]
 LAUNCHERS = {
     "joblib": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
     "submitit": ["hydra/launcher=submitit_local", "hydra.launcher.cpus_per_task=1"],
@@ -41,28 +26,6 @@ CELLS = (
 )  # fmt: skip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
-
-
-def python_with(extra: str, folder: Path) -> Path:
-    """A Python that sees our packages and those of an extra; skips when they cannot be had."""
-    home = folder / extra
-    uv = [str(Path(sys.executable).parent / "uv")]
-    if not Path(uv[0]).is_file():
-        uv = ["uv"]
-    subprocess.run([*uv, "venv", "-q", "--python", sys.executable, home], check=True)
-    python = home / "bin" / "python"
-    own = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
-    Path(own, "ours.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n", encoding="utf-8")
-    done = subprocess.run(
-        [*uv, "pip", "install", "-q", "--no-deps", *PLUGINS[extra]],
-        env={**os.environ, "VIRTUAL_ENV": str(home)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        pytest.skip(f"the packages of {extra} cannot be installed: {done.stderr.strip()[-300:]}")
-    return python
 
 
 def call(python: Path, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -91,9 +54,9 @@ def mlflow_states(output: Path) -> Counter[str]:
 
 @pytest.mark.parametrize("extra", LAUNCHERS)
 def test_a_parallel_sweep_runs_each_cell_once_and_again_only_what_is_missing(
-    extra: str, tmp_path: Path
+    extra: str, python_with: PythonWith, tmp_path: Path
 ) -> None:
-    python = python_with(extra, tmp_path)
+    python = python_with(extra)
     output = tmp_path / "output"
     words = (*LAUNCHERS[extra], *CELLS, f"paths.output={output}")
     done = call(python, *words, cwd=tmp_path)
@@ -121,9 +84,9 @@ def test_a_parallel_sweep_runs_each_cell_once_and_again_only_what_is_missing(
 
 
 def test_optuna_searches_on_the_validation_split_and_goes_on_where_it_was(
-    tiny_llama: Path, tmp_path: Path
+    tiny_llama: Path, python_with: PythonWith, tmp_path: Path
 ) -> None:
-    python = python_with("optuna", tmp_path)
+    python = python_with("optuna")
     output = tmp_path / "output"
     words = (
         "sweep=tune_lora", "backbone=causal_lm", f"backbone.path={tiny_llama}",
@@ -146,8 +109,8 @@ def test_optuna_searches_on_the_validation_split_and_goes_on_where_it_was(
     assert "3 runs: 1 done, 2 skipped, 0 failed" in done.stdout
 
 
-def test_optuna_is_refused_where_nothing_is_tuned(tmp_path: Path) -> None:
-    python = python_with("optuna", tmp_path)
+def test_optuna_is_refused_where_nothing_is_tuned(python_with: PythonWith, tmp_path: Path) -> None:
+    python = python_with("optuna")
     done = call(
         python, "hydra/sweeper=optuna", *CELLS[:-1], "backbone.noise=interval(0,0.5)",
         "hydra.sweeper.n_trials=1", "hydra.sweeper.n_jobs=1", f"paths.output={tmp_path / 'output'}",
