@@ -39,6 +39,12 @@ def _boundary(previous: str, tag: str) -> tuple[bool, bool, str]:
     return ends, starts, type_here
 
 
+def may_follow(previous: str, tag: str) -> bool:
+    """Whether BIO allows `tag` after `previous` (`O` before the first character)."""
+    prefix, type_ = split_tag(tag)
+    return prefix != "I" or (previous != OUTSIDE and split_tag(previous)[1] == type_)
+
+
 def chunks(tags: Sequence[str]) -> tuple[Span, ...]:
     """The entities that `conlleval` sees in one sentence, in text order.
 

@@ -155,9 +155,13 @@ class CRF(Fitted):
 
 
 def out_of_fold_features(
-    sentences: Sequence[Sentence], types: Sequence[str], folds: int, seed: int
+    sentences: Sequence[Sentence],
+    types: Sequence[str],
+    folds: int,
+    seed: int,
+    features_with: Callable[[Lexicon], Callable[[str], Rows]] = SentenceFeatures,
 ) -> list[Rows]:
-    """The features of each sentence, by a lexicon that its own fold has no part in.
+    """The features of each sentence, with a lexicon that its own fold has no part in.
 
     With a lexicon of all sentences, each entity of the training split would be a lexicon match, and
     the CRF would trust the lexicon more than it deserves on text that is new.
@@ -166,7 +170,7 @@ def out_of_fold_features(
     counts = count_mentions(sentences, index)
     found: dict[str, Rows] = {}
     for fold in folds_of(sentences, folds, seed):
-        features = SentenceFeatures(counts.without(count_mentions(fold, index)).lexicon(types))
+        features = features_with(counts.without(count_mentions(fold, index)).lexicon(types))
         found |= {sentence.id: features(sentence.model_text) for sentence in fold}
     return [found[sentence.id] for sentence in sentences]
 

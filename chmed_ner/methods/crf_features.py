@@ -59,6 +59,13 @@ def character_class(character: str) -> str:
     return unicodedata.category(character)[0]
 
 
+def match_features(lexicon: Lexicon, text: str) -> Rows:
+    """The features of each character of `text` that come from lexicon matches alone."""
+    rows: Rows = [["-"] for _ in text]
+    _add_matches(rows, lexicon, text)
+    return [row[1:] for row in rows]
+
+
 def _add_ngrams(rows: Rows, text: str) -> None:
     padded = BEFORE + text + AFTER
     for first, last in WINDOWS:

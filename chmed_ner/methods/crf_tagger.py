@@ -5,17 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.bio import OUTSIDE, chunks, split_tag
+from chmed_ner.bio import OUTSIDE, chunks, may_follow
 from chmed_ner.errors import InputError
 from chmed_ner.methods.crf_features import SentenceFeatures
 from chmed_ner.methods.mention_lexicon import Lexicon
 from chmed_ner.types import Span
-
-
-def may_follow(previous: str, tag: str) -> bool:
-    """Whether BIO allows `tag` after `previous` (`O` before the first character)."""
-    prefix, type_ = split_tag(tag)
-    return prefix != "I" or (previous != OUTSIDE and split_tag(previous)[1] == type_)
 
 
 def legal(tags: Sequence[str]) -> bool:
