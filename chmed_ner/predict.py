@@ -1,11 +1,11 @@
 """A finished run's model on raw text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from chmed_ner.backbone.protocol import Generator, Reply, Request
+from chmed_ner.backbone.protocol import Answered, Generator, Reply, Request
 from chmed_ner.config import build
 from chmed_ner.demonstrations import Demonstrating
 from chmed_ner.errors import InputError
@@ -20,10 +20,11 @@ from chmed_ner.prompt import TaskPrompt
 from chmed_ner.records import RunRecord, find_run
 from chmed_ner.restore import restore
 from chmed_ner.script import Script, convert_leniently
-from chmed_ner.types import Prediction
+from chmed_ner.types import Completion, Prediction
 
 UNREADABLE = "unreadable_character"
 """The problem counted for a lone surrogate, which the model is shown as U+FFFD."""
+NOTHING = Completion("", "predict", "", "", "", "end", 0, 0, 0.0)
 
 
 class Decoding(Protocol):
@@ -38,13 +39,17 @@ class Decoding(Protocol):
 
 @dataclass
 class Predictor:
-    """The model, prompt, script and restoration of one run, ready for text; closes with `close`."""
+    """The model, prompt, script and restoration of one run, ready for text; closes with `close`.
+
+    `paid` sums up all answers so far, those from a cache left out: a budget is for all of them.
+    """
 
     generator: Generator
     prompt: TaskPrompt
     script: Script
     decoding: Decoding
     policy: str
+    paid: Completion = NOTHING
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction a text, in order, ids `0`, `1` ...; offsets are code points of the texts.
@@ -79,9 +84,11 @@ class Predictor:
 
     def _replies(self, requests: Sequence[Request]) -> dict[str, Reply]:
         replies: dict[str, Reply] = {}
+        before = self.paid
         batches = plan_batches(requests, self.generator.length, self.generator.batch_size)
         with progress(len(requests), "predict", "text") as bar:
-            for some in answers(self.generator, batches):
+            for some in answers(self.generator, batches, (before,)):
+                self.paid = _with(self.paid, some)
                 replies |= {each.request.id: each.reply for each in some}
                 bar.update(len(some))
         return replies
@@ -120,14 +127,28 @@ class FittedPredictor:
         self.model.close()
 
 
-def load(run: str | Path) -> Predictor | FittedPredictor:
+def _with(paid: Completion, answered: Sequence[Answered]) -> Completion:
+    """The sum that also holds the answers just given."""
+    new = [each for each in answered if each.seconds]
+    return replace(
+        paid,
+        prompt_tokens=paid.prompt_tokens + sum(each.reply.prompt_tokens for each in new),
+        completion_tokens=paid.completion_tokens
+        + sum(each.reply.completion_tokens for each in new),
+        seconds=paid.seconds + sum(each.seconds for each in new),
+    )
+
+
+def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPredictor:
     """The predictor of a run: its directory, its MLflow run id, or `latest`.
+
+    The latter two are looked up under `output`, None for the default output directory.
 
     Raises InputError when there is no such run, its backbone is not the one it was made with, or
     its method leaves no model behind.
     """
     bound_kernel_caches()
-    directory = find_run(str(run))
+    directory = find_run(str(run), output=output)
     record = RunRecord.read(directory)
     parts = {
         group: build(record.config[group], group)

@@ -30,7 +30,7 @@ DOORS = {
     "opencc": {"script"},
     "mlflow": {"track"},
     "hydra": {"config", "rescore", "cli"},
-    "omegaconf": {"config", "naming", "rescore", "cli"},
+    "omegaconf": {"config", "leaderboard", "naming", "rescore", "cli"},
     "requests": {"data", "backbone", "track"},
     "numpy": {"score", "report", "backbone", "demonstrations", "train"},
     "sklearn": {"demonstrations"},
@@ -69,7 +69,9 @@ ROOMS: dict[str, set[str]] = {
     "train": {"backbone", "infer", "records", "memory", "demonstrations", "prompt", "data"},
     "tagger": {"backbone", "bio", "train", "memory"},  # schedule, checkpoint, master weights
     "recorded": set(),
-    "track": {"locks", "recorded", "records"},
+    "track": {
+        "locks", "recorded", "records", "chmed_ner", "documents", "predict", "predictions",
+    },
     "provenance": {"chmed_ner"},
     "outcome": {"restore"},
     "unused": set(),
@@ -83,6 +85,7 @@ ROOMS: dict[str, set[str]] = {
     "cells": {"experiment", "identity", "locks", "records", "track"},
     "predictions": {"bio", "data"},
     "report": {"score"},
+    "leaderboard": {"identity", "report", "score", "track"},
     "generative": {
         "experiment", "data", "prompt", "backbone", "train", "infer", "restore", "score", "track",
         "outcome", "records", "demonstrations",
@@ -104,15 +107,17 @@ ROOMS: dict[str, set[str]] = {
         "config", "identity", "records", "runner", "generative", "infer", "predictions",
     },
     "compare": {"config", "records", "data", "infer", "predictions", "score"},
+    "documents": set(),
+    "annotations": {"bio", "documents", "predictions"},
     "predict": {
         "config", "records", "memory", "script", "prompt", "backbone", "infer", "restore",
         "experiment", "demonstrations",
     },
     "cli": {
-        "chmed_ner", "config", "records", "runner", "rescore", "compare", "predict", "predictions",
-        "bio", "data", "score",
+        "chmed_ner", "config", "records", "runner", "rescore", "compare", "predict", "data",
+        "score",
         "assist", "cells", "cores", "identity", "naming", "provenance", "recorded", "track",
-        "experiment", "report",
+        "experiment", "leaderboard", "report", "annotations", "documents",
     },
     "chmed_ner": {"predict"},
 }  # fmt: skip

@@ -17,8 +17,9 @@ COMMANDS = {
     "score": "official scores of official-format files",
     "rescore": "parse, restore and score a run again from its completions",
     "compare": "two runs' scores with intervals, their difference, and the paired p-value",
-    "report": "upload runs that were kept while the tracking server was away (--sync)",
+    "report": "leaderboard, figures and published rows of many runs; --sync uploads kept runs",
     "predict": "raw text in, entities out, with a finished run's model",
+    "export": "a finished run as an MLflow model, to be served or loaded elsewhere",
 }
 
 

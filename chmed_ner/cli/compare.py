@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chmed_ner.cli.json_file import add_json, check_target, write_and_print
+from chmed_ner.cli.run_place import add_place, place_of
 from chmed_ner.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_a", metavar="RUN_A", help=run)
     parser.add_argument("run_b", metavar="RUN_B", help="the same, tested on RUN_A's sentences")
     add_json(parser)
+    add_place(parser)
     parser.add_argument(
         "--html",
         metavar="FILE",
@@ -36,7 +38,9 @@ def execute(arguments: argparse.Namespace) -> int:
     from chmed_ner.compare import READ, as_json, compare_runs, read_run
     from chmed_ner.records import find_run
 
-    places = find_run(arguments.run_a, key="RUN_A"), find_run(arguments.run_b, key="RUN_B")
+    output = place_of(arguments)
+    names = {"RUN_A": arguments.run_a, "RUN_B": arguments.run_b}
+    places = [find_run(name, key=key, output=output) for key, name in names.items()]
     read = [place / file for place in places for file in READ]
     check_target(arguments.json, read)
     check_target(arguments.html, read, key="--html")
@@ -44,10 +48,10 @@ def execute(arguments: argparse.Namespace) -> int:
         raise InputError(f"--html {arguments.html}: is the file of --json; name another")
     first, second = map(read_run, places)
     found = compare_runs(first, second)
-    names = [
+    titles = [
         f"{side}: {run.record.name}  {run.directory}" for side, run in (("A", first), ("B", second))
     ]
-    table = "\n".join([*names, "", *_table(found)]) + "\n"
+    table = "\n".join([*titles, "", *_table(found)]) + "\n"
     if arguments.html is not None:
         _write_page(Path(arguments.html), first, second, found)
     write_and_print(arguments.json, as_json(first, second, found), table)

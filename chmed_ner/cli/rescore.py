@@ -3,11 +3,14 @@
 import argparse
 from pathlib import Path
 
+from chmed_ner.cli.run_place import add_place, place_of
+
 HELP = "parse, restore and score a run again from its completions"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    add_place(parser)
     parser.add_argument("run", help="a run directory, an MLflow run id, or latest")
     parser.add_argument(
         "overrides",
@@ -21,7 +24,8 @@ def execute(arguments: argparse.Namespace) -> int:
     from chmed_ner.records import find_run
     from chmed_ner.rescore import rescore
 
-    directory, metrics = rescore(find_run(arguments.run), arguments.overrides)
+    run = find_run(arguments.run, output=place_of(arguments))
+    directory, metrics = rescore(run, arguments.overrides)
     _print(directory, metrics)
     return 0
 

@@ -1,28 +1,30 @@
-"""Raw text in, entities out: offsets in the original, three formats."""
+"""Raw text in, entities out: offsets in the original, as a stream."""
 
 import io
 import json
+import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chmed_ner
-from chmed_ner.backbone.protocol import Reply, Request
-from chmed_ner.cli.predict import bio, brat, jsonl
+from chmed_ner.backbone.protocol import Answered, Reply, Request
 from chmed_ner.config import build, compose
-from chmed_ner.data.columns import read_columns
 from chmed_ner.errors import InputError
 from chmed_ner.infer.decoding import Greedy
 from chmed_ner.predict import Predictor
+from chmed_ner.predictions import as_record
 from chmed_ner.prompt import TaskPrompt
 from chmed_ner.script import Script, Simplified, Traditional
-from chmed_ner.types import Span
+from chmed_ner.types import Completion, Span
 
 WORDS = {"头痛": "症状", "糖尿病": "疾病", "普拿疼": "药品", "頭痛": "症狀"}
 
@@ -107,8 +109,7 @@ def test_the_model_reads_the_run_s_script_and_the_mention_is_the_original() -> N
         found = predictor(script)
         (prediction,) = found.predict(["她頭痛"])
         assert found.generator.read == [f"她{word}"]  # type: ignore[attr-defined]
-        (line,) = jsonl([prediction])
-        (entity,) = json.loads(line)["entities"]
+        (entity,) = as_record(prediction)["entities"]
         assert entity == {"start": 1, "end": 3, "type": "SYMP", "mention": "頭痛"}
 
 
@@ -144,49 +145,6 @@ def test_any_text_is_read_and_no_span_leaves_it(texts: list[str]) -> None:
             last = span.end
 
 
-# ---------------------------------------------------------------- formats
-
-TEXTS = ["頭痛吃普拿疼", "", "沒事", "😀糖尿病"]
-
-
-def test_jsonl_is_one_object_a_text() -> None:
-    records = [json.loads(line) for line in jsonl(predictor().predict(TEXTS))]
-    assert [each["sentence"] for each in records] == TEXTS
-    for each in records:
-        assert set(each) == {"id", "sentence", "entities", "problems"}
-        for entity in each["entities"]:
-            assert each["sentence"][entity["start"] : entity["end"]] == entity["mention"]
-
-
-def test_jsonl_holds_lone_surrogates() -> None:
-    (line,) = jsonl(predictor().predict(["\ud800頭痛"]))
-    line.encode("utf-8")
-    assert json.loads(line)["sentence"] == "\ud800頭痛"
-
-
-def test_bio_is_read_back_as_a_corpus(tmp_path: Path) -> None:
-    predictions = predictor().predict(TEXTS)
-    (tmp_path / "out.txt").write_text("".join(bio(predictions)), encoding="utf-8")
-    read = read_columns(tmp_path / "out.txt", prefix="", split="test", genre="G", labels=None)
-    kept = [each for each in predictions if each.text]
-    assert [each.text for each in read] == [each.text for each in kept]
-    assert [each.entities for each in read] == [each.entities for each in kept]
-
-
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_brat_offsets_point_into_the_whole_file(end: str) -> None:
-    document = "".join(text + end for text in TEXTS)
-    lines = "".join(brat(predictor().predict(TEXTS), [len(end)] * len(TEXTS))).splitlines()
-    assert [line.split("\t")[0] for line in lines] == ["T1", "T2", "T3"]
-    mentions = []
-    for line in lines:
-        _, place, mention = line.split("\t")
-        type_, start, stop = place.split(" ")
-        assert document[int(start) : int(stop)] == mention
-        mentions.append((type_, mention))
-    assert mentions == [("SYMP", "頭痛"), ("DRUG", "普拿疼"), ("DISE", "糖尿病")]
-
-
 # ---------------------------------------------------------------- the command, with a finished run
 
 
@@ -201,7 +159,7 @@ def test_the_command_reads_a_file_or_standard_input(
     assert from_file.code == 0, from_file.text
     records = [json.loads(line) for line in from_file.out.splitlines()]
     assert [each["sentence"] for each in records] == ["頭痛", "", "沒事"]
-    assert [each["problems"] for each in records] == [{"empty": 1}] * 3
+    assert [each["problems"] for each in records] == [{"empty": 1}, {}, {"empty": 1}]
 
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     assert command("predict", "--run", str(finished_run)).out == from_file.out
@@ -234,3 +192,67 @@ def test_load_from_python_and_a_changed_backbone(finished_run: Path, tmp_path: P
     (run / "run.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(InputError, match="the backbone scripted has changed since the run"):
         chmed_ner.load(run)
+
+
+def test_the_command_looks_for_latest_where_it_is_told(command, finished_run: Path) -> None:
+    output = finished_run.parent.parent
+    asked = ("predict", "--run", "latest", "--runs-in", str(output), "none.txt")
+    ended = command(*asked)
+    assert ended.code == 2
+    assert "none.txt: cannot be read" in ended.err
+    ended = command(*asked[:3], "--runs-in", str(output / "runs"), "none.txt")
+    assert f"no finished run under {output / 'runs' / 'runs'}" in ended.err
+
+
+def test_lines_before_a_bad_one_are_written_and_bytes_come_back(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "texts.txt"
+    surrogate = "\ud800頭".encode("utf-8", "surrogatepass")
+    file.write_bytes(surrogate + "\n好\n".encode() + "頭痛".encode("big5"))
+    words = [sys.executable, "-m", "chmed_ner", "predict", "--run", str(finished_run)]
+    ended = subprocess.run(
+        [*words, "--format", "bio", str(file)],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "OMP_NUM_THREADS": "1"},
+    )
+    assert ended.returncode == 2
+    assert f"{file}, line 3: not UTF-8".encode() in ended.stderr
+    head = "\ud800 O\n頭 O\n\n好 O\n\n".encode("utf-8", "surrogatepass")
+    assert ended.stdout == head
+
+
+def test_a_pipe_is_answered_while_it_is_open(finished_run: Path) -> None:
+    words = [sys.executable, "-m", "chmed_ner", "predict", "--run", str(finished_run)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdin
+        assert running.stdout
+        for text in ("頭痛", "很久以前"):
+            running.stdin.write(f"{text}\n".encode())
+            running.stdin.flush()
+            assert json.loads(running.stdout.readline())["sentence"] == text
+        running.stdin.close()
+        assert running.wait(timeout=60) == 0
+
+
+def test_a_budget_is_for_all_calls_together() -> None:
+    class Priced(Reader):
+        """Streams, and notes what it is told was paid before."""
+
+        told: ClassVar[list[int]] = []
+
+        def stream(
+            self, requests: Sequence[Request], before: Iterable[Completion]
+        ) -> Iterator[list[Answered]]:
+            """The first answer is from a cache."""
+            self.told.append(sum(each.completion_tokens for each in before))
+            for number, (request, reply) in enumerate(
+                zip(requests, self.answer(requests), strict=True)
+            ):
+                yield [Answered(request, reply, 0.5 * number)]
+
+    found = Predictor(Priced(), task("simplified"), SIMPLIFIED, Greedy(), "longest_first")
+    for _ in range(3):
+        found.predict(["頭痛", "頭痛", "糖尿病"])
+    paid = 2 * len("头痛-症状")  # the longest is asked first
+    assert Priced.told == [0, paid, 2 * paid]
