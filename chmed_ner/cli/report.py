@@ -1,4 +1,4 @@
-"""`chmed-ner report`: what MLflow lacks is uploaded (`--sync`)."""
+"""`chmed-ner report`: the leaderboard of many runs; what MLflow lacks is uploaded (`--sync`)."""
 
 import argparse
 from pathlib import Path
@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from chmed_ner.errors import InputError
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from chmed_ner.leaderboard.write import Written
     from chmed_ner.track import Synced
 
-HELP = "upload runs that were kept while the tracking server was away"
+HELP = "a leaderboard of the runs in MLflow, with figures and published rows; --sync uploads"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,21 +22,89 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="upload runs that were kept in their directories while the tracking server was away",
     )
+    parser.add_argument(
+        "--experiment", metavar="NAME", help="the runs of this MLflow experiment (default: of all)"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, help="where to write (default: report/ in paths.output)"
+    )
+    parser.add_argument(
+        "--by",
+        metavar="GROUPS",
+        help="what to group rows by (default: backbone,method,regime,prompt,dataset)",
+    )
+    parser.add_argument(
+        "--partial", action="store_true", help="show limited runs too, marked as partial"
+    )
     parser.add_argument("overrides", nargs="*", help="paths.output=..., tracking.uri=...")
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Upload what MLflow lacks; 1 when some of it could not be sent."""
+    """Write the leaderboard, or upload what MLflow lacks; 1 when some of it could not be sent.
+
+    Raises InputError for what `write_leaderboard` refuses, and RunError without a store.
+    """
     from chmed_ner.config import compose
+
+    config = compose(arguments.overrides)
+    if not arguments.sync:
+        return _leaderboard(arguments, config)
     from chmed_ner.track import sync
 
-    if not arguments.sync:
-        raise InputError("report: say what to do: --sync")
-    config = compose(arguments.overrides)
+    if arguments.experiment or arguments.out or arguments.by or arguments.partial:
+        raise InputError("report --sync: uploads only; write the leaderboard by a second command")
     uri = config.tracking.get("uri")
     synced = sync(Path(config.paths.output), None if uri is None else str(uri))
     print_synced(synced)
     return 1 if synced.failed else 0
+
+
+def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
+    from chmed_ner.config import build, plain
+    from chmed_ner.leaderboard.board import GROUPS
+    from chmed_ner.leaderboard.write import write_leaderboard
+    from chmed_ner.track import MLflowTracking, TrackedRuns
+
+    content = plain(config)
+    tracking = build(content["tracking"], "tracking")
+    if not isinstance(tracking, MLflowTracking):
+        raise InputError("report: tracking=dry keeps no runs; use tracking=mlflow or server")
+    output = Path(content["paths"]["output"]).absolute()
+    out = (arguments.out or output / "report").absolute()
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: is a file; name a folder")
+    groups = arguments.by.split(",") if arguments.by is not None else GROUPS
+    try:
+        written = write_leaderboard(
+            TrackedRuns(tracking.store),
+            out,
+            experiment=arguments.experiment,
+            by=tuple(group.strip() for group in groups),
+            partial=arguments.partial,
+        )
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written ({error.strerror})") from None
+    print_leaderboard(written)
+    return 0
+
+
+def print_leaderboard(written: "Written") -> None:
+    """Each board's best rows, what was left out, how often the test sets were scored."""
+    from chmed_ner.leaderboard.write import counted
+
+    for grid in written.grids:
+        print(f"{grid.title}")
+        for line in grid.lines:
+            doubt = "" if line.cells[-2] in ("", "fully") else f"; {line.cells[-2]} comparable"
+            source = "" if line.ours else f"  [{line.cells[1]}{doubt}]"
+            source += f"  ({line.cells[-1]})" if line.ours and line.cells[-1] else ""
+            print(f"  {line.cells[3]:>14}  {line.cells[4]:>12}  {line.cells[0]}{source}")
+        for reason in written.drawn[grid.title].left_out:
+            print(f"  figure left out: {reason}")
+    print(f"runs left out: {counted(written.left_out)}")
+    for look in written.looks:
+        print(f"{look.file}: scored by {look.tuned} tuned settings, {look.all} in all")
+    print(written.directory)
 
 
 def print_synced(synced: "Synced") -> None:

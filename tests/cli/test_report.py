@@ -1,0 +1,90 @@
+"""`chmed-ner report`: from runs in MLflow to tables and figures."""
+
+import csv
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+SCRIPTED = ("backbone=scripted", "regime=zero_shot")
+FIGURES = {
+    "confusion.png", "f1_by_genre.png", "f1_by_sentence_length.png", "f1_by_type.png",
+    "speed_against_f1.png",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def reported(process, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output directory with two seeds, a limited run and a failed one."""
+    output = tmp_path_factory.mktemp("reported")
+    place = f"paths.output={output}"
+    sweep = ("run", "-m", *SCRIPTED, place, "seed=1,2")
+    for words, code in (
+        (sweep, 0),
+        (("run", *SCRIPTED, place, "limit.test=2", "experiment=other"), 0),
+    ):
+        with process(*words, cwd=output) as running:
+            out, err = running.communicate(timeout=300)
+        assert running.returncode == code, out + err
+    return output
+
+
+def test_tables_and_figures(command, reported: Path, tmp_path: Path) -> None:
+    place = f"paths.output={reported}"
+    ended = command("report", "--out", str(tmp_path / "a"), place)
+    assert ended.code == 0, ended.text
+    assert "runs left out: 1 partial (shown by --partial)" in ended.out
+    assert "figure left out: learning curve" in ended.out
+    with (tmp_path / "a" / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["backbone"], row["runs"], row["seeds"]) == ("scripted", "2", "1 2")
+    assert float(row["f1_deviation"]) == 0  # the scripted backbone has a seed of its own
+    assert float(row["f1_low"]) < float(row["f1_mean"]) < float(row["f1_high"])
+    text = (tmp_path / "a" / "leaderboard.md").read_text(encoding="utf-8")
+    assert f"**{float(row['f1_mean']):.2f} ± {float(row['f1_deviation']):.2f}**" in text
+    assert "sample/test\\_FT.txt" in text or "sample/test_FT.txt" in text
+    folder = tmp_path / "a" / "sample-FT-SM-WA"
+    assert {path.name for path in folder.iterdir()} == FIGURES
+    for path in folder.iterdir():
+        assert Image.open(BytesIO(path.read_bytes())).width > 600
+    page = (tmp_path / "a" / "leaderboard.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == len(FIGURES)
+    assert command("report", "--out", str(tmp_path / "b"), place).code == 0
+    for path in (tmp_path / "a").rglob("*.*"):
+        again = tmp_path / "b" / path.relative_to(tmp_path / "a")
+        assert path.read_bytes() == again.read_bytes(), path
+
+
+def test_partial_runs_and_experiments(command, reported: Path) -> None:
+    place = f"paths.output={reported}"
+    ended = command("report", "--experiment", "other", place)
+    assert ended.code == 2
+    assert "1 partial (shown by --partial)" in ended.err
+    ended = command("report", "--experiment", "other", "--partial", place)
+    assert ended.code == 0, ended.text
+    assert "limited test" in ended.out
+    assert "(partial)" in ended.out
+    assert (reported / "report" / "leaderboard.tex").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--experiment", "none"], "chmed_ner, other"),
+        (["--by", "backbone,colour"], "--by colour"),
+        (["tracking=dry"], "tracking=dry keeps no runs"),
+        (["--sync", "--partial"], "uploads only"),
+    ],
+)
+def test_bad_requests_are_refused(command, reported: Path, words: list[str], message: str) -> None:
+    ended = command("report", *words, f"paths.output={reported}")
+    assert ended.code == 2
+    assert message in ended.err
+
+
+def test_a_file_in_the_way_is_named(command, reported: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    ended = command("report", "--out", str(tmp_path / "file"), f"paths.output={reported}")
+    assert (ended.code, "is a file" in ended.err) == (2, True)
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
