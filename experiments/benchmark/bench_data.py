@@ -1,0 +1,140 @@
+"""What the sides of a comparison read: tokenised batches for training, sentences for decoding."""
+
+import random
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chmed_ner.backbone.chat import wrapping
+from chmed_ner.backbone.hardware import torch_device, torch_dtype
+from chmed_ner.backbone.loading import load_tokenizer
+from chmed_ner.config import compose, configure
+from chmed_ner.errors import InputError
+from chmed_ner.generative import prompt_for
+from chmed_ner.train.examples import Example, encode, epoch_batches
+
+Batch = list[Example]
+
+DATASETS = (
+    "dataset=rocling2022",
+    "dataset=rocling2022 dataset.healthner_part=test",
+    "dataset=sample",
+)
+"""Tried in this order unless the command line names one: the first whose files are there."""
+
+HELD = ("regime.warmup_share=0", "regime.epochs=1", "decoding=greedy", "tracking=dry")
+"""What every comparison sets: one pass over the batches, by a schedule that the peers have too."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that is compared on.
+
+    `words` compose the experiment; `batches` are those of one epoch of our loop that are full;
+    `test` are the test sentences' ids by length, longest first.
+    """
+
+    words: tuple[str, ...]
+    model: str
+    dtype: str
+    device: str
+    recipe: Mapping[str, Any]
+    batches: tuple[Batch, ...]
+    training_sentences: int
+    test: tuple[str, ...]
+
+    def job(self, peer: str, batches: Sequence[Batch], seed: int, **more: Any) -> dict[str, Any]:
+        """A training job: `peer` (ours, trl or trainer) reads `batches` in our loop's order."""
+        ordered = in_order(batches, self.recipe["batch_size"], seed)
+        return {
+            "peer": peer,
+            "words": self.words,
+            "model": self.model,
+            "dtype": self.dtype,
+            "device": self.device,
+            "recipe": self.recipe,
+            "seed": seed,
+            "batches": [[(each.prompt, each.answer) for each in batch] for batch in ordered],
+            **more,
+        }
+
+    def taken(self, start: int, count: int) -> list[Batch]:
+        """`count` batches from number `start` on, beginning again at the end."""
+        return [self.batches[(start + at) % len(self.batches)] for at in range(count)]
+
+    def sentences(self, count: int, seed: int, name: str) -> list[str]:
+        """A seeded sample of at most `count` test sentences."""
+        draw = random.Random(f"{name} {seed}")
+        return draw.sample(self.test, min(count, len(self.test)))
+
+    def by_length(self, groups: int, count: int) -> list[list[str]]:
+        """`count` sentences around the middle of each of `groups` equal parts by length."""
+        size = len(self.test) // groups
+        parts = [self.test[at * size : (at + 1) * size] for at in range(groups)]
+        return [
+            list(part[max(0, (size - count) // 2) :][:count]) for part in reversed(parts) if part
+        ]
+
+
+def in_order(batches: Sequence[Batch], batch_size: int, seed: int) -> list[Batch]:
+    """The examples of `batches` as our loop will batch them; every side reads just these."""
+    return epoch_batches([each for batch in batches for each in batch], batch_size, seed, 0)
+
+
+def material(words: Sequence[str], seed: int) -> Material:
+    """The material that `words` (Hydra overrides) describe; InputError when they do not.
+
+    Without `dataset=` among them, HealthNER and ROCLING-2022 where they are, else the sample.
+    """
+    words = (*words, *HELD, f"seed={seed}")
+    if any(word.startswith("dataset=") for word in words):
+        return _material(words, seed)
+    for dataset in DATASETS[:-1]:
+        try:
+            return _material((*words, *dataset.split()), seed)
+        except InputError as error:
+            print(f"{dataset}: {error}")
+    return _material((*words, DATASETS[-1]), seed)
+
+
+def _material(words: Sequence[str], seed: int) -> Material:
+    experiment = configure(compose(words), {})
+    corpus = experiment.load()
+    backbone = experiment.backbone.tunable()
+    backbone.check()
+    location = backbone.location()
+    wrapped = wrapping(load_tokenizer(location), backbone.chat, backbone.chat_options)
+    with tempfile.TemporaryDirectory() as scratch:
+        prompt = prompt_for(experiment, corpus, Path(scratch))
+        pairs = [(prompt.fill(s.model_text), prompt.target(s)) for s in corpus.train]
+    regime = experiment.regime
+    examples = encode(pairs, wrapped, regime.recipe.max_tokens).examples
+    size = regime.recipe.batch_size
+    full = [each for each in epoch_batches(examples, size, seed, 0) if len(each) == size]
+    if not full or not corpus.test:
+        raise InputError(
+            f"{len(examples)} training examples and {len(corpus.test)} test sentences: the "
+            f"benchmark needs {size} and 1; choose another dataset or a smaller regime.batch_size"
+        )
+    device = torch_device(backbone.device)
+    return Material(
+        words=tuple(words),
+        model=location,
+        dtype=str(torch_dtype(backbone.dtype, device)).removeprefix("torch."),
+        device=device.type,
+        recipe={
+            "batch_size": size,
+            "learning_rate": regime.recipe.learning_rate,
+            "weight_decay": regime.recipe.weight_decay,
+            "clip_norm": regime.recipe.clip_norm,
+            "rank": regime.rank,
+            "alpha": regime.alpha,
+            "dropout": regime.dropout,
+            "targets": regime.targets,
+        },
+        batches=tuple(full),
+        training_sentences=len(corpus.train),
+        test=tuple(s.id for s in sorted(corpus.test, key=lambda s: (-len(s.text), s.id))),
+    )

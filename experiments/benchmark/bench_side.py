@@ -1,0 +1,125 @@
+"""One side of a comparison, alone in its process: `python bench_side.py JOB.json RESULT.json`.
+
+A process of its own for each side and round: no side finds kernels compiled, memory freed or
+environment variables set by another one, and the peak memory is its own.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from bench_peers import Watch, train
+
+from chmed_ner.memory import bound_kernel_caches, peak_mib
+
+
+def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
+    """Our loop on `job["batches"]`, from the configuration that the job's words compose."""
+    bound_kernel_caches()  # as a run does; the peers keep torch's own setting
+    import torch
+
+    from chmed_ner.config import compose, configure
+    from chmed_ner.train.checkpoint import Checkpoint
+    from chmed_ner.train.examples import Example
+    from chmed_ner.train.loop import Training
+    from chmed_ner.train.parallel import Processes
+    from chmed_ner.train.tuned import causal_lm
+
+    class NoEpoch:
+        best = -1.0
+        state: dict[str, Any] = {}  # noqa: RUF012
+
+    def on_step(metrics: Mapping[str, float], _: int) -> None:
+        watch.step()
+        watch.losses.append(metrics["train/loss"])
+
+    regime = configure(compose(job["words"]), {}).regime
+    loaded = configure(compose(job["words"]), {}).backbone.load()
+    torch.manual_seed(job["seed"])
+    model = regime.prepared(loaded)
+    place = Path(job["scratch"])
+    Training(
+        causal_lm(model),
+        [Example(tuple(p), tuple(a)) for batch in job["batches"] for p, a in batch],
+        regime.recipe,
+        seed=job["seed"],
+        on_step=on_step,
+        on_epoch=lambda _epoch, _step: None,
+        checkpoint=Checkpoint(place, None, "", NoEpoch(), loaded.model.device),
+        processes=Processes(),
+    ).run()
+
+
+def training(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Seconds of each step but the first `warm`, the losses, the peak memory."""
+    watch = Watch()
+    (train_ours if job["peer"] == "ours" else train)(job, watch)
+    assert len(watch.ends) == len(job["batches"]), "one step a batch"
+    warm = job["warm"]
+    ends = watch.ends[warm - 1 :]
+    return {
+        "seconds": [after - before for before, after in pairwise(ends)],
+        "examples": sum(map(len, job["batches"][warm:])),
+        "losses": watch.losses,
+        "peak_mib": peak_mib(),
+    }
+
+
+def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The answers to `job["sentences"]` and the seconds they took; other sentences warm up."""
+    if job["decoder"] != "generate":
+        bound_kernel_caches()
+    from chmed_ner.config import compose, configure
+    from chmed_ner.generative import prompt_for, requests_for
+    from chmed_ner.infer.batching import plan_batches
+    from chmed_ner.infer.greedy import GreedyGenerator
+    from chmed_ner.train.adapter import adapted_generator
+
+    experiment = configure(compose(job["words"]), {})
+    corpus = experiment.load()
+    sentences = {sentence.id: sentence for sentence in corpus.test}
+    prompt = prompt_for(experiment, corpus, Path(job["scratch"]))
+    generator: Any = adapted_generator(
+        experiment.backbone.tunable(), Path(job["adapter"]), prompt.stop
+    )
+    if job["decoder"] == "generate":
+        generator = GreedyGenerator(
+            generator.loaded, batch_size=job["batch_size"], stop=prompt.stop
+        )
+
+    def answer(ids: Sequence[str]) -> dict[str, Any]:
+        began = time.perf_counter()
+        asked = requests_for([sentences[each] for each in ids], prompt, experiment)
+        replies = {}
+        for batch in plan_batches(asked, generator.length, generator.batch_size):
+            for request, reply in zip(batch, generator.answer(batch), strict=True):
+                replies[request.id] = reply
+        seconds = time.perf_counter() - began
+        return {
+            "seconds": seconds,
+            "texts": [replies[each].text for each in ids],
+            "prompt_tokens": sum(reply.prompt_tokens for reply in replies.values()),
+            "completion_tokens": sum(reply.completion_tokens for reply in replies.values()),
+        }
+
+    answer(job["warm_up"])
+    found = [answer(ids) for ids in job["sentences"]]
+    return {"parts": found, "peak_mib": peak_mib()}
+
+
+def main() -> None:
+    """Do the job and write its result."""
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as scratch:
+        job["scratch"] = scratch
+        found = (training if "peer" in job else decoding)(job)
+    Path(sys.argv[2]).write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
