@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FILE = "model/ensemble.json"
+EQUAL, BY_F1 = "equal", "validation_f1"
+"""Ways to weigh the runs that need no numbers."""
 
 Votes = Sequence[Mapping[str, Sequence[Span]]]
 """For each run: sentence id -> spans."""
@@ -33,7 +35,9 @@ class Ensemble:
     """Entities that enough of the runs predict; what is enough is set on their validation split.
 
     `runs` are directories, MLflow run ids or `latest`, all on this run's test and validation
-    sentences. `weights` gives each run as many votes (null: one each). `voting` is `span` (a vote
+    sentences. `weights` are each run's votes: `equal` (one each),
+    `validation_f1` (as many as its F1 on the validation split, so that each set of runs that agree
+    has a share of its own), or a list. `voting` is `span` (a vote
     is for boundaries and type together) or `two_stage` (boundaries first, then the type by
     majority). Thresholds are per type; the thresholds and everybody's validation F1 are kept in
     `model/ensemble.json`.
@@ -44,9 +48,7 @@ class Ensemble:
     named_by = ("method",)
     trains = True  # thresholds are set on validation sentences, carved from the training files
 
-    def __init__(
-        self, runs: Sequence[str], voting: str, weights: Sequence[float] | None = None
-    ) -> None:
+    def __init__(self, runs: Sequence[str], voting: str, weights: Sequence[float] | str) -> None:
         if isinstance(runs, str) or not isinstance(runs, Sequence) or len(runs) < 2:
             raise InputError(f"{KEY}={runs}: give a list of two or more runs, as [RUN,RUN]")
         if voting not in VOTINGS:
@@ -87,15 +89,16 @@ class Ensemble:
         members = find_members(self.runs, experiment.output)
         with tracker.timed("prepare"):
             votes = [votes_of(member, corpus) for member in members]
-            candidates = self._candidates(corpus.validation, votes)
+            alone = [_f1(corpus.validation, each) for each in votes]
+            weights = self._weights(alone)
+            candidates = self._candidates(corpus.validation, votes, weights)
             thresholds = choose_thresholds(
                 corpus.labels.tags, [(s.entities, candidates[s.id]) for s in corpus.validation]
             )
         began = time.perf_counter()
-        candidates |= self._candidates(corpus.test, votes)
+        candidates |= self._candidates(corpus.test, votes, weights)
         placed = {id_: elected(found, thresholds) for id_, found in candidates.items()}
         seconds = time.perf_counter() - began
-        alone = [_f1(corpus.validation, each) for each in votes]
         together = _f1(corpus.validation, placed)
         tracker.log({"train/dev_f1": together}, 0)
         log.info("validation F1 %.2f; the runs alone: %s", together, [f"{f:.2f}" for f in alone])
@@ -104,7 +107,7 @@ class Ensemble:
             "validation_f1": together,
             "runs": [
                 {"run": str(m.directory), "name": m.record.name, "weight": w, "validation_f1": f1}
-                for m, w, f1 in zip(members, self.weights, alone, strict=True)
+                for m, w, f1 in zip(members, weights, alone, strict=True)
             ],
         }
         write_json(directory / FILE, content)
@@ -118,21 +121,33 @@ class Ensemble:
         )
 
     def _candidates(
-        self, sentences: Sequence[Sentence], votes: Votes
+        self, sentences: Sequence[Sentence], votes: Votes, weights: Sequence[float]
     ) -> dict[str, list[Candidate]]:
-        return {s.id: self.vote([each[s.id] for each in votes], self.weights) for s in sentences}
+        return {s.id: self.vote([each[s.id] for each in votes], weights) for s in sentences}
+
+    def _weights(self, alone: Sequence[float]) -> list[float]:
+        """The votes of each run, whose F1 on the validation split is `alone` (percent)."""
+        if self.weights == EQUAL:
+            return [1.0] * len(alone)
+        if self.weights == BY_F1:
+            return [max(f1, 0.01) for f1 in alone]
+        return [float(each) for each in self.weights]
 
 
 def _f1(sentences: Sequence[Sentence], placed: Mapping[str, Sequence[Span]]) -> float:
     return span_scores((sentence.entities, placed[sentence.id]) for sentence in sentences).f1
 
 
-def _checked_weights(weights: Sequence[float] | None, count: int) -> list[float]:
-    if weights is None:
-        return [1.0] * count
+def _checked_weights(weights: Sequence[float] | str, count: int) -> Sequence[float] | str:
+    if weights in (EQUAL, BY_F1):
+        return weights
     listed = isinstance(weights, Sequence) and not isinstance(weights, str)
     if not listed or len(weights) != count:
-        raise InputError(f"method.weights={weights}: give one number a run ({count}), or null")
-    if not all(type(each) in (int, float) and 0 < each < math.inf for each in weights):
+        raise InputError(
+            f"method.weights={weights}: give {EQUAL}, {BY_F1}, or a list of one number a run "
+            f"({count})"
+        )
+    numbers = [each for each in weights if type(each) in (int, float)]
+    if len(numbers) < count or not all(0 < float(each) < math.inf for each in numbers):
         raise InputError(f"method.weights={weights}: give numbers above 0")
-    return [float(each) for each in weights]
+    return weights

@@ -98,6 +98,17 @@ def test_other_predictions_make_another_ensemble(lexicon_run, crf_run, tmp_path:
     assert identity_of(experiment) != before
 
 
+def test_a_good_run_is_trusted_where_runs_weigh_what_they_are_worth(
+    run, lexicon_run, validated_run
+) -> None:
+    ended = vote(run, lexicon_run, validated_run, words=("method.weights=validation_f1",))
+    assert ended.code == 0, ended.said
+    content = json.loads((ended.directory / "model" / "ensemble.json").read_text("utf-8"))
+    worse, better = content["runs"]
+    assert (worse["weight"], better["weight"]) == (worse["validation_f1"], better["validation_f1"])
+    assert content["validation_f1"] >= better["validation_f1"] > worse["validation_f1"]
+
+
 def test_one_run_may_outweigh_the_others_in_two_stages(run, lexicon_run, crf_run) -> None:
     words = ("method.weights=[0.001,1]", "method.voting=two_stage")
     ended = vote(run, lexicon_run, crf_run, words=words)
@@ -172,6 +183,7 @@ def test_a_run_that_was_trained_on_the_test_file_is_refused(run, lexicon_run, cr
         (["method.runs=[{crf},{lexicon}]", "method.voting=loud"], "span, two_stage"),
         (["method.runs=[{crf},{lexicon}]", "method.weights=[1]"], "one number a run (2)"),
         (["method.runs=[{crf},{lexicon}]", "method.weights=[1,0]"], "above 0"),
+        (["method.runs=[{crf},{lexicon}]", "method.weights=best"], "equal, validation_f1"),
         (["method.runs=[{crf},{lexicon}]", "limit.validation=0"], "validation sentences"),
         ([], "method.runs"),
     ],
