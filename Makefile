@@ -3,10 +3,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := 0.13.9
-.PHONY: help setup demo test test-all lint run sweep ui data clean
+SERVER_STORE = MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-sqlite:///$(CURDIR)/outputs/server/mlflow.db}"
+SERVER_ARTIFACTS = MLFLOW_ARTIFACTS_DESTINATION="$${MLFLOW_ARTIFACTS_DESTINATION:-$(CURDIR)/outputs/server/artifacts}"
+.PHONY: help setup demo test test-all lint run sweep ui data mlflow-server bench clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: .venv/.ready ## make .venv with the pinned dependencies
 
@@ -41,6 +43,13 @@ ui: setup ## the MLflow UI over our runs: make ui ARGS="--port 5001"
 
 data: setup ## download the corpora: make data ARGS="rocling2023"
 	$(BIN)/chmed-ner data fetch $(ARGS)
+
+mlflow-server: setup ## an MLflow server with artifact store: conf/tracking/README.md
+	@mkdir -p outputs/server
+	$(SERVER_STORE) $(SERVER_ARTIFACTS) $(BIN)/mlflow server $(ARGS)
+
+bench: setup ## speed and memory beside TRL and transformers: make bench ARGS="--smoke"
+	$(BIN)/python experiments/benchmark/bench.py $(ARGS)
 
 clean: ## remove caches; runs and .venv stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

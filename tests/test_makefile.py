@@ -21,6 +21,7 @@ SCRIPTED = "backbone=scripted regime=zero_shot tracking=dry limit.test=2"
 TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 EXERCISED = {
     "help", "setup", "demo", "test", "test-all", "lint", "run", "sweep", "data", "ui", "clean",
+    "mlflow-server", "bench",
 }  # fmt: skip
 
 
@@ -56,7 +57,9 @@ def test_these_are_the_targets_and_help_lists_them(tmp_path: Path) -> None:
     assert make(tmp_path).stdout == done.stdout
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "test-all", "lint", "ui", "run", "data"])
+@pytest.mark.parametrize(
+    "target", ["demo", "test", "test-all", "lint", "ui", "run", "data", "mlflow-server", "bench"]
+)
 def test_recipes_call_programs_that_are_there(tmp_path: Path, target: str) -> None:
     done = make(tmp_path, "-n", target, 'ARGS=one="two words"')
     assert done.returncode == 0, done.stderr
@@ -130,13 +133,16 @@ def test_clean_removes_caches_and_keeps_runs(tmp_path: Path) -> None:
     assert all((tmp_path / folder / "file").exists() for folder in kept)
 
 
-def test_ui_answers_on_a_port(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("target", "database"), [("ui", "mlflow.db"), ("mlflow-server", "server/mlflow.db")]
+)
+def test_mlflow_answers_on_a_port(tmp_path: Path, target: str, database: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (tmp_path / "outputs").mkdir()
     server = subprocess.Popen(
-        command(tmp_path, "ui", f"ARGS=--port {port} --workers 1"),
+        command(tmp_path, target, f"ARGS=--port {port} --workers 1"),
         env={**environment(), "MLFLOW_DISABLE_TELEMETRY": "true"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -158,4 +164,4 @@ def test_ui_answers_on_a_port(tmp_path: Path) -> None:
             server.wait(timeout=30)
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
-    assert (tmp_path / "outputs" / "mlflow.db").is_file()
+    assert (tmp_path / "outputs" / database).is_file()

@@ -208,5 +208,5 @@ def _warn_of_commit(directory: Path) -> None:
     if not (directory / FILE).is_file():
         return
     then, now = RunRecord.read(directory).git_commit, git_commit()
-    if then != now:
+    if then and then != now:
         log.warning("%s: begun with commit %s, now it is %s", directory.name, then, now)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.errors import InputError, RunError
+from chmed_ner.errors import ChmedError, InputError
+from chmed_ner.recorded import without_credentials
 from chmed_ner.track.entry import ERROR_TAG, enter, log_values, send_artifacts
 from chmed_ner.track.store import SQLITE, Away, Store
 from chmed_ner.track.tracker import Description, DryRun, Value
@@ -68,7 +69,7 @@ class MLflowTracking:
             client = store.client()
             with store.reported(), store.locked():
                 client.set_terminated(run_id, "KILLED")
-        except (Away, RunError) as error:
+        except (Away, ChmedError) as error:
             if not has_unsent(directory):
                 Unsent(uri=uri or store.shown, reason=str(error)).write(directory)
 
@@ -125,26 +126,27 @@ class MLflowRun(DryRun):
         try:
             self.run_id = upload(self._folder, self._store)
             log.info("tracking: MLflow at %s is back and has the whole run", self.uri)
-        except (Away, RunError, InputError) as failure:
+        except Exception as failure:  # of every kind, as in _tell: the run itself is done
             log.warning(
                 "tracking: MLflow at %s lacks this run (%s); it is kept in %s: send it later with "
                 "chmed-ner report --sync",
                 self.uri,
-                failure,
+                without_credentials(str(failure)),
                 self._folder,
             )
 
     def lose(self, error: BaseException) -> None:
         """From now on take notes only."""
         self._client = None
+        reason = str(without_credentials(str(error)))
         if self._note is None:
-            self._note = Unsent(uri=str(self.uri), reason=str(error), tags=self._tags)
+            self._note = Unsent(uri=str(self.uri), reason=reason, tags=self._tags)
         self._note.write(self._folder)
         log.warning(
             "tracking: MLflow at %s cannot be reached (%s); the run goes on and keeps everything "
             "in %s",
             self.uri,
-            error,
+            reason,
             self._folder,
         )
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from chmed_ner.errors import InputError, RunError
 from chmed_ner.locks import let_go, take
+from chmed_ner.recorded import without_credentials
 from chmed_ner.records import RunRecord
 from chmed_ner.track.entry import ERROR_TAG, enter, log_values, send_artifacts
-from chmed_ner.track.store import Away, Store
+from chmed_ner.track.store import Store
 from chmed_ner.track.tracker import Description, read_history
 from chmed_ner.track.unsent import FILE, Unsent
 
@@ -42,8 +42,8 @@ def sync(output: Path, uri: str | None = None) -> Synced:
         try:
             upload(directory, Store(uri or Unsent.read(directory).uri, output / "mlartifacts"))
             sent.append(directory)
-        except (Away, RunError, InputError) as error:
-            failed[directory] = str(error)
+        except Exception as error:  # of every kind: an artifact store has errors of its own library
+            failed[directory] = str(without_credentials(str(error)))
         finally:
             let_go(lock)
     return Synced(sent, running, failed)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chmed_ner.errors import InputError
 from chmed_ner.track import Description, DryRun, MLflowTracking, best, sync
 from chmed_ner.track.tracker import read_history
 from chmed_ner.track.unsent import Unsent, has_unsent
@@ -152,6 +153,31 @@ def test_a_dead_database_is_noticed_before_mlflow_tries_for_minutes(
     assert time.monotonic() - began < 15
     assert run.run_id is None
     assert "s3cret" not in (tmp_path / "unsent.json").read_text()
+
+
+def test_a_parent_s_run_in_the_environment_is_left_alone(
+    empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{shutil.copy(empty_store, tmp_path / 'mlflow.db')}")
+    parent = client.create_run(client.create_experiment("experiment"), run_name="parent")
+    monkeypatch.setenv("MLFLOW_RUN_ID", parent.info.run_id)
+    run = start(MLflowTracking(None, str(tmp_path)), tmp_path)
+    run.log({"test/f1": 1.0}, 0)
+    run.end("FINISHED")
+    assert run.run_id != parent.info.run_id
+    kept = client.get_run(parent.info.run_id)
+    assert (kept.info.status, kept.info.run_name, kept.data.metrics) == ("RUNNING", "parent", {})
+
+
+def test_a_missing_database_driver_is_named(tmp_path: Path) -> None:
+    with socket.socket() as listening:  # somebody answers there, so that MLflow is asked
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        uri = f"mssql+pymssql://me@127.0.0.1:{listening.getsockname()[1]}/mlflow"
+        with pytest.raises(InputError, match="needs the package pymssql"):
+            start(MLflowTracking(uri, None), tmp_path)
 
 
 def test_a_run_at_work_is_not_synced(tmp_path: Path) -> None:
