@@ -51,7 +51,8 @@ class Corpus:
     given) to its SHA-256. `counts` holds, for the training files as read, the repairs
     (`repaired_tags` and its kinds, see `chmed_ner.data.repairs`), `leaked_sentences` (dropped
     because the text is also a test text), `conflicting_mentions` (strings with more than one type)
-    and `conflicting_sentences` (texts annotated in more than one way).
+    and `conflicting_sentences` (texts annotated in more than one way), and
+    `empty_sentences_left_out` of the training split (see `dataset.empty_share`).
     """
 
     name: str
@@ -93,6 +94,16 @@ def carve_validation(
     taken = set(texts[:size])
     train = tuple(sentence for sentence in sentences if sentence.text not in taken)
     return train, tuple(sentence for sentence in sentences if sentence.text in taken)
+
+
+def keep_empty(sentences: Sequence[Sentence], share: float, seed: int) -> Sentences:
+    """The sentences with an entity, and `share` of those without, drawn with `seed`, in order.
+
+    With one seed, the sentences of a smaller share are among those of a larger one.
+    """
+    empty = [at for at, sentence in enumerate(sentences) if not sentence.entities]
+    left_out = set(empty) - set(_drawn(empty, round(share * len(empty)), f"empty {seed}"))
+    return tuple(sentence for at, sentence in enumerate(sentences) if at not in left_out)
 
 
 def sample(sentences: Sequence[Sentence], n: int | None, seed: int) -> Sentences:
@@ -137,13 +148,22 @@ class Splits:
 
 
 def assemble(
-    name: str, labels: LabelScheme, read: Splits, *, share: float, seed: int, limit: Limit
+    name: str,
+    labels: LabelScheme,
+    read: Splits,
+    *,
+    share: float,
+    seed: int,
+    limit: Limit,
+    empty_share: float = 1.0,
 ) -> Corpus:
     """The corpus of an experiment: leaks dropped, training tags repaired, validation carved, each
     split cut to its limit. What was repaired and dropped is logged.
 
     `share` is the part of the training data carved for validation where the dataset has no
-    validation file. Raises InputError when the leak check leaves no training sentence.
+    validation file, `empty_share` the part of the training sentences without an entity that is kept
+    (validation keeps all; the limit counts what is kept). Raises InputError when the leak check, or
+    `empty_share`, leaves no training sentence.
     """
     train, leaked = drop_leaks(read.train, read.test)
     if read.train and not train:
@@ -157,7 +177,15 @@ def assemble(
     else:
         validation, leaked_validation = drop_leaks(read.validation, read.test)
         leaked += leaked_validation
+    left = keep_empty(train, empty_share, seed)
+    if train and not left:
+        raise InputError(
+            f"dataset.empty_share={empty_share}: none of the {len(train)} training sentences of "
+            f"dataset '{name}' has an entity, and none is left; give more"
+        )
     counts = _counts((*read.train, *(read.validation or ())), leaked)
+    counts["empty_sentences_left_out"] = len(train) - len(left)
+    train = left
     _log(name, counts)
     return Corpus(
         name=name,
@@ -185,6 +213,12 @@ def _log(name: str, counts: Mapping[str, int]) -> None:
         kinds = ", ".join(f"{counts[f'repaired_{kind}']} {kind}" for kind in KINDS)
         log.info(
             "%s: %d tags of the training files repaired (%s)", name, counts["repaired_tags"], kinds
+        )
+    if counts["empty_sentences_left_out"]:
+        log.info(
+            "%s: %d training sentences without an entity left out (dataset.empty_share)",
+            name,
+            counts["empty_sentences_left_out"],
         )
     if counts["leaked_sentences"]:
         log.info(

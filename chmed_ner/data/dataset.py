@@ -25,6 +25,7 @@ NO_TRAINING = (
 class Dataset(ABC):
     """Named files in named splits, read into a corpus; subclasses say which files.
 
+    `empty_share` of the training sentences without an entity is kept, all by default.
     `genres` (None: all) chooses what is tested; the training data does not depend on it. Raises
     InputError at once for a knob with a value outside its choices.
     """
@@ -37,11 +38,13 @@ class Dataset(ABC):
         choices: Sequence[str],
         genres: Sequence[str] | None,
         validation_share: float,
+        empty_share: float = 1.0,
     ) -> None:
         self.name = name
         self.labels = scheme_of(labels)
         self.genres = chosen_genres(genres, choices)
         self.validation_share = checked_share(validation_share)
+        self.empty_share = checked_empty_share(empty_share)
 
     @abstractmethod
     def test_sources(self, root: Path) -> tuple[Source, ...]:
@@ -74,8 +77,15 @@ class Dataset(ABC):
         (MissingTrainingFileError) a missing training file.
         """
         read = self._read(root, training)
-        share = self.validation_share
-        return assemble(self.name, self.labels, read, share=share, seed=seed, limit=limit)
+        return assemble(
+            self.name,
+            self.labels,
+            read,
+            share=self.validation_share,
+            seed=seed,
+            limit=limit,
+            empty_share=self.empty_share,
+        )
 
     def load_test(self, root: Path, *, seed: int, limit: Limit) -> Corpus:
         """The corpus with its test split alone, as `load` gives it; training files are not read."""
@@ -162,6 +172,14 @@ def checked_share(share: object) -> float:
         raise InputError(
             f"dataset.validation_share={share!r}: give a number from 0 to below 1, such as 0.1"
         )
+    return float(share)  # type: ignore[arg-type]
+
+
+def checked_empty_share(share: object) -> float:
+    """`share`, a part of the sentences without an entity, as a number from 0 to 1."""
+    number = isinstance(share, int | float) and not isinstance(share, bool)
+    if not number or not 0 <= share <= 1:  # type: ignore[operator]
+        raise InputError(f"dataset.empty_share={share!r}: give a number from 0 to 1")
     return float(share)  # type: ignore[arg-type]
 
 

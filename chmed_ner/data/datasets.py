@@ -26,9 +26,20 @@ Files = str | Sequence[str] | Mapping[str, str] | None
 class Sample(Dataset):
     """The shipped sample corpus: ours, for demonstration and tests, not a benchmark."""
 
-    def __init__(self, *, labels: Mapping[str, Any], genres: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        labels: Mapping[str, Any],
+        genres: Sequence[str] | None = None,
+        empty_share: float = 1.0,
+    ) -> None:
         super().__init__(
-            name="sample", labels=labels, choices=_SAMPLE_GENRES, genres=genres, validation_share=0
+            name="sample",
+            labels=labels,
+            choices=_SAMPLE_GENRES,
+            genres=genres,
+            validation_share=0,
+            empty_share=empty_share,
         )
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
@@ -76,6 +87,7 @@ class ColumnFiles(Dataset):
         train: Files = None,
         validation: Files = None,
         validation_share: float = 0.1,
+        empty_share: float = 1.0,
         genres: Sequence[str] | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:
@@ -91,6 +103,7 @@ class ColumnFiles(Dataset):
             choices=tuple(map(str, test)),
             genres=genres,
             validation_share=validation_share,
+            empty_share=empty_share,
         )
         self._test = _listed("test", test, "")
         only = self._test[0][0] if len(self._test) == 1 else _MIXED

@@ -64,6 +64,7 @@ class HealthNER(Dataset):
         genres: Sequence[str] | None = None,
         healthner_part: str = "train",
         validation_share: float = 0.1,
+        empty_share: float = 1.0,
     ) -> None:
         super().__init__(
             name="healthner",
@@ -71,6 +72,7 @@ class HealthNER(Dataset):
             choices=HEALTHNER_GENRES,
             genres=genres,
             validation_share=validation_share,
+            empty_share=empty_share,
         )
         if chosen("healthner_part", healthner_part, PARTS) == "test":
             raise InputError(
@@ -101,6 +103,7 @@ class ROCLING2022(Dataset):
         genres: Sequence[str] | None = None,
         healthner_part: str = "train",
         validation_share: float = 0.1,
+        empty_share: float = 1.0,
         without_last_sentence: bool = False,
     ) -> None:
         super().__init__(
@@ -109,6 +112,7 @@ class ROCLING2022(Dataset):
             choices=("WA",),
             genres=genres,
             validation_share=validation_share,
+            empty_share=empty_share,
         )
         self.healthner_part = chosen("healthner_part", healthner_part, PARTS)
         if not isinstance(without_last_sentence, bool):
@@ -142,6 +146,7 @@ class ROCLING2023(Dataset):
         protocol: str = "paper",
         healthner_part: str = "train",
         validation_share: float = 0.1,
+        empty_share: float = 1.0,
     ) -> None:
         super().__init__(
             name="rocling2023",
@@ -149,6 +154,7 @@ class ROCLING2023(Dataset):
             choices=("FT", "SM", "WA"),
             genres=genres,
             validation_share=validation_share,
+            empty_share=empty_share,
         )
         self.protocol = chosen("protocol", protocol, PROTOCOLS)
         self.healthner_part = chosen("healthner_part", healthner_part, PARTS)

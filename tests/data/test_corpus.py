@@ -163,6 +163,7 @@ def test_counts_are_of_the_training_files_as_read() -> None:
         "leaked_sentences": 1,
         "conflicting_mentions": 1,
         "conflicting_sentences": 1,
+        "empty_sentences_left_out": 0,
     }
 
 
