@@ -77,10 +77,19 @@ class Board:
     rows: tuple[Row, ...]
 
     @property
+    def limited(self) -> bool:
+        """Whether only a sample of the test sentences was asked."""
+        return "limit.test=" in self.variant
+
+    @property
     def title(self) -> str:
         """Dataset, what was left out of it, and genres."""
         variant = f", {self.variant}" if self.variant else ""
         return f"{self.dataset}{variant} ({', '.join(self.genres)})"
+
+    def without_partial(self) -> "Board":
+        """The board without its partial rows."""
+        return replace(self, rows=tuple(row for row in self.rows if not row.partial))
 
 
 def check_groups(by: Sequence[str]) -> None:
@@ -102,7 +111,8 @@ def boards(
     for run in runs:
         variant = f"{VARIANT}=True" if run.run.params.get(VARIANT) == "True" else ""
         limit = run.run.params.get("limit.test", "None")
-        variant = ", ".join(filter(None, (variant, "" if limit == "None" else "limited test")))
+        sampled = "" if limit == "None" else f"limit.test={limit} of seed {run.seed}"
+        variant = ", ".join(filter(None, (variant, sampled)))
         files = tuple(sorted(run.test_files.items()))
         board = (run.run.tags.get("dataset", ""), variant, run.genres, files)
         chosen = {tag: run.run.tags.get(tag, "none") for tag in _PARTS}

@@ -1,7 +1,7 @@
 """Rows that others have published, from `experiments/published.yaml`, to stand beside ours."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -65,16 +65,25 @@ def beside(
     found: Mapping[str, tuple[tuple[str, ...], Sequence[PublishedRow]]],
     dataset: str,
     genres: Sequence[str],
+    *,
+    limited: bool = False,
 ) -> list[PublishedRow]:
     """The rows for a board of `dataset`, scored on `genres`.
+
+    None of them can be compared with a `limited` board, of which a sample was asked.
 
     Where those are only some of the dataset's, a row's F1 is our mean of its genres (`computed`);
     one that gives no genres keeps its F1 over all and cannot be compared.
     """
     every, rows = found.get(dataset, ((), ()))
-    if not rows or set(genres) == set(every):
-        return list(rows)
-    return [_part(row, every, genres) for row in rows]
+    if rows and set(genres) != set(every):
+        rows = [_part(row, every, genres) for row in rows]
+    return [_over_all(row) if limited else row for row in rows]
+
+
+def _over_all(row: PublishedRow) -> PublishedRow:
+    remark = "; ".join(filter(None, ("over the whole test set", row.remark)))
+    return replace(row, comparable="not", remark=remark)
 
 
 def _part(row: PublishedRow, every: Sequence[str], genres: Sequence[str]) -> PublishedRow:

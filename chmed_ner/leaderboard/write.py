@@ -67,17 +67,24 @@ def write_leaderboard(
     texts = _remembered(tracked)
     everything, asked = sort_out(every, texts), sort_out(wanted, texts)
     scored, left_out = asked.runs, asked.left_out
-    shown = [run for run in scored if partial or not run.partial]
-    left_out["partial (shown by --partial)"] = len(scored) - len(shown)
-    found, superseded = boards(shown, by)
+    whole, superseded = boards(scored, by)
+    hidden = sum(not partial and run.partial for run in scored)
+    left_out["partial (shown by --partial)"] = hidden
+    found = [board.without_partial() if hidden else board for board in whole]
+    drawn = {
+        shown.title: figures(shown, board.rows, texts)
+        for shown, board in zip(found, whole, strict=True)
+        if shown.rows
+    }
+    found = [board for board in found if board.rows]
     if not found:
         raise InputError(
             f"no run to show ({counted(+left_out)}); finish a run that tests, or see --partial"
         )
     rows = published()
-    beside_ours = [(board, beside(rows, board.dataset, board.genres)) for board in found]
-    with_partial = {_key(board): board for board in boards(scored, by)[0]}
-    drawn = {board.title: figures(board, with_partial[_key(board)].rows, texts) for board in found}
+    beside_ours = [
+        (board, beside(rows, board.dataset, board.genres, limited=board.limited)) for board in found
+    ]
     written = Written(
         tuple(grid(*each) for each in beside_ours),
         directory,
@@ -87,10 +94,6 @@ def write_leaderboard(
     )
     _write(written, beside_ours, by)
     return written
-
-
-def _key(board: Board) -> tuple[object, ...]:
-    return board.title, tuple(sorted(board.test_files.items()))
 
 
 def _remembered(tracked: TrackedRuns) -> Artifact:

@@ -54,7 +54,7 @@ padding:.6rem 1.1rem;min-width:9rem}
 .tables .scroll{padding-bottom:2rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 img{max-width:100%;height:auto;border-radius:.35rem}
-.words{display:inline-block;white-space:normal;text-align:left;min-width:7rem;max-width:17rem}
+.words{display:block;white-space:normal;text-align:left;min-width:7rem;max-width:17rem}
 td .words{font-size:.85rem;color:var(--quiet)}
 caption{text-align:left;color:var(--quiet);font-size:.9rem;padding-bottom:.35rem}
 th,td{padding:.3rem .75rem;text-align:right;border-bottom:1px solid var(--line);

@@ -63,7 +63,7 @@ def test_partial_runs_and_experiments(command, reported: Path) -> None:
     assert "1 partial (shown by --partial)" in ended.err
     ended = command("report", "--experiment", "other", "--partial", place)
     assert ended.code == 0, ended.text
-    assert "limited test" in ended.out
+    assert "limit.test=2 of seed 13" in ended.out
     assert "(partial)" in ended.out
     assert (reported / "report" / "leaderboard.tex").is_file()
 

@@ -99,8 +99,13 @@ def test_of_a_setting_and_seed_the_newest_run_counts() -> None:
 def test_other_test_sentences_are_another_board() -> None:
     runs = [scored(50), scored(60, genres={"FT": 60})]
     runs.append(ScoredRun(tracked(70), {}, {"gold": "revised"}))
+    runs += [scored(55, seed=seed, params={"limit.test": "9"}) for seed in (1, 2)]
     found, _ = boards(runs)
-    assert [board.title for board in found] == [
+    assert [board.title for board in found if board.limited] == [
+        "two, limit.test=9 of seed 1 (FT, WA)",
+        "two, limit.test=9 of seed 2 (FT, WA)",
+    ]
+    assert [board.title for board in found if not board.limited] == [
         "two (FT)",
         "two, b (FT, WA)",
         "two, revised (FT, WA)",
@@ -179,6 +184,8 @@ def test_published_rows_of_some_genres() -> None:
     assert (parts.comparable, parts.f1, parts.computed) == ("fully", 60.5, True)
     assert beside(rows, "two", ("WA", "SM", "FT")) == rows["two"][1]
     assert beside(rows, "other", ("FT",)) == []
+    sampled = beside(rows, "two", ("FT", "WA"), limited=True)
+    assert [row.comparable for row in sampled] == ["not", "not"]
 
 
 def test_the_published_rows_are_whole() -> None:
