@@ -14,6 +14,7 @@ from chmed_ner.config import compose, configure
 from chmed_ner.errors import InputError
 from chmed_ner.generative import prompt_for
 from chmed_ner.train.examples import Example, encode, epoch_batches
+from chmed_ner.train.regimes import LoRA
 
 Batch = list[Example]
 
@@ -101,15 +102,19 @@ def material(words: Sequence[str], seed: int) -> Material:
 
 def _material(words: Sequence[str], seed: int) -> Material:
     experiment = configure(compose(words), {})
-    corpus = experiment.load()
-    backbone = experiment.backbone.tunable()
+    backbone, regime = experiment.backbone.tunable(), experiment.regime
+    if not isinstance(regime, LoRA) or regime.quantization or backbone.quantization != "none":
+        raise InputError(
+            "the benchmark compares LoRA on weights that are not quantised; leave regime=lora and "
+            "backbone.quantization=none"
+        )
     backbone.check()
+    corpus = experiment.load()
     location = backbone.location()
     wrapped = wrapping(load_tokenizer(location), backbone.chat, backbone.chat_options)
     with tempfile.TemporaryDirectory() as scratch:
         prompt = prompt_for(experiment, corpus, Path(scratch))
         pairs = [(prompt.fill(s.model_text), prompt.target(s)) for s in corpus.train]
-    regime = experiment.regime
     examples = encode(pairs, wrapped, regime.recipe.max_tokens).examples
     size = regime.recipe.batch_size
     full = [each for each in epoch_batches(examples, size, seed, 0) if len(each) == size]

@@ -19,7 +19,7 @@ SHARED = {
     "gradient_accumulation_steps": 1,
     "dataloader_num_workers": 0,
     "dataloader_pin_memory": False,
-    "optim": "adamw_torch",
+    "optim": "adamw_torch_fused",
     "lr_scheduler_type": "cosine",
     "warmup_steps": 0,
     "logging_steps": 1,

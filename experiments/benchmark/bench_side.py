@@ -38,8 +38,8 @@ def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
         watch.step()
         watch.losses.append(metrics["train/loss"])
 
-    regime = configure(compose(job["words"]), {}).regime
-    loaded = configure(compose(job["words"]), {}).backbone.load()
+    experiment = configure(compose(job["words"]), {})
+    regime, loaded = experiment.regime, experiment.backbone.tunable().load()
     torch.manual_seed(job["seed"])
     model = regime.prepared(loaded)
     place = Path(job["scratch"])

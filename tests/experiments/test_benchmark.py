@@ -137,13 +137,14 @@ print(json.dumps([
             "bench.py", ["dataset=sample", "regime.batch_size=5000"], "regime.batch_size",
             marks=pytest.mark.slow,
         ),
+        ("bench.py", ["dataset=sample", "regime=full"], "regime=lora"),
         ("loss_parity.py", ["--steps", "1"], "--steps=1"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(
     tmp_path: Path, tiny_llama: Path, script: str, arguments: list[str], said: str
 ) -> None:
-    chosen = [word for word in words(tiny_llama) if not word.startswith(("dataset", "regime.b"))]
+    chosen = [word for word in words(tiny_llama) if not word.startswith(("dataset", "regime."))]
     done = python(str(SCRIPTS / script), "--output", str(tmp_path), *arguments, *chosen)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
