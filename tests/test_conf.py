@@ -32,6 +32,7 @@ SWEEPS = sorted(path.stem for path in (ROOT / "experiments" / "sweep").glob("*.y
 NEEDED = {
     ("regime", "adapter"): ["regime.path=some/run"],
     ("backbone", "causal_lm"): ["backbone.path=some/model"],
+    ("backbone", "encoder"): ["backbone.path=some/model"],
     ("dataset", "column_files"): ["dataset.test={FT: test.txt}"],
     ("backbone", "openai_compatible"): [
         "backbone.base_url=http://127.0.0.1:8000/v1", "backbone.model=some-model",

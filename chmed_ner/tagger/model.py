@@ -14,7 +14,7 @@ from chmed_ner.bio import OUTSIDE, chunks
 from chmed_ner.errors import InputError
 from chmed_ner.memory import give_back
 from chmed_ner.progress import progress
-from chmed_ner.tagger.network import Features, Head, TaggerNetwork, batch_of
+from chmed_ner.tagger.network import WIDTH_STEP, Features, Head, TaggerNetwork, batch_of
 from chmed_ner.tagger.reading import Reader, Reading
 from chmed_ner.tagger.recipe import Architecture
 from chmed_ner.tagger.transformer import positions_of, tokenizer_of, transformer_of, with_lora
@@ -110,7 +110,7 @@ def new_tagger(
     reader = partial(Reader, tokenizer, pieces=architecture.pieces, repeat=architecture.repeat)
     reader(most=architecture.window)  # refused before the weights are loaded
     transformer = transformer_of(backbone, bidirectional=architecture.bidirectional)
-    most = min(architecture.window, positions_of(transformer.model) or architecture.window)
+    most = int(min(architecture.window, positions_of(transformer.model, WIDTH_STEP)))
     torch.manual_seed(seed)
     if architecture.rank is None:
         transformer.model.requires_grad_(True)

@@ -1,5 +1,6 @@
 """The transformer below a tagger: any backbone with weights, its states only, tuned or not."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,18 +72,18 @@ def _sees_ahead(model: Any) -> bool:
     return all(not torch.equal(states[0], states[1]) for states in (whole, part))
 
 
-def positions_of(model: Any) -> int | None:
-    """How many tokens the model can read at once; None where nothing limits it.
+def positions_of(model: Any, step: int) -> float:
+    """How many tokens the model can read at once, in whole steps; infinite if nothing limits it.
 
     RoBERTa counts positions from behind its padding id, so it has fewer than its configuration
     says.
     """
     most = getattr(model.config, "max_position_embeddings", None)
     if most is None:
-        return None
+        return math.inf
     table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
     padding = getattr(table, "padding_idx", None)
-    return int(most) - (0 if padding is None else padding + 1)
+    return int(most - (0 if padding is None else padding + 1)) // step * step
 
 
 def with_lora(

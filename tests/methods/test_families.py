@@ -8,10 +8,10 @@ import pytest
 from chmed_ner.cli import main
 from chmed_ner.config import compose, configure
 
-FITTED = {"lexicon": "LexiconMethod", "crf": "CRF"}
+FITTED = {"lexicon": "LexiconMethod", "crf": "CRF", "tagger": "TaggerMethod"}
 
 
-@pytest.mark.parametrize("preset", ["lexicon", "crf", "zero_shot", "lora"])
+@pytest.mark.parametrize("preset", ["lexicon", "crf", "tagger", "zero_shot", "lora"])
 def test_a_cell_is_its_family(preset: str) -> None:
     experiment = configure(compose(["sweep=families", f"preset={preset}"]), {})
     assert experiment.experiment == "families"
@@ -60,4 +60,4 @@ def test_every_family_in_small(tmp_path: Path, capsys) -> None:
     words = ["sweep=families", "tracking=dry", f"paths.output={tmp_path}"]
     assert main(["run", *words, *SMALL]) == 0, capsys.readouterr()
     generative = {("Generative", "ZeroShot"), ("Generative", "LoRA")}
-    assert cells(tmp_path) == WITHOUT_MODEL | generative
+    assert cells(tmp_path) == {*WITHOUT_MODEL, ("TaggerMethod", "NoRegime"), *generative}

@@ -16,7 +16,7 @@ NEEDED = {
     "ensemble": ["method.runs=[a,b]"],
     "file": ["method.files={FT: FT.txt}"],
 }
-METHODS = ["lexicon", "crf", "ensemble", "file"]
+METHODS = ["lexicon", "crf", "tagger", "ensemble", "file"]
 OTHER = {
     "script": "traditional", "prompt": "extraction", "backbone": "scripted", "regime": "zero_shot",
     "decoding": "greedy", "restoration": "in_order",
@@ -31,18 +31,24 @@ def configured(*words: str, **choices: str) -> Any:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_a_method_does_without_is_none(method: str) -> None:
-    experiment = configured(f"method={method}", *NEEDED.get(method, []), method=method)
+    chosen = {"method": method, "backbone": "gemma3_270m"}
+    experiment = configured(f"method={method}", *NEEDED.get(method, []), **chosen)
     uses = set(experiment.method.uses)
     for group in OPTIONAL:
         assert isinstance(getattr(experiment, group), Unused) is (group not in uses)
-    assert experiment.name == f"sample-{method}-s13"
+    backbone = "gemma3_270m-" if "backbone" in uses else ""
+    assert experiment.name == f"sample-{backbone}{method}-s13"
     assert experiment.restoration.policy == "none"
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("group", OPTIONAL)
 def test_a_group_is_named_where_it_is_used_and_nowhere_else(method: str, group: str) -> None:
-    used = group == "script" and method in ("lexicon", "crf")
+    used = group in {
+        "lexicon": ["script"],
+        "crf": ["script"],
+        "tagger": ["script", "backbone"],
+    }.get(method, [])
     option = "none" if used else OTHER[group]
     says = f"{group}={option}: method={method} {'needs a' if used else 'uses no'} {group}"
     words = [f"method={method}", *NEEDED.get(method, []), f"{group}={option}"]

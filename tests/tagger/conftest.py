@@ -1,7 +1,10 @@
-"""Small tokenizers of the three kinds, trained on the shipped sample."""
+"""Small tokenizers of the three kinds, trained on the shipped sample, and runs of the tagger."""
 
 import io
+import json
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,70 @@ from tokenizers import (
     trainers,
 )
 from transformers import BertTokenizerFast, PreTrainedTokenizerFast
+
+from chmed_ner.cli import main
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a run ended, what it said, and its directory."""
+
+    code: int
+    said: str
+    directory: Path
+
+    def rows(self, split: str = "test") -> list[dict[str, Any]]:
+        """The predictions of a split."""
+        lines = (self.directory / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+        return [row for row in map(json.loads, lines) if row["split"] == split]
+
+    def read(self, name: str) -> dict[str, Any]:
+        """A JSON file of the run."""
+        content: dict[str, Any] = json.loads((self.directory / name).read_text("utf-8"))
+        return content
+
+    def metrics(self) -> dict[str, float]:
+        """Its metrics.json."""
+        return self.read("metrics.json")
+
+
+def ran(output: Path, *words: str) -> tuple[int, Path]:
+    """`chmed-ner run` into `output` in this process; the exit code and the run's directory."""
+    before = set(output.glob("runs/*/run.json"))
+    handlers = list(logging.root.handlers)
+    try:
+        code = main(["run", "tracking=dry", f"paths.output={output}", *words])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    for handler in [each for each in logging.root.handlers if each not in handlers]:
+        logging.root.removeHandler(handler)
+        handler.close()
+    new = sorted(set(output.glob("runs/*/run.json")) - before)
+    return code, new[-1].parent if new else output
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ran]:
+    """A run with the words given, which must end with `code`."""
+
+    def call(*words: str, code: int = 0) -> Ran:
+        ended, directory = ran(tmp_path_factory.mktemp("tagger"), *words)
+        assert ended == code
+        return Ran(ended, "", directory)
+
+    return call
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """A run with the words given, and what it said."""
+
+    def call(*words: str) -> Ran:
+        capsys.readouterr()
+        code, directory = ran(tmp_path / "outputs", *words)
+        return Ran(code, "".join(capsys.readouterr()), directory)
+
+    return call
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +127,6 @@ def unigram(sample_sentences: list[str]) -> Any:
 
 
 def _unigram_pieces(tokenizer: Tokenizer) -> list[list[Any]]:
-    import json
-
     found: list[list[Any]] = json.loads(tokenizer.to_str())["model"]["vocab"]
     return found
 
