@@ -167,8 +167,14 @@ def types_of(runs: Mapping[str, Path]) -> list[str]:
     """The entity types of the runs' label schemes, in their order, each once."""
     from chmed_ner.config import build
 
-    schemes = [RunRecord.read(path).config["dataset"] for path in runs.values()]
-    return list(dict.fromkeys(t for each in schemes for t in build(each, "dataset").labels.tags))
+    types: dict[str, None] = {}
+    for path in runs.values():
+        try:
+            dataset = build(RunRecord.read(path).config["dataset"], "dataset")
+        except (KeyError, InputError):
+            continue  # of an older version: its own colours are Gradio's, and opening it says why
+        types |= dict.fromkeys(dataset.labels.tags)
+    return list(types)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
