@@ -117,6 +117,5 @@ def relevant_characters(text: str, answer: Answer, sentence: Sentence, prompt: T
     if answer.placed_characters is not None and answer.placed_characters < len(model_text):
         most = most * answer.placed_characters // len(model_text)
     if not answer.mentions and answer.placed_characters == 0:
-        most = len(text) if not answer.problems else 0  # the word for none
-        return most
+        return len(text) if not answer.problems else 0  # the word for none
     return min(most, LCSseq.similarity(text, said))

@@ -79,7 +79,7 @@ def check_draws(experiment: Experiment, seeds: int) -> None:
     """InputError for other seeds where no seed has a say."""
     if seeds and not getattr(experiment.regime, "draws", False):
         raise InputError(
-            f"method.seeds={seeds}: nothing that is asked depends on the seed here; give 0, or draw "
-            "demonstrations by chance with regime=few_shot regime.selection=random (a training's "
+            f"method.seeds={seeds}: nothing that is asked depends on the seed here; give 0, or "
+            "draw demonstrations by chance with regime=few_shot regime.selection=random (a training's "
             "seeds are runs of their own: -m seed=1,2)"
         )
