@@ -80,6 +80,6 @@ def check_draws(experiment: Experiment, seeds: int) -> None:
     if seeds and not getattr(experiment.regime, "draws", False):
         raise InputError(
             f"method.seeds={seeds}: nothing that is asked depends on the seed here; give 0, or "
-            "draw demonstrations by chance with regime=few_shot regime.selection=random (a training's "
-            "seeds are runs of their own: -m seed=1,2)"
+            "draw demonstrations by chance with regime=few_shot regime.selection=random (the seeds "
+            "of a training are runs of their own: -m seed=1,2)"
         )
