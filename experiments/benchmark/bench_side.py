@@ -79,6 +79,7 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     from chmed_ner.infer.batching import plan_batches
     from chmed_ner.infer.greedy import GreedyGenerator
     from chmed_ner.train.adapter import adapted_generator
+    from chmed_ner.train.examples import Example, shared_prefix
 
     experiment = configure(compose(job["words"]), {})
     corpus = experiment.load()
@@ -100,9 +101,13 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
             for request, reply in zip(batch, generator.answer(batch), strict=True):
                 replies[request.id] = reply
         seconds = time.perf_counter() - began
+        rows = [Example(tuple(generator.prompt_ids(request)), ()) for request in asked]
         return {
             "seconds": seconds,
             "texts": [replies[each].text for each in ids],
+            "own_tokens": sum(reply.completion_tokens for reply in replies.values())
+            + sum(map(len, rows))
+            - len(rows) * len(shared_prefix(rows)),
             "prompt_tokens": sum(reply.prompt_tokens for reply in replies.values()),
             "completion_tokens": sum(reply.completion_tokens for reply in replies.values()),
         }
