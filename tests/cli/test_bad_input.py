@@ -208,7 +208,7 @@ def stopped(finished_run: Path, tmp_path: Path) -> Path:
     run = tmp_path / "outputs" / "runs" / "stopped"
     shutil.copytree(finished_run, run)
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    record.update(mlflow_run_id=None, mlflow_tracking_uri=None, status="RUNNING")
+    record.update(mlflow_run_id=None, mlflow_tracking_uri=None, key="another", status="RUNNING")
     (run / "run.json").write_text(json.dumps(record), encoding="utf-8")
     return run
 
