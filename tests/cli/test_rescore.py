@@ -41,7 +41,6 @@ def test_another_policy_scores_what_the_run_foretold(command, run: Path, policy:
     assert new["restore/longest_first/f1"] == old["test/f1"]
     assert {path.name for path in folder.iterdir()} == {
         "predictions.jsonl", "submission", "metrics.json", "run.json", "report.html",
-            "history.jsonl",
         "analysis", "history.jsonl",
     }  # fmt: skip
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
