@@ -40,7 +40,7 @@ class Known:
 
 def annotated(end: str = "\n") -> list[Annotated]:
     """The texts as a file's documents."""
-    return list(annotate(Known(), [[Document(text, end) for text in TEXTS]]))
+    return list(annotate(Known(), [[Document(text, end) for text in TEXTS]], longest=11))
 
 
 def test_the_command_offers_these_formats_and_this_length() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chmed_ner.documents import AT_ONCE, Document, annotate, read_documents, sentences_of
+from chmed_ner.documents import AT_ONCE, LONGEST, Document, annotate, read_documents, sentences_of
 from chmed_ner.errors import InputError
 from chmed_ner.types import Prediction, Span
 
@@ -37,7 +37,7 @@ class Finder:
         ]
 
 
-def cut(text: str, longest: int = 256) -> list[str]:
+def cut(text: str, longest: int = LONGEST) -> list[str]:
     """The sentences of a text."""
     return [text[start:end] for start, end in sentences_of(text, longest)]
 
@@ -49,13 +49,27 @@ def cut(text: str, longest: int = 256) -> list[str]:
         ("他說「頭痛。」就走了", ["他說「頭痛。」", "就走了"]),
         ("真的？！沒事", ["真的？！", "沒事"]),
         ("really? 對", ["really?", " 對"]),
+        ("頭痛。咳嗽；發燒，", ["頭痛。", "咳嗽；發燒，"]),
+    ],
+)
+def test_a_long_line_is_cut_after_its_sentences(text: str, sentences: list[str]) -> None:
+    assert cut(text, len(text) - 1) == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("頭痛。發燒！", ["頭痛。發燒！"]),
         ("咳嗽；發燒，頭痛", ["咳嗽；發燒，頭痛"]),
         ("一\r\n二\n\n三", ["一\r\n", "二\n\n", "三"]),
+        ("\n一", ["\n", "一"]),
         ("一\u2028二\x0b三", ["一\u2028二\x0b三"]),
         ("", []),
     ],
 )
-def test_sentences_end_where_those_of_the_corpora_do(text: str, sentences: list[str]) -> None:
+def test_a_line_as_long_as_those_of_the_corpora_is_read_whole(
+    text: str, sentences: list[str]
+) -> None:
     assert cut(text) == sentences
 
 

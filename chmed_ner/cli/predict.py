@@ -12,7 +12,7 @@ from chmed_ner.errors import InputError
 HELP = "raw text in, entities out, with a finished run's model"
 
 FORMATS = ("jsonl", "bio", "brat", "conll")
-LONGEST = 256
+LONGEST = 512
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=LONGEST,
         metavar="N",
-        help=f"cut a sentence that is longer, at ； or ， if it has one (default {LONGEST})",
+        help=f"cut a longer line after its sentences, those at ； or ， (default {LONGEST})",
     )
 
 

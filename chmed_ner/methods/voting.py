@@ -40,10 +40,10 @@ def two_stage_votes(ballots: Ballots, weights: Sequence[float]) -> list[Candidat
     for spans, weight in zip(ballots, weights, strict=True):
         for span in dict.fromkeys(spans):
             found = types.setdefault((span.start, span.end), {})
-            found[span.type] = round(found.get(span.type, 0.0) + weight, EXACT)
+            found[span.type] = found.get(span.type, 0.0) + weight
     return [
         Candidate(
-            Span(start, end, max(found, key=found.__getitem__)),
+            Span(start, end, max(found, key=lambda type_: round(found[type_], EXACT))),
             _share(sum(found.values()), weights),
         )
         for (start, end), found in sorted(types.items())
