@@ -4,6 +4,7 @@ Both know which tag may follow which (BIO), give forbidden tags no probability, 
 legal sequence by Viterbi. Everything is float32 in log space, vectorised over the sentences.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -16,7 +17,7 @@ FORBIDDEN = -1e30
 """A log score whose exponential is 0; unlike -inf it has no undefined differences."""
 
 
-class LegalPaths(nn.Module):
+class LegalPaths(nn.Module, ABC):
     """The legal tag sequences over `labels` (BIO tags), all alike; the base of both scorers."""
 
     forbidden_first: torch.Tensor
@@ -33,11 +34,11 @@ class LegalPaths(nn.Module):
         """Log scores of the first tag (L), of tag after tag (L, L: from, to), of the last (L)."""
         return self.forbidden_first, self.forbidden, torch.zeros_like(self.forbidden_first)
 
+    @abstractmethod
     def loss(
         self, emissions: torch.Tensor, tags: torch.Tensor, lengths: torch.Tensor
     ) -> torch.Tensor:
         """Summed negative log-likelihood of `tags` (B, T) given `emissions` (B, T, L)."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def best(self, emissions: torch.Tensor, lengths: torch.Tensor) -> list[list[int]]:

@@ -5,6 +5,7 @@ middle of its training goes on from its checkpoint.
 """
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Tuned:
+class Tuned(ABC):
     """A regime that trains by `recipe`; what is trained, and how it is kept, its heirs say.
 
     `checkpoint_minutes` is the time between checkpoints, None for none.
@@ -44,25 +45,25 @@ class Tuned:
         found: CausalLM = backbone.tunable()
         return found
 
+    @abstractmethod
     def saved(self, directory: Path) -> bool:
         """Has the run in `directory` saved what it trained?"""
-        raise NotImplementedError
 
+    @abstractmethod
     def prepared(self, loaded: "LoadedModel") -> Any:
         """The model of `loaded` with what is to be trained, and only that, requiring gradients."""
-        raise NotImplementedError
 
+    @abstractmethod
     def state(self, model: Any) -> dict[str, Any]:
         """The tensors of `model` that are trained, by name; not copied."""
-        raise NotImplementedError
 
+    @abstractmethod
     def save(self, loaded: "LoadedModel", model: Any, state: Mapping[str, Any], task: Task) -> None:
         """Write `state` where `reopen` finds it, atomically."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
         """The generator of a finished run in `directory`."""
-        raise NotImplementedError
 
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:  # noqa: ARG002
         """InputError when the backbone has no weights, or weights that this regime cannot tune."""

@@ -10,7 +10,7 @@ import pytest
 GOOD = "頭 B-SYMP\n痛 I-SYMP\n。 O\n\n"
 
 
-def refused(ended: Any, *words: str, code: int = 2) -> None:
+def assert_refused(ended: Any, *words: str, code: int = 2) -> None:
     """The command ended with `code` and an error that holds `words`."""
     assert ended.code == code, ended.text
     assert "error" in ended.text
@@ -52,7 +52,9 @@ def test_the_corpus_itself_is_fine(scripted, corpus: Path) -> None:
 def test_a_missing_corpus(scripted, tmp_path: Path, dataset: str) -> None:
     nowhere = tmp_path / "nowhere"
     ended = scripted(f"dataset={dataset}", f"paths.data={nowhere}", f"paths.output={tmp_path}")
-    refused(ended, f"{nowhere}/{dataset}", f"chmed-ner data fetch {dataset}", "CHMED_NER_DATA")
+    assert_refused(
+        ended, f"{nowhere}/{dataset}", f"chmed-ner data fetch {dataset}", "CHMED_NER_DATA"
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,18 +71,18 @@ def test_a_missing_corpus(scripted, tmp_path: Path, dataset: str) -> None:
 )
 def test_a_bad_line(scripted, corpus: Path, file: str, content: str, line: int, says: str) -> None:
     (corpus / file).write_text(content, encoding="utf-8")
-    refused(scripted(*own(corpus)), f"{corpus / file}, line {line}", says)
+    assert_refused(scripted(*own(corpus)), f"{corpus / file}, line {line}", says)
 
 
 @pytest.mark.parametrize("content", ["", "\n\n\n"])
 def test_an_empty_test_split(scripted, corpus: Path, content: str) -> None:
     (corpus / "test.txt").write_text(content, encoding="utf-8")
-    refused(scripted(*own(corpus)), str(corpus / "test.txt"), "no sentence")
+    assert_refused(scripted(*own(corpus)), str(corpus / "test.txt"), "no sentence")
 
 
 def test_an_unknown_genre_names_the_choices(scripted, tmp_path: Path) -> None:
     ended = scripted("dataset.genres=[FT,XX]", f"paths.output={tmp_path}")
-    refused(ended, "dataset.genres", "'XX'", "FT, SM, WA")
+    assert_refused(ended, "dataset.genres", "'XX'", "FT, SM, WA")
 
 
 def test_a_genre_that_no_metric_name_can_hold_is_refused_before_anything_is_asked(
@@ -88,7 +90,7 @@ def test_a_genre_that_no_metric_name_can_hold_is_refused_before_anything_is_aske
 ) -> None:
     words = [word for word in own(corpus) if not word.startswith("dataset.test=")]
     ended = scripted(*words, "dataset.test={the forum: test.txt}")
-    refused(ended, "'the forum'", "use letters, digits")
+    assert_refused(ended, "'the forum'", "use letters, digits")
     assert not list(corpus.parent.glob("outputs/runs/*/completions.jsonl"))
 
 
@@ -144,7 +146,7 @@ def test_a_bad_setting(
     scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], says: list[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    refused(scripted(f"paths.output={tmp_path}", *words), *says)
+    assert_refused(scripted(f"paths.output={tmp_path}", *words), *says)
     assert not list(tmp_path.glob("runs/*/run.json"))
 
 
@@ -153,7 +155,7 @@ def test_an_unwritable_output_directory(scripted, tmp_path: Path, words: list[st
     (tmp_path / "file").write_text("a file, not a folder")
     output = tmp_path / "file" / "outputs"
     ended = scripted(f"paths.output={output}", *words)
-    refused(ended, f"paths.output={output}", "cannot be written")
+    assert_refused(ended, f"paths.output={output}", "cannot be written")
 
 
 @pytest.mark.parametrize("command_name", ["stats", "prompts"])
@@ -170,12 +172,12 @@ def test_an_unwritable_output_directory(scripted, tmp_path: Path, words: list[st
 def test_the_other_commands_refuse_bad_settings_too(
     command, command_name: str, words: list[str], says: str
 ) -> None:
-    refused(command(command_name, *words), says)
+    assert_refused(command(command_name, *words), says)
 
 
 @pytest.mark.parametrize("words", [("runs",), ("compare ",), ("--verbose",)])
 def test_an_unknown_command_names_the_commands(command, words: tuple[str, ...]) -> None:
-    refused(command(*words), repr(words[0]), "run", "score", "predict")
+    assert_refused(command(*words), repr(words[0]), "run", "score", "predict")
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_an_unknown_command_names_the_commands(command, words: tuple[str, ...]) 
     ],
 )
 def test_commands_with_bad_arguments(command, words: tuple[str, ...], says: str) -> None:
-    refused(command(*words), says)
+    assert_refused(command(*words), says)
 
 
 def test_no_command_shows_the_overview(command) -> None:
@@ -235,7 +237,7 @@ def test_a_failure_inside_a_run_marks_it_failed(
 
     # input that turns out to be bad once MLflow is open
     completions.write_text("".join([*good[:4], "{broken\n", *good[5:]]), encoding="utf-8")
-    refused(command(*words), f"{completions}, line 5", "start a new run")
+    assert_refused(command(*words), f"{completions}, line 5", "start a new run")
     assert status_of(stopped, store) == ("FAILED", "FAILED")
 
     # a file that cannot be written, like a full disk
@@ -243,7 +245,7 @@ def test_a_failure_inside_a_run_marks_it_failed(
     predictions = stopped / "predictions.jsonl"
     predictions.unlink(missing_ok=True)
     predictions.mkdir()
-    refused(command(*words), str(predictions), code=1)
+    assert_refused(command(*words), str(predictions), code=1)
     assert status_of(stopped, store) == ("FAILED", "FAILED")
 
     # and the same command goes on from there
