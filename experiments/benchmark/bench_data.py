@@ -13,6 +13,7 @@ from chmed_ner.backbone.loading import load_tokenizer
 from chmed_ner.config import compose, configure
 from chmed_ner.errors import InputError
 from chmed_ner.generative import prompt_for
+from chmed_ner.runner import read_corpus
 from chmed_ner.train.examples import Example, encode, epoch_batches
 from chmed_ner.train.regimes import LoRA
 
@@ -109,7 +110,7 @@ def _material(words: Sequence[str], seed: int) -> Material:
             "backbone.quantization=none"
         )
     backbone.check()
-    corpus = experiment.load()
+    corpus = read_corpus(experiment)
     location = backbone.location()
     wrapped = wrapping(load_tokenizer(location), backbone.chat, backbone.chat_options)
     with tempfile.TemporaryDirectory() as scratch:

@@ -78,11 +78,12 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     from chmed_ner.generative import prompt_for, requests_for
     from chmed_ner.infer.batching import plan_batches
     from chmed_ner.infer.greedy import GreedyGenerator
+    from chmed_ner.runner import read_corpus
     from chmed_ner.train.adapter import adapted_generator
     from chmed_ner.train.examples import Example, shared_prefix
 
     experiment = configure(compose(job["words"]), {})
-    corpus = experiment.load()
+    corpus = read_corpus(experiment)
     sentences = {sentence.id: sentence for sentence in corpus.test}
     prompt = prompt_for(experiment, corpus, Path(job["scratch"]))
     generator: Any = adapted_generator(
