@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from chmed_ner.backbone import load_causal_lm
 from chmed_ner.train.adapter import with_adapter
-from chmed_ner.train.answer_loss import IGNORED, SLICE, WIDTH_STEP, answer_loss, padded
+from chmed_ner.train.answer_loss import IGNORED, WIDTH_STEP, answer_loss, padded
 from chmed_ner.train.examples import Example, shared_prefix
+from chmed_ner.train.head_loss import SLICE
 
 VOCABULARY = 97
 SIZE = {
