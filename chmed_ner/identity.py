@@ -19,6 +19,9 @@ UNHASHED = (
     "backbone.budget_usd", "backbone.estimate_only", "regime.checkpoint_minutes",
 )  # fmt: skip
 """What does not change a result."""
+LATER: Mapping[str, Any] = {"dataset.split_seed": None}
+"""Settings that came after runs had been recorded, each with the value that changes nothing; at
+that value they are no part of the identity, so those runs keep theirs."""
 
 
 def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: str) -> str:
@@ -55,12 +58,17 @@ def check_same(
 
 
 def _hashed(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`content` without the keys of UNHASHED."""
+    """`content` without the keys of UNHASHED, and those of LATER at their value."""
+    kept = {key: value for key, value in content.items() if not _idle(f"{prefix}{key}", value)}
     return {
         key: _hashed(value, f"{prefix}{key}.") if isinstance(value, Mapping) else value
-        for key, value in content.items()
-        if f"{prefix}{key}" not in UNHASHED
+        for key, value in kept.items()
     }
+
+
+def _idle(key: str, value: Any) -> bool:
+    """Whether a setting, by its full key, does not change a result."""
+    return key in UNHASHED or (key in LATER and value == LATER[key])
 
 
 def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:

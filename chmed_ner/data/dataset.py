@@ -26,6 +26,7 @@ class Dataset(ABC):
     """Named files in named splits, read into a corpus; subclasses say which files.
 
     `empty_share` of the training sentences without an entity is kept, all by default.
+    `split_seed` (None: the run's seed) draws which sentences each split has.
     `genres` (None: all) chooses what is tested; the training data does not depend on it. Raises
     InputError at once for a knob with a value outside its choices.
     """
@@ -39,12 +40,14 @@ class Dataset(ABC):
         genres: Sequence[str] | None,
         validation_share: float,
         empty_share: float = 1.0,
+        split_seed: int | None = None,
     ) -> None:
         self.name = name
         self.labels = scheme_of(labels)
         self.genres = chosen_genres(genres, choices)
         self.validation_share = checked_share(validation_share)
         self.empty_share = checked_empty_share(empty_share)
+        self.split_seed = split_seed
 
     @abstractmethod
     def test_sources(self, root: Path) -> tuple[Source, ...]:
@@ -82,7 +85,7 @@ class Dataset(ABC):
             self.labels,
             read,
             share=self.validation_share,
-            seed=seed,
+            seed=self._drawn_with(seed),
             limit=limit,
             empty_share=self.empty_share,
         )
@@ -91,7 +94,12 @@ class Dataset(ABC):
         """The corpus with its test split alone, as `load` gives it; training files are not read."""
         test, test_files = self._read_test(root)
         read = Splits((), (), test, {}, test_files)
-        return assemble(self.name, self.labels, read, share=0, seed=seed, limit=limit)
+        drawn_with = self._drawn_with(seed)
+        return assemble(self.name, self.labels, read, share=0, seed=drawn_with, limit=limit)
+
+    def _drawn_with(self, seed: int) -> int:
+        """The seed that chooses the sentences of a run with `seed`."""
+        return seed if self.split_seed is None else self.split_seed
 
     def _read(self, root: Path, training: bool) -> Splits:
         test, test_files = self._read_test(root)

@@ -32,6 +32,7 @@ class Sample(Dataset):
         labels: Mapping[str, Any],
         genres: Sequence[str] | None = None,
         empty_share: float = 1.0,
+        split_seed: int | None = None,
     ) -> None:
         super().__init__(
             name="sample",
@@ -40,6 +41,7 @@ class Sample(Dataset):
             genres=genres,
             validation_share=0,
             empty_share=empty_share,
+            split_seed=split_seed,
         )
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
@@ -88,6 +90,7 @@ class ColumnFiles(Dataset):
         validation: Files = None,
         validation_share: float = 0.1,
         empty_share: float = 1.0,
+        split_seed: int | None = None,
         genres: Sequence[str] | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:
@@ -104,6 +107,7 @@ class ColumnFiles(Dataset):
             genres=genres,
             validation_share=validation_share,
             empty_share=empty_share,
+            split_seed=split_seed,
         )
         self._test = _listed("test", test, "")
         only = self._test[0][0] if len(self._test) == 1 else _MIXED

@@ -65,6 +65,7 @@ class HealthNER(Dataset):
         healthner_part: str = "train",
         validation_share: float = 0.1,
         empty_share: float = 1.0,
+        split_seed: int | None = None,
     ) -> None:
         super().__init__(
             name="healthner",
@@ -73,6 +74,7 @@ class HealthNER(Dataset):
             genres=genres,
             validation_share=validation_share,
             empty_share=empty_share,
+            split_seed=split_seed,
         )
         if chosen("healthner_part", healthner_part, PARTS) == "test":
             raise InputError(
@@ -104,6 +106,7 @@ class ROCLING2022(Dataset):
         healthner_part: str = "train",
         validation_share: float = 0.1,
         empty_share: float = 1.0,
+        split_seed: int | None = None,
         without_last_sentence: bool = False,
     ) -> None:
         super().__init__(
@@ -113,6 +116,7 @@ class ROCLING2022(Dataset):
             genres=genres,
             validation_share=validation_share,
             empty_share=empty_share,
+            split_seed=split_seed,
         )
         self.healthner_part = chosen("healthner_part", healthner_part, PARTS)
         if not isinstance(without_last_sentence, bool):
@@ -147,6 +151,7 @@ class ROCLING2023(Dataset):
         healthner_part: str = "train",
         validation_share: float = 0.1,
         empty_share: float = 1.0,
+        split_seed: int | None = None,
     ) -> None:
         super().__init__(
             name="rocling2023",
@@ -155,6 +160,7 @@ class ROCLING2023(Dataset):
             genres=genres,
             validation_share=validation_share,
             empty_share=empty_share,
+            split_seed=split_seed,
         )
         self.protocol = chosen("protocol", protocol, PROTOCOLS)
         self.healthner_part = chosen("healthner_part", healthner_part, PARTS)

@@ -91,7 +91,8 @@ def _check_ids(member: Member, split: str, ids: set[str], predicted: set[str]) -
         where = "not in its predictions" if id_ in ids else "not in this run's"
         raise InputError(
             f"{KEY}={member.name}: other {split} sentences ({len(predicted)} against {len(ids)}; "
-            f"{id_} is {where}); every run needs the same dataset, seed and limit.{split}"
+            f"{id_} is {where}); every run needs the same dataset, seed and limit.{split} (with "
+            "dataset.split_seed, runs of several seeds have one)"
         )
 
 

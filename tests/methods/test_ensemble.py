@@ -163,6 +163,19 @@ def test_runs_that_carved_other_validation_sentences_are_refused(run) -> None:
     assert "same dataset, seed and limit.validation" in ended.said
 
 
+def test_seeds_with_one_split_seed_vote(run) -> None:
+    corpus = (
+        "dataset=column_files", f"dataset.train={SAMPLE / 'train_WA.txt'}",
+        f"dataset.test={{WA: '{SAMPLE / 'test_WA.txt'}'}}", "dataset.split_seed=5", "limit.test=9",
+    )  # fmt: skip
+    members = [run("method=lexicon", *corpus, f"seed={seed}") for seed in (13, 14)]
+    ended = vote(run, *members, words=(*corpus, "seed=15"))
+    assert ended.code == 0, ended.said
+    assert [row["id"] for row in ended.rows("validation")] == [
+        row["id"] for row in members[1].rows("validation")
+    ]
+
+
 def test_a_run_that_was_trained_on_the_test_file_is_refused(run, lexicon_run, crf_run) -> None:
     ended = vote(
         run, lexicon_run, crf_run,
