@@ -19,7 +19,7 @@ UNHASHED = (
     "backbone.budget_usd", "backbone.estimate_only", "regime.checkpoint_minutes",
 )  # fmt: skip
 """What does not change a result."""
-LATER: Mapping[str, Any] = {"dataset.split_seed": None}
+LATER: Mapping[str, Any] = {"dataset.split_seed": None, "regime.average_decay": None}
 """Settings that came after runs had been recorded, each with the value that changes nothing; at
 that value they are no part of the identity, so those runs keep theirs."""
 

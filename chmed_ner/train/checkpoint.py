@@ -1,8 +1,9 @@
 """The state of a training on disk, from which it continues as if it had never stopped.
 
-One safetensors file, replaced as a whole: parameters, the optimiser's moments, the random number
-generators, the best epoch so far, and in the header's metadata the position as JSON. The schedule
-needs no state of its own (it is a function of the step), nor do the batches (of seed and epoch).
+One safetensors file, replaced as a whole: parameters, their average if there is one, the
+optimiser's moments, the random number generators, the best epoch so far, and in the header's
+metadata the position as JSON. The schedule needs no state of its own (it is a function of the
+step), nor do the batches (of seed and epoch).
 """
 
 import hashlib
@@ -60,7 +61,13 @@ class Checkpoint:
             return False
         return time.monotonic() - self.written >= 60 * self.minutes
 
-    def save(self, position: Position, parameters: Sequence[Any], optimiser: Any) -> None:
+    def save(
+        self,
+        position: Position,
+        parameters: Sequence[Any],
+        optimiser: Any,
+        average: Sequence[Any] = (),
+    ) -> None:
         """Write the state; one that was there is replaced when the new one is whole on the disk.
 
         Where it cannot be written (a full disk) the training goes on, with a warning.
@@ -70,13 +77,19 @@ class Checkpoint:
         from safetensors import SafetensorError
 
         try:
-            self._write(position, parameters, optimiser)
+            self._write(position, parameters, optimiser, average)
         except (OSError, SafetensorError) as error:
             self._partial.unlink(missing_ok=True)
             log.warning("%s: cannot be written (%s); the training goes on", self.path, error)
         self.written = time.monotonic()
 
-    def _write(self, position: Position, parameters: Sequence[Any], optimiser: Any) -> None:
+    def _write(
+        self,
+        position: Position,
+        parameters: Sequence[Any],
+        optimiser: Any,
+        average: Sequence[Any],
+    ) -> None:
         from safetensors.torch import save_file
 
         tensors = {f"random.{name}": state for name, state in _random(self.device).items()}
@@ -84,6 +97,7 @@ class Checkpoint:
             tensors[f"parameter.{number}"] = parameter.detach()
             for name, moment in optimiser.state[parameter].items():
                 tensors[f"optimiser.{number}.{name}"] = moment
+        tensors |= {f"average.{number}": tensor for number, tensor in enumerate(average)}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.state.items()}
         about = {"training": self.training, "f1": self.best.best, "position": asdict(position)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +114,9 @@ class Checkpoint:
     def _partial(self) -> Path:
         return self.path.with_name(FILE + ".partial")
 
-    def restore(self, parameters: Sequence[Any], optimiser: Any) -> Position:
+    def restore(
+        self, parameters: Sequence[Any], optimiser: Any, average: Sequence[Any] = ()
+    ) -> Position:
         """Put the state back, if there is one; the position it was written at.
 
         InputError when it cannot be read or belongs to another training.
@@ -124,6 +140,8 @@ class Checkpoint:
                     for name, tensor in tensors.items()
                     if name.startswith(start)
                 }
+            for number, tensor in enumerate(average):
+                tensor.copy_(tensors[f"average.{number}"])
         self.best.best = about["f1"]
         self.best.state = _under(tensors, "best.")
         _restore_random(_under(tensors, "random."), self.device)
@@ -149,7 +167,8 @@ class Checkpoint:
 
 def training_id(examples: Sequence[Example], recipe: Recipe, seed: int) -> str:
     """The SHA-256 of what determines a training beside the backbone."""
-    digest = hashlib.sha256(f"{recipe} {seed}".encode())
+    average = "" if recipe.average_decay is None else f" average {recipe.average_decay}"
+    digest = hashlib.sha256(f"{recipe} {seed}{average}".encode())
     for example in examples:
         digest.update(array("q", [*example.prompt, -1, *example.answer, -2]).tobytes())
     return digest.hexdigest()

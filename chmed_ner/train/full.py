@@ -44,6 +44,7 @@ class Full(Tuned):
         clip_norm: float = 1.0,
         tokens_at_once: int = 1536,
         activation_checkpointing: bool = False,
+        average_decay: float | None = None,
         checkpoint_minutes: float | None = 30.0,
     ) -> None:
         recipe = Recipe(
@@ -57,6 +58,7 @@ class Full(Tuned):
             tokens_at_once=tokens_at_once,
             max_tokens=max_tokens,
             activation_checkpointing=activation_checkpointing,
+            average_decay=average_decay,
         )
         super().__init__(recipe, checkpoint_minutes)
 

@@ -9,6 +9,7 @@ from typing import Any
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.memory import give_back
 from chmed_ner.progress import duration, progress
+from chmed_ner.train.averaging import WeightAverage
 from chmed_ner.train.checkpoint import Checkpoint, Position
 from chmed_ner.train.examples import Example, epoch_batches, parts_of, shared_prefix
 from chmed_ner.train.master_weights import MasterWeights
@@ -26,7 +27,8 @@ class Training:
     """A training of a causal LM's trainable parameters, from its start or its checkpoint.
 
     `on_step(metrics, step)` is told the loss after each step; `on_epoch(epoch, step)` is called
-    after each epoch, epochs counted from 1. With several `processes` each reads its part of every
+    after each epoch, epochs counted from 1, and finds the average in the model where the recipe
+    asks for one. With several `processes` each reads its part of every
     batch, and the sums are those of one process.
     """
 
@@ -54,6 +56,7 @@ class Training:
         self.processes = processes
         self.weights = MasterWeights(model)
         self.parameters = self.weights.parameters
+        self.average = WeightAverage(self.weights, recipe.average_decay)
         self.optimiser = torch.optim.AdamW(
             self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
@@ -70,7 +73,7 @@ class Training:
         another training's.
         """
         self._announce()
-        position = self.checkpoint.restore(self.parameters, self.optimiser)
+        position = self.checkpoint.restore(self.parameters, self.optimiser, self.average.tensors)
         self.weights.publish()
         if position.step:
             log.info("the training goes on after step %d of %d", position.step, self.steps)
@@ -80,7 +83,8 @@ class Training:
             step = self._epoch(epoch, done, step)
             self.model.eval()
             if self.processes.first:
-                self.on_epoch(epoch + 1, step)
+                with self.average.in_model():
+                    self.on_epoch(epoch + 1, step)
                 if epoch + 1 < self.recipe.epochs:
                     self._save(Position(epoch + 1, 0, step))
         return step
@@ -148,6 +152,7 @@ class Training:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.weights.publish()
+        self.average.update(step + 1)
         return loss
 
     def _backward(self, batch: Sequence[Example], answers: int) -> float:
@@ -178,7 +183,7 @@ class Training:
         return seconds / sum(map(len, batch))
 
     def _save(self, position: Position) -> None:
-        self.checkpoint.save(position, self.parameters, self.optimiser)
+        self.checkpoint.save(position, self.parameters, self.optimiser, self.average.tensors)
 
 
 def answers_in(batch: Sequence[Example]) -> int:

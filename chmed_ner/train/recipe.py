@@ -1,7 +1,7 @@
 """How to tune: the knobs of the training loop, checked."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chmed_ner.errors import InputError
 from chmed_ner.train.schedule import SCHEDULES
@@ -13,6 +13,7 @@ class Recipe:
 
     An optimiser step sees `batch_size` examples, read in parts of at most `tokens_at_once` tokens
     whose gradients add up (gradient accumulation). `max_tokens` cuts prompt and answer together.
+    With an `average_decay`, what is scored and saved is an average of the weights over the steps.
     """
 
     learning_rate: float
@@ -25,6 +26,7 @@ class Recipe:
     tokens_at_once: int
     max_tokens: int | None = None
     activation_checkpointing: bool = False
+    average_decay: float | None = field(default=None, repr=False)  # see checkpoint.training_id
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate < math.inf:
@@ -42,5 +44,10 @@ class Recipe:
             raise InputError(f"regime.clip_norm={self.clip_norm}: give more than 0")
         if not 0 <= self.weight_decay < math.inf:
             raise InputError(f"regime.weight_decay={self.weight_decay}: give 0 or more")
+        if self.average_decay is not None and not 0 < self.average_decay < 1:
+            raise InputError(
+                f"regime.average_decay={self.average_decay}: give more than 0 and less than 1, "
+                "such as 0.99, or null for no average"
+            )
         if self.max_tokens is not None and self.max_tokens < 2:
             raise InputError(f"regime.max_tokens={self.max_tokens}: give 2 or more, or null")

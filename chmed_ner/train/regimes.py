@@ -77,6 +77,7 @@ class LoRA(Tuned):
         clip_norm: float = 1.0,
         tokens_at_once: int = 1536,
         activation_checkpointing: bool = False,
+        average_decay: float | None = None,
         checkpoint_minutes: float | None = 10.0,
         quantization: str | None = None,
     ) -> None:
@@ -99,6 +100,7 @@ class LoRA(Tuned):
             tokens_at_once=tokens_at_once,
             max_tokens=max_tokens,
             activation_checkpointing=activation_checkpointing,
+            average_decay=average_decay,
         )
         super().__init__(recipe, checkpoint_minutes)
         self.rank = rank

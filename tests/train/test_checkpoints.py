@@ -64,27 +64,46 @@ def files(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
 
 
-def regimes(minutes: float | None) -> dict[str, Any]:
+def regimes(minutes: float | None, decay: float | None = None) -> dict[str, Any]:
+    more = {"checkpoint_minutes": minutes, "average_decay": decay}
     return {
-        "adapter": LoRA(**KNOBS, rank=4, dropout=0.2, checkpoint_minutes=minutes),
-        "model": Full(**{**KNOBS, "learning_rate": 0.001}, checkpoint_minutes=minutes),
+        "adapter": LoRA(**KNOBS, rank=4, dropout=0.2, **more),
+        "model": Full(**{**KNOBS, "learning_rate": 0.001}, **more),
     }
 
 
-@pytest.mark.parametrize(("kept", "dtype"), [("adapter", "float32"), ("model", "bfloat16")])
+@pytest.mark.parametrize(
+    ("kept", "dtype", "decay"),
+    [
+        ("adapter", "float32", None), ("adapter", "float32", 0.5),
+        ("model", "bfloat16", None), ("model", "bfloat16", 0.5),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("minutes", [0.0, 1000.0], ids=["every step", "every epoch"])
 def test_an_interrupted_training_ends_with_the_same_bytes(
-    kept: str, dtype: str, minutes: float, tiny_llama: Path, heart_pairs: Pairs, tmp_path: Path
+    kept: str,
+    dtype: str,
+    decay: float | None,
+    minutes: float,
+    tiny_llama: Path,
+    heart_pairs: Pairs,
+    tmp_path: Path,
 ) -> None:
-    """Interrupted in the second of three epochs, with dropout; the first epoch was the best."""
-    backbone, scores = a_backbone(tiny_llama, dtype), [30.0, 20.0, 10.0]
+    """Interrupted in the second of three epochs, with dropout. The first epoch was the best, with
+    an average of the weights the last."""
+    backbone = a_backbone(tiny_llama, dtype)
+    scores = [30.0, 20.0, 10.0] if decay is None else [10.0, 20.0, 30.0]
     whole, first, second = Journal(), Journal(stop_at=6), Journal()
-    regimes(None)[kept].prepare(backbone, a_task(tmp_path / "a", heart_pairs, whole, scores))
+    regimes(None, decay)[kept].prepare(backbone, a_task(tmp_path / "a", heart_pairs, whole, scores))
     with pytest.raises(KeyboardInterrupt):
-        regimes(minutes)[kept].prepare(backbone, a_task(tmp_path / "b", heart_pairs, first, scores))
+        regimes(minutes, decay)[kept].prepare(
+            backbone, a_task(tmp_path / "b", heart_pairs, first, scores)
+        )
     assert sorted(path.name for path in (tmp_path / "b").iterdir()) == [FILE]
     torch.manual_seed(99)
-    regimes(minutes)[kept].prepare(backbone, a_task(tmp_path / "b", heart_pairs, second, scores))
+    regimes(minutes, decay)[kept].prepare(
+        backbone, a_task(tmp_path / "b", heart_pairs, second, scores)
+    )
     assert min(second.losses) == (6 if minutes == 0 else 5)  # on_step 6 came before its checkpoint
     assert {**first.losses, **second.losses} == whole.losses
     assert len(whole.losses) == 12
@@ -102,6 +121,9 @@ def test_a_checkpoint_of_another_training_or_a_broken_one_is_refused(
     other = a_task(tmp_path, heart_pairs[1:], Journal(), [])
     with pytest.raises(InputError, match=f"{FILE}: the checkpoint of another training"):
         regime.prepare(backbone, other)
+    same = a_task(tmp_path, heart_pairs, Journal(), [])
+    with pytest.raises(InputError, match=f"{FILE}: the checkpoint of another training"):
+        regimes(0.0, 0.5)["adapter"].prepare(backbone, same)
     path = tmp_path / FILE
     path.write_bytes(path.read_bytes()[:1000])
     again = a_task(tmp_path, heart_pairs, Journal(), [])
