@@ -88,9 +88,19 @@ def _ticks(axes: Any, matrix: Matrix, names: Sequence[str]) -> None:
     axes.text(size - 0.35, -0.75, "合計", va="center", **style(8.5, QUIET))
 
 
+SAME_CONTRAST = 0.2
+"""Relative luminance on which white and `TEXT` are equally easy to read."""
+
+
+def luminance(colour: NDArray[np.float64]) -> float:
+    """Relative luminance (WCAG 2), 0 to 1, of an sRGB colour: three values from 0 to 1."""
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
+
+
 def _numbers(axes: Any, matrix: Matrix, points: float) -> None:
     colours = _colours(matrix)
     light, dark = style(points, "white"), style(points, TEXT)
     for row, column in zip(*np.nonzero(matrix), strict=True):
-        text = light if colours[row, column].mean() < 0.55 else dark
+        text = light if luminance(colours[row, column]) < SAME_CONTRAST else dark
         axes.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", **text)

@@ -12,7 +12,7 @@ from chmed_ner.score.error_kinds import Confusion
 KIND_STYLES = (
     ("正確 correct", "#2f7d6b", "white"),
     ("邊界 boundary", "#e9c46a", "#16191d"),
-    ("類型 type", "#e07a3f", "white"),
+    ("類型 type", "#e07a3f", "#16191d"),
     ("邊界與類型 both", "#a8442a", "white"),
     ("漏標 missed／多標 spurious", "#c3cad3", "#16191d"),
 )

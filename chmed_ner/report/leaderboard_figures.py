@@ -10,6 +10,9 @@ from chmed_ner.report.figures import text_style as style
 MOST = 8
 """Systems in one figure: the best."""
 
+WIDEST = 10.6
+"""Inches: what the page shows without shrinking it."""
+
 MARKERS = "os^DvPX*"
 
 Values = Mapping[str, float]
@@ -40,7 +43,7 @@ def lines_figure(
     title: str, below: str, systems: Systems, categories: Sequence[str], places: Sequence[float]
 ) -> bytes:
     """F1 of each system over ordered categories that lie at `places`, as a PNG."""
-    figure, axes = _frame(title, systems, 9.0)
+    figure, axes = _frame(title, systems, 9.0, MARKERS)
     _f1_axis(axes)
     axes.set_xticks(list(places))
     axes.set_xticklabels(categories, **style(9))
@@ -62,7 +65,7 @@ def lines_figure(
 
 def speed_figure(title: str, systems: Mapping[str, tuple[float, float]]) -> bytes:
     """F1 against sentences a second (logarithmic), a point a system, as a PNG."""
-    figure, axes = _frame(title, systems, 9.0)
+    figure, axes = _frame(title, systems, 9.0, MARKERS)
     _f1_axis(axes)
     axes.set_xscale("log")
     axes.grid(axis="x", color=RULE, linewidth=0.8)
@@ -79,15 +82,22 @@ def speed_figure(title: str, systems: Mapping[str, tuple[float, float]]) -> byte
     return png(figure)
 
 
-def _frame(title: str, systems: Mapping[str, Any], width: float) -> tuple[Any, Any]:
+def _frame(
+    title: str, systems: Mapping[str, Any], width: float, markers: str = ""
+) -> tuple[Any, Any]:
     """A figure with a title, a legend line for each system, and axes below it."""
-    width = min(max(width, 7.0), 14.0)
+    from matplotlib.lines import Line2D
+
+    width = min(max(width, 7.0), WIDEST)
     top = 0.75 + 0.24 * len(systems)
     figure = new_figure(width, top + 3.6, title)
-    for number, (name, colour) in enumerate(zip(systems, _colours(), strict=False)):
+    keys = markers or "s" * len(systems)
+    for number, (name, colour, key) in enumerate(zip(systems, _colours(), keys, strict=False)):
         place = 1 - (0.62 + 0.24 * number) / (top + 3.6)
-        figure.text(0.25 / width, place, "●", va="center", **style(9, colour))
-        figure.text(0.45 / width, place, _short(name), va="center", **style(9))
+        marker = Line2D([0.32 / width], [place], linestyle="", marker=key, color=colour)
+        marker.set(markersize=6, transform=figure.transFigure)
+        figure.add_artist(marker)
+        figure.text(0.48 / width, place, _short(name), va="center_baseline", **style(9))
     return figure, plain_axes(figure, 0.6, 0.65, 0.35, top + 0.2)
 
 

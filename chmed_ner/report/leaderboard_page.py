@@ -11,8 +11,11 @@ from chmed_ner.report.html_table import html_table
 from chmed_ner.report.style import style_sheet
 from chmed_ner.report.visible import visible
 
-WORDS = ("system", "source", "remark")
-"""The columns of words: they may be broken into lines."""
+WORDS = ("system", "source", "comparable", "remark")
+"""The columns of words: they stand on the left and may be broken into lines."""
+
+LONG = 16
+"""Characters; words of more keep room for this many in a line."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +51,29 @@ def write_leaderboard_page(
 
 
 def _table(section: Section) -> str:
+    """The grid as HTML, without the columns in which no row says anything."""
+    kept = [
+        number
+        for number, head in enumerate(section.header)
+        if any(cells[number] for cells, _, _ in section.lines)
+    ]
+    header = [_cell(section.header[number], section.header[number]) for number in kept]
     rows = []
     for cells, bold, ours in section.lines:
-        shown = [
-            f"<b>{visible(cell)}</b>" if number in bold else visible(cell)
-            for number, cell in enumerate(cells)
-        ]
-        shown = [
-            f'<span class="words">{cell}</span>' if head in WORDS else cell
-            for head, cell in zip(section.header, shown, strict=True)
-        ]
-        name = shown[0] if ours else f'<span class="quiet">{shown[0]}</span>'
+        shown = [_cell(section.header[n], cells[n], bold=n in bold) for n in kept]
+        name = f'<span class="{"ours" if ours else "quiet"}">{shown[0]}</span>'
         rows.append((name, shown[1:]))
-    return html_table("F1 in percent", [visible(name) for name in section.header], rows)
+    return f'<div class="board">{html_table("F1 in percent", header, rows)}</div>\n'
+
+
+def _cell(head: str, text: str, *, bold: bool = False) -> str:
+    """A cell of the column `head`: a spread small behind its mean, words where words stand."""
+    if head in WORDS:
+        room = " long" if len(text) > LONG else ""
+        return f'<span class="words{room}">{visible(text)}</span>'
+    mean, sign, spread = visible(text).partition(" ± ")
+    shown = f"<b>{mean}</b>" if bold else mean
+    return f"{shown} <small>± {spread}</small>" if sign else shown
 
 
 def _picture(name: str, png: bytes) -> str:

@@ -54,11 +54,18 @@ padding:.6rem 1.1rem;min-width:9rem}
 .tables .scroll{padding-bottom:2rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 img{max-width:100%;height:auto;border-radius:.35rem}
-.words{display:block;white-space:normal;text-align:left;min-width:7rem;max-width:17rem}
+.words{display:block;white-space:normal;text-align:left;max-width:17rem}
 td .words{font-size:.85rem;color:var(--quiet)}
+.board table{width:auto;min-width:60%}
+.board th,.board td{padding-inline:.5rem}
+.board .long{min-width:8.5rem}
+.board th .long{min-width:min(12rem,30vw)}
+.board tr:has(.ours){background:var(--soft)}
+.board th:first-child{padding-left:.4rem}
 caption{text-align:left;color:var(--quiet);font-size:.9rem;padding-bottom:.35rem}
 th,td{padding:.3rem .75rem;text-align:right;border-bottom:1px solid var(--line);
 white-space:nowrap}
+@media(max-width:34rem){th,td{padding-inline:.4rem}}
 th:first-child,td:first-child{text-align:left;padding-left:0}
 thead th{font-weight:600;border-bottom:2px solid var(--line)}
 tbody th{font-weight:400}
