@@ -5,15 +5,13 @@ starts. Torch has one for it. A norm is replaced only where the replacement give
 what the model's own module gives on a trial; any other module is left as it is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn import functional
-
-Norm = Callable[[torch.Tensor], torch.Tensor]
 
 
 @contextmanager
@@ -25,7 +23,7 @@ def fused_norms_in(model: Any) -> Iterator[int]:
     replaced = []
     try:
         for module in model.modules():
-            fused = fused_norm(module)
+            fused = scale_of(module)
             if fused is not None:
                 module.forward = fused
                 replaced.append(module)
@@ -35,8 +33,26 @@ def fused_norms_in(model: Any) -> Iterator[int]:
             del module.forward
 
 
-def fused_norm(module: Any) -> Norm | None:
-    """A function with the results of `module`, None where it is no such norm."""
+@dataclass(frozen=True)
+class Scale:
+    """How a norm scales: by `scale`, `early` when it casts to its own precision before that."""
+
+    scale: torch.Tensor
+    eps: float
+    early: bool
+
+    def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        """The normed `states`."""
+        shape = self.scale.shape
+        if self.early:
+            return self.scale * functional.rms_norm(states.float(), shape, None, self.eps).to(
+                states.dtype
+            )
+        return functional.rms_norm(states.float(), shape, self.scale, self.eps).to(states.dtype)
+
+
+def scale_of(module: Any) -> Scale | None:
+    """The norm with the results of `module`, None where it is no such norm."""
     weight = getattr(module, "weight", None)
     eps = getattr(module, "eps", getattr(module, "variance_epsilon", None))
     if not type(module).__name__.endswith("RMSNorm") or eps is None or weight is None:
@@ -53,16 +69,8 @@ def fused_norm(module: Any) -> Norm | None:
     return None
 
 
-def _candidates(weight: torch.Tensor, eps: float) -> Iterator[Norm]:
+def _candidates(weight: torch.Tensor, eps: float) -> Iterator[Scale]:
     """The ways to write it: weights or their distance from 1, cast last or before the weights."""
     for scale in (weight.float(), 1.0 + weight.float()):
-        yield partial(_cast_last, scale=scale, eps=eps)
-    yield partial(_cast_first, scale=weight, eps=eps)
-
-
-def _cast_last(states: torch.Tensor, *, scale: torch.Tensor, eps: float) -> torch.Tensor:
-    return functional.rms_norm(states.float(), scale.shape, scale, eps).to(states.dtype)
-
-
-def _cast_first(states: torch.Tensor, *, scale: torch.Tensor, eps: float) -> torch.Tensor:
-    return scale * functional.rms_norm(states.float(), scale.shape, None, eps).to(states.dtype)
+        yield Scale(scale, eps, early=False)
+    yield Scale(weight, eps, early=True)

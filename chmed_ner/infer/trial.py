@@ -16,6 +16,12 @@ KINDS = {"full_attention", "sliding_attention"}
 """The kinds of layers that are understood."""
 
 
+def may_be_packed(model: Any) -> bool:
+    """Does every layer attend through transformers' interface, in a way that is understood?"""
+    kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ())
+    return getattr(type(model), "_supports_attention_backend", False) and kinds <= KINDS
+
+
 def understood(model: Any, prompts: Sequence[Sequence[int]]) -> bool:
     """Does packing compute what `model` computes? Decided on a few short `prompts`.
 
@@ -24,9 +30,7 @@ def understood(model: Any, prompts: Sequence[Sequence[int]]) -> bool:
     whether it is read at once or in two parts; an architecture with something of its own in its
     attention or its head (sinks, biases) fails here.
     """
-    if not getattr(type(model), "_supports_attention_backend", False):
-        return False
-    if not set(getattr(model.config.get_text_config(), "layer_types", None) or ()) <= KINDS:
+    if not may_be_packed(model):
         return False
     head, allowed = Head(model), TOLERANCE[model.dtype == torch.float32]
     with torch.inference_mode():

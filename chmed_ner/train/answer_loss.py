@@ -4,10 +4,12 @@ With a vocabulary of 262,144 the head is most of the arithmetic. It is applied t
 carry a label.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from chmed_ner.train.candidates import candidates_of
 from chmed_ner.train.examples import Example
 from chmed_ner.train.head_loss import head_loss
 
@@ -16,7 +18,7 @@ WIDTH_STEP = 8
 """Batches are padded to a multiple of this: fewer shapes, so fewer kernels to compile."""
 
 
-def padded(batch: list[Example], skip: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(batch: Sequence[Example], skip: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids and labels, both (B, T), padded on the right, without the first `skip` tokens.
 
     `labels[b, t]` is the token that position t must predict, or IGNORED.
@@ -32,12 +34,28 @@ def padded(batch: list[Example], skip: int, device: Any) -> tuple[torch.Tensor, 
     return ids.to(device), labels.to(device)
 
 
-def answer_loss(model: Any, batch: list[Example], prefix: tuple[int, ...]) -> torch.Tensor:
+def answer_loss(
+    model: Any, batch: Sequence[Example], prefix: tuple[int, ...], *, packed: bool = False
+) -> torch.Tensor:
     """The mean loss of a batch, a scalar with gradient.
 
     `model` is a transformers causal LM, adapters injected; `prefix` is read once for all rows (its
-    states do not depend on what follows, so neither loss nor gradient change).
+    states do not depend on what follows, so neither loss nor gradient change). `packed` where the
+    model is `packable`: the same in less time.
     """
+    if packed:
+        from chmed_ner.train.packed import packed_states
+
+        states, targets = packed_states(model, batch, len(prefix))
+    else:
+        states, targets = padded_states(model, batch, prefix)
+    return head_loss(model, states, targets, candidates_of(batch, model.device))
+
+
+def padded_states(
+    model: Any, batch: Sequence[Example], prefix: tuple[int, ...]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The hidden states before the answers' tokens, (A, H), and these tokens, (A,)."""
     ids, labels = padded(batch, len(prefix), model.device)
     cache = None
     if prefix:
@@ -51,5 +69,4 @@ def answer_loss(model: Any, batch: list[Example], prefix: tuple[int, ...]) -> to
         input_ids=ids, past_key_values=cache, use_cache=cache is not None
     ).last_hidden_state  # (B, T, H)
     labelled = labels != IGNORED
-    states, targets = hidden[labelled], labels[labelled]  # (N, H), (N,)
-    return head_loss(model, states, targets)
+    return hidden[labelled], labels[labelled]

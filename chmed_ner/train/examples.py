@@ -2,17 +2,22 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chmed_ner.backbone.chat import Wrapping
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What the model reads and what it should answer, in tokens; only the answer is learnt."""
+    """What the model reads and what it should answer, in tokens; only the answer is learnt.
+
+    `candidates` are the tokens among which each of the answer's is chosen, ascending; empty for the
+    whole vocabulary.
+    """
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
+    candidates: tuple[int, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
@@ -20,9 +25,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """All examples, how many were cut, and how many were left out because no answer remained."""
+    """All examples, how many were cut, and how many were left out because no answer remained.
+
+    `sources` are the numbers of the pairs that the examples come from.
+    """
 
     examples: tuple[Example, ...]
+    sources: tuple[int, ...]
     truncated: int
     skipped: int
 
@@ -33,8 +42,8 @@ def encode(pairs: Sequence[tuple[str, str]], wrapping: Wrapping, max_tokens: int
     The cut takes the end away, the answer's end token first, as the paper's recipe does; an example
     with nothing left of its answer is left out.
     """
-    examples, truncated, skipped = [], 0, 0
-    for prompt, answer in pairs:
+    examples, sources, truncated, skipped = [], [], 0, 0
+    for number, (prompt, answer) in enumerate(pairs):
         read, written = wrapping.prompt_ids(prompt), wrapping.answer_ids(answer)
         if max_tokens is not None and len(read) + len(written) > max_tokens:
             truncated += 1
@@ -43,7 +52,8 @@ def encode(pairs: Sequence[tuple[str, str]], wrapping: Wrapping, max_tokens: int
             skipped += 1
             continue
         examples.append(Example(tuple(read), tuple(written)))
-    return Encoded(tuple(examples), truncated, skipped)
+        sources.append(number)
+    return Encoded(tuple(examples), tuple(sources), truncated, skipped)
 
 
 def shared_prefix(examples: Sequence[Example]) -> tuple[int, ...]:
@@ -90,4 +100,31 @@ def parts_of(batch: Sequence[Example], tokens: int) -> list[list[Example]]:
         else:
             parts.append([example])
             longest = len(example)
+    return parts
+
+
+def packed_parts_of(batch: Sequence[Example], tokens: int, shared: int) -> list[list[Example]]:
+    """A batch cut into parts of about equal size, at most `tokens` tokens or one example each.
+
+    The first `shared` tokens of all examples are read once a part, and nothing is padded.
+    """
+    ordered = sorted(batch, key=len)
+    own = [len(example) - shared for example in ordered]
+    for count in range(1, len(ordered)):
+        parts = _even_parts(ordered, own, count)
+        sizes = [sum(len(example) - shared for example in part) for part in parts]
+        if shared + max(sizes) <= tokens:
+            return parts
+    return [[example] for example in ordered]
+
+
+def _even_parts(ordered: Sequence[Example], own: Sequence[int], count: int) -> list[list[Example]]:
+    """`ordered` cut into at most `count` neighbouring parts of about equal sums of `own`."""
+    share, read = sum(own) / count, 0
+    parts: list[list[Example]] = []
+    for example, size in zip(ordered, own, strict=True):
+        if not parts or (read >= share * len(parts) and len(parts) < count):
+            parts.append([])
+        parts[-1].append(example)
+        read += size
     return parts

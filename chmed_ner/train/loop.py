@@ -11,7 +11,13 @@ from chmed_ner.memory import give_back
 from chmed_ner.progress import duration, progress
 from chmed_ner.train.averaging import WeightAverage
 from chmed_ner.train.checkpoint import Checkpoint, Position
-from chmed_ner.train.examples import Example, epoch_batches, parts_of, shared_prefix
+from chmed_ner.train.examples import (
+    Example,
+    epoch_batches,
+    packed_parts_of,
+    parts_of,
+    shared_prefix,
+)
 from chmed_ner.train.master_weights import MasterWeights
 from chmed_ner.train.parallel import Processes
 from chmed_ner.train.recipe import Recipe
@@ -64,6 +70,9 @@ class Training:
         if recipe.activation_checkpointing:  # layers that are computed again take no cache
             self.prefix = ()
             _checkpoint_activations(model)
+        self.packed = not recipe.activation_checkpointing and _packable(
+            model, examples, self.prefix
+        )
         self.steps = -(-len(examples) // recipe.batch_size) * recipe.epochs
 
     def run(self) -> int:
@@ -72,7 +81,10 @@ class Training:
         RunError when the loss is no longer a number, InputError for a checkpoint that is broken or
         another training's.
         """
-        self._announce()
+        from chmed_ner.train.fused import fused_layers_in
+
+        with fused_layers_in(self.model):
+            self._announce()
         position = self.checkpoint.restore(self.parameters, self.optimiser, self.average.tensors)
         self.weights.publish()
         if position.step:
@@ -80,7 +92,8 @@ class Training:
         step = position.step
         for epoch in range(position.epoch, self.recipe.epochs):
             done = position.batch if epoch == position.epoch else 0
-            step = self._epoch(epoch, done, step)
+            with fused_layers_in(self.model):
+                step = self._epoch(epoch, done, step)
             self.model.eval()
             if self.processes.first:
                 with self.average.in_model():
@@ -163,11 +176,17 @@ class Training:
         from chmed_ner.train.answer_loss import answer_loss
 
         total = 0.0
-        for part in parts_of(batch, self.recipe.tokens_at_once):
-            loss = answer_loss(self.model, part, self.prefix) * (answers_in(part) / answers)
+        for part in self._parts(batch):
+            loss = answer_loss(self.model, part, self.prefix, packed=self.packed)
+            loss = loss * (answers_in(part) / answers)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
         return total
+
+    def _parts(self, batch: Sequence[Example]) -> list[list[Example]]:
+        if self.packed:
+            return packed_parts_of(batch, self.recipe.tokens_at_once, len(self.prefix))
+        return parts_of(batch, self.recipe.tokens_at_once)
 
     def _seconds_per_token(self) -> float:
         """The time of one batch of middling length over its tokens; the second try counts."""
@@ -189,6 +208,12 @@ class Training:
 def answers_in(batch: Sequence[Example]) -> int:
     """The tokens of a batch's answers, which the loss is the mean over."""
     return sum(len(example.answer) for example in batch)
+
+
+def _packable(model: Any, examples: Sequence[Example], prefix: tuple[int, ...]) -> bool:
+    from chmed_ner.train.packed import packable
+
+    return packable(model, examples, prefix)
 
 
 def _checkpoint_activations(model: Any) -> None:

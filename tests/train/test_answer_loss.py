@@ -15,7 +15,9 @@ from chmed_ner.backbone import load_causal_lm
 from chmed_ner.train.adapter import with_adapter
 from chmed_ner.train.answer_loss import IGNORED, WIDTH_STEP, answer_loss, padded
 from chmed_ner.train.examples import Example, shared_prefix
+from chmed_ner.train.fused import fused_layers_in
 from chmed_ner.train.head_loss import SLICE
+from chmed_ner.train.packed import packable
 
 VOCABULARY = 97
 SIZE = {
@@ -107,10 +109,27 @@ def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 def assert_same(model: Any, batch: list[Example], prefix: tuple[int, ...]) -> None:
-    """The loss and the gradient of everything trained agree, to float32's accuracy."""
-    fast, plain = answer_loss(model, batch, prefix), plain_loss(model, batch)
-    torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-6)
-    ours, theirs = gradients(model, fast), gradients(model, plain)
+    """The loss and the gradient of everything trained agree, to float32's accuracy.
+
+    Padded, packed, and packed with fused layers.
+    """
+    plain = plain_loss(model, batch)
+    theirs = gradients(model, plain)
+    assert_near(model, answer_loss(model, batch, prefix), plain, theirs)
+    if not packable(model, batch, prefix):
+        return
+    assert_near(model, answer_loss(model, batch, prefix, packed=True), plain, theirs)
+    with fused_layers_in(model) as count:
+        assert count > 0
+        assert_near(model, answer_loss(model, batch, prefix, packed=True), plain, theirs)
+
+
+def assert_near(
+    model: Any, loss: torch.Tensor, plain: torch.Tensor, theirs: dict[str, torch.Tensor]
+) -> None:
+    """`loss` and its gradients are `plain` and `theirs`."""
+    torch.testing.assert_close(loss, plain, rtol=1e-5, atol=1e-6)
+    ours = gradients(model, loss)
     assert ours.keys() == theirs.keys()
     largest = max(float(gradient.abs().max()) for gradient in theirs.values())
     assert largest > 1e-3
@@ -131,6 +150,13 @@ def test_loss_and_gradients_equal_a_full_forward_pass(architecture: str, shared:
     batch = a_batch(UNEVEN, shared)
     assert len(shared_prefix(batch)) == shared
     assert_same(model, batch, shared_prefix(batch))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_these_architectures_are_packed(architecture: str) -> None:
+    model = a_model(architecture)
+    batch = a_batch(UNEVEN, 7)
+    assert packable(model, batch, shared_prefix(batch))
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gemma3", "gemma2_capped"])

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from chmed_ner.backbone import load_tokenizer
 from chmed_ner.backbone.chat import Wrapping, wrapping
-from chmed_ner.train.examples import Example, encode, epoch_batches, parts_of, shared_prefix
+from chmed_ner.train.examples import (
+    Example,
+    encode,
+    epoch_batches,
+    packed_parts_of,
+    parts_of,
+    shared_prefix,
+)
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +155,24 @@ def test_a_batch_is_read_in_parts_that_fit(count: int, tokens: int, seed: int) -
         assert len(part) == 1 or len(part) * max(map(len, part)) <= tokens
     whole = parts_of(batch, count * max(map(len, batch)))
     assert len(whole) == 1
+
+
+@given(
+    count=st.integers(1, 60),
+    tokens=st.integers(1, 3000),
+    shared=st.integers(0, 1),
+    seed=st.integers(0, 100),
+)
+def test_packed_parts_fit_and_are_about_equal(
+    count: int, tokens: int, shared: int, seed: int
+) -> None:
+    batch = some_examples(count, seed)
+    parts = packed_parts_of(batch, tokens, shared)
+    assert [each for part in parts for each in part] == sorted(batch, key=len)
+    own = [sum(len(example) - shared for example in part) for part in parts]
+    longest = max(map(len, batch))
+    for part, size in zip(parts, own, strict=True):
+        assert len(part) == 1 or shared + size <= tokens
+    if len(parts) < count:
+        assert max(own) - min(own) <= 2 * longest
+    assert len(packed_parts_of(batch, sum(map(len, batch)), shared)) == 1

@@ -1,0 +1,184 @@
+"""One forward pass, with gradients, over the examples of a batch packed end to end.
+
+The prefix that all prompts share comes first and is read once; behind it stand the examples' own
+tokens, so that linear layers compute nothing but real tokens. Only attention knows the examples:
+each of their tokens attends to the prefix and to the earlier tokens of its own example. The
+attention function is registered with transformers under NAME.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import AttentionInterface
+
+from chmed_ner.infer.trial import TOLERANCE, may_be_packed
+from chmed_ner.train.answer_loss import padded_states
+from chmed_ner.train.examples import Example
+from chmed_ner.train.packing import Packed, pack
+
+NAME = "chmed_ner_packed_examples"
+
+TRIED = 3
+"""Examples on which packing is tried."""
+
+
+class _Unpack(torch.autograd.Function):
+    """(N, ...) to (size, ...), token n at `places[n]`, zeros elsewhere; no place is used twice."""
+
+    @staticmethod
+    def forward(ctx: Any, tokens: torch.Tensor, places: torch.Tensor, size: int) -> torch.Tensor:
+        ctx.save_for_backward(places)
+        return tokens.new_zeros(size, *tokens.shape[1:]).index_copy_(0, places, tokens)
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Any) -> tuple[torch.Tensor, None, None]:
+        return outer[0].index_select(0, ctx.saved_tensors[0]), None, None
+
+
+class _Repack(torch.autograd.Function):
+    """The inverse of `_Unpack`."""
+
+    @staticmethod
+    def forward(ctx: Any, padded: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(places)
+        ctx.size = len(padded)
+        return padded.index_select(0, places)
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Any) -> tuple[torch.Tensor, None]:
+        (places,) = ctx.saved_tensors
+        (tokens,) = outer
+        padded = tokens.new_zeros(ctx.size, *tokens.shape[1:])
+        return padded.index_copy_(0, places, tokens.contiguous()), None
+
+
+def attention_over_examples(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: Any,  # noqa: ARG001
+    *,
+    packed: Packed,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    dropout: float = 0.0,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention of packed tokens, queries (1, H, N, D), keys and values (1, h, N, D).
+
+    Returns (1, N, H, D), as transformers' attention functions do.
+    """
+    if softcap is None:
+        softcap = getattr(module, "attn_logit_softcapping", None)
+    width = query.shape[-1]
+    knobs = (width**-0.5 if scaling is None else scaling, softcap, dropout)
+    if sliding_window is not None and sliding_window >= packed.shared + packed.width:
+        sliding_window = None
+    q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))  # (N, heads, D)
+    shared, rows = packed.shared, packed.rows
+
+    def padded(states: torch.Tensor) -> torch.Tensor:
+        """The examples' own tokens, (B, T, heads, D)."""
+        found: torch.Tensor = _Unpack.apply(states[shared:], packed.places, rows * packed.width)
+        return found.view(rows, packed.width, *states.shape[1:])
+
+    def whole(states: torch.Tensor) -> torch.Tensor:
+        """The prefix before each example, (B, shared + T, heads, D)."""
+        before = states[:shared].expand(rows, -1, -1, -1)
+        return torch.cat((before, padded(states)), 1) if shared else padded(states)
+
+    mask = packed.mask(sliding_window, q.dtype)
+    own = _attend(padded(q), whole(k), whole(v), mask, *knobs)
+    own = _Repack.apply(own.reshape(-1, *own.shape[2:]), packed.places)
+    if not shared:
+        return own[None], None
+    mask = packed.prefix_mask(sliding_window, q.dtype)
+    prefix = _attend(q[None, :shared], k[None, :shared], v[None, :shared], mask, *knobs)
+    return torch.cat((prefix[0], own))[None], None
+
+
+def _attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor,
+    scaling: float,
+    softcap: float | None,
+    dropout: float,
+) -> torch.Tensor:
+    """Queries (n, Q, H, D) on keys (n, K, h, D), mask (1, 1, Q, K); returns (n, Q, H, D).
+
+    The H / h query heads that share a key head stand one behind the other as queries of one head,
+    so that keys are not copied. (torch's own function is several times slower in the backward pass
+    on a CPU for sentences as short as these.)
+    """
+    rows, count, heads, width = query.shape
+    kept = key.shape[2]
+    shared = heads // kept
+    query = query.view(rows, count, kept, shared, width).permute(0, 2, 3, 1, 4)
+    query = query.reshape(rows, kept, shared * count, width)
+    scores = torch.matmul(query, key.permute(0, 2, 3, 1)) * scaling  # (n, h, shared * Q, K)
+    if softcap:
+        scores = torch.tanh(scores / softcap) * softcap
+    scores = scores.view(rows, kept, shared, count, -1) + mask[:, :, None]
+    weights = torch.softmax(scores, -1, dtype=torch.float32).to(query.dtype)
+    if dropout:
+        weights = torch.dropout(weights, dropout, True)
+    weights = weights.view(rows, kept, shared * count, -1)
+    attended = torch.matmul(weights, value.transpose(1, 2))
+    attended = attended.view(rows, kept, shared, count, -1).permute(0, 3, 1, 2, 4)
+    return attended.reshape(rows, count, heads, -1)
+
+
+@contextmanager
+def attention_over_examples_in(model: Any) -> Iterator[None]:
+    """Within the block `model` attends through `attention_over_examples`; then as before."""
+    AttentionInterface.register(NAME, attention_over_examples)
+    before = model.config._attn_implementation
+    model.set_attn_implementation(NAME)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def packed_states(
+    model: Any, batch: Sequence[Example], shared: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The hidden states before the answers' tokens, (A, H), and these tokens, (A,)."""
+    packed = pack(batch, shared, model.device)
+    with attention_over_examples_in(model):
+        hidden: torch.Tensor = model.base_model(
+            input_ids=packed.tokens[None],
+            position_ids=packed.positions[None],
+            use_cache=False,
+            packed=packed,
+        ).last_hidden_state[0]
+    return hidden[packed.predicts], packed.targets
+
+
+def packable(model: Any, examples: Sequence[Example], prefix: tuple[int, ...]) -> bool:
+    """Does packing compute what `model` computes? Decided on the shortest of `examples`.
+
+    Every layer must attend to all earlier tokens or to the latest, through transformers' attention
+    interface; an architecture with something of its own in its attention fails the trial.
+    """
+    if not may_be_packed(model):
+        return False
+    batch = sorted(examples, key=len)[:TRIED]
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            expected = padded_states(model, batch, prefix)[0].float()
+            found = packed_states(model, batch, len(prefix))[0].float()
+    except (RuntimeError, TypeError, ValueError, AttributeError):  # it lacks what packing needs
+        return False
+    finally:
+        model.train(training)
+    allowed = TOLERANCE[model.dtype == torch.float32]
+    return float((found - expected).norm()) <= allowed * float(expected.norm())
