@@ -40,7 +40,7 @@ class Head:
 
     def likeliest(self, states: torch.Tensor) -> list[int]:
         """The likeliest token of each row; of equals, the first."""
-        tokens: list[int] = self.logits(states).argmax(-1).tolist()
+        tokens: list[int] = first_largest(self.logits(states)).tolist()
         return tokens
 
     def likeliest_of(self, states: torch.Tensor, options: Sequence[torch.Tensor]) -> list[int]:
@@ -57,3 +57,17 @@ class Head:
         legal[rows, columns] = logits[rows, columns]
         tokens: list[int] = union[legal.argmax(-1)].tolist()
         return tokens
+
+
+BLOCK = 512
+"""Logits whose largest is found together: torch's `amax` is several times faster than `argmax`."""
+
+
+def first_largest(logits: torch.Tensor) -> torch.Tensor:
+    """The column of each row's largest logit, (n,); of equals, the first."""
+    if logits.shape[1] % BLOCK:
+        return logits.argmax(-1)
+    blocks = logits.view(len(logits), -1, BLOCK)
+    best = blocks.amax(-1).argmax(-1)
+    within = blocks[torch.arange(len(logits), device=logits.device), best].argmax(-1)
+    return best * BLOCK + within

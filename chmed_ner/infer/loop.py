@@ -6,7 +6,8 @@ pass in which the others go on.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from chmed_ner.infer.cache import SlotCache
 from chmed_ner.infer.fused import fused_norms_in
 from chmed_ner.infer.head import Head
 from chmed_ner.infer.packed import last_states, pack, packed_attention_in
+from chmed_ner.infer.prepacked import prepacked_weights_in
 
 REFILL = 8
 """New sentences wait until one slot in this many is free: they are read together."""
@@ -82,7 +84,8 @@ def write_answers(
     most = max(len(p) + w.most for p, w in zip(prompts, writers, strict=True))
     layers = model.config.get_text_config().num_hidden_layers
     cache = SlotCache(layers, slots, min(most, longest + SPARE), most)
-    with torch.inference_mode(), packed_attention_in(model), fused_norms_in(model):
+    whole = any(writer.options() is None for writer in writers)
+    with fast_reading_in(model, slots, head=whole):
         if prefix:
             last_states(model, prefix, pack([0], [len(prefix)], cache, model.device), cache)
             cache.share(len(prefix))
@@ -96,6 +99,21 @@ def write_answers(
             states = last_states(model, tokens, packing, cache)
             _write(rows, _choices(head, states, [row.writer for row in rows]))
             _leave(rows, cache, len(prefix))
+
+
+@contextmanager
+def fast_reading_in(model: Any, slots: int, *, head: bool) -> Iterator[None]:
+    """Within the block `model` reads packed rows, without gradients, `slots` of them at a time.
+
+    `head` where the whole vocabulary is asked for.
+    """
+    with (
+        torch.inference_mode(),
+        packed_attention_in(model),
+        fused_norms_in(model),
+        prepacked_weights_in(model, slots, head=head),
+    ):
+        yield
 
 
 def _admit(

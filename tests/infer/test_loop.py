@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.protocol import Request
 from chmed_ner.infer.fused import fused_norms_in
 from chmed_ner.infer.greedy import GreedyGenerator
+from chmed_ner.infer.head import first_largest
 from chmed_ner.infer.local import ROUNDS, LocalGenerator
 from chmed_ner.infer.loop import shared_prefix
+from chmed_ner.infer.prepacked import prepacked_weights_in
 from chmed_ner.infer.trial import understood
 
 INSTRUCTION = "请列出句子中的医疗实体，每行一个。\n句子："
@@ -157,6 +161,38 @@ def test_fused_norms_change_no_bit_and_are_gone_afterwards(
             assert count == norms
             assert torch.equal(model(ids).logits, before)
     assert not any("forward" in vars(module) for module in model.modules())
+
+
+@pytest.mark.parametrize("family", ["Llama", "Gemma2", "Qwen3"])
+def test_prepacked_weights_change_no_bit_and_are_gone_afterwards(family: str) -> None:
+    model = a_model(family, {}).to(torch.bfloat16)
+    linear = [module for module in model.modules() if type(module) is torch.nn.Linear]
+    with torch.inference_mode():
+        for rows in (1, 7, 40):
+            ids = torch.arange(5, 5 + rows).view(rows, 1)
+            before = model(ids).logits
+            for head in (True, False):
+                with prepacked_weights_in(model, rows, head=head) as count:
+                    assert count == len(linear) - (not head)
+                    assert torch.equal(model(ids).logits, before)
+    assert not any("forward" in vars(module) for module in model.modules())
+
+
+def test_weights_in_float32_are_read_as_they_are() -> None:
+    with prepacked_weights_in(a_model("Llama", {}), 4, head=True) as count:
+        assert count == 0
+
+
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([(4, 512), (3, 2048), (5, 97)]),
+    st.sampled_from([torch.float32, torch.bfloat16]),
+)
+def test_of_equal_logits_the_first_is_the_likeliest(
+    seed: int, shape: tuple[int, int], dtype: torch.dtype
+) -> None:
+    logits = torch.randint(0, 30, shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+    assert first_largest(logits).tolist() == [row.index(max(row)) for row in logits.tolist()]
 
 
 @pytest.mark.parametrize("family", ["GptOss", "Bloom"])

@@ -1,0 +1,66 @@
+"""Linear layers whose weights are laid out for the processor once, not at every call.
+
+On a CPU, oneDNN multiplies half-precision weights in a layout of its own, and a plain linear layer
+brings its weights into it each time: with the few rows of a decoding step that takes longer than
+the product. The layout costs a copy of the weights while the block lasts.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+
+TRIED = 3
+"""Rows on which a layer is tried."""
+
+
+@contextmanager
+def prepacked_weights_in(model: Any, rows: int, *, head: bool) -> Iterator[int]:
+    """Within the block bfloat16 linear layers on a CPU read prepacked weights; gives their number.
+
+    The layout suits `rows` rows. A layer is replaced only where its results stay, bit for bit, the
+    same on a trial. The output head, the largest of them, is left out without `head`. Weights must
+    not change within the block.
+    """
+    replaced = []
+    output = model.get_output_embeddings()
+    try:
+        for module in model.modules():
+            if module is output and not head:
+                continue
+            forward = _prepacked(module, rows)
+            if forward is not None:
+                module.forward = forward
+                replaced.append(module)
+        yield len(replaced)
+    finally:
+        for module in replaced:
+            del module.forward
+
+
+def _prepacked(module: Any, rows: int) -> Any:
+    """The forward pass of `module` with prepacked weights, or None where it is not to be had."""
+    if type(module) is not torch.nn.Linear or "forward" in vars(module):
+        return None
+    weight = module.weight.detach()
+    if weight.dtype != torch.bfloat16 or weight.device.type != "cpu":
+        return None
+    bias = None if module.bias is None else module.bias.detach()
+    try:
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
+        forward = partial(_linear, weight=packed, bias=bias)
+        trial = torch.linspace(-3, 5, TRIED * weight.shape[1]).sin().to(weight.dtype)
+        trial = trial.view(TRIED, weight.shape[1])
+        same = torch.equal(forward(trial), module(trial))
+    except (RuntimeError, AttributeError):  # torch was built without oneDNN
+        return None
+    return forward if same else None
+
+
+def _linear(
+    states: torch.Tensor, *, weight: torch.Tensor, bias: torch.Tensor | None
+) -> torch.Tensor:
+    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
+    return product
