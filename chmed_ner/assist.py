@@ -8,7 +8,7 @@ from pathlib import Path
 from chmed_ner.errors import InputError
 from chmed_ner.experiment import Experiment
 from chmed_ner.train.parallel import call, called, joined, processes
-from chmed_ner.train.task import Task
+from chmed_ner.train.task import Task, grammars
 
 
 def check_processes(experiment: Experiment, *, sweep: bool) -> None:
@@ -45,13 +45,14 @@ def assist(experiment: Experiment) -> None:
             corpus = read_corpus(experiment)
             prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
             task = Task(
-                pairs=[(prompt.fill(s.model_text), prompt.target(s)) for s in corpus.train],
+                pairs=[(prompt.fill(s.model_text), prompt.target(s)) for s in corpus.learnt],
                 stop=prompt.stop,
                 dev_f1=None,
                 directory=Path(directory),
                 seed=experiment.seed,
                 log=lambda _metrics, _step: None,
                 note=lambda _counts: None,
+                grammar=grammars(prompt, [s.model_text for s in corpus.learnt]),
             )
             experiment.regime.train(experiment.backbone, task)
 

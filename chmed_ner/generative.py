@@ -20,7 +20,8 @@ from chmed_ner.prompt.answer import PROBLEMS
 from chmed_ner.records import note_counts
 from chmed_ner.restore import POLICIES, restore
 from chmed_ner.score.entities import span_scores
-from chmed_ner.train.task import Task
+from chmed_ner.train.task import Task, grammars
+from chmed_ner.train.tuned import Tuned
 from chmed_ner.types import Completion, Sentence, Span
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ class Generative:
     trains = False  # its regime may
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
-        """InputError when the decoding does not suit the prompt or the backbone."""
+        """InputError when decoding or regime do not suit the prompt, or decoding the backbone."""
         prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
         experiment.decoding.check(prompt, experiment.backbone)
+        if isinstance(experiment.regime, Tuned):
+            experiment.regime.check_prompt(prompt)
 
     def tuned_on(
         self,
@@ -225,11 +228,12 @@ def task_of(
         note_counts(directory, more)
 
     return Task(
-        pairs=[(prompt.fill(s.model_text), prompt.target(s)) for s in corpus.train],
+        pairs=[(prompt.fill(s.model_text), prompt.target(s)) for s in corpus.learnt],
         stop=prompt.stop,
         dev_f1=dev_f1 if corpus.validation else None,
         directory=directory,
         seed=experiment.seed,
         log=tracker.log,
         note=note,
+        grammar=grammars(prompt, [s.model_text for s in corpus.learnt]),
     )

@@ -19,7 +19,10 @@ UNHASHED = (
     "backbone.budget_usd", "backbone.estimate_only", "regime.checkpoint_minutes",
 )  # fmt: skip
 """What does not change a result."""
-LATER: Mapping[str, Any] = {"dataset.split_seed": None, "regime.average_decay": None}
+LATER: Mapping[str, Any] = {
+    "dataset.split_seed": None, "dataset.repair_conflicts": 0, "dataset.replace_entities": 0,
+    "regime.average_decay": None, "regime.candidate_softmax": False,
+}  # fmt: skip
 """Settings that came after runs had been recorded, each with the value that changes nothing; at
 that value they are no part of the identity, so those runs keep theirs."""
 

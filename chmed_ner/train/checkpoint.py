@@ -168,7 +168,8 @@ class Checkpoint:
 def training_id(examples: Sequence[Example], recipe: Recipe, seed: int) -> str:
     """The SHA-256 of what determines a training beside the backbone."""
     average = "" if recipe.average_decay is None else f" average {recipe.average_decay}"
-    digest = hashlib.sha256(f"{recipe} {seed}{average}".encode())
+    softmax = " candidate softmax" if recipe.candidate_softmax else ""
+    digest = hashlib.sha256(f"{recipe} {seed}{average}{softmax}".encode())
     for example in examples:
         digest.update(array("q", [*example.prompt, -1, *example.answer, -2]).tobytes())
     return digest.hexdigest()

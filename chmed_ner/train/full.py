@@ -45,6 +45,7 @@ class Full(Tuned):
         tokens_at_once: int = 1536,
         activation_checkpointing: bool = False,
         average_decay: float | None = None,
+        candidate_softmax: bool = False,
         checkpoint_minutes: float | None = 30.0,
     ) -> None:
         recipe = Recipe(
@@ -59,6 +60,7 @@ class Full(Tuned):
             max_tokens=max_tokens,
             activation_checkpointing=activation_checkpointing,
             average_decay=average_decay,
+            candidate_softmax=candidate_softmax,
         )
         super().__init__(recipe, checkpoint_minutes)
 

@@ -14,6 +14,7 @@ class Recipe:
     An optimiser step sees `batch_size` examples, read in parts of at most `tokens_at_once` tokens
     whose gradients add up (gradient accumulation). `max_tokens` cuts prompt and answer together.
     With an `average_decay`, what is scored and saved is an average of the weights over the steps.
+    With `candidate_softmax`, the loss is over each sentence's candidate tokens (`candidates`).
     """
 
     learning_rate: float
@@ -27,6 +28,7 @@ class Recipe:
     max_tokens: int | None = None
     activation_checkpointing: bool = False
     average_decay: float | None = field(default=None, repr=False)  # see checkpoint.training_id
+    candidate_softmax: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate < math.inf:

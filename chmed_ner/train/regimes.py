@@ -78,6 +78,7 @@ class LoRA(Tuned):
         tokens_at_once: int = 1536,
         activation_checkpointing: bool = False,
         average_decay: float | None = None,
+        candidate_softmax: bool = False,
         checkpoint_minutes: float | None = 10.0,
         quantization: str | None = None,
     ) -> None:
@@ -101,6 +102,7 @@ class LoRA(Tuned):
             max_tokens=max_tokens,
             activation_checkpointing=activation_checkpointing,
             average_decay=average_decay,
+            candidate_softmax=candidate_softmax,
         )
         super().__init__(recipe, checkpoint_minutes)
         self.rank = rank

@@ -19,6 +19,8 @@ from chmed_ner.train.task import Task
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import CausalLM, LoadedModel
+    from chmed_ner.prompt import TaskPrompt
+    from chmed_ner.train.examples import Encoded, Example
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,19 @@ class Tuned(ABC):
         """InputError when the backbone has no weights, or weights that this regime cannot tune."""
         self.backbone(backbone)
 
+    def check_prompt(self, prompt: "TaskPrompt") -> None:
+        """InputError when the loss needs a grammar, which the prompt's answers do not have."""
+        if not self.recipe.candidate_softmax:
+            return
+        try:
+            prompt.grammar("-", in_order=False)
+        except InputError:
+            raise InputError(
+                f"regime.candidate_softmax=true: the answers of prompt={prompt.name} have no "
+                "grammar to take candidates from; use regime.candidate_softmax=false with it, or "
+                "a prompt such as extraction, inline or bio"
+            ) from None
+
     def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:
         """The dataset's training files."""
         return dict(training_files)
@@ -104,16 +119,17 @@ class Tuned(ABC):
                 f"them longer than regime.max_tokens={self.recipe.max_tokens}"
             )
         task.note({"truncated_examples": encoded.truncated, "skipped_examples": encoded.skipped})
+        examples = self._examples(encoded, task, loaded)
         torch.manual_seed(task.seed)
         model = self.prepared(loaded)
         best = BestEpoch(self, model, loaded, source.batch_size, task)
-        training = training_id(encoded.examples, self.recipe, task.seed)
+        training = training_id(examples, self.recipe, task.seed)
         checkpoint = Checkpoint(
             task.directory, self.checkpoint_minutes, training, best, loaded.model.device
         )
         Training(
             causal_lm(model),
-            encoded.examples,
+            examples,
             self.recipe,
             seed=task.seed,
             on_step=task.log,
@@ -124,6 +140,16 @@ class Tuned(ABC):
         if processes().first:
             self.save(loaded, model, best.state, task)
             checkpoint.remove()
+
+    def _examples(
+        self, encoded: "Encoded", task: Task, loaded: "LoadedModel"
+    ) -> "tuple[Example, ...]":
+        """The examples, with their candidate tokens where the loss is over those."""
+        if not self.recipe.candidate_softmax:
+            return encoded.examples
+        from chmed_ner.train.candidates import with_candidates
+
+        return with_candidates(encoded, task, loaded)
 
 
 class BestEpoch:
