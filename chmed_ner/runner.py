@@ -69,6 +69,7 @@ def read_corpus(experiment: Experiment) -> Corpus:
     return replace(
         corpus,
         train=in_script(convert, corpus.train),
+        copies=in_script(convert, corpus.copies),
         validation=in_script(convert, corpus.validation),
         test=in_script(convert, corpus.test),
     )

@@ -4,20 +4,20 @@ Whatever is drawn by chance is drawn by `random.Random` on a string that holds t
 purpose, so a draw depends on nothing but the seed and the sentences.
 """
 
-import logging
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from chmed_ner.data.conflicts import conflicting_mentions, conflicting_sentences
-from chmed_ner.data.repairs import KINDS, repair_counts, repaired
+from chmed_ner.data.augmentation import replaced_copies
+from chmed_ner.data.changes import counted, log_changes
+from chmed_ner.data.conflicts import with_majority_types
+from chmed_ner.data.preparation import UNPREPARED, Preparation
+from chmed_ner.data.repairs import repaired
 from chmed_ner.errors import InputError
 from chmed_ner.labels import LabelScheme
 from chmed_ner.types import Sentence
-
-log = logging.getLogger(__name__)
 
 Sentences = tuple[Sentence, ...]
 
@@ -51,8 +51,10 @@ class Corpus:
     given) to its SHA-256. `counts` holds, for the training files as read, the repairs
     (`repaired_tags` and its kinds, see `chmed_ner.data.repairs`), `leaked_sentences` (dropped
     because the text is also a test text), `conflicting_mentions` (strings with more than one type)
-    and `conflicting_sentences` (texts annotated in more than one way), and
-    `empty_sentences_left_out` of the training split (see `dataset.empty_share`).
+    and `conflicting_sentences` (texts annotated in more than one way); for the training split
+    `empty_sentences_left_out`, `retyped_entities`, `added_copies` and `replaced_entities` in them
+    (see `Preparation`). `copies` are training sentences with other entities, for models that are
+    tuned on them; no lexicon, demonstration or score knows of them.
     """
 
     name: str
@@ -63,6 +65,12 @@ class Corpus:
     training_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     test_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    copies: Sentences = ()
+
+    @property
+    def learnt(self) -> Sentences:
+        """What a model is tuned on: the training sentences, then the copies."""
+        return (*self.train, *self.copies)
 
     @property
     def genres(self) -> tuple[str, ...]:
@@ -155,15 +163,15 @@ def assemble(
     share: float,
     seed: int,
     limit: Limit,
-    empty_share: float = 1.0,
+    preparation: Preparation = UNPREPARED,
 ) -> Corpus:
     """The corpus of an experiment: leaks dropped, training tags repaired, validation carved, each
-    split cut to its limit. What was repaired and dropped is logged.
+    split cut to its limit, the training split prepared. What was changed and dropped is logged.
 
     `share` is the part of the training data carved for validation where the dataset has no
-    validation file, `empty_share` the part of the training sentences without an entity that is kept
-    (validation keeps all; the limit counts what is kept). Raises InputError when the leak check, or
-    `empty_share`, leaves no training sentence.
+    validation file. `preparation` is of the training split alone: the limit counts the sentences
+    that `empty_share` keeps; conflicts are repaired, and copies added, by what is within the limit.
+    Raises InputError when the leak check, or `empty_share`, leaves no training sentence.
     """
     train, leaked = drop_leaks(read.train, read.test)
     if read.train and not train:
@@ -177,52 +185,32 @@ def assemble(
     else:
         validation, leaked_validation = drop_leaks(read.validation, read.test)
         leaked += leaked_validation
-    left = keep_empty(train, empty_share, seed)
+    left = keep_empty(train, preparation.empty_share, seed)
     if train and not left:
         raise InputError(
-            f"dataset.empty_share={empty_share}: none of the {len(train)} training sentences of "
-            f"dataset '{name}' has an entity, and none is left; give more"
+            f"dataset.empty_share={preparation.empty_share}: none of the {len(train)} training "
+            f"sentences of dataset '{name}' has an entity, and none is left; give more"
         )
-    counts = _counts((*read.train, *(read.validation or ())), leaked)
+    counts = counted((*read.train, *(read.validation or ())), leaked)
     counts["empty_sentences_left_out"] = len(train) - len(left)
-    train = left
-    _log(name, counts)
+    prepared, counts["retyped_entities"] = with_majority_types(
+        [repaired(sentence) for sentence in sample(left, limit.train, seed)],
+        preparation.repair_conflicts,
+    )
+    known = (sentence.text for sentence in (*train, *validation, *read.test))
+    copies, counts["replaced_entities"] = replaced_copies(
+        prepared, preparation.replace_entities, seed, known
+    )
+    counts["added_copies"] = len(copies)
+    log_changes(name, counts)
     return Corpus(
         name=name,
         labels=labels,
-        train=tuple(map(repaired, sample(train, limit.train, seed))),
+        train=prepared,
         validation=tuple(map(repaired, sample(validation, limit.validation, seed))),
         test=sample_per_genre(read.test, limit.test, seed),
         training_files=MappingProxyType(dict(read.training_files)),
         test_files=MappingProxyType(dict(read.test_files)),
         counts=MappingProxyType(counts),
+        copies=copies,
     )
-
-
-def _counts(training: Sentences, leaked: int) -> dict[str, int]:
-    return {
-        **repair_counts(training),
-        "leaked_sentences": leaked,
-        "conflicting_mentions": len(conflicting_mentions(training)),
-        "conflicting_sentences": len(conflicting_sentences(training)),
-    }
-
-
-def _log(name: str, counts: Mapping[str, int]) -> None:
-    if counts["repaired_tags"]:
-        kinds = ", ".join(f"{counts[f'repaired_{kind}']} {kind}" for kind in KINDS)
-        log.info(
-            "%s: %d tags of the training files repaired (%s)", name, counts["repaired_tags"], kinds
-        )
-    if counts["empty_sentences_left_out"]:
-        log.info(
-            "%s: %d training sentences without an entity left out (dataset.empty_share)",
-            name,
-            counts["empty_sentences_left_out"],
-        )
-    if counts["leaked_sentences"]:
-        log.info(
-            "%s: %d training sentences dropped that are also test sentences",
-            name,
-            counts["leaked_sentences"],
-        )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.data.corpus import Corpus, Limit, Sentences, Splits, assemble
+from chmed_ner.data.preparation import UNPREPARED, Preparation
 from chmed_ner.data.sources import (
     MissingTrainingFileError,
     Source,
@@ -25,7 +26,7 @@ NO_TRAINING = (
 class Dataset(ABC):
     """Named files in named splits, read into a corpus; subclasses say which files.
 
-    `empty_share` of the training sentences without an entity is kept, all by default.
+    `preparation` is what is done to the training split, by default nothing.
     `split_seed` (None: the run's seed) draws which sentences each split has.
     `genres` (None: all) chooses what is tested; the training data does not depend on it. Raises
     InputError at once for a knob with a value outside its choices.
@@ -39,14 +40,14 @@ class Dataset(ABC):
         choices: Sequence[str],
         genres: Sequence[str] | None,
         validation_share: float,
-        empty_share: float = 1.0,
+        preparation: Preparation = UNPREPARED,
         split_seed: int | None = None,
     ) -> None:
         self.name = name
         self.labels = scheme_of(labels)
         self.genres = chosen_genres(genres, choices)
         self.validation_share = checked_share(validation_share)
-        self.empty_share = checked_empty_share(empty_share)
+        self.preparation = preparation
         self.split_seed = split_seed
 
     @abstractmethod
@@ -87,7 +88,7 @@ class Dataset(ABC):
             share=self.validation_share,
             seed=self._drawn_with(seed),
             limit=limit,
-            empty_share=self.empty_share,
+            preparation=self.preparation,
         )
 
     def load_test(self, root: Path, *, seed: int, limit: Limit) -> Corpus:
@@ -180,14 +181,6 @@ def checked_share(share: object) -> float:
         raise InputError(
             f"dataset.validation_share={share!r}: give a number from 0 to below 1, such as 0.1"
         )
-    return float(share)  # type: ignore[arg-type]
-
-
-def checked_empty_share(share: object) -> float:
-    """`share`, a part of the sentences without an entity, as a number from 0 to 1."""
-    number = isinstance(share, int | float) and not isinstance(share, bool)
-    if not number or not 0 <= share <= 1:  # type: ignore[operator]
-        raise InputError(f"dataset.empty_share={share!r}: give a number from 0 to 1")
     return float(share)  # type: ignore[arg-type]
 
 

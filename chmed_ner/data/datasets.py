@@ -10,6 +10,7 @@ from typing import Any
 
 from chmed_ner.data.dataset import Dataset
 from chmed_ner.data.official import ROCLING2022, ROCLING2023, HealthNER
+from chmed_ner.data.preparation import Preparation
 from chmed_ner.data.sources import ColumnSource, Source
 from chmed_ner.errors import InputError
 
@@ -32,6 +33,8 @@ class Sample(Dataset):
         labels: Mapping[str, Any],
         genres: Sequence[str] | None = None,
         empty_share: float = 1.0,
+        repair_conflicts: float = 0.0,
+        replace_entities: float = 0.0,
         split_seed: int | None = None,
     ) -> None:
         super().__init__(
@@ -40,7 +43,7 @@ class Sample(Dataset):
             choices=_SAMPLE_GENRES,
             genres=genres,
             validation_share=0,
-            empty_share=empty_share,
+            preparation=Preparation(empty_share, repair_conflicts, replace_entities),
             split_seed=split_seed,
         )
 
@@ -90,6 +93,8 @@ class ColumnFiles(Dataset):
         validation: Files = None,
         validation_share: float = 0.1,
         empty_share: float = 1.0,
+        repair_conflicts: float = 0.0,
+        replace_entities: float = 0.0,
         split_seed: int | None = None,
         genres: Sequence[str] | None = None,
     ) -> None:
@@ -106,7 +111,7 @@ class ColumnFiles(Dataset):
             choices=tuple(map(str, test)),
             genres=genres,
             validation_share=validation_share,
-            empty_share=empty_share,
+            preparation=Preparation(empty_share, repair_conflicts, replace_entities),
             split_seed=split_seed,
         )
         self._test = _listed("test", test, "")

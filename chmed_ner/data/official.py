@@ -13,6 +13,7 @@ from typing import Any
 
 from chmed_ner.data.dataset import Dataset, chosen, example
 from chmed_ner.data.healthner import GENRES as HEALTHNER_GENRES
+from chmed_ner.data.preparation import Preparation
 from chmed_ner.data.sources import ColumnSource, HealthNERSource, ShortenedSource, Source
 from chmed_ner.errors import InputError
 
@@ -65,6 +66,8 @@ class HealthNER(Dataset):
         healthner_part: str = "train",
         validation_share: float = 0.1,
         empty_share: float = 1.0,
+        repair_conflicts: float = 0.0,
+        replace_entities: float = 0.0,
         split_seed: int | None = None,
     ) -> None:
         super().__init__(
@@ -73,7 +76,7 @@ class HealthNER(Dataset):
             choices=HEALTHNER_GENRES,
             genres=genres,
             validation_share=validation_share,
-            empty_share=empty_share,
+            preparation=Preparation(empty_share, repair_conflicts, replace_entities),
             split_seed=split_seed,
         )
         if chosen("healthner_part", healthner_part, PARTS) == "test":
@@ -106,6 +109,8 @@ class ROCLING2022(Dataset):
         healthner_part: str = "train",
         validation_share: float = 0.1,
         empty_share: float = 1.0,
+        repair_conflicts: float = 0.0,
+        replace_entities: float = 0.0,
         split_seed: int | None = None,
         without_last_sentence: bool = False,
     ) -> None:
@@ -115,7 +120,7 @@ class ROCLING2022(Dataset):
             choices=("WA",),
             genres=genres,
             validation_share=validation_share,
-            empty_share=empty_share,
+            preparation=Preparation(empty_share, repair_conflicts, replace_entities),
             split_seed=split_seed,
         )
         self.healthner_part = chosen("healthner_part", healthner_part, PARTS)
@@ -151,6 +156,8 @@ class ROCLING2023(Dataset):
         healthner_part: str = "train",
         validation_share: float = 0.1,
         empty_share: float = 1.0,
+        repair_conflicts: float = 0.0,
+        replace_entities: float = 0.0,
         split_seed: int | None = None,
     ) -> None:
         super().__init__(
@@ -159,7 +166,7 @@ class ROCLING2023(Dataset):
             choices=("FT", "SM", "WA"),
             genres=genres,
             validation_share=validation_share,
-            empty_share=empty_share,
+            preparation=Preparation(empty_share, repair_conflicts, replace_entities),
             split_seed=split_seed,
         )
         self.protocol = chosen("protocol", protocol, PROTOCOLS)

@@ -164,6 +164,9 @@ def test_counts_are_of_the_training_files_as_read() -> None:
         "conflicting_mentions": 1,
         "conflicting_sentences": 1,
         "empty_sentences_left_out": 0,
+        "retyped_entities": 0,
+        "added_copies": 0,
+        "replaced_entities": 0,
     }
 
 
