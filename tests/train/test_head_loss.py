@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from chmed_ner.train.head_loss import BLOCK, SLICE, head_loss
+from chmed_ner.infer.head import Head
+from chmed_ner.train.head_loss import BLOCK, SLICE, Candidates, head_loss
 
 WIDTH = 8
 
@@ -89,3 +90,46 @@ def test_in_bfloat16_the_loss_keeps_the_accuracy_of_float32() -> None:
     torch.testing.assert_close(ours, plain, rtol=1e-6, atol=0.0)
     wanted = [states, model.head.weight]
     assert_near(gradients_of(ours, *wanted), gradients_of(plain, *wanted), share=0.01)
+
+
+HEADS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "bias": {"bias": True},
+    "capped": {"final_logit_softcapping": 3.0},
+    "scaled": {"logit_scale": 0.25},
+}
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_with_every_token_a_candidate_it_is_the_full_loss(kind: str) -> None:
+    model = OnlyHead(50, **HEADS[kind])
+    states, targets = positions(SLICE + 3, 50)
+    every = Candidates(torch.arange(50), torch.ones(len(targets), 50, dtype=torch.bool))
+    whole, among = head_loss(model, states, targets), head_loss(model, states, targets, every)
+    torch.testing.assert_close(among, whole)
+    wanted = [states, *model.head.parameters()]
+    assert_near(gradients_of(among, *wanted), gradients_of(whole, *wanted))
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_with_few_candidates_it_is_the_cross_entropy_of_their_logits(kind: str) -> None:
+    """Each position has its own; the others' rows of the head have no gradient."""
+    model = OnlyHead(50, **HEADS[kind])
+    states, _ = positions(SLICE + 3, 50)
+    tokens = torch.tensor([3, 4, 11, 12, 30, 49])
+    targets = tokens[torch.arange(len(states)) % 6]
+    legal = torch.rand(len(states), 6) < 0.5
+    legal[torch.arange(len(states)), torch.arange(len(states)) % 6] = True
+    ours = head_loss(model, states, targets, Candidates(tokens, legal))
+    logits = Head(model).logits(states)
+    each = [
+        functional.cross_entropy(row[tokens[own]], (tokens[own] == target).nonzero()[0, 0])
+        for row, own, target in zip(logits, legal, targets, strict=True)
+    ]
+    plain = torch.stack(each).mean()
+    torch.testing.assert_close(ours, plain)
+    wanted = [states, *model.head.parameters()]
+    found = gradients_of(ours, *wanted)
+    assert_near(found, gradients_of(plain, *wanted))
+    moved = found[1].abs().sum(1).nonzero()[:, 0]
+    assert moved.tolist() == tokens.tolist()
