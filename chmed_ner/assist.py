@@ -35,6 +35,7 @@ def assists() -> bool:
 
 def assist(experiment: Experiment) -> None:
     """Train along whenever the first process calls, until it sends this one home."""
+    from chmed_ner.hints import hinted
     from chmed_ner.memory import bound_kernel_caches
     from chmed_ner.runner import read_corpus
 
@@ -44,8 +45,9 @@ def assist(experiment: Experiment) -> None:
         while (directory := called()) is not None:
             corpus = read_corpus(experiment)
             prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
+            prompt = hinted(prompt, corpus, experiment.regime, directory)
             task = Task(
-                pairs=[(prompt.fill(s.model_text), prompt.target(s)) for s in corpus.learnt],
+                pairs=[prompt.pair(s) for s in corpus.learnt],
                 stop=prompt.stop,
                 dev_f1=None,
                 directory=Path(directory),

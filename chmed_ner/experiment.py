@@ -10,6 +10,7 @@ from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.demonstrations import Demonstrating
 from chmed_ner.labels import LabelScheme
 from chmed_ner.prompt import Prompt
+from chmed_ner.prompt.hints import Inheriting
 from chmed_ner.restore import Headline
 from chmed_ner.script import Script
 from chmed_ner.types import Span
@@ -125,9 +126,14 @@ class Experiment:
         return bool(self.regime.trains or self.method.trains)
 
     @property
+    def hints_from_training(self) -> bool:
+        """Whether the training files are the source of the prompt's hints."""
+        return self.prompt.hints is not None and not isinstance(self.regime, Inheriting)
+
+    @property
     def reads_training(self) -> bool:
         """Whether the training files must be there: to be learnt from, or to be shown."""
-        return self.trains or isinstance(self.regime, Demonstrating)
+        return self.trains or self.hints_from_training or isinstance(self.regime, Demonstrating)
 
     @property
     def keeps_validation(self) -> bool:
@@ -143,7 +149,8 @@ class Experiment:
     def tuned_on(self, corpus: Corpus) -> dict[str, str]:
         """The files that something was learnt or chosen on, with their SHA-256."""
         files = corpus.training_files
-        return {**self.regime.tuned_on(files), **self.method.tuned_on(self, files)}
+        shown = files if self.hints_from_training else {}
+        return {**shown, **self.regime.tuned_on(files), **self.method.tuned_on(self, files)}
 
     def inputs(self, corpus: Corpus) -> dict[str, str]:
         """The SHA-256 of every file that goes into this run beside the backbone."""

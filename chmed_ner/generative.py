@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from chmed_ner.backbone.protocol import Backbone, Generator, Request
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.demonstrations import Demonstrating
+from chmed_ner.errors import InputError
 from chmed_ner.experiment import Experiment
+from chmed_ner.hints import hinted
 from chmed_ner.infer.generate import generate, stored_completions
 from chmed_ner.infer.store import CompletionStore
 from chmed_ner.outcome import Outcome
@@ -42,6 +44,11 @@ class Generative:
         """InputError when decoding or regime do not suit the prompt, or decoding the backbone."""
         prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
         experiment.decoding.check(prompt, experiment.backbone)
+        if prompt.hints is not None and corpus.copies:
+            raise InputError(
+                "dataset.replace_entities: hints would name every mention of a copy, since all of "
+                "them are in the lexicon; leave it at 0, or hints@prompt.hints at none"
+            )
         if isinstance(experiment.regime, Tuned):
             experiment.regime.check_prompt(prompt)
 
@@ -113,8 +120,8 @@ def ask(
 def prompt_for(
     experiment: Experiment, corpus: Corpus, directory: Path, counts: dict[str, int] | None = None
 ) -> TaskPrompt:
-    """The run's prompt, with the demonstrations that its regime shows, if it shows any; what is
-    counted of them lands in `counts`."""
+    """The run's prompt, with its hints, and the demonstrations that its regime shows, if it shows
+    any; what is counted of them lands in `counts`."""
     prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
     return demonstrated(prompt, experiment, corpus, directory, counts)
 
@@ -126,7 +133,8 @@ def demonstrated(
     directory: Path,
     counts: dict[str, int] | None = None,
 ) -> TaskPrompt:
-    """`prompt` with the demonstrations that the regime shows, if it shows any."""
+    """`prompt` with its hints, and the demonstrations that the regime shows, if it shows any."""
+    prompt = hinted(prompt, corpus, experiment.regime, directory)
     regime, found = experiment.regime, {} if counts is None else counts
     if not isinstance(regime, Demonstrating):
         return prompt
@@ -228,7 +236,7 @@ def task_of(
         note_counts(directory, more)
 
     return Task(
-        pairs=[(prompt.fill(s.model_text), prompt.target(s)) for s in corpus.learnt],
+        pairs=[prompt.pair(s) for s in corpus.learnt],
         stop=prompt.stop,
         dev_f1=dev_f1 if corpus.validation else None,
         directory=directory,

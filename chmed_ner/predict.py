@@ -11,6 +11,7 @@ from chmed_ner.demonstrations import Demonstrating
 from chmed_ner.errors import InputError
 from chmed_ner.experiment import SpanModel
 from chmed_ner.grammar import Grammar
+from chmed_ner.hints import reopened
 from chmed_ner.infer.batching import plan_batches
 from chmed_ner.infer.generate import answers
 from chmed_ner.labels import LabelScheme
@@ -176,6 +177,7 @@ def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPr
         return FittedPredictor(model, parts["script"])
     labels: LabelScheme = parts["dataset"].labels
     prompt: TaskPrompt = parts["prompt"].task(labels, parts["script"].name)
+    prompt = reopened(prompt, directory)
     if isinstance(regime, Demonstrating):
         prompt = regime.reopened(prompt, backbone, directory, seed=record.seed)
     generator = regime.reopen(backbone, directory, prompt.stop)

@@ -40,6 +40,7 @@ class NoPrompt(Unused):
     """No prompt."""
 
     group = "prompt"
+    hints = None
 
     def task(self, labels: object, script: str) -> NoReturn:  # noqa: ARG002
         """Refused: InputError."""

@@ -45,7 +45,11 @@ NEEDED = {
 INHERITED = {
     "gemma3_270m": {"chat", "chat_options", "revision"},
     "causal_lm": {"cache"},
-    "qwen3_0_6b": {"cache"},
+    **{
+        path.stem: {"cache"}
+        for family in ("qwen*", "glm4*", "llama*", "gemma3_[14]b")
+        for path in (CONF / "backbone").glob(f"{family}.yaml")
+    },
 }
 """Knobs that a constructor shares with its kin and that say nothing for an option."""
 
@@ -56,7 +60,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_there_is_something_to_test() -> None:
-    assert {group for group, _ in OPTIONS} == {*GROUPS, "definitions", "labels", "preset"}
+    assert {group for group, _ in OPTIONS} == {*GROUPS, "definitions", "hints", "labels", "preset"}
     assert all(sum(1 for group, _ in OPTIONS if group == each) for each in GROUPS)
     assert len(BUILT) >= 20
     assert PRESETS

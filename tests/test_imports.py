@@ -31,7 +31,7 @@ DOORS = {
     "opencc": {"script"},
     "mlflow": {"track"},
     "hydra": {"config", "rescore", "cli"},
-    "omegaconf": {"config", "leaderboard", "naming", "rescore", "cli"},
+    "omegaconf": {"backbone", "config", "leaderboard", "naming", "rescore", "cli"},
     "requests": {"data", "backbone", "track"},
     "numpy": {"score", "report", "backbone", "demonstrations", "train"},
     "sklearn": {"demonstrations"},
@@ -67,6 +67,7 @@ ROOMS: dict[str, set[str]] = {
     "cores": set(),
     "records": {"recorded"},
     "demonstrations": {"prompt", "backbone", "data"},
+    "hints": {"data", "methods", "prompt"},  # the counts of a lexicon
     "train": {"backbone", "infer", "records", "memory", "demonstrations", "prompt", "data"},
     "tagger": {"backbone", "bio", "train", "memory"},  # schedule, checkpoint, master weights
     "recorded": set(),
@@ -89,13 +90,13 @@ ROOMS: dict[str, set[str]] = {
     "leaderboard": {"identity", "report", "score", "track"},
     "generative": {
         "experiment", "data", "prompt", "backbone", "train", "infer", "restore", "score", "track",
-        "outcome", "records", "demonstrations",
+        "outcome", "records", "demonstrations", "hints",
     },
     "assess": {
         "data", "experiment", "generative", "infer", "outcome", "prompt", "score", "script",
         "track",
     },
-    "assist": {"experiment", "train", "memory", "runner"},
+    "assist": {"experiment", "train", "memory", "runner", "hints"},
     "methods": {
         "backbone", "bio", "data", "experiment", "outcome", "predictions", "records", "score",
         "tagger", "track",
@@ -112,13 +113,13 @@ ROOMS: dict[str, set[str]] = {
     "annotations": {"bio", "documents", "predictions"},
     "predict": {
         "config", "records", "memory", "script", "prompt", "backbone", "infer", "restore",
-        "experiment", "demonstrations",
+        "experiment", "demonstrations", "hints",
     },
     "cli": {
         "chmed_ner", "config", "records", "runner", "rescore", "compare", "predict", "data",
         "score",
         "assist", "cells", "cores", "identity", "naming", "provenance", "recorded", "track",
-        "experiment", "leaderboard", "report", "annotations", "documents",
+        "experiment", "leaderboard", "report", "annotations", "documents", "hints",
     },
     "app": {"config", "documents", "predict", "records", "report"},
     "chmed_ner": {"predict"},

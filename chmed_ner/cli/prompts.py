@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Print `--show` prompts of each split, or write one JSON lines file a split into `--out`."""
     from chmed_ner.config import compose, configure
+    from chmed_ner.hints import hinted
     from chmed_ner.runner import read_corpus
 
     if arguments.show < 0:
@@ -30,9 +31,13 @@ def execute(arguments: argparse.Namespace) -> int:
     experiment = configure(compose(arguments.overrides), {})
     corpus = read_corpus(experiment)
     prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
-    splits = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test}
+    prompt = hinted(prompt, corpus, experiment.regime)
+    splits = {"train": corpus.learnt, "validation": corpus.validation, "test": corpus.test}
     for split, sentences in splits.items():
-        pairs = ((prompt.fill(s.model_text), prompt.target(s)) for s in sentences)
+        pairs = (
+            prompt.pair(s) if split == "train" else (prompt.fill(s.model_text), prompt.target(s))
+            for s in sentences
+        )
         if arguments.out is not None:
             _export(arguments.out / f"{split}.jsonl", pairs, arguments.format)
             print(f"{arguments.out / split}.jsonl: {len(sentences)} prompts")

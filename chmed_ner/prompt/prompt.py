@@ -10,6 +10,7 @@ from chmed_ner.grammar import Grammar
 from chmed_ner.labels import LabelScheme
 from chmed_ner.prompt.answer import Answer, AnswerFormat, Guiding
 from chmed_ner.prompt.definitions import Definitions
+from chmed_ner.prompt.hints import Hinting, Hints
 from chmed_ner.types import Demonstration, Mention, Sentence
 
 FIELDS = {"instruction": "{categories}", "sentence": "{sentence}"}
@@ -21,8 +22,8 @@ class Prompt:
 
     `wording` maps a script to `instruction` (may name `{categories}`) and `sentence` (must name
     `{sentence}`); the same words serve zero-shot and tuned runs. `stop` lists the strings at which
-    an answer is over even if the model writes on. `definitions` follow the instruction. Raises
-    InputError for wording of another shape.
+    an answer is over even if the model writes on. `definitions` follow the instruction, `hints` the
+    sentence. Raises InputError for wording of another shape.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Prompt:
         answer: AnswerFormat,
         stop: Sequence[str] = (),
         definitions: Definitions | None = None,
+        hints: Hints | None = None,
     ) -> None:
         if not isinstance(wording, Mapping):
             raise InputError(
@@ -44,18 +46,19 @@ class Prompt:
         self.answer = answer
         self.stop = _checked_stop(name, stop)
         self.definitions = definitions
+        self.hints = hints
 
     def reworded(self, script: str, instruction: str) -> "Prompt":
         """This prompt with another instruction in `script`; InputError where it names a field that
         does not exist, or the script has no wording."""
         words = {**self.wording.get(script, {}), "instruction": instruction}
         wording = {**self.wording, script: words}
-        return Prompt(self.name, wording, self.answer, self.stop, self.definitions)
+        return Prompt(self.name, wording, self.answer, self.stop, self.definitions, self.hints)
 
     def task(self, labels: LabelScheme, script: str) -> "TaskPrompt":
         """The prompt for one label scheme in one script.
 
-        InputError where the wording lacks the script, or the definitions a type of the scheme.
+        InputError where wording or hints lack the script, or the definitions a type of the scheme.
         """
         words = self.wording.get(script)
         if words is None:
@@ -63,6 +66,8 @@ class Prompt:
                 f"prompt '{self.name}' has no wording for script={script}; add the key "
                 f"wording.{script} with `instruction` and `sentence`"
             )
+        if self.hints is not None:
+            self.hints.check(script)
         categories = "、".join(labels.names(script))
         defined = self.definitions.text(labels, script) if self.definitions else ""
         return TaskPrompt(
@@ -73,6 +78,7 @@ class Prompt:
             script=script,
             stop=self.stop,
             name=self.name,
+            hints=self.hints,
         )
 
 
@@ -94,7 +100,8 @@ class Question:
 @dataclass(frozen=True)
 class TaskPrompt:
     """A prompt bound to its labels and script; pure text in, pure text out. With a `demonstrator`,
-    its questions come with demonstrations."""
+    its questions come with demonstrations; with `hints`, which need a `hinter` before anything is
+    asked, with known mentions behind the line of the sentence."""
 
     instruction: str
     template: str
@@ -104,6 +111,8 @@ class TaskPrompt:
     stop: tuple[str, ...]
     name: str = ""
     demonstrator: Demonstrates | None = None
+    hints: Hints | None = None
+    hinter: Hinting | None = None
 
     def ask(self, model_texts: Sequence[str]) -> list[Question]:
         """What the model is asked about each text; the instruction stands at the beginning, once,
@@ -117,7 +126,12 @@ class TaskPrompt:
 
     def demonstration(self, sentence: Sentence) -> Demonstration:
         """A sentence and its answer, without the instruction."""
-        return Demonstration(self._about(sentence.model_text), self.target(sentence))
+        return Demonstration(self._about_training(sentence), self.target(sentence))
+
+    def pair(self, sentence: Sentence) -> tuple[str, str]:
+        """A training sentence as question and answer: `fill` and `target`, but for hints, which do
+        not know this sentence's own entities."""
+        return self.instruction + self._about_training(sentence), self.target(sentence)
 
     def _question(self, text: str, shown: Sequence[Demonstration]) -> Question:
         if not shown:
@@ -127,7 +141,21 @@ class TaskPrompt:
 
     def _about(self, model_text: str) -> str:
         """The words about one sentence."""
-        return self.template.replace("{sentence}", model_text)
+        return self._filled(model_text, self.hinter.hints(model_text) if self.hinter else ())
+
+    def _about_training(self, sentence: Sentence) -> str:
+        """The words about a sentence whose entities the hinter has counted."""
+        hinted = self.hinter.hints_without(sentence) if self.hinter else ()
+        return self._filled(sentence.model_text, hinted)
+
+    def _filled(self, model_text: str, hinted: Sequence[Mention]) -> str:
+        field, hints = FIELDS["sentence"], ""
+        if self.hints is not None:
+            assert self.hinter is not None, "a prompt with hints is given their source first"
+            hints = self.hints.words(hinted, self.labels, self.script)
+        line_end = self.template.find("\n", self.template.index(field)) + 1
+        parts = self.template[:line_end], self.template[line_end:]
+        return hints.join(part.replace(field, model_text) for part in parts)
 
     def fill(self, model_text: str) -> str:
         """What the model reads for one sentence without demonstrations."""

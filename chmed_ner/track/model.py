@@ -12,7 +12,7 @@ from chmed_ner.records import FILE, RunRecord
 from chmed_ner.track.store import Away, Store, quiet_mlflow
 
 CODE = Path(__file__).with_name("pyfunc_model.py")
-KEPT = ("adapter", "model", "few_shot")
+KEPT = ("adapter", "model", "few_shot", "hints")
 """What a run leaves that its model is opened from, beside `run.json`; the backbone stays out."""
 EXAMPLE = ["醫師說我有輕微的脂肪肝，需要吃藥嗎？"]
 NAME = "chmed_ner"

@@ -32,6 +32,10 @@ class SavedAdapter:
         directory = find_run(self.path, key="regime.path")
         return directory, RunRecord.read(directory)
 
+    def inherited(self, name: str) -> Path:
+        """The run's file or folder `name`, whether it is there or not."""
+        return self.source()[0] / name
+
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:
         """InputError when the adapter is absent, of another backbone, or has seen the test set."""
         directory, record = self.source()
