@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chmed_ner.backbone.converted_tokenizer import refuse_inexact
 from chmed_ner.backbone.hardware import quiet_hub, torch_device, torch_dtype
 from chmed_ner.backbone.quantized import keep_layout, kind_of, quantization_config
+from chmed_ner.backbone.text_part import forget_origin, text_part
 from chmed_ner.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ def load_model(
     `path_or_id` is a local folder, or a hub id when no such folder exists. ChatGLM2-6B and
     Baichuan-7B in their original layouts are converted first, once, under `cache` (default: the
     user's cache directory). With a `quantization` (nf4, int8) linear layers are quantised as they
-    are read, and multiplied in `dtype`.
+    are read, and multiplied in `dtype`. A checkpoint that also sees or hears is
+    loaded without that.
 
     Raises InputError when there is no checkpoint, when it needs its own code or only looks like a
     supported one, or when weights are broken, pickled with anything but tensors, not all there, or
@@ -71,6 +74,7 @@ def load_model(
     how = {} if quantized is None else {"quantization_config": quantized, "device_map": {"": place}}
     weights = transformers_checkpoint(path_or_id, revision=revision, cache=cache)
     try:
+        part = text_part(weights, revision)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             weights,
             dtype=precision,
@@ -81,6 +85,7 @@ def load_model(
             output_loading_info=True,
             local_files_only=Path(weights).is_dir(),
             **how,
+            **part,
         )
     except Exception as error:  # a broken checkpoint fails in as many ways as it has parts
         raise _unloadable(weights, error) from error
@@ -92,6 +97,8 @@ def load_model(
             f"as {min(report['missing_keys'])}; the weights do not fit config.json, or are not "
             "those of a causal language model"
         )
+    if part:
+        forget_origin(model)
     if quantized is None:
         model.to(place)
     keep_layout(model)
@@ -125,9 +132,10 @@ def transformers_checkpoint(
 
 
 def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None) -> Any:
-    """The tokenizer from the tokenizer files alone; it pads on the left. InputError if absent.
+    """The tokenizer from the tokenizer files alone; it pads on the left.
 
-    Those of ChatGLM2-6B and Baichuan-7B run on sentencepiece itself.
+    InputError if it is absent, or would be another one than the checkpoint's. Those of ChatGLM2-6B
+    and Baichuan-7B run on sentencepiece itself.
     """
     quiet_hub()
     from transformers import AutoTokenizer
@@ -146,6 +154,7 @@ def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None) -> An
         )
     except Exception as error:  # as above
         raise _unloadable(path_or_id, error) from error
+    refuse_inexact(tokenizer, path_or_id, revision)
     if tokenizer.eos_token_id is None:
         raise InputError(
             f"backbone.path={path_or_id}: the tokenizer has no end token; name it as eos_token in "

@@ -30,7 +30,7 @@ class SentencePieceTokenizer(PreTrainedTokenizer):
 
     def __init__(self, vocab_file: str, **kwargs: Any) -> None:
         self.vocab_file = vocab_file
-        self.sp_model = _processor(Path(vocab_file))
+        self.sp_model = sentencepiece_model(Path(vocab_file))
         self._pieces = int(self.sp_model.get_piece_size())
         self._command_ids = {name: self._pieces + at for at, name in enumerate(self.COMMANDS)}
         super().__init__(vocab_file=vocab_file, **kwargs)  # type: ignore[no-untyped-call]
@@ -73,7 +73,7 @@ class SentencePieceTokenizer(PreTrainedTokenizer):
         return (str(target),)
 
 
-def _processor(file: Path) -> Any:
+def sentencepiece_model(file: Path) -> Any:
     """The sentencepiece model in `file`; InputError when it is none."""
     from sentencepiece import SentencePieceProcessor
 
