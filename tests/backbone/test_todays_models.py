@@ -4,6 +4,7 @@ The templates are ours, in the style of the published ones; the options' own `ch
 them.
 """
 
+import importlib.util
 import json
 import os
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from chmed_ner.train.regimes import LoRA
 from chmed_ner.train.task import Task
 
 CONF = Path(__file__).parents[2] / "conf" / "backbone"
+HERE = importlib.util.find_spec("bitsandbytes") is not None
 ELSEWHERE = {"gemma3_270m", "chatglm2_6b", "baichuan_7b", "chatgpt_3_5"}
 """Models with tests of their own."""
 
@@ -319,6 +321,23 @@ def test_adapters_on_every_linear_layer_are_tuned_saved_and_loaded(
     assert all(float(tensor.abs().max()) > 0 for tensor in adapter.values())
     assert regime.reopen(backbone, tmp_path, ("\n\n",)).answer(asked) == replies
     assert backbone.generator(stop=("\n\n",), seed=0).answer(asked) != replies
+
+
+@pytest.mark.skipif(not HERE, reason="bitsandbytes is not installed")
+@pytest.mark.parametrize(("name", "option"), ONE_EACH)
+def test_adapters_are_tuned_over_four_bits(
+    name: str, option: str, folders: dict[str, Path], sample_sentences: list[str], tmp_path: Path
+) -> None:
+    backbone, asked = of(option, folders), requests(sample_sentences)
+    pairs = [(sentence, "头痛-症状") for sentence in sample_sentences[:8]]
+    losses: list[float] = []
+    regime = LoRA(learning_rate=0.05, epochs=1, batch_size=4, rank=4, quantization="nf4")
+    replies = regime.prepare(backbone, a_task(tmp_path, pairs, losses)).answer(asked)
+    assert len(losses) == 2
+    model = backbone.quantized("nf4", "this test").load().model
+    small = {key.split(".")[-1] for key, m in model.named_modules() if "4bit" in type(m).__name__}
+    assert small == ARCHITECTURES[name].linear
+    assert regime.reopen(backbone, tmp_path, ("\n\n",)).answer(asked) == replies
 
 
 @pytest.mark.parametrize("layout", ["saved", "published", "inner"])
