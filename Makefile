@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV := 0.13.9
 SERVER_STORE = MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-sqlite:///$(CURDIR)/outputs/server/mlflow.db}"
 SERVER_ARTIFACTS = MLFLOW_ARTIFACTS_DESTINATION="$${MLFLOW_ARTIFACTS_DESTINATION:-$(CURDIR)/outputs/server/artifacts}"
-.PHONY: help setup demo test test-all lint run sweep ui data mlflow-server bench app clean
+.PHONY: help setup demo test test-all lint run sweep ui report data mlflow-server bench app clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ sweep: setup ## a named grid: make sweep ARGS="sweep=regimes"
 
 ui: setup ## the MLflow UI over our runs: make ui ARGS="--port 5001"
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db $(ARGS)
+
+report: setup ## a leaderboard of our runs, with figures: make report ARGS="--experiment NAME"
+	$(BIN)/chmed-ner report $(ARGS)
 
 data: setup ## download the corpora: make data ARGS="rocling2023"
 	$(BIN)/chmed-ner data fetch $(ARGS)

@@ -23,6 +23,16 @@ QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "
 KEPT = ("model", "completions.jsonl")
 """One of them is there where a run has a model, fitted or asked."""
 EXAMPLE = "醫師說我有輕微的脂肪肝，需要吃藥嗎？"
+BUTTON = {
+    f"button_primary_background_fill{state}{mode}": colour
+    for state, colour in (("", "*primary_700"), ("_hover", "*primary_800"))
+    for mode in ("", "_dark")
+}
+"""Colours on which the button's white text is easy to read (a contrast of 6.7 and more)."""
+
+DARK = ".dark #shown :is(.legend-item, .highlighted, .highlighted *) {color: white !important}"
+"""Gradio writes black on the colours, in its dark mode too, where they are dark."""
+
 MOST_CHARACTERS = 20000
 FONTS = ["system-ui", "Noto Sans CJK TC", "Microsoft JhengHei", "PingFang TC", "sans-serif"]
 COLOURS = (
@@ -127,6 +137,7 @@ def page(runs: Mapping[str, Path], types: Sequence[str]) -> Any:
         button = gradio.Button("標示實體", variant="primary")
         shown = gradio.HighlightedText(
             label="實體",
+            elem_id="shown",
             show_legend=True,
             combine_adjacent=False,
             color_map={type_: COLOURS[n % len(COLOURS)] for n, type_ in enumerate(types)},
@@ -188,7 +199,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runs = runs_in((given.output or output_directory()).expanduser().absolute())
         blocks = page(runs, types_of(runs))
         print(f"http://{given.host}:{given.port}", flush=True)
-        theme = _gradio().themes.Default(font=FONTS, font_mono=["monospace"])
+        theme = (
+            _gradio()
+            .themes.Default(primary_hue="blue", font=FONTS, font_mono=["monospace"])
+            .set(**BUTTON)
+        )
         blocks.launch(
             server_name=given.host,
             server_port=given.port,
@@ -198,6 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             footer_links=[],
             quiet=True,
             theme=theme,
+            css=DARK,
         )
     except ChmedError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -21,7 +21,7 @@ SCRIPTED = "backbone=scripted regime=zero_shot tracking=dry limit.test=2"
 TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 EXERCISED = {
     "help", "setup", "demo", "test", "test-all", "lint", "run", "sweep", "data", "ui", "clean",
-    "mlflow-server", "bench", "app",
+    "mlflow-server", "bench", "app", "report",
 }  # fmt: skip
 
 
@@ -59,8 +59,11 @@ def test_these_are_the_targets_and_help_lists_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["demo", "test", "test-all", "lint", "ui", "run", "data", "mlflow-server", "app", "bench"],
-)
+    [
+        "demo", "test", "test-all", "lint", "ui", "run", "data", "mlflow-server", "app", "bench",
+        "report",
+    ],
+)  # fmt: skip
 def test_recipes_call_programs_that_are_there(tmp_path: Path, target: str) -> None:
     done = make(tmp_path, "-n", target, 'ARGS=one="two words"')
     assert done.returncode == 0, done.stderr
@@ -111,6 +114,12 @@ def test_a_bad_argument_fails_the_target(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "'sed'" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_report_needs_runs(tmp_path: Path) -> None:
+    done = make(tmp_path, "report", f"ARGS=paths.output={tmp_path}/outputs")
+    assert done.returncode == 2
+    assert "the tracking store has no run yet" in done.stderr
 
 
 def test_data_fetches(tmp_path: Path) -> None:

@@ -58,11 +58,15 @@ def write_leaderboard(
     check_groups(by)
     every = tracked.all()
     wanted = [run for run in every if experiment in (None, run.experiment)]
+    if not every:
+        raise InputError(
+            "report: the tracking store has no run yet; make some with chmed-ner run, or name the "
+            "store of yours: paths.output=... or tracking.uri=..."
+        )
     if not wanted:
         known = sorted({run.experiment for run in every})
         raise InputError(
-            f"--experiment {experiment}: no run there; experiments with runs: "
-            f"{', '.join(known) or 'none'}"
+            f"--experiment {experiment}: no run there; experiments with runs: {', '.join(known)}"
         )
     texts = _remembered(tracked)
     everything, asked = sort_out(every, texts), sort_out(wanted, texts)

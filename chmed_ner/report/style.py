@@ -56,8 +56,8 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 img{max-width:100%;height:auto;border-radius:.35rem}
 .words{display:block;white-space:normal;text-align:left;max-width:17rem}
 td .words{font-size:.85rem;color:var(--quiet)}
-.board table{width:auto;min-width:60%}
-.board th,.board td{padding-inline:.5rem}
+.board table{width:auto;min-width:60%;font-size:.92rem}
+.board th,.board td{padding-inline:.42rem}
 .board .long{min-width:8.5rem}
 .board th .long{min-width:min(12rem,30vw)}
 .board tr:has(.ours){background:var(--soft)}
@@ -73,6 +73,7 @@ mark{color:inherit;background:none;border-radius:.25rem;padding:.1rem .25rem;mar
 box-decoration-break:clone;-webkit-box-decoration-break:clone;unicode-bidi:isolate}
 mark small{font-size:.72em;white-space:nowrap;margin-left:.3em;color:inherit;user-select:none;
 -webkit-user-select:none}
+mark small::before{content:"\\2060"}
 mark.e{box-shadow:inset 0 0 0 2px var(--wrong)}
 mark.x:not(.e){border:1px dashed var(--quiet)}
 .legend{display:flex;flex-wrap:wrap;gap:.4rem .6rem;list-style:none;padding:0;margin:0 0 1rem}

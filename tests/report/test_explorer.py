@@ -249,3 +249,29 @@ def test_the_page_of_two_runs(browser: Any, tmp_path: Path) -> None:
     assert browser.run("document.querySelector('h1').textContent").startswith(f"A：{SHOWN}")
     assert browser.run("window.hit") is None
     assert browser.mishaps() == []
+
+
+def test_a_mark_s_label_stays_with_its_entity(browser: Any, tmp_path: Path) -> None:
+    texts = [f"{'字' * before}排聽力檢查再談" for before in range(24)]
+    path = page(
+        tmp_path / "report.html",
+        sentences=[sentence(n, text, Span(n, n + 5, "DISE")) for n, text in enumerate(texts)],
+        spans={f"WA/{n}": [Span(n, n + 5, "BODY")] for n in range(len(texts))},
+    )
+    size = {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": False}
+    browser.call("Emulation.setDeviceMetricsOverride", **size)
+    try:
+        browser.open(path)
+        apart = browser.run(
+            """[...document.querySelectorAll('#sentences mark')].map(mark => {
+                 const word = mark.firstChild, last = document.createRange();
+                 last.setStart(word, word.length - 1);
+                 last.setEnd(word, word.length);
+                 const label = mark.querySelector('small').getBoundingClientRect();
+                 return Math.abs(last.getBoundingClientRect().bottom - label.bottom);
+               })"""
+        )
+    finally:
+        browser.call("Emulation.clearDeviceMetricsOverride")
+    assert len(apart) == 2 * len(texts)
+    assert max(apart) < 15
