@@ -143,9 +143,9 @@ class OpenAICompatible:
         )
 
     def _key(self) -> str | None:
-        """The key from the environment, None without one."""
+        """The key from the environment, or None; an estimate asks nothing and needs none."""
         key = os.environ.get(self.api_key_env, "").strip() if self.api_key_env else ""
-        if not key and self.api_key_required:
+        if not key and self.api_key_required and not self.estimate_only:
             raise InputError(
                 f"backbone={self.name}: no key; put it into the environment variable "
                 f"{self.api_key_env} (backbone.api_key_env names another)"

@@ -96,6 +96,14 @@ def test_it_is_known_by_its_address_model_and_revision() -> None:
     assert len({each.checksum() for each in backbones}) == 4
 
 
+def test_an_estimate_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    words = ["backbone=chatgpt_3_5", "regime=zero_shot"]
+    with pytest.raises(InputError, match="OPENAI_API_KEY"):
+        build(compose(words).backbone, "backbone").check()
+    build(compose([*words, "backbone.estimate_only=true"]).backbone, "backbone").check()
+
+
 def test_an_endpoint_cannot_be_tuned() -> None:
     with pytest.raises(InputError, match=r"use regime=zero_shot"):
         OpenAICompatible(**SETTINGS).tunable()
