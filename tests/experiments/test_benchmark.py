@@ -99,9 +99,12 @@ print(json.dumps([
     what.by_length(4, 5) and [len(part) for part in what.by_length(4, 5)],
     what.sentences(10, 1, "a") == what.sentences(10, 1, "a") != what.sentences(10, 1, "b"),
     len(what.taken(len(what.batches) - 1, 3)),
+    [len({e.prompt for b in what.batches for e in b}), sum(map(len, what.batches))],
 ]))
 """
-    sizes, same, ordered, tokens, groups, drawn, wrapped = asked(program, *words(tiny_llama))
+    sizes, same, ordered, tokens, groups, drawn, wrapped, prompts = asked(
+        program, *words(tiny_llama)
+    )
     assert sizes == [4] * 5
     assert same
     assert ordered
@@ -109,6 +112,8 @@ print(json.dumps([
     assert groups == [5] * 4
     assert drawn
     assert wrapped == 3
+    different, examples = prompts
+    assert different == examples, "every prompt holds its sentence"
 
 
 def test_growth_is_fitted() -> None:
