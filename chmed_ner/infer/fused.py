@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from chmed_ner.infer.replacing import forwards_replaced
+
 
 @contextmanager
 def fused_norms_in(model: Any) -> Iterator[int]:
@@ -20,17 +22,8 @@ def fused_norms_in(model: Any) -> Iterator[int]:
 
     Weights are read at the beginning: they must not change within the block.
     """
-    replaced = []
-    try:
-        for module in model.modules():
-            fused = scale_of(module)
-            if fused is not None:
-                module.forward = fused
-                replaced.append(module)
-        yield len(replaced)
-    finally:
-        for module in replaced:
-            del module.forward
+    with forwards_replaced(model, scale_of) as count:
+        yield count
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers import AttentionInterface
 
 from chmed_ner.infer.cache import SlotCache
+from chmed_ner.infer.replacing import attention_replaced
 
 NAME = "chmed_ner_packed"
 
@@ -177,13 +177,8 @@ def _attend(
 @contextmanager
 def packed_attention_in(model: Any) -> Iterator[None]:
     """Within the block `model` attends through `packed_attention`; then as before."""
-    AttentionInterface.register(NAME, packed_attention)
-    before = model.config._attn_implementation
-    model.set_attn_implementation(NAME)
-    try:
+    with attention_replaced(model, NAME, packed_attention):
         yield
-    finally:
-        model.set_attn_implementation(before)
 
 
 def last_states(

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from chmed_ner.infer.replacing import forwards_replaced
+
 TRIED = 3
 """Rows on which a layer is tried."""
 
@@ -24,20 +26,13 @@ def prepacked_weights_in(model: Any, rows: int, *, head: bool) -> Iterator[int]:
     same on a trial. The output head, the largest of them, is left out without `head`. Weights must
     not change within the block.
     """
-    replaced = []
-    output = model.get_output_embeddings()
-    try:
-        for module in model.modules():
-            if module is output and not head:
-                continue
-            forward = _prepacked(module, rows)
-            if forward is not None:
-                module.forward = forward
-                replaced.append(module)
-        yield len(replaced)
-    finally:
-        for module in replaced:
-            del module.forward
+    spared = None if head else model.get_output_embeddings()
+
+    def prepacked(module: Any) -> Any:
+        return None if module is spared else _prepacked(module, rows)
+
+    with forwards_replaced(model, prepacked) as count:
+        yield count
 
 
 def _prepacked(module: Any, rows: int) -> Any:

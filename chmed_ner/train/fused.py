@@ -6,7 +6,7 @@ is multiplied in the layer's own precision and added in the same product; its we
 optimiser does to them, stay in float32 (Micikevicius et al. 2018).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,8 +15,7 @@ import torch
 from torch.nn import functional
 
 from chmed_ner.infer.fused import scale_of
-
-Forward = Callable[..., torch.Tensor]
+from chmed_ner.infer.replacing import Forward, forwards_replaced
 
 
 class _Adapted(torch.autograd.Function):
@@ -90,17 +89,8 @@ def fused_layers_in(model: Any) -> Iterator[int]:
     A layer that is anything else (quantised, with another variant of LoRA, a norm that is trained
     or that computes something else) is left as it is.
     """
-    replaced = []
-    try:
-        for module in model.modules():
-            forward = _adapted(module) or _norm(module)
-            if forward is not None:
-                module.forward = forward
-                replaced.append(module)
-        yield len(replaced)
-    finally:
-        for module in replaced:
-            del module.forward
+    with forwards_replaced(model, lambda module: _adapted(module) or _norm(module)) as count:
+        yield count
 
 
 def _adapted(module: Any) -> Forward | None:

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import AttentionInterface
 
+from chmed_ner.infer.replacing import attention_replaced
 from chmed_ner.infer.trial import TOLERANCE, may_be_packed
 from chmed_ner.train.answer_loss import padded_states
 from chmed_ner.train.examples import Example
@@ -137,13 +137,8 @@ def _attend(
 @contextmanager
 def attention_over_examples_in(model: Any) -> Iterator[None]:
     """Within the block `model` attends through `attention_over_examples`; then as before."""
-    AttentionInterface.register(NAME, attention_over_examples)
-    before = model.config._attn_implementation
-    model.set_attn_implementation(NAME)
-    try:
+    with attention_replaced(model, NAME, attention_over_examples):
         yield
-    finally:
-        model.set_attn_implementation(before)
 
 
 def packed_states(

@@ -333,7 +333,7 @@ def test_whatever_is_written_comes_back(sentence: Sentence, answer: Extraction) 
     assert answer.parse(text, sentence.model_text, LABELS) == listed
 
 
-def check(answer: Answer, text: str, sentence: str) -> None:
+def assert_sound(answer: Answer, text: str, sentence: str) -> None:
     """What holds of every answer, however broken."""
     assert set(answer.problems) <= set(PROBLEMS)
     assert all(count > 0 for count in answer.problems.values())
@@ -355,7 +355,7 @@ def check(answer: Answer, text: str, sentence: str) -> None:
 def test_arbitrary_text_is_read(pieces: list[str], sentence: str) -> None:
     text = "".join(pieces)
     for answer in (UNIQUE, TEXT_ORDER):
-        check(answer.parse(text, sentence, LABELS), text, sentence)
+        assert_sound(answer.parse(text, sentence, LABELS), text, sentence)
 
 
 def corruptions(text: str, chance: random.Random) -> Iterator[str]:
@@ -382,7 +382,7 @@ def test_spoilt_answers_are_read(gold: tuple[Sentence, ...]) -> None:
         answer = chance.choice((UNIQUE, TEXT_ORDER))
         written = answer.write(answer.gold(sentence), sentence.model_text, LABELS, "simplified")
         for text in corruptions(written, chance):
-            check(answer.parse(text, sentence.model_text, LABELS), text, sentence.model_text)
+            assert_sound(answer.parse(text, sentence.model_text, LABELS), text, sentence.model_text)
             examples += 1
     assert examples == 20_000
 
@@ -430,7 +430,7 @@ def seconds(answer: Extraction, text: str, enough: float) -> float:
 def test_100_kilobytes_are_read_in_50_milliseconds(kind: str, answer: Extraction) -> None:
     text = LONG[kind](100_000)
     assert 80_000 < len(text.encode()) < 110_000
-    check(answer.parse(text, SENTENCE, LABELS), text, SENTENCE)
+    assert_sound(answer.parse(text, SENTENCE, LABELS), text, SENTENCE)
     assert seconds(answer, text, enough=0.05) < 0.05
 
 

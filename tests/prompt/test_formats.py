@@ -77,7 +77,7 @@ def test_whatever_is_written_comes_back(answer: AnswerFormat, sentence: Sentence
     assert answer.parse(text, sentence.model_text, SCHEME) == listed
 
 
-def check(answer: AnswerFormat, read: Answer, sentence: str) -> None:
+def assert_sound(answer: AnswerFormat, read: Answer, sentence: str) -> None:
     """What holds of every answer, however broken."""
     assert set(read.problems) <= set(PROBLEMS)
     assert all(count > 0 for count in read.problems.values())
@@ -102,7 +102,7 @@ def check(answer: AnswerFormat, read: Answer, sentence: str) -> None:
 @example(pieces=["\ud800"], sentence="\ud800")
 @example(pieces=["[" * 50], sentence="")
 def test_arbitrary_text_is_read(answer: AnswerFormat, pieces: list[str], sentence: str) -> None:
-    check(answer, answer.parse("".join(pieces), sentence, SCHEME), sentence)
+    assert_sound(answer, answer.parse("".join(pieces), sentence, SCHEME), sentence)
 
 
 NOISE = ["\0", "\x1b[0m", "\u200b", "\ud800", "-", "[", "]", "|", "\\", '"', "{", "/", "الم", "hi"]
@@ -133,7 +133,7 @@ def test_spoilt_answers_are_read(gold: tuple[Sentence, ...], labels: LabelScheme
             written = answer.write(listed, sentence.model_text, labels, "simplified")
             for text in corruptions(written, chance):
                 read = answer.parse(text, sentence.model_text, labels)
-                check(answer, read, sentence.model_text)
+                assert_sound(answer, read, sentence.model_text)
                 examples += 1
     assert examples == 20_000
 
@@ -170,7 +170,7 @@ def test_a_hundred_kilobytes_take_under_50_milliseconds(kind: str, labels: Label
         seconds = []
         for _ in range(3):
             began = time.process_time()
-            check(answer, answer.parse(text, SENTENCE, labels), SENTENCE)
+            assert_sound(answer, answer.parse(text, SENTENCE, labels), SENTENCE)
             seconds.append(time.process_time() - began)
         assert min(seconds) < 0.05, (name, seconds)
 
@@ -190,7 +190,7 @@ def test_a_long_sentence_takes_time_in_proportion(
         began = time.process_time()
         read = answer.parse(copied, sentence, labels)
         seconds.append(time.process_time() - began)
-        check(answer, read, sentence)
+        assert_sound(answer, read, sentence)
         assert len(set(read.spans or ()) & set(spans)) > 0.9 * len(spans)
     assert seconds[1] < 8 * seconds[0], seconds
 

@@ -72,7 +72,7 @@ def figures(sentences: Sequence[Sentence], labels: LabelScheme) -> dict[str, tup
     }
 
 
-def check(found: dict[str, tuple[float, float]]) -> None:
+def assert_far_apart(found: dict[str, tuple[float, float]]) -> None:
     assert min(found["alignment"]) > 80, found
     assert max(found["cursor"]) < min(found["alignment"]) - 20, found
 
@@ -80,7 +80,7 @@ def check(found: dict[str, tuple[float, float]]) -> None:
 def test_a_tenth_of_the_characters_spoilt(
     rocling2022: tuple[Sentence, ...], labels: LabelScheme
 ) -> None:
-    check(figures(random.Random(7).sample(rocling2022, 400), labels))
+    assert_far_apart(figures(random.Random(7).sample(rocling2022, 400), labels))
 
 
 @pytest.mark.slow
@@ -91,4 +91,4 @@ def test_a_tenth_of_the_characters_spoilt_in_all_sentences(
     found = figures(rocling2022, labels)
     with capsys.disabled():
         print(found)
-    check(found)
+    assert_far_apart(found)
