@@ -13,7 +13,7 @@ from typing import Any
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.recorded import without_credentials
 from chmed_ner.track.entry import ERROR_TAG, enter, log_values, send_artifacts
-from chmed_ner.track.store import SQLITE, Away, Store
+from chmed_ner.track.store import DATABASES, SQLITE, Away, Store
 from chmed_ner.track.tracker import Description, DryRun, Value
 from chmed_ner.track.unsent import Unsent, has_unsent
 from chmed_ner.track.upload import upload
@@ -30,6 +30,12 @@ class MLflowTracking:
     def __init__(self, uri: str | None, store: str | None, upload_adapter: bool = False) -> None:
         if uri is None and store is None:
             raise InputError("tracking.uri: give the address of an MLflow server")
+        if uri is not None and store is None and uri.startswith(DATABASES):
+            raise InputError(
+                f"tracking.uri={uri.partition(':')[0]}:...: a database keeps no files; use "
+                "tracking=mlflow, which puts them under paths.output, or a server before the "
+                "database (make mlflow-server)"
+            )
         self.uri = uri
         self.folder = Path(store).absolute() if store else None
         self.upload_adapter = upload_adapter

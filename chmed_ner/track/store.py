@@ -33,6 +33,10 @@ class Away(Exception):
     """The store cannot be reached now; later it may."""
 
 
+DATABASES = (SQLITE, "postgresql", "mysql", "mssql")
+"""How the addresses of stores begin that have no server before them."""
+
+
 @dataclass(frozen=True)
 class Store:
     """An MLflow store. `artifacts` is the folder of a store that has no server, else None."""
@@ -106,7 +110,9 @@ class Store:
             return str(known.experiment_id)
 
     def _place(self, experiment: str) -> str | None:
-        if self.artifacts is None or not self.uri.startswith(SQLITE):
+        """Where the experiment's files lie: a server says it itself; MLflow would put those of a
+        database into the current directory."""
+        if self.artifacts is None or not self.uri.startswith(DATABASES):
             return None
         return (self.artifacts / re.sub(r"[^\w.-]", "_", experiment)).as_uri()
 

@@ -152,11 +152,13 @@ def test_eight_jobs_at_once_write_to_postgresql_itself(
     postgresql: str, python_with: Callable[[str], Path], tmp_path: Path
 ) -> None:
     python, output = python_with("postgresql"), tmp_path / "output"
-    words = ["-m", "chmed_ner", *run_words(postgresql, output, 0)]
+    words = ["-m", "chmed_ner", *run_words(postgresql, output, 0), "tracking=mlflow"]
     first = subprocess.run([python, *words], capture_output=True, text=True, check=False)
     assert first.returncode == 0, first.stderr  # it makes the tables
     jobs = [
-        subprocess.Popen([python, *words[:2], *run_words(postgresql, output, seed)])
+        subprocess.Popen(
+            [python, *words[:2], *run_words(postgresql, output, seed), "tracking=mlflow"]
+        )
         for seed in range(1, 9)
     ]
     assert [job.wait(timeout=600) for job in jobs] == [0] * 8
@@ -171,6 +173,7 @@ def test_eight_jobs_at_once_write_to_postgresql_itself(
         [python, "-c", program, postgresql], capture_output=True, text=True, check=True
     )
     assert told.stdout.strip() == "9 9 {'FINISHED'} {True}"
+    assert len(list(output.glob("mlartifacts/*/*/artifacts/report.html"))) == 9
 
 
 def test_a_server_that_dies_in_mid_run_gets_the_run_later_once(

@@ -149,7 +149,7 @@ def test_a_dead_database_is_noticed_before_mlflow_tries_for_minutes(
     dead: str, tmp_path: Path
 ) -> None:
     began = time.monotonic()
-    run = start(MLflowTracking(f"postgresql://me:s3cret@{dead}/mlflow", None), tmp_path)
+    run = start(MLflowTracking(f"postgresql://me:s3cret@{dead}/mlflow", str(tmp_path)), tmp_path)
     assert time.monotonic() - began < 15
     assert run.run_id is None
     assert "s3cret" not in (tmp_path / "unsent.json").read_text()
@@ -171,13 +171,19 @@ def test_a_parent_s_run_in_the_environment_is_left_alone(
     assert (kept.info.status, kept.info.run_name, kept.data.metrics) == ("RUNNING", "parent", {})
 
 
+def test_a_database_is_told_where_files_lie() -> None:
+    with pytest.raises(InputError, match=r"postgresql:.*use tracking=mlflow") as error:
+        MLflowTracking("postgresql://me:s3cret@127.0.0.1/mlflow", None)
+    assert "s3cret" not in str(error.value)
+
+
 def test_a_missing_database_driver_is_named(tmp_path: Path) -> None:
     with socket.socket() as listening:  # somebody answers there, so that MLflow is asked
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         uri = f"mssql+pymssql://me@127.0.0.1:{listening.getsockname()[1]}/mlflow"
         with pytest.raises(InputError, match="needs the package pymssql"):
-            start(MLflowTracking(uri, None), tmp_path)
+            start(MLflowTracking(uri, str(tmp_path)), tmp_path)
 
 
 def test_a_run_at_work_is_not_synced(tmp_path: Path) -> None:
