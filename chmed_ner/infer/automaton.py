@@ -161,7 +161,8 @@ class TokenAutomaton:
         if type(node) is Stopped:
             return []
         stops: list[Place] = [(text, Stopped(len(text))) for text in self.stop]
-        return [*self.grammar.steps(node), *(stops if self.grammar.ends(node) else [])]
+        steps = [(self.vocabulary.written(text), after) for text, after in self.grammar.steps(node)]
+        return [*steps, *(stops if self.grammar.ends(node) else [])]
 
     def need(self, state: State) -> int:
         """Tokens to an end by the shortest known way, the end token included."""
@@ -182,7 +183,7 @@ class TokenAutomaton:
         steps = []
         while node not in self._ways and not (type(node) is Stopped or self.grammar.ends(node)):
             text, after = self.grammar.way_out(node)
-            steps.append((node, text))
+            steps.append((node, self.vocabulary.written(text)))
             node = after
         least = self._ways.get(node, 1)
         for node, text in reversed(steps):

@@ -22,6 +22,7 @@ class Vocabulary:
         spelt = _spellings(tokenizer, min(size, len(tokenizer)))
         self.bytes_of = {token: word for token, word in spelt.items() if word}
         self._plain = {token: not _is_byte(name) for token, name in _names(tokenizer, spelt)}
+        self._tokenizer = tokenizer
         tokens: dict[bytes, list[int]] = {}
         for token, word in self.bytes_of.items():
             tokens.setdefault(word, []).append(token)
@@ -29,6 +30,7 @@ class Vocabulary:
         self._sorted = sorted(tokens)
         self._longer: dict[bytes, bool] = {}
         self._counts: dict[str, int] = {}
+        self._written: dict[str, str] = {}
         self.strips_space = _strips_space(tokenizer, self.bytes_of)
 
     def tokens(self, word: bytes) -> list[int]:
@@ -53,13 +55,32 @@ class Vocabulary:
         """Is there a token for each single byte of `rest`?"""
         return all(bytes([byte]) in self._tokens for byte in rest)
 
+    def written(self, text: str) -> str:
+        """`text` in the characters that the tokenizer has left of it.
+
+        Some normalise what they read (Baichuan's turns `（` into `(`), in training too: a model
+        never learns to write what its tokenizer takes away.
+        """
+        return "".join(map(self._left_of, text))
+
+    def _left_of(self, character: str) -> str:
+        found = self._written.get(character)
+        if found is None:
+            found = character
+            if not character.isspace() and not "\ud800" <= character <= "\udfff":
+                ids = self._tokenizer.encode(character, add_special_tokens=False)
+                read = self._tokenizer.decode(ids, skip_special_tokens=True).strip()
+                found = read if read and "\ufffd" not in read else character
+            self._written[character] = found
+        return found
+
     def writable(self, character: str) -> bool:
-        """Can `character` be written?"""
+        """Can `character`, or what the tokenizer leaves of it, be written?"""
         try:
-            word = character.encode("utf-8")
+            words = [each.encode("utf-8") for each in self.written(character)]
         except UnicodeEncodeError:  # a lone surrogate
             return False
-        return word in self._tokens or self.in_bytes(word)
+        return all(word in self._tokens or self.in_bytes(word) for word in words)
 
     def count(self, text: str) -> int:
         """How many tokens `text` takes, the longest taken first from left to right."""
@@ -82,10 +103,10 @@ class Vocabulary:
 
 
 def check_reading(vocabulary: Vocabulary, tokenizer: Any, text: str) -> None:
-    """InputError when the tokens of `text` do not stand for its bytes."""
+    """InputError when the tokens of `text` do not stand for the text that they are decoded to."""
     ids = tokenizer.encode(text, add_special_tokens=False)
     found = b"".join(vocabulary.bytes_of.get(token, b"") for token in ids)
-    if found.removeprefix(b" ") != text.encode().removeprefix(b" "):
+    if found.removeprefix(b" ") != tokenizer.decode(ids).encode().removeprefix(b" "):
         raise InputError(
             f"decoding=constrained: the tokens of {text[:20]!r} do not stand for its characters in "
             f"this tokenizer ({type(tokenizer).__name__}); use decoding=greedy with this backbone"

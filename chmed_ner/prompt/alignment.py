@@ -7,20 +7,17 @@ alignment is the one of least Levenshtein distance between copy and sentence, ta
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
-from unicodedata import normalize
 
 from chmed_ner.bio import OUTSIDE, chunks, split_tag
 from chmed_ner.labels import folded
 from chmed_ner.prompt.answer import Answer
+from chmed_ner.prompt.comparable import aligned_units, comparable
 from chmed_ner.types import Mention, Span
 
 if TYPE_CHECKING:
     from rapidfuzz.distance import Opcode
 
-BLANK = "␣"
-"""How white space inside a sentence is written where an answer uses white space itself."""
 LONGEST_ALTERED = 3
 """A longer stretch that differs from the sentence is other text and says nothing of its places."""
 WINDOW = 1024
@@ -44,24 +41,6 @@ class Placed:
 def most_copied(sentence: str) -> int:
     """How many characters of a copy are read: what a loop repeats beyond them is not."""
     return 3 * len(sentence) + 32
-
-
-def comparable(text: str) -> str:
-    """`text` of the same length with width, case and kinds of white space made equal."""
-    return "".join(map(_comparable, text))
-
-
-def visible(text: str) -> str:
-    """`text` of the same length with `BLANK` for each white space character."""
-    return "".join(BLANK if character.isspace() else character for character in text)
-
-
-@cache
-def _comparable(character: str) -> str:
-    if character == BLANK or character.isspace():
-        return " "
-    plain = normalize("NFKC", character).casefold()
-    return plain if len(plain) == 1 else character
 
 
 def without_entities(text: str) -> Answer | None:
@@ -104,11 +83,14 @@ def place(copy: str, tags: Sequence[str], sentence: str) -> Placed:
     apart to be one mention. Where the copy leaves out up to `LONGEST_ALTERED` places, an entity
     that goes on behind them covers them.
     """
-    places, edits = align(comparable(copy), comparable(sentence))
+    plain = comparable(copy)
+    units, owners = aligned_units(comparable(sentence), plain)
+    places, edits = align(plain, units)
+    places = [owners[at] if at >= 0 else -1 for at in places]
     found: list[str | None] = [None] * len(sentence)
     for at, tag in zip(places, tags, strict=True):
         if at >= 0:
-            found[at] = tag
+            found[at] = found[at] or tag
     lost = []
     for entity in chunks(tags):
         at_places = [at for at in places[entity.start : entity.end] if at >= 0]
@@ -116,7 +98,7 @@ def place(copy: str, tags: Sequence[str], sentence: str) -> Placed:
             lost.append(Mention(copy[entity.start : entity.end], entity.type))
             for at in at_places:
                 found[at] = OUTSIDE
-    characters = sum(at >= 0 for at in places)
+    characters = len({at for at in places if at >= 0})
     return Placed(chunks(_bridged(found)), tuple(lost), edits, characters)
 
 

@@ -13,13 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from chmed_ner.bio import OUTSIDE, chunks, split_tag, tags_of
 from chmed_ner.errors import InputError
 from chmed_ner.labels import LabelScheme, folded
-from chmed_ner.prompt.alignment import (
-    copied_answer,
-    most_copied,
-    visible,
-    without_entities,
-)
+from chmed_ner.prompt.alignment import copied_answer, most_copied, without_entities
 from chmed_ner.prompt.answer import Answer, gold_mentions
+from chmed_ner.prompt.comparable import visible
 from chmed_ner.prompt.copy_grammar import RunsGrammar, TaggedGrammar
 from chmed_ner.types import Sentence
 

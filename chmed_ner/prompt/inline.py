@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from chmed_ner.bio import tags_of
 from chmed_ner.labels import LabelScheme
-from chmed_ner.prompt.alignment import BLANK, copied_answer, most_copied, without_entities
+from chmed_ner.prompt.alignment import copied_answer, most_copied, without_entities
 from chmed_ner.prompt.answer import Answer, gold_mentions
+from chmed_ner.prompt.comparable import BLANK
 from chmed_ner.prompt.copy_grammar import MarkedGrammar
 from chmed_ner.types import Sentence, Span
 

@@ -64,12 +64,28 @@ def spaced_tokenizer(sample_sentences: list[str]) -> Any:
 @pytest.fixture(scope="session")
 def spaced_llama(spaced_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama with that tokenizer."""
+    return a_llama(spaced_tokenizer, tmp_path_factory.mktemp("checkpoints") / "spaced_llama")
+
+
+@pytest.fixture(scope="session")
+def normalising_llama(spaced_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a tokenizer that reads `（` as `(` and `℃` as `°C`, as Baichuan's does."""
+    from tokenizers import normalizers
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(spaced_llama)
+    tokenizer.backend_tokenizer.normalizer = normalizers.NFKC()
+    return a_llama(tokenizer, tmp_path_factory.mktemp("checkpoints") / "normalising_llama")
+
+
+def a_llama(tokenizer: Any, folder: Path) -> Path:
+    """`folder`, with a small random Llama and `tokenizer` in it."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(3)
     config = LlamaConfig(
-        vocab_size=len(spaced_tokenizer),
+        vocab_size=len(tokenizer),
         hidden_size=64,
         intermediate_size=96,
         num_hidden_layers=2,
@@ -77,11 +93,10 @@ def spaced_llama(spaced_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory
         num_key_value_heads=2,
         head_dim=16,
         initializer_range=0.15,
-        pad_token_id=spaced_tokenizer.pad_token_id,
-        eos_token_id=spaced_tokenizer.eos_token_id,
-        bos_token_id=spaced_tokenizer.bos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=tokenizer.bos_token_id,
     )
-    folder = tmp_path_factory.mktemp("checkpoints") / "spaced_llama"
     LlamaForCausalLM(config).save_pretrained(folder)
-    spaced_tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder

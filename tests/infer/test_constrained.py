@@ -189,3 +189,18 @@ def test_formats_that_copy_the_sentence(
     replies = loop.answer(asked)
     assert replies == plain.answer(asked)
     check_answers(texts, replies, answers)
+
+
+@pytest.mark.parametrize("answers", [Extraction(), Inline(), *map(BioTags, STYLES)], ids=str)
+def test_a_tokenizer_that_normalises(
+    answers: AnswerFormat, normalising_llama: Path, sample_sentences: list[str]
+) -> None:
+    """What it takes away cannot be learnt, so answers are written in what it leaves; they are found
+    in the sentence as it is."""
+    loop, plain = both(normalising_llama, slots=8)
+    texts = ["维生素（Ⅱ）℃", "约３８℃…头痛；", *(f"（{text[:8]}" for text in sample_sentences[:6])]
+    asked = requests(texts, [300], answers)
+    replies = loop.answer(asked)
+    assert replies == plain.answer(asked)
+    assert not any(character in reply.text for reply in replies for character in "（ⅡＣ℃…３")
+    check_answers(texts, replies, answers)
