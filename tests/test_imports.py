@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "chmed_ner"
 HEAVY = {
     "torch", "transformers", "peft", "safetensors", "gguf", "opencc", "mlflow", "hydra",
-    "omegaconf", "numpy", "requests", "matplotlib", "pandas", "scipy", "sklearn", "datasets",
+    "omegaconf", "numpy", "requests", "openai", "matplotlib", "pandas", "scipy", "sklearn",
+    "datasets",
 }  # fmt: skip
 
 DOORS = {
@@ -33,6 +34,9 @@ DOORS = {
     "hydra": {"config", "rescore", "cli"},
     "omegaconf": {"backbone", "config", "leaderboard", "naming", "rescore", "cli"},
     "requests": {"data", "backbone", "track"},
+    "openai": {"backbone"},
+    "httpx2": {"backbone"},
+    "httpcore2": {"backbone"},
     "numpy": {"score", "report", "backbone", "demonstrations", "train"},
     "sklearn": {"demonstrations"},
     "matplotlib": {"report"},

@@ -1,5 +1,6 @@
 """One question to an HTTP endpoint, asked until it is answered, refused or given up.
 
+Requests go through the official `openai` client (`api_sender`); when to ask again is decided here.
 The key is sent in the `Authorization` header and goes nowhere else: what a server says is cleaned
 of it before it is shown.
 """
@@ -17,12 +18,10 @@ from chmed_ner.backbone.api_faults import GivenUp, Passing, cleaned, excerpt, lo
 from chmed_ner.errors import RunError
 
 if TYPE_CHECKING:
-    import requests
+    from chmed_ner.backbone.api_sender import Sender
 
 T = TypeVar("T")
 
-CONNECT_SECONDS = 10.0
-_PIECE = 1 << 16  # bytes
 log = logging.getLogger(__name__)
 
 
@@ -46,6 +45,8 @@ class Endpoint:
 class ApiClient:
     """Asks one endpoint, from any number of threads, each with a connection of its own.
 
+    `connect` comes first: it loads the client's libraries, which takes a second, and sends nothing.
+
     After `stopping` is set no request is sent any more; `on_problem` is called, in the thread that
     met it, for each problem that another attempt may better.
     """
@@ -54,9 +55,16 @@ class ApiClient:
         self.endpoint = endpoint
         self.stopping = threading.Event()
         self.on_problem: Callable[[], None] = lambda: None
-        self._local = threading.local()
+        self._sender: Sender | None = None
         self._open_at = self._said_at = 0.0
         self._jitter = random.Random()
+
+    def connect(self) -> None:
+        """Make the client; InputError where the environment's proxy cannot be used."""
+        from chmed_ner.backbone.api_sender import Sender
+
+        if self._sender is None:
+            self._sender = Sender(self.endpoint.url, self.endpoint.key, self.endpoint.timeout)
 
     def ask(self, body: Mapping[str, Any], read: Callable[[Any], T]) -> T:
         """What `read` makes of the JSON that answers `body`.
@@ -122,54 +130,18 @@ class ApiClient:
 
     def _post(self, body: Mapping[str, Any]) -> Any:
         """One request; the JSON of its answer."""
-        import requests
-        from urllib3.exceptions import HTTPError
+        from chmed_ner.backbone.api_sender import LostError
 
-        url, key, timeout = self.endpoint.url, self.endpoint.key, self.endpoint.timeout
-        deadline = time.monotonic() + timeout
+        assert self._sender is not None
+        url, key = self.endpoint.url, self.endpoint.key
         try:
-            with self._session().post(
-                url,
-                data=json.dumps(body).encode("ascii"),
-                auth=self._sign,
-                timeout=(min(CONNECT_SECONDS, timeout), timeout),
-                stream=True,
-                allow_redirects=False,
-            ) as response:
-                said = _read(response, deadline)
-        except (requests.RequestException, HTTPError) as error:
-            raise lost(error, url, key) from None
-        if response.status_code != 200:
-            raise refused(response.status_code, response.headers, said, url, key)
+            answer = self._sender.send(json.dumps(body).encode("ascii"))
+        except LostError as error:
+            raise lost(error.__cause__ or error, url, key) from None
+        if answer.status != 200:
+            raise refused(answer.status, answer.headers, answer.body, url, key)
         try:
-            return json.loads(said)
+            return json.loads(answer.body)
         except (ValueError, RecursionError):
-            text = cleaned(f"{url}: an answer that is not JSON ({excerpt(said)!r})", key)
+            text = cleaned(f"{url}: an answer that is not JSON ({excerpt(answer.body)!r})", key)
             raise Passing(text) from None
-
-    def _session(self) -> "requests.Session":
-        """This thread's connection."""
-        import requests
-
-        if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
-            self._local.session.headers["Content-Type"] = "application/json"
-            self._local.session.headers["User-Agent"] = "chmed-ner"
-        session: requests.Session = self._local.session
-        return session
-
-    def _sign(self, request: Any) -> Any:
-        """Add the key; without a signature of ours requests would look for one in ~/.netrc."""
-        if self.endpoint.key:
-            request.headers["Authorization"] = f"Bearer {self.endpoint.key}"
-        return request
-
-
-def _read(response: "requests.Response", deadline: float) -> bytes:
-    """The body as it comes in, up to `deadline` (of the monotonic clock)."""
-    pieces = []
-    while piece := response.raw.read1(_PIECE, decode_content=True):
-        pieces.append(piece)
-        if time.monotonic() > deadline:
-            raise Passing(f"{response.url}: an answer that did not end in time (backbone.timeout)")
-    return b"".join(pieces)

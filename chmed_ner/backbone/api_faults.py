@@ -71,14 +71,16 @@ def refused(
     return InputError(f"{shown}; {_CURES.get(status, _CURES[400])}")
 
 
-def lost(error: Exception, url: str, key: str | None) -> Exception:
+def lost(error: BaseException, url: str, key: str | None) -> Exception:
     """What a request that brought no answer means; `error` is the HTTP library's."""
-    cause = _root(error)
+    kind, cause = type(error).__name__, _root(error)
+    if kind in ("ReadTimeout", "WriteTimeout"):
+        return Passing(f"{url}: no whole answer in time (backbone.timeout)")
     shown = cleaned(f"{url}: no answer or a cut one ({type(cause).__name__}: {cause})", key)
-    if isinstance(error, ValueError):  # the library's way of saying that it cannot send this
+    if kind in ("InvalidURL", "UnsupportedProtocol"):
         return InputError(f"{shown}; check backbone.base_url")
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return InputError(f"{shown}; check backbone.base_url, or set REQUESTS_CA_BUNDLE")
+    if "CERTIFICATE_VERIFY_FAILED" in str(cause):
+        return InputError(f"{shown}; check backbone.base_url, or set SSL_CERT_FILE")
     return Passing(shown)
 
 

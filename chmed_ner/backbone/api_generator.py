@@ -134,6 +134,8 @@ class ApiGenerator:
         )
 
     def _ask(self, questions: Sequence[Question], budget: Budget) -> Iterator[list[Answered]]:
+        if questions:
+            self.client.connect()
         asking = Asking(
             questions,
             self._answer,

@@ -7,6 +7,7 @@ answered with `answer` after `seconds`. `GET /seen` tells what it was asked.
 """
 
 import json
+import ssl
 import sys
 import threading
 import time
@@ -53,6 +54,7 @@ class Handler(BaseHTTPRequestHandler):
             entry = {
                 "prompt": prompt, "fault": fault, "path": self.path, "body": asked,
                 "key": self.headers["Authorization"], "began": time.time(), "ended": None,
+                "headers": dict(self.headers), "connection": self.client_address[1],
             }  # fmt: skip
             SEEN.append(entry)
         if fault:
@@ -90,8 +92,8 @@ class Handler(BaseHTTPRequestHandler):
             self.say(200, json.dumps({"choices": [], "note": echo}))
         elif fault == "error_inside":
             self.say(200, json.dumps({"error": {"message": echo, "code": 502}}))
-        elif fault == "drip":
-            self.drip()
+        elif fault.startswith("drip"):
+            self.drip(*fault.split(":"))
         else:
             status, _, code = fault.partition(":")
             headers = {}
@@ -102,11 +104,14 @@ class Handler(BaseHTTPRequestHandler):
             error = {"error": {"message": echo, "code": code or None}}
             self.say(int(status), json.dumps(error), headers=headers)
 
-    def drip(self) -> None:
-        """A body that comes in pieces, slower than anybody waits."""
-        self.send_response(200)
+    def drip(self, what: str, status: str = "200") -> None:
+        """A body, or the headers, in pieces that come in slower than anybody waits."""
+        self.send_response(int(status))
         self.send_header("Content-Length", "1000")
-        self.end_headers()
+        if what == "drip_headers":
+            self.flush_headers()
+        else:
+            self.end_headers()
         self.close_connection = True
         for _ in range(int(SETTINGS["hang"] / 0.1)):
             self.wfile.write(b" ")
@@ -148,5 +153,9 @@ class Server(ThreadingHTTPServer):
 if __name__ == "__main__":
     SETTINGS.update(json.loads(sys.argv[1]))
     with Server(("127.0.0.1", int(SETTINGS.get("port", 0))), Handler) as server:
+        if "certificate" in SETTINGS:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(SETTINGS["certificate"], SETTINGS["certificate_key"])
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         print(server.server_address[1], flush=True)
         server.serve_forever()

@@ -23,7 +23,7 @@ Start = Callable[..., Any]
 KEY = "a1b2c3-loopback-key"
 FAULTS = (
     "429", "500", "503", "408", "hang", "cut", "cut_without_length", "not_json", "no_choices",
-    "error_inside", "drip",
+    "error_inside", "drip", "drip_headers",
 )  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def good(seen: list[dict[str, Any]]) -> Counter[str]:
     return Counter(each["prompt"] for each in seen if not each["fault"])
 
 
-@pytest.mark.parametrize("first", [0, 11])
+@pytest.mark.parametrize("first", [0, 12])
 def test_every_passing_fault_is_survived(
     api_server: Start,
     tmp_path: Path,
@@ -181,13 +181,17 @@ def test_a_filtered_question_is_a_refused_answer(
     assert len(server.seen()) == 30
 
 
-def test_a_body_that_drips_in_is_not_waited_for(api_server: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["hang", "drip", "drip_headers", "drip:401", "drip:500"])
+def test_what_drips_in_or_hangs_is_not_waited_for(
+    api_server: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
     """Every piece comes in time, the whole does not."""
-    server = api_server(faults=["drip"], hang=30)
+    server = api_server(faults=[fault], hang=30)
     began = time.monotonic()
     assert len(ask(server.base_url, tmp_path, count=2)) == 2
     assert time.monotonic() - began < 10
-    assert [each["fault"] for each in server.seen()].count("drip") == 1
+    assert [each["fault"] for each in server.seen()].count(fault) == 1
+    assert "no whole answer in time (backbone.timeout)" in caplog.text
 
 
 def test_passwords_of_other_programs_are_not_sent(
