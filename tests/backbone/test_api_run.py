@@ -29,7 +29,8 @@ from chmed_ner.backbone.openai_compatible import OpenAICompatible
 from chmed_ner.backbone.protocol import Request
 from chmed_ner.infer.generate import generate
 from chmed_ner.infer.store import CompletionStore
-backbone = OpenAICompatible("loopback", sys.argv[1], "tiny", concurrency=8)
+cache = sys.argv[3] if len(sys.argv) > 3 else None
+backbone = OpenAICompatible("loopback", sys.argv[1], "tiny", concurrency=8, cache=cache)
 requests = [Request(f"s{n}", "test", "FT", f"句子{n}", 40) for n in range(100)]
 generate(backbone.generator(stop=[], seed=0), requests, CompletionStore(pathlib.Path(sys.argv[2])))
 """
@@ -212,19 +213,36 @@ def test_either_signal_waits_for_what_is_under_way(
     assert len(CompletionStore(path)) == len(server.seen()) == COUNT
 
 
+def on_disk(path: Path, cache: Path) -> set[str]:
+    """The prompts whose answers a killed process has left, in its own file or in the cache."""
+    kept = {f"句子{each.id[1:]}" for each in CompletionStore(path)}
+    for file in cache.rglob("*.json"):
+        body = json.loads(file.read_text(encoding="utf-8"))["request"]
+        kept.add(body["messages"][-1]["content"])
+    return kept
+
+
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize("count", [1, 30, 63])
 def test_killed_without_notice_only_what_was_under_way_is_asked_again(
-    api_server: Start, tmp_path: Path
+    api_server: Start, tmp_path: Path, count: int, cached: bool
 ) -> None:
-    server, path = api_server(seconds=0.2), tmp_path / "completions.jsonl"
-    with start("-c", PROGRAM, server.base_url, str(path), cwd=tmp_path) as process:
-        wait_for(30, server, process)
+    """Nothing whose answer is on disk, and no more questions than were under way."""
+    server, path, cache = api_server(seconds=0.2), tmp_path / "completions.jsonl", tmp_path / "c"
+    words = ["-c", PROGRAM, server.base_url, str(path), *([str(cache)] if cached else [])]
+    with start(*words, cwd=tmp_path) as process:
+        wait_for(count, server, process)
         process.kill()
         process.communicate()
-    assert len(CompletionStore(path)) >= 30 - 2 * 8
-    with start("-c", PROGRAM, server.base_url, str(path), cwd=tmp_path) as process:
+    before, kept = [each["prompt"] for each in server.seen()], on_disk(path, cache)
+    assert len(before) - 8 <= len(kept) < COUNT
+    with start(*words, cwd=tmp_path) as process:
         process.communicate(timeout=60)
-    assert len(CompletionStore(path)) == COUNT
-    assert COUNT <= len(server.seen()) <= COUNT + 8
+    assert process.returncode == 0
+    after = [each["prompt"] for each in server.seen()][len(before) :]
+    assert not kept & set(after)
+    assert sorted(after) == sorted({f"句子{n}" for n in range(COUNT)} - kept)
+    assert len(CompletionStore(path)) == COUNT <= len(server.seen()) <= COUNT + 8
 
 
 def test_a_second_interruption_does_not_wait(api_server: Start, tmp_path: Path) -> None:
