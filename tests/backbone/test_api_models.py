@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -76,10 +75,6 @@ def test_an_endpoint_and_the_model_in_it_answer_alike(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not find_spec("openai"),
-    reason="`transformers serve` needs the package openai: pip install 'transformers[serving]'",
-)
 def test_transformers_serve_and_the_model_in_it_answer_alike(
     tiny_chat: Path, sample_sentences: list[str], tmp_path: Path
 ) -> None:
