@@ -80,7 +80,7 @@ def lost(error: BaseException, url: str, key: str | None) -> Exception:
     if kind in ("InvalidURL", "UnsupportedProtocol"):
         return InputError(f"{shown}; check backbone.base_url")
     if "CERTIFICATE_VERIFY_FAILED" in str(cause):
-        return InputError(f"{shown}; check backbone.base_url, or set SSL_CERT_FILE")
+        return InputError(f"{shown}; check backbone.base_url, or set REQUESTS_CA_BUNDLE")
     return Passing(shown)
 
 

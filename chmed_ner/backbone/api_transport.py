@@ -180,7 +180,7 @@ def _proxy(url: str) -> httpcore2.Proxy | None:
 
 
 def _certificates() -> ssl.SSLContext:
-    """Those of REQUESTS_CA_BUNDLE or SSL_CERT_FILE, else those of the system."""
+    """Those of REQUESTS_CA_BUNDLE, else of SSL_CERT_FILE, else of the system."""
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     try:
         if not bundle:

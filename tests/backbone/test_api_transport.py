@@ -2,13 +2,17 @@
 
 import json
 import logging
+import select
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from typing import Any, ClassVar
 
 import pytest
 
@@ -158,13 +162,55 @@ def test_certificates(
     pem, secret = certificate(tmp_path)
     server = api_server(certificate=str(pem), certificate_key=str(secret))
     url = f"https://127.0.0.1:{server.port}/v1"
-    with pytest.raises(InputError, match=r"CERTIFICATE_VERIFY_FAILED.*or set SSL_CERT_FILE"):
+    with pytest.raises(InputError, match=r"CERTIFICATE_VERIFY_FAILED.*or set REQUESTS_CA_BUNDLE"):
         ask(url, tmp_path)
     monkeypatch.setenv(variable, str(pem))
     assert [each.text for each in ask(url, tmp_path)] == ["无"]
     monkeypatch.setenv(variable, str(tmp_path / "nothing.pem"))
     with pytest.raises(InputError, match="no certificates there"):
         ask(url, tmp_path, "头痛", "胃痛")
+
+
+class Tunnel(BaseRequestHandler):
+    """A proxy that is asked to CONNECT; what it was asked is in `asked`."""
+
+    asked: ClassVar[list[str]] = []
+
+    def handle(self) -> None:
+        """Pass bytes both ways until one side ends."""
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += self.request.recv(1)
+        self.asked.append(head.decode())
+        host, port = head.split()[1].split(b":")
+        with socket.create_connection((host.decode(), int(port)), 10) as other:
+            self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            pairs = {self.request: other, other: self.request}
+            while True:
+                for ready in select.select(list(pairs), [], [], 10)[0]:
+                    if not (piece := ready.recv(1 << 16)):
+                        return
+                    pairs[ready].sendall(piece)
+
+
+def test_https_goes_through_a_proxy_unread(
+    api_server: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what drips in is not waited for there either."""
+    pem, secret = certificate(tmp_path)
+    server = api_server(certificate=str(pem), certificate_key=str(secret), faults=["drip"], hang=30)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("LOOPBACK_KEY", KEY)
+    with ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as tunnel:
+        tunnel.daemon_threads = True
+        threading.Thread(target=tunnel.serve_forever, daemon=True).start()
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{tunnel.server_address[1]}")
+        store = ask(f"https://127.0.0.1:{server.port}/v1", tmp_path, timeout=1.0)
+        tunnel.shutdown()
+    assert [each.text for each in store] == ["无"]
+    assert len(Tunnel.asked) == 2  # the first connection was given up
+    assert KEY not in "".join(Tunnel.asked)
 
 
 def test_no_line_is_logged_for_a_request(
