@@ -8,8 +8,9 @@ from typing import cast
 from chmed_ner.grammar import NOTHING_LOST, Grammar, Node, Step, check_words
 
 _START, _LINE, _MENTION, _DONE, _NONE = range(5)
-_Place = tuple[int, int, int, int]
-"""Kind of node, number of the memory, and the mention's [start, end) so far."""
+_Place = tuple[int, ...]
+"""Kind of node, number of the memory, and the mention's [start, end) so far; behind a category that
+is remembered, its number too."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class _Memory:
 
     def full(self, categories: int) -> set[str]:
         """The mentions listed with every category."""
+        if len(self.listed) < categories:
+            return set()
         counts = Counter(mention for mention, _ in self.listed)
         return {mention for mention, count in counts.items() if count == categories}
 
@@ -56,7 +59,7 @@ class ListGrammar:
 
     def steps(self, node: Node) -> Iterable[Step]:
         """Characters of a mention, its separator with a category, a new line."""
-        kind, memory, start, end = cast("_Place", node)
+        kind, memory, start, end, *_ = cast("_Place", node)
         if kind == _START:
             yield self.none, (_NONE, 0, 0, 0)
         if kind in (_START, _LINE):
@@ -67,9 +70,11 @@ class ListGrammar:
                 yield self.sentence[end], self._mention(memory, start, end + 1)
             for category in self._free(memory, start, end):
                 text = self.separator + self.names[category]
-                yield text, (_DONE, self._after(memory, start, end, category), 0, 0)
-        elif kind == _DONE and next(iter(self._open(memory)), None) is not None:
-            yield "\n", (_LINE, memory, 0, 0)
+                yield text, self._done(memory, start, end, category)
+        elif kind == _DONE:
+            memory = self._after(cast("_Place", node))
+            if next(iter(self._open(memory)), None) is not None:
+                yield "\n", (_LINE, memory, 0, 0)
 
     def ends(self, node: Node) -> bool:
         """Behind a category, and behind the word for none."""
@@ -77,7 +82,7 @@ class ListGrammar:
 
     def way_out(self, node: Node) -> Step:
         """The shortest category that is left; the word for none at the start."""
-        kind, memory, start, end = cast("_Place", node)
+        kind, memory, start, end, *_ = cast("_Place", node)
         if kind == _START:
             return self.none, (_NONE, 0, 0, 0)
         if kind == _LINE:
@@ -87,8 +92,8 @@ class ListGrammar:
         if not free:
             return self.sentence[end], self._mention(memory, start, end + 1)
         category = min(free, key=lambda at: (len(self.names[at]), at))
-        after = self._after(memory, start, end, category)
-        return self.separator + self.names[category], (_DONE, after, 0, 0)
+        after = self._done(memory, start, end, category)
+        return self.separator + self.names[category], after
 
     def within(self, writable: Callable[[str], bool]) -> Grammar:
         """Without the pieces that hold a character which cannot be written."""
@@ -98,6 +103,13 @@ class ListGrammar:
     def forgetful(self) -> Grammar:
         """Lines may be repeated, in any order."""
         return replace(self, distinct=False, in_order=False)
+
+    def _done(self, memory: int, start: int, end: int, category: int) -> _Place:
+        """Behind a category. What is remembered then is worked out when the answer goes on: of all
+        the ways that are looked at, few are taken."""
+        if not self.distinct and not self.in_order:
+            return (_DONE, memory, 0, 0)
+        return (_DONE, memory, start, end, category)
 
     def _mention(self, memory: int, start: int, end: int) -> _Place:
         """Where nothing is remembered, it does not matter how a mention began."""
@@ -136,15 +148,16 @@ class ListGrammar:
         words = self._words(start, end)
         return [at for at in range(len(self.names)) if (words, at) not in listed]
 
-    def _after(self, memory: int, start: int, end: int, category: int) -> int:
-        """The number of the memory once the mention is listed."""
+    def _after(self, done: _Place) -> int:
+        """The number of the memory once the mention of a node behind a category is listed."""
+        _, memory, start, end, *categories = done
         before = self._memories[memory]
         listed, cursor = before.listed, before.cursor
-        if not self.distinct and not self.in_order:
+        if not categories:
             return memory
         words = self._words(start, end)
         if self.distinct:
-            listed |= {(words, category)}
+            listed |= {(words, categories[0])}
         if self.in_order:
             cursor = self.sentence.index(words, cursor) + len(words)
         after = _Memory(listed, cursor)
