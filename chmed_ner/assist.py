@@ -36,10 +36,10 @@ def assists() -> bool:
 def assist(experiment: Experiment) -> None:
     """Train along whenever the first process calls, until it sends this one home."""
     from chmed_ner.hints import hinted
-    from chmed_ner.memory import bound_kernel_caches
+    from chmed_ner.memory import prepare_memory
     from chmed_ner.runner import read_corpus
 
-    bound_kernel_caches()
+    prepare_memory()
     logging.getLogger().setLevel(logging.WARNING)  # the first process says the same
     with joined():
         while (directory := called()) is not None:

@@ -1,4 +1,4 @@
-"""The peak memory of a run, although the jobs of a sweep share one process."""
+"""How a run takes memory, and its peak, although the jobs of a sweep share one process."""
 
 import ctypes
 import os
@@ -10,12 +10,16 @@ _CLEAR = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
 
 
-def bound_kernel_caches() -> None:
-    """Keep few compiled matrix kernels; to be called before torch multiplies for the first time.
+def prepare_memory() -> None:
+    """Keep few compiled matrix kernels, hold large tensors in large pages; to be called before
+    torch allocates or multiplies for the first time.
 
     On a CPU, oneDNN compiles a kernel for every new shape and keeps 1,024 of them, a megabyte or
-    more each: batches of ever other lengths fill gigabytes that are hardly used again.
+    more each: batches of ever other lengths fill gigabytes that are hardly used again. Tensors of
+    ever other sizes are allocated anew, and the system hands their pages over one by one: with
+    pages of two megabytes, where Linux offers them, in a few steps.
     """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     for variable in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(variable, "256")
 

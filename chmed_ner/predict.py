@@ -15,7 +15,7 @@ from chmed_ner.hints import reopened
 from chmed_ner.infer.batching import plan_batches
 from chmed_ner.infer.generate import answers
 from chmed_ner.labels import LabelScheme
-from chmed_ner.memory import bound_kernel_caches
+from chmed_ner.memory import prepare_memory
 from chmed_ner.progress import progress
 from chmed_ner.prompt import TaskPrompt
 from chmed_ner.records import RunRecord, find_run
@@ -30,6 +30,10 @@ NOTHING = Completion("", "predict", "", "", "", "end", 0, 0, 0.0)
 
 class Decoding(Protocol):
     """What of a decoding setting is needed here."""
+
+    @property
+    def bonus(self) -> float:
+        """What is added to the logits of tokens that begin an entity."""
 
     def max_new_tokens(self, characters: int) -> int:
         """The cap of an answer."""
@@ -67,6 +71,7 @@ class Predictor:
                 prompt=question.prompt,
                 max_new_tokens=self.decoding.max_new_tokens(self.prompt.room(len(model_text))),
                 grammar=self.decoding.grammar(self.prompt, model_text),
+                entity_bonus=self.decoding.bonus,
                 demonstrations=question.demonstrations,
             )
             for number, (model_text, question) in enumerate(
@@ -148,7 +153,7 @@ def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPr
     Raises InputError when there is no such run, its backbone is not the one it was made with, or
     its method leaves no model behind.
     """
-    bound_kernel_caches()
+    prepare_memory()
     directory = find_run(str(run), output=output)
     record = RunRecord.read(directory)
     parts = {

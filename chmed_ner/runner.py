@@ -14,7 +14,7 @@ from chmed_ner.errors import Stopped
 from chmed_ner.experiment import Experiment
 from chmed_ner.files import write_json
 from chmed_ner.identity import check_same, config_hash
-from chmed_ner.memory import bound_kernel_caches, peak_mib, reset_peak
+from chmed_ner.memory import peak_mib, prepare_memory, reset_peak
 from chmed_ner.outcome import Outcome
 from chmed_ner.predictions import predictions, write_predictions
 from chmed_ner.provenance import git_commit, versions
@@ -40,7 +40,7 @@ ARTIFACTS = (
 
 def run(experiment: Experiment, directory: Path) -> dict[str, float]:
     """Run one experiment in `directory`; returns its metrics by name (none for `limit.test=0`)."""
-    bound_kernel_caches()
+    prepare_memory()
     reset_peak()
     random.seed(experiment.seed)
     corpus = read_corpus(experiment)

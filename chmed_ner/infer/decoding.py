@@ -41,6 +41,11 @@ class Greedy:
         """None: an answer may say anything."""
         return None
 
+    @property
+    def bonus(self) -> float:
+        """What is added to the logits of tokens that begin an entity: nothing."""
+        return 0.0
+
     def max_new_tokens(self, characters: int) -> int:
         """The cap for a sentence of `characters` code points, in tokens."""
         return self.spare_tokens + math.ceil(self.tokens_per_character * characters)
@@ -52,10 +57,26 @@ class Constrained(Greedy):
 
     Mentions are pieces of the sentence, categories those of the label scheme, no line is repeated,
     and an answer always ends before its cap, if that is not shorter than the shortest answer. With
-    `text_order`, mentions are listed in the order of the text only.
+    `text_order`, mentions are listed in the order of the text only. `entity_bonus` is added to the
+    logits of tokens that begin an entity where the answer could pass on without one (a further line
+    instead of the end, an opening mark or a B- tag instead of the next character): above 0 it makes
+    more entities, trading precision for recall, below 0 fewer.
     """
 
     text_order: bool = False
+    entity_bonus: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not math.isfinite(self.entity_bonus):
+            raise InputError(
+                f"decoding.entity_bonus={self.entity_bonus}: give a number, 0 for none"
+            )
+
+    @property
+    def bonus(self) -> float:
+        """What is added to the logits of tokens that begin an entity."""
+        return self.entity_bonus
 
     def check(self, prompt: Guide, backbone: Any) -> None:
         """InputError when the answer format has no grammar, or the backbone cannot follow one."""
@@ -66,7 +87,20 @@ class Constrained(Greedy):
                 "decoding=greedy with it, or another backbone (for a server that takes grammars, "
                 "backbone.grammar says how)"
             )
+        if self.entity_bonus:
+            _check_logits(backbone)
 
     def grammar(self, prompt: Guide, model_text: str) -> Grammar:
         """What the answer to one sentence may look like."""
         return prompt.grammar(model_text, in_order=self.text_order)
+
+
+def _check_logits(backbone: Any) -> None:
+    """InputError when the logits of `backbone` are out of reach."""
+    try:
+        backbone.tunable()
+    except InputError:
+        raise InputError(
+            f"decoding.entity_bonus: backbone={backbone.name} computes its logits elsewhere, where "
+            "nothing can be added to them; leave it at 0, or use a local backbone"
+        ) from None

@@ -71,9 +71,11 @@ class GreedyGenerator:
         caps = [request.max_new_tokens for request in batch]
         automata = self.automata(batch)
         rule = StopRule(loaded.tokenizer, [() if a else self.stop for a in automata], caps, width)
-        pairs = list(zip(automata, caps, strict=True))
         writers = [
-            GuidedWriter(automaton, most) if automaton else None for automaton, most in pairs
+            GuidedWriter(automaton, request.max_new_tokens, request.entity_bonus)
+            if automaton
+            else None
+            for automaton, request in zip(automata, batch, strict=True)
         ]
         with torch.inference_mode():
             output = loaded.model.generate(

@@ -6,17 +6,20 @@ from typing import Any
 import torch
 
 from chmed_ner.infer.automaton import State, TokenAutomaton
+from chmed_ner.infer.head import Options
 
 
 class GuidedWriter:
     """Writes only what its automaton allows, and only while enough tokens are left to end.
 
-    `ended` is False only where the cap `most` is too small for any answer.
+    `ended` is False only where the cap `most` is too small for any answer. `bonus` is added to the
+    logits of tokens that begin an entity where others pass on without one.
     """
 
-    def __init__(self, automaton: TokenAutomaton, most: int) -> None:
+    def __init__(self, automaton: TokenAutomaton, most: int, bonus: float = 0.0) -> None:
         self.automaton = automaton
         self.most = most
+        self.bonus = bonus
         self.state: State = automaton.start
         self.tokens: list[int] = []
         self.ended = False
@@ -30,25 +33,32 @@ class GuidedWriter:
         """What the grammar leaves no choice about at the beginning."""
         return self._forced()
 
-    def options(self) -> torch.Tensor:
-        """The tokens that the grammar allows next, ascending, (U,)."""
-        return self.state.options
+    def options(self) -> Options:
+        """The tokens that the grammar allows next."""
+        return Options(self.state.options, self._raised(self.state.begins if self.bonus else None))
 
-    def swap(self, token: int) -> torch.Tensor | None:
+    def swap(self, token: int) -> Options | None:
         """Where behind `token` too few are left to end: those behind which they do not."""
         return None if self._fits(token) else self.allowed()
 
-    def allowed(self) -> torch.Tensor:
+    def allowed(self) -> Options:
         """The options behind which the answer can still end within the cap.
 
         Where the cap is too small for that, those behind which the end is nearest.
         """
         options: list[int] = self.state.options.tolist()
-        fitting = [token for token in options if self._fits(token)]
-        if not fitting:
-            nearest = min(self.state.after(token).need for token in options)
-            fitting = [token for token in options if self.state.after(token).need == nearest]
-        return torch.tensor(fitting, dtype=torch.long)
+        fit = [self._fits(token) for token in options]
+        if not any(fit):
+            needs = [self.state.after(token).need for token in options]
+            nearest = min(needs)
+            fit = [need == nearest for need in needs]
+        kept = torch.tensor(fit)
+        everything = self.options()
+        raised = everything.raised
+        return Options(everything.tokens[kept], None if raised is None else raised[kept])
+
+    def _raised(self, begins: torch.Tensor | None) -> torch.Tensor | None:
+        return None if begins is None else begins * self.bonus
 
     def step(self, token: int) -> None:
         """Write one token."""
@@ -114,9 +124,11 @@ class GrammarMask:
                 continue
             if input_ids.shape[1] > self.width and not writer.over:
                 writer.step(int(input_ids[row, -1]))
-            legal = torch.tensor([self.end]) if writer.over else writer.allowed()
+            legal = Options(torch.tensor([self.end])) if writer.over else writer.allowed()
             masked[row] = -torch.inf
-            masked[row, legal] = scores[row, legal]
+            masked[row, legal.tokens] = scores[row, legal.tokens]
+            if legal.raised is not None:
+                masked[row, legal.tokens] += legal.raised.to(masked)
         return masked
 
 

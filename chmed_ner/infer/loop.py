@@ -15,7 +15,7 @@ import torch
 
 from chmed_ner.infer.cache import SlotCache
 from chmed_ner.infer.fused import fused_norms_in
-from chmed_ner.infer.head import Head
+from chmed_ner.infer.head import Head, Options
 from chmed_ner.infer.packed import last_states, pack, packed_attention_in
 from chmed_ner.infer.prepacked import prepacked_weights_in
 
@@ -39,13 +39,13 @@ class Writer(Protocol):
     def opening(self) -> list[int]:
         """The tokens that the answer begins with in any case."""
 
-    def options(self) -> torch.Tensor | None:
-        """The tokens that may come next, ascending, (U,); None for the whole vocabulary."""
+    def options(self) -> Options | None:
+        """The tokens that may come next; None for the whole vocabulary."""
 
     def take(self, token: int) -> list[int]:
         """Write `token` and what must follow it; returns these tokens, none at the answer's end."""
 
-    def swap(self, token: int) -> torch.Tensor | None:
+    def swap(self, token: int) -> Options | None:
         """The tokens to choose from instead, where `token` leaves too little room; else None."""
 
 

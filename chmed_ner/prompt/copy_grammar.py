@@ -13,6 +13,8 @@ from chmed_ner.grammar import NOTHING_LOST, Grammar, Node, Step, check_words
 _OUTSIDE, _OPEN, _BETWEEN = range(3)
 _Place = tuple[int, int, str]
 """Kind of node, the next character, and what the characters before it have been tagged with."""
+_CLOSED, _BEGUN = "closed", "begun "
+"""In the place of a tag: an entity has just ended; before one: its first character follows none."""
 
 
 @dataclass(eq=False)
@@ -38,7 +40,7 @@ class MarkedGrammar:
                 yield self.opening, (_OPEN, at, "")
         if kind == _OPEN and tag:
             for name in self.names:
-                yield name, (_OUTSIDE, at, "")
+                yield name, (_OUTSIDE, at, _CLOSED)
 
     def ends(self, node: Node) -> bool:
         """Behind the last character, with nothing open."""
@@ -49,8 +51,13 @@ class MarkedGrammar:
         """Close what is open, copy the rest."""
         kind, at, tag = cast("_Place", node)
         if kind == _OPEN and tag:
-            return min(self.names, key=len), (_OUTSIDE, at, "")
+            return min(self.names, key=len), (_OUTSIDE, at, _CLOSED)
         return self.shown[at], (_OPEN, at + 1, "some") if kind == _OPEN else (_OUTSIDE, at + 1, "")
+
+    def tells(self, node: Node) -> bool | None:
+        """An opening mark begins an entity, a character outside passes on."""
+        kind, _, tag = cast("_Place", node)
+        return None if tag == _CLOSED else kind == _OPEN
 
     def within(self, writable: Callable[[str], bool]) -> Grammar:
         """Without the characters that cannot be written: the copy passes over them."""
@@ -84,8 +91,8 @@ class TaggedGrammar:
             yield self.shown[at] + self.separator, (_OPEN, at, before)
         elif kind == _OPEN:
             for type_, (begin, inside) in self.tags.items():
-                yield begin, (_BETWEEN, at + 1, type_)
-                if type_ == before and inside != begin:
+                yield begin, (_BETWEEN, at + 1, type_ if before or not type_ else _BEGUN + type_)
+                if type_ == before.removeprefix(_BEGUN) and inside != begin:
                     yield inside, (_BETWEEN, at + 1, type_)
         elif kind == _BETWEEN and at < len(self.shown):
             yield self.between, (_OUTSIDE, at, before)
@@ -103,6 +110,11 @@ class TaggedGrammar:
         if kind == _OPEN:
             return self.tags[""][0], (_BETWEEN, at + 1, "")
         return self.between, (_OUTSIDE, at, before)
+
+    def tells(self, node: Node) -> bool | None:
+        """The first tag of an entity behind none begins one, the tag for none passes on."""
+        _, _, before = cast("_Place", node)
+        return True if before.startswith(_BEGUN) else None if before else False
 
     def within(self, writable: Callable[[str], bool]) -> Grammar:
         """Without the characters that cannot be written: the copy passes over them."""
@@ -159,6 +171,11 @@ class RunsGrammar:
             return self.shown[at], (_OPEN, at + 1, before)
         name = self.outside if before != self.outside else min(self.names, key=len)
         return self.separator + name, (_BETWEEN, at, name if name == self.outside else "")
+
+    def tells(self, node: Node) -> bool | None:
+        """The name of a type begins an entity, the one for none passes on."""
+        kind, _, before = cast("_Place", node)
+        return None if kind == _OPEN else before != self.outside
 
     def within(self, writable: Callable[[str], bool]) -> Grammar:
         """Without the characters that cannot be written: the copy passes over them."""

@@ -95,6 +95,11 @@ class ListGrammar:
         after = self._done(memory, start, end, category)
         return self.separator + self.names[category], after
 
+    def tells(self, node: Node) -> bool | None:
+        """A mention, or a line for one, begins an entity; the word for none passes on."""
+        kind = cast("_Place", node)[0]
+        return None if kind == _START else kind != _NONE
+
     def within(self, writable: Callable[[str], bool]) -> Grammar:
         """Without the pieces that hold a character which cannot be written."""
         check_words([*self.names, self.separator, self.none, "\n"], writable)

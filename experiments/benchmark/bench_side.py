@@ -15,12 +15,12 @@ from typing import Any
 
 from bench_peers import Watch, train
 
-from chmed_ner.memory import bound_kernel_caches, peak_mib
+from chmed_ner.memory import peak_mib, prepare_memory
 
 
 def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
     """Our loop on `job["batches"]`, from the configuration that the job's words compose."""
-    bound_kernel_caches()  # as a run does; the peers keep torch's own setting
+    prepare_memory()  # as a run does; the peers keep torch's own setting
     import torch
 
     from chmed_ner.config import compose, configure
@@ -73,7 +73,7 @@ def training(job: Mapping[str, Any]) -> dict[str, Any]:
 def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     """The answers to `job["sentences"]` and the seconds they took; other sentences warm up."""
     if job["decoder"] != "generate":
-        bound_kernel_caches()
+        prepare_memory()
     from chmed_ner.config import compose, configure
     from chmed_ner.generative import prompt_for, requests_for
     from chmed_ner.infer.batching import plan_batches

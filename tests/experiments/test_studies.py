@@ -49,10 +49,10 @@ def untuned(study: str) -> list[str]:
     return ["regime=zero_shot"] if trains and not decided else []
 
 
-def tunes(study: str) -> bool:
-    """Does it vary how a backbone is tuned? The scripted one cannot be."""
-    knobs = any(key.startswith("regime.") for key in grid_of(study))
-    return knobs and bool(untuned(study))
+def needs_model(study: str) -> bool:
+    """Does it vary how a backbone is tuned or held to a grammar? The scripted one cannot be."""
+    tuned = any(key.startswith("regime.") for key in grid_of(study)) and bool(untuned(study))
+    return tuned or any(key.startswith("decoding.") for key in grid_of(study))
 
 
 def scriptable(study: str, key: str, option: str) -> bool:
@@ -81,7 +81,7 @@ def _loggers_as_before() -> Iterator[None]:
         handler.close()
 
 
-@pytest.mark.parametrize("study", [each for each in STUDIES if not tunes(each)])
+@pytest.mark.parametrize("study", [each for each in STUDIES if not needs_model(each)])
 def test_a_study_runs_small_on_the_scripted_backbone(
     study: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

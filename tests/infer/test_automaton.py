@@ -118,7 +118,7 @@ def random_answer(automaton: TokenAutomaton, seed: int, most: int) -> tuple[str,
     chance, writer = random.Random(seed), GuidedWriter(automaton, most)
     writer.opening()
     while not writer.over:
-        writer.take(chance.choice(writer.allowed().tolist()))
+        writer.take(chance.choice(writer.allowed().tokens.tolist()))
     assert writer.ended
     return writer.text(), len(writer.tokens)
 

@@ -10,7 +10,7 @@ import torch
 from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.protocol import Request
 from chmed_ner.infer.greedy import GreedyGenerator
-from chmed_ner.infer.head import Head
+from chmed_ner.infer.head import Head, Options
 from chmed_ner.labels import label_scheme
 from chmed_ner.prompt.answer import AnswerFormat
 from chmed_ner.prompt.bio_tags import STYLES, BioTags
@@ -32,7 +32,12 @@ def both(folder: Path, slots: int, **knobs: Any) -> tuple[Any, Any]:
 
 
 def requests(
-    texts: list[str], caps: list[int], answers: Any = None, *, in_order: bool = False
+    texts: list[str],
+    caps: list[int],
+    answers: Any = None,
+    *,
+    in_order: bool = False,
+    bonus: float = 0.0,
 ) -> list[Request]:
     """One request a text, the caps in turn."""
     answers = answers or Extraction()
@@ -44,6 +49,7 @@ def requests(
             f"列出实体。\n句子：{text}\n医疗实体：\n",
             caps[at % len(caps)],
             grammar=answers.grammar(text, LABELS, "simplified", in_order=in_order),
+            entity_bonus=bonus,
         )
         for at, text in enumerate(texts)
     ]
@@ -175,7 +181,9 @@ def test_the_restricted_head_gives_the_logits_of_the_whole(tiny_llama: Path) -> 
             assert torch.allclose(head.logits(states, some), expected[:, some], atol=1e-5)
             options = [torch.tensor([1, 7, 50]), torch.tensor([2]), torch.arange(60, 99)]
             best = [int(o[row[o].argmax()]) for o, row in zip(options, expected, strict=True)]
-            assert head.likeliest_of(states, options) == best
+            assert head.likeliest_of(states, [*map(Options, options)]) == best
+            lifted = [Options(tokens, torch.arange(len(tokens)) * 9.0) for tokens in options]
+            assert head.likeliest_of(states, lifted) == [int(tokens[-1]) for tokens in options]
 
 
 @pytest.mark.parametrize("answers", [Inline(), *map(BioTags, STYLES)], ids=["inline", *STYLES])
@@ -204,3 +212,23 @@ def test_a_tokenizer_that_normalises(
     assert replies == plain.answer(asked)
     assert not any(character in reply.text for reply in replies for character in "（ⅡＣ℃…３")
     check_answers(texts, replies, answers)
+
+
+@pytest.mark.parametrize("answers", [Extraction(), Inline(), *map(BioTags, STYLES)], ids=str)
+def test_a_bonus_for_beginning_entities(
+    answers: AnswerFormat, tiny_gemma3: Path, sample_sentences: list[str]
+) -> None:
+    """The larger, the more entities; always with the tokens of the plain path."""
+    loop, plain = both(tiny_gemma3, slots=8)
+    texts = [text[:12] for text in sample_sentences[:12]]
+    counts = []
+    for bonus in (-30.0, 0.0, 30.0):
+        asked = requests(texts, [300], answers, bonus=bonus)
+        replies = loop.answer(asked)
+        assert replies == plain.answer(asked)
+        check_answers(texts, replies, answers)
+        read = [answers.parse(r.text, t, LABELS) for r, t in zip(replies, texts, strict=True)]
+        counts.append(sum(len(answer.mentions) for answer in read))
+    assert counts[0] < counts[1] < counts[2]
+    if type(answers) is Inline:  # elsewhere, bytes of characters may have decided before
+        assert counts[0] == 0
