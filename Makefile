@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := 0.13.9
+PARALLEL := --numprocesses auto --dist loadfile
 SERVER_STORE = MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-sqlite:///$(CURDIR)/outputs/server/mlflow.db}"
 SERVER_ARTIFACTS = MLFLOW_ARTIFACTS_DESTINATION="$${MLFLOW_ARTIFACTS_DESTINATION:-$(CURDIR)/outputs/server/artifacts}"
 .PHONY: help setup demo test test-all lint run sweep ui report data mlflow-server bench app clean
@@ -24,7 +25,7 @@ demo: setup ## zero-shot against LoRA-tuned Gemma 3 270M on the sample corpus (m
 	@echo; echo "compare the runs in the MLflow UI: make ui"
 
 test: setup ## the tests, without the slowest
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-all: setup ## every test
 	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: a core for each worker
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
 
