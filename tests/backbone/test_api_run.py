@@ -289,13 +289,16 @@ def times(seen: list[dict[str, Any]]) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(
-    ("count", "attempts"), [(192, 3), pytest.param(1000, 1, marks=pytest.mark.slow)]
+    ("count", "attempts", "most"),
+    [(192, 3, 1.6), pytest.param(1000, 1, 1.3, marks=pytest.mark.slow)],
 )
-def test_throughput(api_server: Start, tmp_path: Path, count: int, attempts: int) -> None:
+def test_throughput(
+    api_server: Start, tmp_path: Path, count: int, attempts: int, most: float
+) -> None:
     """200 ms an answer, 32 at once: within 1.3 times the ideal, first request to last answer.
 
-    With few sentences the first one, which starts alone, weighs more and is left out. A busy
-    machine may take several attempts.
+    With few sentences the first one, which starts alone, weighs more and is left out; they are
+    asked beside other tests, so they have more time and several attempts.
     """
     taken = []
     for attempt in range(attempts):
@@ -309,6 +312,6 @@ def test_throughput(api_server: Start, tmp_path: Path, count: int, attempts: int
         whole, rest = times(server.seen())
         assert len(server.seen()) == count
         taken.append(whole if count >= 1000 else rest)
-        if taken[-1] <= 1.3 * count * 0.2 / 32:
+        if taken[-1] <= most * count * 0.2 / 32:
             return
     raise AssertionError(f"{count} sentences took {taken} seconds")
