@@ -20,6 +20,7 @@ from chmed_ner.prompt.inline import Inline
 TYPES = ("身体", "症状", "医疗器材", "检验", "化学物质", "疾病", "药品", "营养品", "治疗", "时间")
 LABELS = label_scheme("ten", {f"T{at}": {"simplified": name} for at, name in enumerate(TYPES)})
 STOP = ("\n\n", "\n句子：")
+EVERY = (Extraction(), Inline(), *map(BioTags, STYLES))
 
 
 def both(folder: Path, slots: int, **knobs: Any) -> tuple[Any, Any]:
@@ -199,7 +200,7 @@ def test_formats_that_copy_the_sentence(
     check_answers(texts, replies, answers)
 
 
-@pytest.mark.parametrize("answers", [Extraction(), Inline(), *map(BioTags, STYLES)], ids=str)
+@pytest.mark.parametrize("answers", EVERY, ids=["extraction", "inline", *STYLES])
 def test_a_tokenizer_that_normalises(
     answers: AnswerFormat, normalising_llama: Path, sample_sentences: list[str]
 ) -> None:
@@ -214,7 +215,7 @@ def test_a_tokenizer_that_normalises(
     check_answers(texts, replies, answers)
 
 
-@pytest.mark.parametrize("answers", [Extraction(), Inline(), *map(BioTags, STYLES)], ids=str)
+@pytest.mark.parametrize("answers", EVERY, ids=["extraction", "inline", *STYLES])
 def test_a_bonus_for_beginning_entities(
     answers: AnswerFormat, tiny_gemma3: Path, sample_sentences: list[str]
 ) -> None:
