@@ -11,6 +11,7 @@ from chmed_ner.infer.greedy import PROBE, GreedyGenerator, guided_reply
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import LoadedModel
+    from chmed_ner.infer.prepacked import Layouts
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,12 @@ class LocalGenerator(GreedyGenerator):
         super().__init__(loaded, batch_size=batch_size * ROUNDS, stop=stop)
         self.slots = batch_size
         self._served: bool | None = None
+        self._layouts: Layouts = {}
+
+    def close(self) -> None:
+        """Let go of the model, its prepacked weights and, on CUDA, of its cached memory."""
+        self._layouts.clear()
+        super().close()
 
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
         """One reply a request."""
@@ -73,7 +80,7 @@ class LocalGenerator(GreedyGenerator):
             else FreeWriter(request.max_new_tokens, ends, stop)
             for request, automaton in zip(batch, self.automata(batch), strict=True)
         ]
-        write_answers(model, Head(model), prompts, writers, self.slots)
+        write_answers(model, Head(model), prompts, writers, self.slots, self._layouts)
         return [
             guided_reply(writer, len(prompt))
             if isinstance(writer, GuidedWriter)

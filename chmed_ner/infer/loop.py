@@ -17,7 +17,7 @@ from chmed_ner.infer.cache import SlotCache
 from chmed_ner.infer.fused import fused_norms_in
 from chmed_ner.infer.head import Head, Options
 from chmed_ner.infer.packed import last_states, pack, packed_attention_in
-from chmed_ner.infer.prepacked import prepacked_weights_in
+from chmed_ner.infer.prepacked import Layouts, prepacked_weights_in
 
 REFILL = 8
 """New sentences wait until one slot in this many is free: they are read together."""
@@ -73,9 +73,17 @@ def shared_prefix(prompts: Sequence[list[int]]) -> list[int]:
 
 
 def write_answers(
-    model: Any, head: Head, prompts: Sequence[list[int]], writers: Sequence[Writer], slots: int
+    model: Any,
+    head: Head,
+    prompts: Sequence[list[int]],
+    writers: Sequence[Writer],
+    slots: int,
+    layouts: Layouts,
 ) -> None:
-    """Let every writer write its answer to its prompt, at most `slots` at a time."""
+    """Let every writer write its answer to its prompt, at most `slots` at a time.
+
+    `layouts` are the model's prepacked weights as far as there are any, kept for the next call.
+    """
     if not prompts:
         return
     slots = min(slots, len(prompts))
@@ -85,7 +93,7 @@ def write_answers(
     layers = model.config.get_text_config().num_hidden_layers
     cache = SlotCache(layers, slots, min(most, longest + SPARE), most)
     whole = any(writer.options() is None for writer in writers)
-    with fast_reading_in(model, slots, head=whole):
+    with fast_reading_in(model, layouts, head=whole):
         if prefix:
             last_states(model, prefix, pack([0], [len(prefix)], cache, model.device), cache)
             cache.share(len(prefix))
@@ -102,8 +110,8 @@ def write_answers(
 
 
 @contextmanager
-def fast_reading_in(model: Any, slots: int, *, head: bool) -> Iterator[None]:
-    """Within the block `model` reads packed rows, without gradients, `slots` of them at a time.
+def fast_reading_in(model: Any, layouts: Layouts, *, head: bool) -> Iterator[None]:
+    """Within the block `model` reads packed rows, without gradients.
 
     `head` where the whole vocabulary is asked for.
     """
@@ -111,7 +119,7 @@ def fast_reading_in(model: Any, slots: int, *, head: bool) -> Iterator[None]:
         torch.inference_mode(),
         packed_attention_in(model),
         fused_norms_in(model),
-        prepacked_weights_in(model, slots, head=head),
+        prepacked_weights_in(model, layouts, head=head),
     ):
         yield
 

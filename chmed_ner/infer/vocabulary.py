@@ -23,9 +23,10 @@ class Vocabulary:
         self.bytes_of = {token: word for token, word in spelt.items() if word}
         self._plain = {token: not _is_byte(name) for token, name in _names(tokenizer, spelt)}
         self._tokenizer = tokenizer
-        tokens: dict[bytes, list[int]] = {}
+        # tuples, which Python's collector of garbage leaves alone: lists it walks again and again
+        tokens: dict[bytes, tuple[int, ...]] = {}
         for token, word in self.bytes_of.items():
-            tokens.setdefault(word, []).append(token)
+            tokens[word] = (*tokens.get(word, ()), token)
         self._tokens = tokens
         self._sorted = sorted(tokens)
         self._longer: dict[bytes, bool] = {}
@@ -33,9 +34,9 @@ class Vocabulary:
         self._written: dict[str, str] = {}
         self.strips_space = _strips_space(tokenizer, self.bytes_of)
 
-    def tokens(self, word: bytes) -> list[int]:
+    def tokens(self, word: bytes) -> tuple[int, ...]:
         """The tokens that stand for exactly `word`."""
-        return self._tokens.get(word, [])
+        return self._tokens.get(word, ())
 
     def goes_on(self, word: bytes) -> bool:
         """Does a longer token begin with `word`?"""

@@ -7,10 +7,10 @@ from typing import cast
 
 from chmed_ner.grammar import NOTHING_LOST, Grammar, Node, Step, check_words
 
-_START, _LINE, _MENTION, _DONE, _NONE = range(5)
+_START, _LINE, _MENTION, _NAMED, _DONE, _NONE = range(6)
 _Place = tuple[int, ...]
 """Kind of node, number of the memory, and the mention's [start, end) so far; behind a category that
-is remembered, its number too."""
+is remembered, its number too. Behind the separator the mention is whole (`_NAMED`)."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ListGrammar:
         ]
 
     def steps(self, node: Node) -> Iterable[Step]:
-        """Characters of a mention, its separator with a category, a new line."""
+        """Characters of a mention, its separator, a category, a new line."""
         kind, memory, start, end, *_ = cast("_Place", node)
         if kind == _START:
             yield self.none, (_NONE, 0, 0, 0)
@@ -68,9 +68,12 @@ class ListGrammar:
         elif kind == _MENTION:
             if self._goes_on(memory, start, end):
                 yield self.sentence[end], self._mention(memory, start, end + 1)
+            if self._can_be_listed(memory, start, end):
+                known = (start, end) if self.distinct or self.in_order else (0, 0)
+                yield self.separator, (_NAMED, memory, *known)
+        elif kind == _NAMED:
             for category in self._free(memory, start, end):
-                text = self.separator + self.names[category]
-                yield text, self._done(memory, start, end, category)
+                yield self.names[category], self._done(memory, start, end, category)
         elif kind == _DONE:
             memory = self._after(cast("_Place", node))
             if next(iter(self._open(memory)), None) is not None:
@@ -88,12 +91,13 @@ class ListGrammar:
         if kind == _LINE:
             at = next(iter(self._open(memory)))
             return self.sentence[at], self._mention(memory, at, at + 1)
-        free = self._free(memory, start, end)
-        if not free:
+        if not self._can_be_listed(memory, start, end):
             return self.sentence[end], self._mention(memory, start, end + 1)
+        free = self._free(memory, start, end)
         category = min(free, key=lambda at: (len(self.names[at]), at))
         after = self._done(memory, start, end, category)
-        return self.separator + self.names[category], after
+        name = self.names[category]
+        return name if kind == _NAMED else self.separator + name, after
 
     def tells(self, node: Node) -> bool | None:
         """A mention, or a line for one, begins an entity; the word for none passes on."""
@@ -144,6 +148,11 @@ class ListGrammar:
                 return False
             end += 1
         return True
+
+    def _can_be_listed(self, memory: int, start: int, end: int) -> bool:
+        """Is a category left with which the mention may be listed?"""
+        full = self._full[memory]
+        return not full or self._words(start, end) not in full
 
     def _free(self, memory: int, start: int, end: int) -> list[int]:
         """The categories with which the mention may be listed."""

@@ -16,7 +16,7 @@ from chmed_ner.infer.greedy import GreedyGenerator
 from chmed_ner.infer.head import first_largest
 from chmed_ner.infer.local import ROUNDS, LocalGenerator
 from chmed_ner.infer.loop import shared_prefix
-from chmed_ner.infer.prepacked import prepacked_weights_in
+from chmed_ner.infer.prepacked import Layouts, prepacked_weights_in
 from chmed_ner.infer.trial import understood
 
 INSTRUCTION = "请列出句子中的医疗实体，每行一个。\n句子："
@@ -167,19 +167,21 @@ def test_fused_norms_change_no_bit_and_are_gone_afterwards(
 def test_prepacked_weights_change_no_bit_and_are_gone_afterwards(family: str) -> None:
     model = a_model(family, {}).to(torch.bfloat16)
     linear = [module for module in model.modules() if type(module) is torch.nn.Linear]
+    layouts: Layouts = {}
     with torch.inference_mode():
         for rows in (1, 7, 40):
             ids = torch.arange(5, 5 + rows).view(rows, 1)
             before = model(ids).logits
             for head in (True, False):
-                with prepacked_weights_in(model, rows, head=head) as count:
+                with prepacked_weights_in(model, layouts, head=head) as count:
                     assert count == len(linear) - (not head)
                     assert torch.equal(model(ids).logits, before)
+    assert set(layouts) == set(linear)
     assert not any("forward" in vars(module) for module in model.modules())
 
 
 def test_weights_in_float32_are_read_as_they_are() -> None:
-    with prepacked_weights_in(a_model("Llama", {}), 4, head=True) as count:
+    with prepacked_weights_in(a_model("Llama", {}), {}, head=True) as count:
         assert count == 0
 
 
