@@ -62,18 +62,17 @@ class Vocabulary:
         Some normalise what they read (Baichuan's turns `（` into `(`), in training too: a model
         never learns to write what its tokenizer takes away.
         """
-        return "".join(map(self._left_of, text))
+        found = self._written.get(text)
+        if found is None:
+            found = self._written[text] = "".join(map(self._left_of, text))
+        return found
 
     def _left_of(self, character: str) -> str:
-        found = self._written.get(character)
-        if found is None:
-            found = character
-            if not character.isspace() and not "\ud800" <= character <= "\udfff":
-                ids = self._tokenizer.encode(character, add_special_tokens=False)
-                read = self._tokenizer.decode(ids, skip_special_tokens=True).strip()
-                found = read if read and "\ufffd" not in read else character
-            self._written[character] = found
-        return found
+        if character.isspace() or "\ud800" <= character <= "\udfff":
+            return character
+        ids = self._tokenizer.encode(character, add_special_tokens=False)
+        read: str = self._tokenizer.decode(ids, skip_special_tokens=True).strip()
+        return read if read and "\ufffd" not in read else character
 
     def writable(self, character: str) -> bool:
         """Can `character`, or what the tokenizer leaves of it, be written?"""

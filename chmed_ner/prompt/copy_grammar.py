@@ -10,7 +10,7 @@ from typing import cast
 
 from chmed_ner.grammar import NOTHING_LOST, Grammar, Node, Step, check_words
 
-_OUTSIDE, _OPEN, _BETWEEN = range(3)
+_OUTSIDE, _OPEN, _BETWEEN, _NAMING = range(4)
 _Place = tuple[int, int, str]
 """Kind of node, the next character, and what the characters before it have been tagged with."""
 _CLOSED, _BEGUN = "closed", "begun "
@@ -19,28 +19,32 @@ _CLOSED, _BEGUN = "closed", "begun "
 
 @dataclass(eq=False)
 class MarkedGrammar:
-    """The copy with entities marked: `opening`, characters, `bar` with a category, `closing`.
+    """The copy with entities marked: `opening`, characters, `bar`, category and closing mark.
 
     `shown` are the sentence's characters as they are copied.
     """
 
     shown: tuple[str, ...]
     opening: str
-    names: tuple[str, ...]  # with the bar before and the closing mark behind each
+    bar: str
+    names: tuple[str, ...]  # with the closing mark behind each
     writable: Callable[[str], bool] = NOTHING_LOST
     start: Node = field(default=(_OUTSIDE, 0, ""), init=False)
 
     def steps(self, node: Node) -> Iterable[Step]:
-        """The next character, a mark that opens, or the one that closes."""
+        """The next character, a mark that opens, the bar, or a category that closes."""
         kind, at, tag = cast("_Place", node)
+        if kind == _NAMING:
+            for name in self.names:
+                yield name, (_OUTSIDE, at, _CLOSED)
+            return
         if at < len(self.shown):
             inside = (_OPEN, at + 1, "some")
             yield self.shown[at], inside if kind == _OPEN else (_OUTSIDE, at + 1, "")
             if kind == _OUTSIDE:
                 yield self.opening, (_OPEN, at, "")
         if kind == _OPEN and tag:
-            for name in self.names:
-                yield name, (_OUTSIDE, at, _CLOSED)
+            yield self.bar, (_NAMING, at, "")
 
     def ends(self, node: Node) -> bool:
         """Behind the last character, with nothing open."""
@@ -50,18 +54,20 @@ class MarkedGrammar:
     def way_out(self, node: Node) -> Step:
         """Close what is open, copy the rest."""
         kind, at, tag = cast("_Place", node)
-        if kind == _OPEN and tag:
-            return min(self.names, key=len), (_OUTSIDE, at, _CLOSED)
+        if kind == _NAMING or (kind == _OPEN and tag):
+            shortest = min(self.names, key=len)
+            text = shortest if kind == _NAMING else self.bar + shortest
+            return text, (_OUTSIDE, at, _CLOSED)
         return self.shown[at], (_OPEN, at + 1, "some") if kind == _OPEN else (_OUTSIDE, at + 1, "")
 
     def tells(self, node: Node) -> bool | None:
         """An opening mark begins an entity, a character outside passes on."""
         kind, _, tag = cast("_Place", node)
-        return None if tag == _CLOSED else kind == _OPEN
+        return None if tag == _CLOSED or kind == _NAMING else kind == _OPEN
 
     def within(self, writable: Callable[[str], bool]) -> Grammar:
         """Without the characters that cannot be written: the copy passes over them."""
-        check_words([self.opening, *self.names], writable)
+        check_words([self.opening, self.bar, *self.names], writable)
         return replace(self, shown=_written(self.shown, writable), writable=writable)
 
     def forgetful(self) -> Grammar:

@@ -64,8 +64,8 @@ class Inline:
         in_order: bool,  # noqa: ARG002 - a copy is in the text's order
     ) -> MarkedGrammar:
         """The whole sentence with pieces of it marked, none within another."""
-        names = tuple(f"|{_escaped(name)}]" for name in labels.names(script))
-        return MarkedGrammar(tuple(map(_escaped, sentence)), "[", names)
+        names = tuple(f"{_escaped(name)}]" for name in labels.names(script))
+        return MarkedGrammar(tuple(map(_escaped, sentence)), "[", "|", names)
 
     def room(self, characters: int, longest_name: int) -> int:  # noqa: ARG002
         """The copy and its entities, each with a mark, a name and two more marks."""
