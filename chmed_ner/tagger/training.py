@@ -18,6 +18,7 @@ from chmed_ner.tagger.network import Features, TaggerNetwork, batch_of
 from chmed_ner.tagger.reading import Reading
 from chmed_ner.tagger.recipe import Recipe
 from chmed_ner.train.checkpoint import Checkpoint, Position
+from chmed_ner.train.fused import fused_layers_in
 from chmed_ner.train.master_weights import MasterWeights
 from chmed_ner.train.schedule import learning_rate_factor
 
@@ -122,7 +123,8 @@ class Training:
         batches = batches_of(lengths, self.recipe.batch_size, self.seed, epoch)[done:]
         count, began, loss = sum(map(len, batches)), time.perf_counter(), math.nan
         self.network.train()
-        with progress(count, f"epoch {epoch + 1}/{self.recipe.epochs}", "sentence") as bar:
+        bars = progress(count, f"epoch {epoch + 1}/{self.recipe.epochs}", "sentence")
+        with fused_layers_in(self.network.base), bars as bar:
             for number, batch in enumerate(batches, start=1):
                 loss = self._step([self.examples[at] for at in batch], epoch, step)
                 step += 1
