@@ -15,10 +15,11 @@ LABELS = label_scheme("two", {"SYMP": {"simplified": "症状"}, "DISE": {"simpli
 GRAMMAR = Extraction().grammar("头痛", LABELS, "simplified", in_order=False)
 RULES = """root ::= "无" n1 | "头" n2 | "痛" n3
 n1 ::= ""
-n2 ::= "痛" n3 | "-症状" n4 | "-疾病" n4
-n3 ::= "-症状" n4 | "-疾病" n4
-n4 ::= "\\n" n5 | ""
-n5 ::= "头" n2 | "痛" n3
+n2 ::= "痛" n3 | "-" n4
+n3 ::= "-" n4
+n4 ::= "症状" n5 | "疾病" n5
+n5 ::= "\\n" n6 | ""
+n6 ::= "头" n2 | "痛" n3
 """
 
 
