@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chmed_ner.data.corpus import Corpus
+from chmed_ner.data.changes import log_changes
+from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.errors import Stopped
 from chmed_ner.experiment import Experiment
 from chmed_ner.files import write_json
@@ -63,8 +64,9 @@ def run(experiment: Experiment, directory: Path) -> dict[str, float]:
 
 
 def read_corpus(experiment: Experiment) -> Corpus:
-    """The corpus with the text that the model reads."""
+    """The corpus with the text that the model reads; what was changed in it is logged."""
     corpus = experiment.load()
+    log_changes(corpus.name, corpus.counts)
     convert = experiment.script
     return replace(
         corpus,
@@ -164,16 +166,12 @@ def tags(experiment: Experiment, record: RunRecord) -> dict[str, str]:
         "backbone", "prompt", "dataset", "regime", "method", "decoding", "restoration", "script",
         "preset", "sweep",
     )  # fmt: skip
-    limited = any(
-        value is not None
-        for value in (experiment.limit.train, experiment.limit.validation, experiment.limit.test)
-    )
     return {
         **{group: experiment.choices.get(group, "none") for group in groups},
         "seed": str(experiment.seed),
         "git_commit": record.git_commit,
         "config_hash": record.config_hash,
-        "partial": str(limited).lower(),
+        "partial": str(experiment.limit != Limit()).lower(),
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from chmed_ner.data.augmentation import replaced_copies
-from chmed_ner.data.changes import counted, log_changes
+from chmed_ner.data.changes import counted
 from chmed_ner.data.conflicts import with_majority_types
 from chmed_ner.data.preparation import UNPREPARED, Preparation
 from chmed_ner.data.repairs import repaired
@@ -166,7 +166,7 @@ def assemble(
     preparation: Preparation = UNPREPARED,
 ) -> Corpus:
     """The corpus of an experiment: leaks dropped, training tags repaired, validation carved, each
-    split cut to its limit, the training split prepared. What was changed and dropped is logged.
+    split cut to its limit, the training split prepared. What was changed and dropped is counted.
 
     `share` is the part of the training data carved for validation where the dataset has no
     validation file. `preparation` is of the training split alone: the limit counts the sentences
@@ -202,7 +202,6 @@ def assemble(
         prepared, preparation.replace_entities, seed, known
     )
     counts["added_copies"] = len(copies)
-    log_changes(name, counts)
     return Corpus(
         name=name,
         labels=labels,

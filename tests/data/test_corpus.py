@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chmed_ner.bio import chunks
+from chmed_ner.data.changes import log_changes
 from chmed_ner.data.corpus import (
     Limit,
     Splits,
@@ -186,14 +187,15 @@ def test_what_was_repaired_and_dropped_is_logged(caplog: pytest.LogCaptureFixtur
     read = Splits(
         (tagged("胃痛", "I-A i-B"), tagged("痛", "O")), None, (tagged("痛", "O"),), {}, {}
     )
-    assemble("mine", LABELS, read, share=0, seed=0, limit=Limit())
+    log_changes("mine", assemble("mine", LABELS, read, share=0, seed=0, limit=Limit()).counts)
     assert [record.getMessage() for record in caplog.records] == [
         "mine: 2 tags of the training files repaired "
         "(1 stray_inside, 0 type_change, 1 malformed_prefix)",
         "mine: 1 training sentences dropped that are also test sentences",
     ]
     caplog.clear()
-    assemble("mine", LABELS, splits("一", "二"), share=0, seed=0, limit=Limit())
+    unchanged = assemble("mine", LABELS, splits("一", "二"), share=0, seed=0, limit=Limit())
+    log_changes("mine", unchanged.counts)
     assert not caplog.records
 
 
