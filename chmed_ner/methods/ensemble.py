@@ -3,9 +3,10 @@
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
@@ -13,7 +14,8 @@ from chmed_ner.errors import InputError
 from chmed_ner.experiment import Experiment
 from chmed_ner.files import sha256_of, write_json
 from chmed_ner.methods.members import KEY, check_unseen, find_members, votes_of
-from chmed_ner.methods.voting import VOTINGS, Candidate, choose_thresholds, elected
+from chmed_ner.methods.stacking import fit
+from chmed_ner.methods.voting import VOTINGS, Ballots, Candidate, choose_thresholds, elected
 from chmed_ner.outcome import Outcome, placed_outcome
 from chmed_ner.score.entities import span_scores
 from chmed_ner.types import Sentence, Span
@@ -26,9 +28,23 @@ log = logging.getLogger(__name__)
 FILE = "model/ensemble.json"
 EQUAL, BY_F1 = "equal", "validation_f1"
 """Ways to weigh the runs that need no numbers."""
+STACKED = "stacked"
+"""The voting whose weights are learnt."""
 
 Votes = Sequence[Mapping[str, Sequence[Span]]]
 """For each run: sentence id -> spans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """How a sentence's votes are counted, and the share of them that a type's entities must reach.
+
+    `learnt` is what `model/ensemble.json` keeps of the weights, where they were learnt.
+    """
+
+    count: Callable[[Sentence], list[Candidate]]
+    thresholds: Mapping[str, float]
+    learnt: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Ensemble:
@@ -37,10 +53,10 @@ class Ensemble:
     `runs` are directories, MLflow run ids or `latest`, all on this run's test and validation
     sentences. `weights` are each run's votes: `equal` (one each),
     `validation_f1` (as many as its F1 on the validation split, so that each set of runs that agree
-    has a share of its own), or a list. `voting` is `span` (a vote
-    is for boundaries and type together) or `two_stage` (boundaries first, then the type by
-    majority). Thresholds are per type; the thresholds and everybody's validation F1 are kept in
-    `model/ensemble.json`.
+    has a share of its own), or a list. `voting` is `span` (a vote is for boundaries and type
+    together), `two_stage` (boundaries first, then the type by majority), both with a threshold for
+    each type, or `stacked` (what each vote is worth is learnt, see `stacking`; one threshold). The
+    thresholds and everybody's validation F1 are kept in `model/ensemble.json`.
     """
 
     name = "ensemble"
@@ -51,10 +67,16 @@ class Ensemble:
     def __init__(self, runs: Sequence[str], voting: str, weights: Sequence[float] | str) -> None:
         if isinstance(runs, str) or not isinstance(runs, Sequence) or len(runs) < 2:
             raise InputError(f"{KEY}={runs}: give a list of two or more runs, as [RUN,RUN]")
-        if voting not in VOTINGS:
-            raise InputError(f"method.voting={voting}: choose one of {', '.join(VOTINGS)}")
+        if voting not in (*VOTINGS, STACKED):
+            known = ", ".join((*VOTINGS, STACKED))
+            raise InputError(f"method.voting={voting}: choose one of {known}")
+        if voting == STACKED and weights != EQUAL:
+            raise InputError(
+                f"method.weights={weights}: method.voting={STACKED} learns what each run's vote is "
+                f"worth; leave method.weights={EQUAL}"
+            )
         self.runs = [str(run) for run in runs]
-        self.vote = VOTINGS[voting]
+        self.voting = voting
         self.weights = _checked_weights(weights, len(self.runs))
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
@@ -91,19 +113,19 @@ class Ensemble:
             votes = [votes_of(member, corpus) for member in members]
             alone = [_f1(corpus.validation, each) for each in votes]
             weights = self._weights(alone)
-            candidates = self._candidates(corpus.validation, votes, weights)
-            thresholds = choose_thresholds(
-                corpus.labels.tags, [(s.entities, candidates[s.id]) for s in corpus.validation]
-            )
+            election = self._election(corpus, votes, weights)
         began = time.perf_counter()
-        candidates |= self._candidates(corpus.test, votes, weights)
-        placed = {id_: elected(found, thresholds) for id_, found in candidates.items()}
+        placed = {
+            sentence.id: elected(election.count(sentence), election.thresholds)
+            for sentence in (*corpus.test, *corpus.validation)
+        }
         seconds = time.perf_counter() - began
         together = _f1(corpus.validation, placed)
         tracker.log({"train/dev_f1": together}, 0)
         log.info("validation F1 %.2f; the runs alone: %s", together, [f"{f:.2f}" for f in alone])
         content = {
-            "thresholds": thresholds,
+            "thresholds": dict(election.thresholds),
+            **election.learnt,
             "validation_f1": together,
             "runs": [
                 {"run": str(m.directory), "name": m.record.name, "weight": w, "validation_f1": f1}
@@ -120,10 +142,28 @@ class Ensemble:
             f"no model for other text; predict with one of its runs: {', '.join(self.runs)}"
         )
 
-    def _candidates(
-        self, sentences: Sequence[Sentence], votes: Votes, weights: Sequence[float]
-    ) -> dict[str, list[Candidate]]:
-        return {s.id: self.vote([each[s.id] for each in votes], weights) for s in sentences}
+    def _election(self, corpus: Corpus, votes: Votes, weights: Sequence[float]) -> Election:
+        """The way of counting, with what is chosen on the validation split."""
+        types = corpus.labels.tags
+
+        def ballots(sentence: Sentence) -> Ballots:
+            return [each[sentence.id] for each in votes]
+
+        if self.voting == STACKED:
+            known = frozenset((s.mention(e), e.type) for s in corpus.train for e in s.entities)
+            stacking = fit(corpus.validation, ballots, known, types)
+            return Election(
+                lambda sentence: stacking.candidates(sentence, ballots(sentence), known),
+                dict.fromkeys(types, stacking.threshold),
+                {"weights": stacking.weights, "intercept": stacking.intercept},
+            )
+        vote = VOTINGS[self.voting]
+
+        def count(sentence: Sentence) -> list[Candidate]:
+            return vote(ballots(sentence), weights)
+
+        judged = [(sentence.entities, count(sentence)) for sentence in corpus.validation]
+        return Election(count, choose_thresholds(types, judged))
 
     def _weights(self, alone: Sequence[float]) -> list[float]:
         """The votes of each run, whose F1 on the validation split is `alone` (percent)."""

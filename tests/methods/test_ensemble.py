@@ -117,6 +117,18 @@ def test_one_run_may_outweigh_the_others_in_two_stages(run, lexicon_run, crf_run
     assert content["validation_f1"] >= content["runs"][1]["validation_f1"]
 
 
+def test_what_a_vote_is_worth_is_learnt(run, lexicon_run, crf_run, validated_run) -> None:
+    ended = vote(run, lexicon_run, crf_run, validated_run, words=("method.voting=stacked",))
+    assert ended.code == 0, ended.said
+    content = json.loads((ended.directory / "model" / "ensemble.json").read_text("utf-8"))
+    assert {"known", "run 0", "run 2, other boundaries"} < set(content["weights"])
+    (threshold,) = set(content["thresholds"].values())
+    assert threshold == pytest.approx(content["validation_f1"] / 200, abs=1e-3)
+    assert content["validation_f1"] > max(each["validation_f1"] for each in content["runs"]) - 1
+    again = vote(run, lexicon_run, crf_run, validated_run, words=("method.voting=stacked",))
+    assert again.rows("test") == ended.rows("test")
+
+
 def test_a_run_without_validation_predictions_is_sent_back(run, crf_run, scripted_run) -> None:
     ended = vote(run, crf_run, scripted_run)
     assert ended.code == 2
@@ -194,6 +206,10 @@ def test_a_run_that_was_trained_on_the_test_file_is_refused(run, lexicon_run, cr
         (["method.runs=[{crf},{crf}]"], "the same run"),
         (["method.runs=[{crf},nowhere]"], "method.runs=nowhere"),
         (["method.runs=[{crf},{lexicon}]", "method.voting=loud"], "span, two_stage"),
+        (
+            ["method.runs=[{crf},{lexicon}]", "method.voting=stacked", "method.weights=[1,2]"],
+            "leave method.weights=equal",
+        ),
         (["method.runs=[{crf},{lexicon}]", "method.weights=[1]"], "one number a run (2)"),
         (["method.runs=[{crf},{lexicon}]", "method.weights=[1,0]"], "above 0"),
         (["method.runs=[{crf},{lexicon}]", "method.weights=best"], "equal, validation_f1"),
