@@ -23,7 +23,9 @@ MODEL = "model"
 
 
 class Full(Tuned):
-    """Instruct-tuning of all weights; the best epoch by validation F1 is kept in `<run>/model`.
+    """Instruct-tuning of all weights; the best epoch by validation F1, or the last, is kept.
+
+    It is a checkpoint of its own in `<run>/model`.
 
     Weights in half precision have float32 master copies (`master_weights`): with the two moments of
     AdamW that is 18 bytes a parameter while training (2 + 4 + 4 for the gradient + 8), 16 in
@@ -46,6 +48,7 @@ class Full(Tuned):
         activation_checkpointing: bool = False,
         average_decay: float | None = None,
         candidate_softmax: bool = False,
+        keep: str = "best",
         checkpoint_minutes: float | None = 30.0,
     ) -> None:
         recipe = Recipe(
@@ -61,6 +64,7 @@ class Full(Tuned):
             activation_checkpointing=activation_checkpointing,
             average_decay=average_decay,
             candidate_softmax=candidate_softmax,
+            keep=keep,
         )
         super().__init__(recipe, checkpoint_minutes)
 

@@ -15,6 +15,7 @@ class Recipe:
     whose gradients add up (gradient accumulation). `max_tokens` cuts prompt and answer together.
     With an `average_decay`, what is scored and saved is an average of the weights over the steps.
     With `candidate_softmax`, the loss is over each sentence's candidate tokens (`candidates`).
+    `keep` is the epoch that is saved: the `best` one by validation F1, or the `last`.
     """
 
     learning_rate: float
@@ -29,6 +30,7 @@ class Recipe:
     activation_checkpointing: bool = False
     average_decay: float | None = field(default=None, repr=False)  # see checkpoint.training_id
     candidate_softmax: bool = field(default=False, repr=False)
+    keep: str = field(default="best", repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate < math.inf:
@@ -40,6 +42,8 @@ class Recipe:
             raise InputError(
                 f"regime.schedule={self.schedule!r}: choose one of {', '.join(SCHEDULES)}"
             )
+        if self.keep not in ("best", "last"):
+            raise InputError(f"regime.keep={self.keep!r}: choose best or last")
         if not 0 <= self.warmup_share < 1:
             raise InputError(f"regime.warmup_share={self.warmup_share}: give 0 or more, below 1")
         if not self.clip_norm > 0:

@@ -53,7 +53,7 @@ class ZeroShot:
 
 
 class LoRA(Tuned):
-    """Instruct-tuning with low-rank adapters; the best epoch by validation F1 is kept.
+    """Instruct-tuning with low-rank adapters; the best epoch on validation, or the last, is kept.
 
     The adapter is saved in `<run>/adapter`. With a `quantization` (nf4, int8) the frozen backbone
     is held in that form, as in QLoRA; None leaves it as the backbone's own setting says.
@@ -79,6 +79,7 @@ class LoRA(Tuned):
         activation_checkpointing: bool = False,
         average_decay: float | None = None,
         candidate_softmax: bool = False,
+        keep: str = "best",
         checkpoint_minutes: float | None = 10.0,
         quantization: str | None = None,
     ) -> None:
@@ -103,6 +104,7 @@ class LoRA(Tuned):
             activation_checkpointing=activation_checkpointing,
             average_decay=average_decay,
             candidate_softmax=candidate_softmax,
+            keep=keep,
         )
         super().__init__(recipe, checkpoint_minutes)
         self.rank = rank

@@ -1,4 +1,4 @@
-"""What every regime that trains has in common: one training, the best epoch kept, saved, reopened.
+"""What every regime that trains has in common: one training, one epoch kept, saved, reopened.
 
 A run that is resumed after the result was saved does not train again; one that is resumed in the
 middle of its training goes on from its checkpoint.
@@ -103,7 +103,7 @@ class Tuned(ABC):
         return noted(self.reopen(backbone, task.directory, task.stop), task)
 
     def train(self, backbone: Backbone, task: Task) -> None:
-        """Train, in every process; the first one scores the epochs and saves the best."""
+        """Train, in every process; the first one scores the epochs and saves one."""
         import torch
 
         from chmed_ner.train.checkpoint import Checkpoint, training_id
@@ -122,10 +122,10 @@ class Tuned(ABC):
         examples = self._examples(encoded, task, loaded)
         torch.manual_seed(task.seed)
         model = self.prepared(loaded)
-        best = BestEpoch(self, model, loaded, source.batch_size, task)
+        kept = KeptEpoch(self, model, loaded, source.batch_size, task)
         training = training_id(examples, self.recipe, task.seed)
         checkpoint = Checkpoint(
-            task.directory, self.checkpoint_minutes, training, best, loaded.model.device
+            task.directory, self.checkpoint_minutes, training, kept, loaded.model.device
         )
         Training(
             causal_lm(model),
@@ -133,12 +133,12 @@ class Tuned(ABC):
             self.recipe,
             seed=task.seed,
             on_step=task.log,
-            on_epoch=best,
+            on_epoch=kept,
             checkpoint=checkpoint,
             processes=processes(),
         ).run()
         if processes().first:
-            self.save(loaded, model, best.state, task)
+            self.save(loaded, model, kept.state, task)
             checkpoint.remove()
 
     def _examples(
@@ -152,8 +152,11 @@ class Tuned(ABC):
         return with_candidates(encoded, task, loaded)
 
 
-class BestEpoch:
-    """Scores the model after each epoch and remembers the tensors of the best one."""
+class KeptEpoch:
+    """Scores the model after each epoch and remembers the tensors of the best one, or the last.
+
+    Without validation sentences the last one is the only choice.
+    """
 
     def __init__(
         self, regime: Tuned, model: Any, loaded: "LoadedModel", batch_size: int, task: Task
@@ -174,7 +177,8 @@ class BestEpoch:
             f1 = self.task.dev_f1(local_generator(tuned, self.batch_size, self.task.stop), epoch)
             self.task.log({"train/dev_f1": f1}, step)
             log.info("epoch %d: validation F1 %.2f", epoch, f1)
-        if f1 > self.best or not self.task.dev_f1:
+        last = self.regime.recipe.keep == "last" or not self.task.dev_f1
+        if last or f1 > self.best:
             self.best = f1
             state = self.regime.state(self.model)
             self.state = {name: tensor.detach().clone() for name, tensor in state.items()}

@@ -154,6 +154,20 @@ def test_the_best_epoch_is_kept(
     assert same == [False, True, False]
 
 
+def test_the_last_epoch_is_kept_if_that_is_asked_for(
+    tiny_llama: Path, pairs: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    journal = Journal()
+    for keep, dev_f1 in (("last", lambda _generator, epoch: 10.0 - epoch), ("best", None)):
+        regime = a_regime(epochs=2, keep=keep)
+        regime.prepare(a_backbone(tiny_llama), a_task(tmp_path / keep, pairs[:8], journal, dev_f1))
+    assert journal.f1 == [9.0, 8.0]
+    kept, last = weights(tmp_path / "last"), weights(tmp_path / "best")
+    assert all(torch.equal(kept[name], last[name]) for name in kept)
+    with pytest.raises(InputError, match=r"regime\.keep='middle'"):
+        a_regime(keep="middle")
+
+
 def test_validation_sees_the_model_as_it_will_be_merged(
     tiny_llama: Path, pairs: list[tuple[str, str]], tmp_path: Path
 ) -> None:
