@@ -38,7 +38,7 @@ DOORS = {
     "httpx2": {"backbone"},
     "httpcore2": {"backbone"},
     "numpy": {"score", "report", "backbone", "demonstrations", "train"},
-    "sklearn": {"demonstrations"},
+    "sklearn": {"demonstrations", "methods"},
     "matplotlib": {"report"},
     "noto_cjk_sans_otc": {"report"},
     "pycrfsuite": {"methods"},

@@ -11,6 +11,7 @@ from chmed_ner.bio import chunks, tags_of
 from chmed_ner.cli import main
 from chmed_ner.config import compose, configure
 from chmed_ner.data.augmentation import replaced_copies
+from chmed_ner.data.changes import log_changes
 from chmed_ner.data.conflicts import conflicting_mentions, with_majority_types
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.errors import InputError
@@ -118,6 +119,7 @@ def test_copies_come_from_the_training_split_alone(caplog: pytest.LogCaptureFixt
     assert types_of(copies).keys() <= types_of(plain.train).keys()
     assert not {s.text for s in copies} & {s.text for s in (*more.validation, *more.test)}
     assert {copy.split for copy in copies} == {"train"}
+    log_changes(more.name, more.counts)
     assert f"{len(copies)} copies of training sentences" in caplog.text
     assert corpus_of("dataset.replace_entities=0.5").copies == copies
     assert corpus_of("dataset.replace_entities=0.5", "seed=14").copies != copies
@@ -186,6 +188,7 @@ def test_conflicts_of_the_training_split_are_repaired_and_counted(
     ]
     assert 0 < len(changed) <= repaired.counts["retyped_entities"]
     assert plain.counts["retyped_entities"] == 0
+    log_changes(repaired.name, repaired.counts)
     assert f"{repaired.counts['retyped_entities']} training entities given" in caplog.text
 
 
