@@ -12,7 +12,7 @@ from chmed_ner.types import Sentence, Span
 LONG = 5
 """Characters from which a mention is a long one; single characters are short ones."""
 ROUNDS = 20
-"""Steps towards the fixed point of the threshold; three or four are enough where it moves."""
+"""Steps, at most, towards the fixed point of the threshold."""
 
 Known = frozenset[tuple[str, str]]
 """Mentions of the training split, each with a type that it has there."""
@@ -105,7 +105,8 @@ def fit(
 
 
 def half_of_f1(judged: Judged, types: Sequence[str]) -> float:
-    """The threshold that is half of the F1 (0 to 1) which it gives on `judged`."""
+    """The threshold that is half of the F1 (0 to 1) which it gives on `judged`; where steps towards
+    it do not settle, the last of ROUNDS."""
     threshold = 0.5
     for _ in range(ROUNDS):
         chosen = dict.fromkeys(types, threshold)
