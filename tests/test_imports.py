@@ -66,7 +66,7 @@ ROOMS: dict[str, set[str]] = {
     "data": {"bio", "restore"},
     "score": {"bio", "restore", "data"},
     "backbone": {"infer"},  # the generator it hands out
-    "infer": {"backbone"},  # requests and replies
+    "infer": {"backbone", "memory"},  # requests and replies
     "locks": set(),
     "cores": set(),
     "records": {"recorded"},

@@ -68,11 +68,15 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
 
 class SlotCache(Cache):
-    """The layers of a `slots` x `columns` cache; `longest` is the most columns it may grow to."""
+    """The layers of a `slots` x `columns` cache; `longest` is the most columns it may grow to.
+
+    `needed` is the number of slots, from the first on, that are still in use or will be: a cache
+    that grows leaves the others behind.
+    """
 
     def __init__(self, layers: int, slots: int, columns: int, longest: int) -> None:
         super().__init__(layers=[SlotLayer(slots, columns) for _ in range(layers)])
-        self.slots = slots
+        self.needed = slots
         self.columns = columns
         self.longest = longest
 
@@ -87,10 +91,10 @@ class SlotCache(Cache):
             return
         wanted = max(columns, min(self.longest, int(self.columns * GROWTH)))
         for layer in self._slot_layers():
-            layer.columns = wanted
+            layer.slots, layer.columns = self.needed, wanted
             if layer.keys is not None and layer.values is not None:
-                layer.keys = _widened(layer.keys, wanted)
-                layer.values = _widened(layer.values, wanted)
+                layer.keys = _widened(layer.keys[: self.needed], wanted)
+                layer.values = _widened(layer.values[: self.needed], wanted)
         self.columns = wanted
 
     def share(self, length: int) -> None:

@@ -28,7 +28,8 @@ def fused_norms_in(model: Any) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Scale:
-    """How a norm scales: by `scale`, `early` when it casts to its own precision before that."""
+    """How a norm scales its last dimension: by `scale`, which may be of more dimensions, `early`
+    when it casts to its own precision before that."""
 
     scale: torch.Tensor
     eps: float
@@ -36,12 +37,10 @@ class Scale:
 
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
         """The normed `states`."""
-        shape = self.scale.shape
+        normed = functional.rms_norm(states.float(), self.scale.shape[-1:], None, self.eps)
         if self.early:
-            return self.scale * functional.rms_norm(states.float(), shape, None, self.eps).to(
-                states.dtype
-            )
-        return functional.rms_norm(states.float(), shape, self.scale, self.eps).to(states.dtype)
+            return self.scale * normed.to(states.dtype)
+        return normed.mul_(self.scale).to(states.dtype)
 
 
 def scale_of(module: Any) -> Scale | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from chmed_ner.backbone.protocol import Reply, Request
 from chmed_ner.infer.greedy import PROBE, GreedyGenerator, guided_reply
+from chmed_ner.memory import collection_paused
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import LoadedModel
@@ -53,7 +54,8 @@ class LocalGenerator(GreedyGenerator):
                 for start in parts
                 for reply in super(LocalGenerator, self).answer(batch[start : start + self.slots])
             ]
-        return self._loop(batch)
+        with collection_paused():
+            return self._loop(batch)
 
     def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
         """All answers at their caps with no slot ever free, by the time of a few tokens."""
@@ -101,8 +103,9 @@ class LocalGenerator(GreedyGenerator):
         if self._served is None:
             from chmed_ner.infer.trial import understood
 
-            self._served = understood(self.loaded.model, self._tried(batch))
+            self._served = understood(self.loaded.model, self._tried(batch), self._layouts)
             if not self._served:
+                self._layouts.clear()
                 log.warning(
                     "%s: our decoding loop does not serve this architecture; decoding with "
                     "transformers' generate, which is slower",

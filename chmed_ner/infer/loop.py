@@ -16,6 +16,7 @@ import torch
 from chmed_ner.infer.cache import SlotCache
 from chmed_ner.infer.fused import fused_norms_in
 from chmed_ner.infer.head import Head, Options
+from chmed_ner.infer.merged import merged_layers_in
 from chmed_ner.infer.packed import last_states, pack, packed_attention_in
 from chmed_ner.infer.prepacked import Layouts, prepacked_weights_in
 
@@ -101,6 +102,7 @@ def write_answers(
         rows: list[Row] = []
         while waiting or rows:
             _admit(rows, waiting, slots, len(prefix))
+            cache.needed = slots if waiting else len(rows)
             counts = [len(row.feed) for row in rows]
             packing = pack([row.start for row in rows], counts, cache, model.device)
             tokens = [token for row in rows for token in row.feed]
@@ -118,6 +120,7 @@ def fast_reading_in(model: Any, layouts: Layouts, *, head: bool) -> Iterator[Non
     with (
         torch.inference_mode(),
         packed_attention_in(model),
+        merged_layers_in(model, layouts),
         fused_norms_in(model),
         prepacked_weights_in(model, layouts, head=head),
     ):

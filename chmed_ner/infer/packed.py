@@ -9,6 +9,7 @@ masks itself, causal and, where a layer says so, within its sliding window.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -20,40 +21,67 @@ from chmed_ner.infer.replacing import attention_replaced
 NAME = "chmed_ner_packed"
 
 
+SHORT = 8
+"""Rows with up to this many tokens attend apart from those that bring a whole prompt."""
+
+FEW = 16
+"""For up to this many queries oneDNN is faster where keys are the first factor."""
+
+MANY = 8
+"""From this many rows on two products are faster than torch's function, in half precision."""
+
+
+@dataclass(frozen=True)
+class Early:
+    """The tokens of some rows that are not their row's last.
+
+    `rows` picks the m rows' slots; `tokens` (m, Q) are indices among the N, padded with 0. Those
+    that are real, `among` (k,) the m * Q, are the tokens `indices` (k,) among the N.
+    """
+
+    rows: slice | torch.Tensor
+    tokens: torch.Tensor
+    among: torch.Tensor
+    indices: torch.Tensor
+
+
 @dataclass
 class Packing:
     """Which sentence and position each packed token belongs to.
 
-    Row r of the batch lies in slot r of the cache and brings `counts[r]` tokens, the last of which
-    has position `last[r]`; `ends[r]` is that token's index among all N, `columns` the longest row.
-    `early` lists the tokens that are not their row's last, by row (None without any): `early_rows`
-    (m,), `early_tokens` (m, Q) indices among the N, padded with 0, and `early_real` (m, Q).
+    Row r of the batch lies in slot r of the cache and brings some tokens, the last of which has
+    position `last[r]`; `ends[r]` is that token's index among all N, `columns` the longest row.
+    `early` are the other tokens: those of rows with few, and those of rows with many.
     """
 
     positions: torch.Tensor  # (N,)
     last: torch.Tensor  # (n,)
     ends: torch.Tensor  # (n,)
     columns: int
-    early_rows: torch.Tensor | None = None
-    early_tokens: torch.Tensor | None = None
-    early_real: torch.Tensor | None = None
-    masks: dict[tuple[int | None, bool, torch.dtype], torch.Tensor] = field(default_factory=dict)
+    early: Sequence[Early] = ()
+    masks: dict[tuple[int | None, int, torch.dtype], torch.Tensor] = field(default_factory=dict)
 
-    def mask(self, window: int | None, early: bool, dtype: torch.dtype) -> torch.Tensor:
-        """What is added to the scores: 0 or -inf, (n, 1, 1, columns) or (m, 1, Q, columns)."""
+    def mask(self, window: int | None, early: int | None, dtype: torch.dtype) -> torch.Tensor:
+        """What is added to the scores: 0 or -inf, (n, 1, 1, columns) for each row's last token, or
+        (m, 1, Q, columns) for group `early` of the others."""
         if window is not None and window >= self.columns:
             window = None
-        found = self.masks.get((window, early, dtype))
+        key = (window, -1 if early is None else early, dtype)
+        found = self.masks.get(key)
         if found is None:
-            at = self.positions[self.early_tokens] if early else self.last[:, None]
+            last = self.last[:, None]
+            at = last if early is None else self.positions[self.early[early].tokens]
             columns = torch.arange(self.columns, device=at.device)
             hidden = columns > at[..., None]
             if window is not None:
                 hidden |= columns <= at[..., None] - window
             found = torch.zeros(hidden.shape, dtype=dtype, device=at.device)
-            found = found.masked_fill_(hidden, -torch.inf)[:, None]
-            self.masks[window, early, dtype] = found
+            found = self.masks[key] = found.masked_fill_(hidden, -torch.inf)[:, None]
         return found
+
+    def of_last_tokens(self) -> "Packing":
+        """The packing of each row's last token alone."""
+        return Packing(self.last, self.last, torch.arange(len(self.last)), self.columns)
 
 
 def pack(starts: Sequence[int], counts: Sequence[int], cache: SlotCache, device: Any) -> Packing:
@@ -63,35 +91,38 @@ def pack(starts: Sequence[int], counts: Sequence[int], cache: SlotCache, device:
     """
     columns = max(start + count for start, count in zip(starts, counts, strict=True))
     cache.ensure(columns)
-    ends, total = [], 0
-    for count in counts:
-        total += count
-        ends.append(total - 1)
+    ends = [end - 1 for end in accumulate(counts)]
     last = torch.tensor([s + c - 1 for s, c in zip(starts, counts, strict=True)], device=device)
     end = torch.tensor(ends, device=device)
-    if total == len(counts):
-        cache.place(torch.arange(total, device=device) * cache.columns + last)
+    if len(counts) == ends[-1] + 1:
+        cache.place(torch.arange(len(counts), device=device) * cache.columns + last)
         return Packing(last, last, end, columns)
     positions = torch.tensor(
         [s + k for s, c in zip(starts, counts, strict=True) for k in range(c)], device=device
     )
     rows = torch.tensor([r for r, c in enumerate(counts) for _ in range(c)], device=device)
     cache.place(rows * cache.columns + positions)
-    several = [row for row, count in enumerate(counts) if count > 1]
-    width = max(counts) - 1
-    tokens = [
-        [ends[row] + 1 - counts[row] + k if k < counts[row] - 1 else 0 for k in range(width)]
-        for row in several
-    ]
-    real = [[k < counts[row] - 1 for k in range(width)] for row in several]
-    return Packing(
-        positions,
-        last,
-        end,
-        columns,
-        torch.tensor(several, device=device),
+    few = [row for row, count in enumerate(counts) if 1 < count <= SHORT]
+    many = [row for row, count in enumerate(counts) if count > SHORT]
+    early = [_early(some, counts, ends, device) for some in (few, many) if some]
+    return Packing(positions, last, end, columns, early)
+
+
+def _early(rows: Sequence[int], counts: Sequence[int], ends: Sequence[int], device: Any) -> Early:
+    """All but the last tokens of `rows`."""
+    width = max(counts[row] for row in rows) - 1
+    firsts = [ends[row] + 1 - counts[row] for row in rows]
+    real = [counts[row] - 1 for row in rows]
+    pairs = list(zip(firsts, real, strict=True))
+    tokens = [[first + k if k < count else 0 for k in range(width)] for first, count in pairs]
+    among = [m * width + k for m, count in enumerate(real) for k in range(count)]
+    indices = [first + k for first, count in pairs for k in range(count)]
+    together = rows[-1] - rows[0] == len(rows) - 1  # then keys need not be copied
+    return Early(
+        slice(rows[0], rows[-1] + 1) if together else torch.tensor(rows, device=device),
         torch.tensor(tokens, device=device),
-        torch.tensor(real, device=device),
+        torch.tensor(among, device=device),
+        torch.tensor(indices, device=device),
     )
 
 
@@ -112,34 +143,35 @@ def packed_attention(
 
     Returns (1, N, H, D), as transformers' attention functions do. Each row's last token attends in
     one call over all rows, straight from the cache; the other tokens of rows that bring several
-    attend in a second call.
+    attend in further calls.
     """
     if softcap is None:
         softcap = getattr(module, "attn_logit_softcapping", None)
     knobs = (scaling, softcap)
     tokens = query[0].transpose(0, 1)  # (N, H, D)
     rows, columns = len(packing.last), packing.columns
-    late = tokens if packing.early_rows is None else tokens[packing.ends]
+    late = tokens[packing.ends] if packing.early else tokens
     attended = _attend(
         late[:, None],
         key[:rows, :columns],
         value[:rows, :columns],
-        packing.mask(sliding_window, False, query.dtype),
+        packing.mask(sliding_window, None, query.dtype),
         *knobs,
     )  # (n, 1, H, D)
-    if packing.early_rows is None or packing.early_tokens is None or packing.early_real is None:
+    if not packing.early:
         return attended.transpose(0, 1), None
-    early = _attend(
-        tokens[packing.early_tokens],
-        key[packing.early_rows, :columns],
-        value[packing.early_rows, :columns],
-        packing.mask(sliding_window, True, query.dtype),
-        *knobs,
-    )  # (m, Q, H, D)
-    output = attended.new_empty(1, *tokens.shape[:2], attended.shape[-1])
-    output[0, packing.ends] = attended[:, 0]
-    output[0, packing.early_tokens[packing.early_real]] = early[packing.early_real]
-    return output, None
+    output = attended.new_empty(*tokens.shape[:2], attended.shape[-1])
+    output[packing.ends] = attended[:, 0]
+    for number, early in enumerate(packing.early):
+        attended = _attend(
+            tokens[early.tokens],
+            key[early.rows, :columns],
+            value[early.rows, :columns],
+            packing.mask(sliding_window, number, query.dtype),
+            *knobs,
+        )  # (m, Q, H, D)
+        output[early.indices] = attended.flatten(0, 1)[early.among]
+    return output[None], None
 
 
 def _attend(
@@ -153,7 +185,8 @@ def _attend(
     """Queries (n, Q, H, D) on keys (n, K, h, D), mask (n, 1, Q, K); returns (n, Q, H, D).
 
     The H / h query heads that share a key head stand side by side as queries of one head, so that
-    keys are not copied. Torch's own function is the slower one where a CPU reads whole prompts.
+    keys are not copied. On a CPU torch's own function is the slower one where whole prompts are
+    read, and in half precision for many rows with a single key head.
     """
     rows, count, heads, width = query.shape
     shared = heads // key.shape[2]
@@ -161,15 +194,22 @@ def _attend(
     query = query.reshape(rows, key.shape[2], shared * count, width)
     mask = mask.expand(-1, 1, count, -1).repeat(1, 1, shared, 1) if count > 1 else mask
     key, value = key.transpose(1, 2), value.transpose(1, 2)
-    if softcap or (count > 1 and query.device.type == "cpu"):
-        scores = query @ key.transpose(2, 3) * (width**-0.5 if scaling is None else scaling)
+    scale = width**-0.5 if scaling is None else scaling
+    slow = query.device.type == "cpu" and (
+        count > 1 or (key.shape[1] == 1 and rows >= MANY and query.dtype != torch.float32)
+    )
+    if softcap or slow:
+        if query.shape[2] <= FEW:
+            scores = (key @ query.transpose(2, 3)).transpose(2, 3).contiguous() * scale
+        else:
+            scores = query @ key.transpose(2, 3) * scale
         if softcap:
             scores = torch.tanh(scores / softcap) * softcap
         attended = torch.softmax(scores + mask, -1, dtype=torch.float32).to(query.dtype) @ value
     else:
         mask = mask.expand(-1, -1, query.shape[2], -1)
         attended = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, scale=scaling
+            query, key, value, attn_mask=mask, scale=scale
         )
     attended = attended.view(rows, -1, shared, count, attended.shape[-1])
     return attended.permute(0, 3, 1, 2, 4).reshape(rows, count, heads, -1)

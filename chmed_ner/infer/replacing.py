@@ -9,15 +9,20 @@ from transformers import AttentionInterface
 Forward = Callable[..., Any]
 
 
+class Whole:
+    """A forward pass that calls none of the modules within its own: they need no replacement."""
+
+
 @contextmanager
 def forwards_replaced(model: Any, replacement: Callable[[Any], Forward | None]) -> Iterator[int]:
     """Within the block modules have the forward pass that `replacement` gives; gives their number.
 
-    A module for which it is None is left as it is.
+    A module for which it is None is left as it is, and so is one within a module whose forward pass
+    is a `Whole`.
     """
     replaced = []
     try:
-        for module in model.modules():
+        for module in _called(model, set()):
             forward = replacement(module)
             if forward is not None:
                 module.forward = forward
@@ -26,6 +31,17 @@ def forwards_replaced(model: Any, replacement: Callable[[Any], Forward | None]) 
     finally:
         for module in replaced:
             del module.forward
+
+
+def _called(module: Any, seen: set[int]) -> Iterator[Any]:
+    """`module` and all within it that may be called, each once, outer ones first."""
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    yield module
+    if not isinstance(vars(module).get("forward"), Whole):
+        for child in module.children():
+            yield from _called(child, seen)
 
 
 @contextmanager

@@ -7,7 +7,9 @@ import torch
 
 from chmed_ner.infer.cache import SlotCache
 from chmed_ner.infer.head import Head
-from chmed_ner.infer.packed import last_states, pack, packed_attention_in
+from chmed_ner.infer.loop import fast_reading_in
+from chmed_ner.infer.packed import last_states, pack
+from chmed_ner.infer.prepacked import Layouts
 
 TOLERANCE = {True: 1e-3, False: 0.1}
 """By how much, relative to their norm, logits may differ from the model's: float32, or half."""
@@ -22,8 +24,10 @@ def may_be_packed(model: Any) -> bool:
     return getattr(type(model), "_supports_attention_backend", False) and kinds <= KINDS
 
 
-def understood(model: Any, prompts: Sequence[Sequence[int]]) -> bool:
+def understood(model: Any, prompts: Sequence[Sequence[int]], layouts: Layouts) -> bool:
     """Does packing compute what `model` computes? Decided on a few short `prompts`.
+
+    Read as the loop reads them, with merged layers and prepacked weights, which `layouts` keeps.
 
     Every layer must attend to all earlier columns or to the latest, through transformers' attention
     interface. The logits behind each prompt must then be those of the model's own forward pass,
@@ -37,21 +41,21 @@ def understood(model: Any, prompts: Sequence[Sequence[int]]) -> bool:
         rows = [torch.tensor([prompt], device=model.device) for prompt in prompts]
         expected = [model(row, use_cache=False).logits[0, -1].float() for row in rows]
         try:
-            found = head.logits(_in_two_parts(model, prompts)).float()
+            found = head.logits(_in_two_parts(model, prompts, layouts)).float()
         except (RuntimeError, TypeError, ValueError, AttributeError):  # it lacks what packing needs
             return False
     pairs = zip(found, expected, strict=True)
     return all(float((one - two).norm()) <= allowed * float(two.norm()) for one, two in pairs)
 
 
-def _in_two_parts(model: Any, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+def _in_two_parts(model: Any, prompts: Sequence[Sequence[int]], layouts: Layouts) -> torch.Tensor:
     """The states behind the prompts, (n, H), each read but for its last tokens, then to its end."""
     longest = max(map(len, prompts))
     layers = model.config.get_text_config().num_hidden_layers
     cache = SlotCache(layers, len(prompts), longest, longest)
     states = torch.empty(0)
     firsts = [max(1, len(prompt) - 1 - at) for at, prompt in enumerate(prompts)]
-    with packed_attention_in(model):
+    with fast_reading_in(model, layouts, head=False):
         for starts, ends in (([0] * len(prompts), firsts), (firsts, list(map(len, prompts)))):
             bounds = list(zip(starts, ends, strict=True))
             counts = [max(1, end - start) for start, end in bounds]

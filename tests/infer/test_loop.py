@@ -1,6 +1,7 @@
 """The decoding loop against transformers' `generate`, token for token."""
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from hypothesis import strategies as st
 
 from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.protocol import Request
+from chmed_ner.infer.cache import SlotCache
 from chmed_ner.infer.fused import fused_norms_in
 from chmed_ner.infer.greedy import GreedyGenerator
 from chmed_ner.infer.head import first_largest
 from chmed_ner.infer.local import ROUNDS, LocalGenerator
 from chmed_ner.infer.loop import shared_prefix
+from chmed_ner.infer.merged import merged_layers_in
+from chmed_ner.infer.packed import last_states, pack, packed_attention_in
 from chmed_ner.infer.prepacked import Layouts, prepacked_weights_in
 from chmed_ner.infer.trial import understood
 
@@ -115,22 +119,23 @@ def a_model(family: str, changes: dict[str, Any]) -> Any:
     """A random model of three small layers."""
     import transformers
 
-    config = getattr(transformers, f"{family}Config")(
-        vocab_size=300,
-        hidden_size=64,
-        intermediate_size=96,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=16,
-        initializer_range=0.15,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-        **changes,
-    )
+    sizes = {
+        "vocab_size": 300,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "initializer_range": 0.15,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    config = getattr(transformers, f"{family}Config")(**{**sizes, **changes})
     torch.manual_seed(1)
-    return getattr(transformers, f"{family}ForCausalLM")(config).eval()
+    name = family.removesuffix("Text")  # Gemma 3 names its text model's configuration alone so
+    return getattr(transformers, f"{name}ForCausalLM")(config).eval()
 
 
 @pytest.mark.parametrize(
@@ -140,7 +145,7 @@ def a_model(family: str, changes: dict[str, Any]) -> Any:
 )
 def test_packing_serves_this_family(family: str, changes: dict[str, Any]) -> None:
     prompts = [[(7 * n + 3 * at) % 290 + 5 for at in range(n)] for n in (30, 1, 12)]
-    assert understood(a_model(family, changes), prompts)
+    assert understood(a_model(family, changes), prompts, {})
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -185,6 +190,60 @@ def test_weights_in_float32_are_read_as_they_are() -> None:
         assert count == 0
 
 
+def states_of(model: Any, layouts: Layouts | None) -> torch.Tensor:
+    """The states behind rows that bring a prompt, some tokens or one; `layouts` to merge layers."""
+    cache = SlotCache(3, 4, 20, 20)
+    found = []
+    for starts, counts in (([0] * 4, [12, 3, 1, 14]), ([12, 3, 1, 14], [1, 5, 1, 2])):
+        tokens = [
+            (7 * n + 3 * at) % 290 + 5 for n, count in enumerate(counts) for at in range(count)
+        ]
+        merging = nullcontext() if layouts is None else merged_layers_in(model, layouts)
+        with torch.inference_mode(), packed_attention_in(model), merging:
+            found.append(last_states(model, tokens, pack(starts, counts, cache, "cpu"), cache))
+    return torch.cat(found).float()
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("Llama", {"attention_bias": True}),
+        ("Qwen2", {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1}),
+        ("Qwen3", {}),
+        ("Gemma2", {"sliding_window": 7, "query_pre_attn_scalar": 16}),
+        ("Gemma3Text", {"sliding_window": 7}),
+        ("Gemma3Text", {"num_key_value_heads": 1}),
+    ],
+)
+def test_merged_layers_compute_what_the_models_layers_do(
+    family: str, changes: dict[str, Any]
+) -> None:
+    """They are as near to the model in float32 as the model's own layers in bfloat16 are."""
+    exact = a_model(family, changes)
+    for name, parameter in exact.named_parameters():
+        if "norm" in name:
+            torch.nn.init.normal_(parameter, 0.8, 0.4)
+        parameter.data = parameter.data.to(torch.bfloat16).float()
+    wanted = states_of(exact, None)
+    model = exact.to(torch.bfloat16)
+    layouts: Layouts = {}
+    with merged_layers_in(model, layouts) as count:
+        assert count == 3
+    own, merged = (states_of(model, each) for each in (None, layouts))
+    assert not torch.equal(own, merged)
+    assert not any("forward" in vars(module) for module in model.modules())
+    error = (merged - wanted).norm() / wanted.norm()
+    assert error < 1.5 * (own - wanted).norm() / wanted.norm()
+    assert error < 0.04
+
+
+@pytest.mark.parametrize("family", ["Llama", "Mistral", "Glm4"])
+def test_layers_of_other_kinds_are_not_merged(family: str) -> None:
+    model = a_model(family, {}).to(torch.float32 if family == "Llama" else torch.bfloat16)
+    with merged_layers_in(model, {}) as count:
+        assert count == 0
+
+
 @given(
     st.integers(0, 2**32),
     st.sampled_from([(4, 512), (3, 2048), (5, 97)]),
@@ -203,7 +262,7 @@ def test_packing_knows_what_it_does_not_serve(family: str) -> None:
     prompts = [[(7 * n + 3 * at) % 290 + 5 for at in range(n)] for n in (30, 1, 12)]
     model = a_model(family, {})
     before = model.config._attn_implementation
-    assert not understood(model, prompts)
+    assert not understood(model, prompts, {})
     assert model.config._attn_implementation == before
 
 
