@@ -35,11 +35,13 @@ def assists() -> bool:
 
 def assist(experiment: Experiment) -> None:
     """Train along whenever the first process calls, until it sends this one home."""
+    from chmed_ner.cores import keep_threads_awake
     from chmed_ner.hints import hinted
     from chmed_ner.memory import prepare_memory
     from chmed_ner.runner import read_corpus
 
     prepare_memory()
+    keep_threads_awake()
     logging.getLogger().setLevel(logging.WARNING)  # the first process says the same
     with joined():
         while (directory := called()) is not None:

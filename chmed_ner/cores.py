@@ -14,6 +14,21 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_
 GPUS = "CUDA_VISIBLE_DEVICES"
 
 
+SPINS = "20000000"
+"""Turns of GNU OpenMP's waiting loop: some tenths of a second."""
+
+
+def keep_threads_awake(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let a thread with nothing to do wait some tenths of a second before it sleeps.
+
+    To be called before torch is imported. Between the products of a decoding step one thread works
+    alone for some milliseconds; others that have gone to sleep meanwhile come back late, above all
+    on a virtual machine. What the user has set stays.
+    """
+    if "OMP_WAIT_POLICY" not in environment:
+        environment.setdefault("GOMP_SPINCOUNT", SPINS)
+
+
 def take_share(
     launcher: Mapping[str, Any], number: int, environment: MutableMapping[str, str]
 ) -> None:

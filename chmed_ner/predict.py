@@ -7,6 +7,7 @@ from typing import Protocol
 
 from chmed_ner.backbone.protocol import Answered, Generator, Reply, Request
 from chmed_ner.config import build
+from chmed_ner.cores import keep_threads_awake
 from chmed_ner.demonstrations import Demonstrating
 from chmed_ner.errors import InputError
 from chmed_ner.experiment import SpanModel
@@ -154,6 +155,7 @@ def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPr
     its method leaves no model behind.
     """
     prepare_memory()
+    keep_threads_awake()
     directory = find_run(str(run), output=output)
     record = RunRecord.read(directory)
     parts = {

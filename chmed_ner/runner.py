@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from chmed_ner.cores import keep_threads_awake
 from chmed_ner.data.changes import log_changes
 from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.errors import Stopped
@@ -42,6 +43,7 @@ ARTIFACTS = (
 def run(experiment: Experiment, directory: Path) -> dict[str, float]:
     """Run one experiment in `directory`; returns its metrics by name (none for `limit.test=0`)."""
     prepare_memory()
+    keep_threads_awake()
     reset_peak()
     random.seed(experiment.seed)
     corpus = read_corpus(experiment)

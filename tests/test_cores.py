@@ -6,7 +6,16 @@ import sys
 
 import pytest
 
-from chmed_ner.cores import GPUS, THREADS, at_once, cores, gpus_of, take_share, threads_each
+from chmed_ner.cores import (
+    GPUS,
+    THREADS,
+    at_once,
+    cores,
+    gpus_of,
+    keep_threads_awake,
+    take_share,
+    threads_each,
+)
 
 
 @pytest.mark.parametrize(
@@ -91,3 +100,18 @@ def test_nothing_changes_without_parallel_jobs() -> None:
         {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}, 3, environment
     )
     assert environment == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"GOMP_SPINCOUNT": "20000000"}),
+        ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
+        ({"OMP_WAIT_POLICY": "PASSIVE"}, {"OMP_WAIT_POLICY": "PASSIVE"}),
+    ],
+)
+def test_what_the_user_says_of_idle_threads_stays(
+    before: dict[str, str], after: dict[str, str]
+) -> None:
+    keep_threads_awake(before)
+    assert before == after

@@ -100,13 +100,13 @@ ROOMS: dict[str, set[str]] = {
         "data", "experiment", "generative", "infer", "outcome", "prompt", "score", "script",
         "track",
     },
-    "assist": {"experiment", "train", "memory", "runner", "hints"},
+    "assist": {"experiment", "train", "memory", "cores", "runner", "hints"},
     "methods": {
         "backbone", "bio", "data", "experiment", "outcome", "predictions", "records", "score",
         "tagger", "track",
     },
     "runner": {
-        "experiment", "identity", "records", "provenance", "memory", "data", "script",
+        "experiment", "identity", "records", "provenance", "memory", "cores", "data", "script",
         "outcome", "predictions", "score", "track", "report",
     },
     "rescore": {
@@ -116,7 +116,7 @@ ROOMS: dict[str, set[str]] = {
     "documents": set(),
     "annotations": {"bio", "documents", "predictions"},
     "predict": {
-        "config", "records", "memory", "script", "prompt", "backbone", "infer", "restore",
+        "config", "records", "memory", "cores", "script", "prompt", "backbone", "infer", "restore",
         "experiment", "demonstrations", "hints",
     },
     "cli": {

@@ -148,7 +148,7 @@ class TokenAutomaton:
                 if not code.startswith(pending):
                     continue
                 rest = code[len(pending) :]
-                for cut in range(1, len(rest)):
+                for cut in range(1, len(rest)) if not word or self.vocabulary.breaks else ():
                     self._note(found, word + rest[:cut], rest[cut:], (places, pending + rest[:cut]))
                 whole = word + rest
                 self._note(found, whole, b"", (after, b""))

@@ -28,6 +28,8 @@ class Vocabulary:
         for token, word in self.bytes_of.items():
             tokens[word] = (*tokens.get(word, ()), token)
         self._tokens = tokens
+        self.breaks = any(len(word) > 1 and not _is_text(word) for word in tokens)
+        """Are there tokens of several bytes that begin or end within a character?"""
         self._sorted = sorted(tokens)
         self._longer: dict[bytes, bool] = {}
         self._counts: dict[str, int] = {}
@@ -149,6 +151,15 @@ def _is_byte_level(tokenizer: Any) -> bool:
         return False
     decoder = json.dumps(json.loads(backend.to_str()).get("decoder"))
     return '"ByteLevel"' in decoder
+
+
+def _is_text(word: bytes) -> bool:
+    """Is `word` whole characters?"""
+    try:
+        word.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _byte_alphabet() -> dict[str, int]:

@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", help="a LoRA-tuned run to decode with, instead of a short tuning")
     parser.add_argument("--growth", action="store_true", help="also 1k, 2k, 4k sentences (longer)")
+    parser.add_argument("--decoding", action="store_true", help="decoding alone")
     parser.add_argument("--smoke", action="store_true", help="the smallest scale: a try, no result")
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--output", type=Path, default=output_directory() / "bench")
@@ -87,10 +88,10 @@ def measure(chosen: argparse.Namespace, scale: Scale) -> None:
         growth=chosen.growth,
     )
     run = tuned(sides, what, plan, chosen.run)
-    found = [
-        training(sides, what, steps=scale.steps, rounds=scale.rounds, seed=chosen.seed),
-        decoding(sides, what, plan, run),
-    ]
+    trained = Found()
+    if not chosen.decoding:
+        trained = training(sides, what, steps=scale.steps, rounds=scale.rounds, seed=chosen.seed)
+    found = [trained, decoding(sides, what, plan, run)]
     ends = end_to_end(sides, what, run, scale.sentences)
     ratios = {key: value for each in found for key, value in each.ratios.items()}
     write_json(chosen.output / "bench.json", {key: ratios[key]["median"] for key in ratios})

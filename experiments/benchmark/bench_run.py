@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from chmed_ner.cores import keep_threads_awake
+
 SIDE = Path(__file__).with_name("bench_side.py")
 QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -37,13 +39,13 @@ class Sides:
         return self.folder / f"{self.count:02d}-{name}.{ending}"
 
     def _call(self, name: str, words: Sequence[str]) -> float:
+        environment = {**os.environ, **QUIET}
+        keep_threads_awake(environment)  # on every side: it serves `generate` too
         path = self._file(name, "log")
         self.count += 1
         began = time.perf_counter()
         with path.open("wb") as log:
-            done = subprocess.run(
-                [sys.executable, *words], stdout=log, stderr=log, env={**os.environ, **QUIET}
-            )
+            done = subprocess.run([sys.executable, *words], stdout=log, stderr=log, env=environment)
         seconds = time.perf_counter() - began
         if done.returncode:
             tail = path.read_text(encoding="utf-8", errors="replace").splitlines()[-25:]
