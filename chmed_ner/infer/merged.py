@@ -133,14 +133,14 @@ class MergedLayer(Whole):
 def merged(layer: Any) -> MergedLayer | None:
     """The merged forward pass of a layer of one of FAMILIES; None where it cannot be had."""
     attention, mlp = layer.self_attn, layer.mlp
-    if any("forward" in vars(module) for module in layer.modules()):
+    activation = ACTIVATIONS.get(type(mlp.act_fn).__name__)
+    if activation is None or any("forward" in vars(module) for module in layer.modules()):
         return None
     queries = prepacked([attention.q_proj, attention.k_proj, attention.v_proj])
-    products = [prepacked([each]) for each in (attention.o_proj, mlp.gate_proj, mlp.up_proj)]
-    output, gate, up = products
-    down = prepacked([mlp.down_proj])
-    activation = ACTIVATIONS.get(type(mlp.act_fn).__name__)
-    if not (queries and output and gate and up and down and activation):
+    output, gate, up, down = (
+        prepacked([each]) for each in (attention.o_proj, mlp.gate_proj, mlp.up_proj, mlp.down_proj)
+    )
+    if not (queries and output and gate and up and down):
         return None
     before = scale_of(layer.input_layernorm)
     behind = scale_of(layer.post_attention_layernorm)
