@@ -81,7 +81,8 @@ class Packing:
 
     def of_last_tokens(self) -> "Packing":
         """The packing of each row's last token alone."""
-        return Packing(self.last, self.last, torch.arange(len(self.last)), self.columns)
+        each = torch.arange(len(self.last), device=self.last.device)
+        return Packing(self.last, self.last, each, self.columns)
 
 
 def pack(starts: Sequence[int], counts: Sequence[int], cache: SlotCache, device: Any) -> Packing:
