@@ -15,11 +15,11 @@ GPUS = "CUDA_VISIBLE_DEVICES"
 
 
 SPINS = "20000000"
-"""Turns of GNU OpenMP's waiting loop: some tenths of a second."""
+"""Turns of GNU OpenMP's waiting loop: about half a second."""
 
 
 def keep_threads_awake(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let a thread with nothing to do wait some tenths of a second before it sleeps.
+    """Let a thread with nothing to do wait for about half a second before it sleeps.
 
     To be called before torch is imported. Between the products of a decoding step one thread works
     alone for some milliseconds; others that have gone to sleep meanwhile come back late, above all

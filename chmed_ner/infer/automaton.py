@@ -148,7 +148,9 @@ class TokenAutomaton:
                 if not code.startswith(pending):
                     continue
                 rest = code[len(pending) :]
-                for cut in range(1, len(rest)) if not word or self.vocabulary.breaks else ():
+                # unless tokens are broken, only single bytes end within a character
+                cuts = range(1, len(rest)) if not word or self.vocabulary.breaks else ()
+                for cut in cuts:
                     self._note(found, word + rest[:cut], rest[cut:], (places, pending + rest[:cut]))
                 whole = word + rest
                 self._note(found, whole, b"", (after, b""))
