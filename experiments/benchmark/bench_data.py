@@ -48,8 +48,13 @@ class Material:
     test: tuple[str, ...]
 
     def job(self, peer: str, batches: Sequence[Batch], seed: int, **more: Any) -> dict[str, Any]:
-        """A training job: `peer` (ours, trl or trainer) reads `batches` in our loop's order."""
-        ordered = in_order(batches, self.recipe["batch_size"], seed)
+        """A training job: `peer` (ours, trl or trainer) reads `batches` in our loop's order.
+
+        Our loop puts them into that order by itself, the peers get them in it.
+        """
+        ordered = batches
+        if peer != "ours":
+            ordered = in_order(batches, self.recipe["batch_size"], seed)
         return {
             "peer": peer,
             "words": self.words,

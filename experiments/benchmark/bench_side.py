@@ -16,6 +16,12 @@ from typing import Any
 from bench_peers import Watch, train
 
 from chmed_ner.memory import peak_mib, prepare_memory
+from chmed_ner.train.examples import Example
+
+
+def examples_of(job: Mapping[str, Any]) -> list[Example]:
+    """The examples of a job of ours, which the loop puts into batches by itself."""
+    return [Example(tuple(p), tuple(a)) for batch in job["batches"] for p, a in batch]
 
 
 def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
@@ -25,7 +31,6 @@ def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
 
     from chmed_ner.config import compose, configure
     from chmed_ner.train.checkpoint import Checkpoint
-    from chmed_ner.train.examples import Example
     from chmed_ner.train.loop import Training
     from chmed_ner.train.parallel import Processes
     from chmed_ner.train.tuned import causal_lm
@@ -45,7 +50,7 @@ def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
     place = Path(job["scratch"])
     Training(
         causal_lm(model),
-        [Example(tuple(p), tuple(a)) for batch in job["batches"] for p, a in batch],
+        examples_of(job),
         regime.recipe,
         seed=job["seed"],
         on_step=on_step,
@@ -80,7 +85,7 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     from chmed_ner.infer.greedy import GreedyGenerator
     from chmed_ner.runner import read_corpus
     from chmed_ner.train.adapter import adapted_generator
-    from chmed_ner.train.examples import Example, shared_prefix
+    from chmed_ner.train.examples import shared_prefix
 
     experiment = configure(compose(job["words"]), {})
     corpus = read_corpus(experiment)

@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "experiments" / "benchmark"
-ALWAYS = {
-    "train_vs_trainer", "decode_vs_generate", "constrained_vs_generate",
+DECODING = {
+    "decode_vs_generate", "constrained_vs_generate",
     "decode_memory_vs_generate", "constrained_memory_vs_generate",
 }  # fmt: skip
 WITH_TRL = {"train_vs_trl", "train_memory_vs_trl", "train_memory_vs_trl_checkpointing"}
@@ -53,7 +53,7 @@ def test_bench_writes_a_flat_object_of_ratios(tmp_path: Path, tiny_llama: Path) 
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     ratios = json.loads((tmp_path / "bench" / "bench.json").read_text(encoding="utf-8"))
-    assert set(ratios) == ALWAYS | (WITH_TRL if TRL else set())
+    assert set(ratios) == DECODING | {"train_vs_trainer"} | (WITH_TRL if TRL else set())
     assert all(type(value) is float and value > 0 for value in ratios.values())
     details = json.loads((tmp_path / "bench" / "bench_details.json").read_text(encoding="utf-8"))
     assert {key: value["median"] for key, value in details["ratios"].items()} == ratios
@@ -71,6 +71,20 @@ def test_bench_writes_a_flat_object_of_ratios(tmp_path: Path, tiny_llama: Path) 
 
 
 @pytest.mark.slow
+def test_decoding_alone_is_measured(tmp_path: Path, tiny_llama: Path) -> None:
+    done = python(str(SCRIPTS / "bench.py"), "--smoke", "--decoding", f"--output={tmp_path}",
+                  *words(tiny_llama))  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    ratios = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
+    assert set(ratios) == DECODING
+    details = json.loads((tmp_path / "bench_details.json").read_text(encoding="utf-8"))
+    assert not details["skipped"]
+    assert not details["training"]
+    assert "train" not in done.stdout
+    assert details["decoding"]["sentences"] == 4
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not TRL, reason="trl is not installed")
 def test_our_loss_is_trl_s_on_the_same_batches(tmp_path: Path, tiny_llama: Path) -> None:
     done = python(
@@ -85,17 +99,19 @@ def test_our_loss_is_trl_s_on_the_same_batches(tmp_path: Path, tiny_llama: Path)
 
 def test_every_side_reads_the_batches_of_our_loop(tiny_llama: Path) -> None:
     program = """
-from bench_data import in_order, material
+from bench_data import material
+from bench_side import examples_of
+from chmed_ner.train.examples import epoch_batches
 what = material(sys.argv[1:], 13)
-taken = what.taken(0, 5)
+taken = what.taken(0, 60)  # more than the 50 of a pool
 job = what.job("trainer", taken, 7)
+read = epoch_batches(examples_of(what.job("ours", taken, 7)), 4, 7, 0)
 flat = lambda batches: sorted((tuple(p), tuple(a)) for batch in batches for p, a in batch)
-again = in_order(taken, 4, 7)
 print(json.dumps([
     [len(batch) for batch in job["batches"]],
     flat(job["batches"]) == sorted((e.prompt, e.answer) for batch in taken for e in batch),
-    job["batches"] == [[(e.prompt, e.answer) for e in batch] for batch in again],
-    [sum(map(len, batch)) for batch in again],
+    job["batches"] == [[(e.prompt, e.answer) for e in batch] for batch in read],
+    [sum(map(len, batch)) for batch in read],
     what.by_length(4, 5) and [len(part) for part in what.by_length(4, 5)],
     what.sentences(10, 1, "a") == what.sentences(10, 1, "a") != what.sentences(10, 1, "b"),
     len(what.taken(len(what.batches) - 1, 3)),
@@ -105,7 +121,7 @@ print(json.dumps([
     sizes, same, ordered, tokens, groups, drawn, wrapped, prompts = asked(
         program, *words(tiny_llama)
     )
-    assert sizes == [4] * 5
+    assert sizes == [4] * 60
     assert same
     assert ordered
     assert len(set(tokens)) > 1
