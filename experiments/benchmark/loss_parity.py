@@ -24,6 +24,7 @@ from bench_run import Sides
 
 from chmed_ner.errors import InputError
 from chmed_ner.files import write_json
+from chmed_ner.memory import prepare_memory
 from chmed_ner.paths import output_directory
 
 LAST = 20
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("words", nargs="*", metavar="OVERRIDE", help="as for chmed-ner run")
     chosen = parser.parse_intermixed_args(arguments)
     logging.getLogger("chmed_ner").setLevel(logging.ERROR)
+    prepare_memory()  # of both sides: here speed is not compared, and TRL's half is the longer one
     try:
         if chosen.steps < 2:
             raise InputError(f"--steps={chosen.steps}: give 2 or more")
