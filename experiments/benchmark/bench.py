@@ -41,10 +41,11 @@ class Scale:
     warm_up: int
     tuning_steps: int
     lengths: bool
+    growth: tuple[int, ...]
 
 
-FULL = Scale(15, 3, 128, 64, (8, 16, 32, 64), 8, 60, True)
-SMOKE = Scale(2, 1, 4, 2, (4,), 1, 2, False)
+FULL = Scale(15, 3, 128, 64, (8, 16, 32, 64), 8, 60, True, (1000, 2000, 4000))
+SMOKE = Scale(2, 1, 4, 2, (4,), 1, 2, False, (2, 4, 8))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,7 +86,7 @@ def measure(chosen: argparse.Namespace, scale: Scale) -> None:
         tuning_steps=scale.tuning_steps,
         seed=chosen.seed,
         lengths=scale.lengths,
-        growth=chosen.growth,
+        growth=scale.growth if chosen.growth else (),
     )
     run = tuned(sides, what, plan, chosen.run)
     trained = Found()

@@ -19,7 +19,10 @@ DECODERS = {"generate": "greedy", "ours": "greedy", "constrained": "constrained"
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is decoded: sentences timed, sentences for the choice among `sizes`, rounds."""
+    """How much is decoded: sentences timed, sentences for the choice among `sizes`, rounds.
+
+    `growth` are the numbers of sentences over which growth is fitted, none for no fit.
+    """
 
     sentences: int
     choice: int
@@ -29,7 +32,7 @@ class Plan:
     tuning_steps: int
     seed: int
     lengths: bool
-    growth: bool
+    growth: tuple[int, ...]
 
 
 def tuned(sides: Sides, what: Material, plan: Plan, run: str | None) -> Path:
@@ -93,13 +96,12 @@ def decoding(sides: Sides, what: Material, plan: Plan, run: Path) -> Found:
         parts = side("lengths", "ours", [*groups, *groups])["parts"]
         found.details["growth_with_length"] = _lengths(parts[len(groups) :])
     if plan.growth:
-        counts = (1000, 2000, 4000)
-        lists = [[what.test[at % len(what.test)] for at in range(count)] for count in counts]
-        parts = side("growth", "ours", lists)["parts"]
-        taken = [part["seconds"] for part in parts]
+        order = what.sentences(len(what.test), plan.seed, "growth")
+        lists = [[order[at % len(order)] for at in range(count)] for count in plan.growth]
         found.details["growth_with_sentences"] = {
-            "sentences": counts, "seconds": taken, "fit": linear_fit(counts, taken),
-        }  # fmt: skip
+            name: _growth(plan.growth, side(f"growth-{name}", name, lists)["parts"])
+            for name in ("ours", "constrained")
+        }
     return found
 
 
@@ -126,6 +128,12 @@ def _compare(results: Mapping[str, Sequence[Any]], count: int, found: Found) -> 
         name: sum(a == b for a, b in zip(texts["generate"], texts[name], strict=True))
         for name in ("ours", "constrained")
     }
+
+
+def _growth(counts: Sequence[int], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Seconds for growing numbers of sentences drawn by chance, and the line through them."""
+    seconds = [part["seconds"] for part in parts]
+    return {"sentences": counts, "seconds": seconds, "fit": linear_fit(counts, seconds)}
 
 
 def _lengths(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -72,8 +72,8 @@ def test_bench_writes_a_flat_object_of_ratios(tmp_path: Path, tiny_llama: Path) 
 
 @pytest.mark.slow
 def test_decoding_alone_is_measured(tmp_path: Path, tiny_llama: Path) -> None:
-    done = python(str(SCRIPTS / "bench.py"), "--smoke", "--decoding", f"--output={tmp_path}",
-                  *words(tiny_llama))  # fmt: skip
+    done = python(str(SCRIPTS / "bench.py"), "--smoke", "--decoding", "--growth",
+                  f"--output={tmp_path}", *words(tiny_llama))  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     ratios = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
     assert set(ratios) == DECODING
@@ -82,6 +82,10 @@ def test_decoding_alone_is_measured(tmp_path: Path, tiny_llama: Path) -> None:
     assert not details["training"]
     assert not list((tmp_path / "work").glob("*trainer*"))
     assert details["decoding"]["sentences"] == 4
+    for growth in details["decoding"]["growth_with_sentences"].values():
+        assert growth["sentences"] == [2, 4, 8]
+        assert all(seconds > 0 for seconds in growth["seconds"])
+        assert set(growth["fit"]) == {"slope", "start", "r2"}
 
 
 @pytest.mark.slow
