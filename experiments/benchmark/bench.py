@@ -20,7 +20,8 @@ from typing import Any
 
 from bench_about import about
 from bench_data import material
-from bench_decoding import Plan, decoding, end_to_end, tuned
+from bench_decoding import Decoding, Plan, compare, end_to_end, tuned
+from bench_growth import expected_seconds, growth_with_length, growth_with_sentences
 from bench_run import Sides
 from bench_training import Found, training
 
@@ -47,12 +48,15 @@ class Scale:
 FULL = Scale(15, 3, 128, 64, (8, 16, 32, 64), 8, 60, True, (1000, 2000, 4000))
 SMOKE = Scale(2, 1, 4, 2, (4,), 1, 2, False, (2, 4, 8))
 
+MINUTES = 45
+"""What `make bench` may take; the growth with sentences comes last and is left out beyond it."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write; 2 for bad input."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", help="a LoRA-tuned run to decode with, instead of a short tuning")
-    parser.add_argument("--growth", action="store_true", help="also 1k, 2k, 4k sentences (longer)")
+    parser.add_argument("--growth", action="store_true", help="the greedy loop's growth as well")
     parser.add_argument("--decoding", action="store_true", help="decoding alone")
     parser.add_argument("--smoke", action="store_true", help="the smallest scale: a try, no result")
     parser.add_argument("--seed", type=int, default=13)
@@ -77,39 +81,54 @@ def measure(chosen: argparse.Namespace, scale: Scale) -> None:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     sides = Sides(work)
-    plan = Plan(
-        sentences=scale.sentences,
-        choice=scale.choice,
-        sizes=scale.sizes,
-        rounds=scale.rounds,
-        warm_up=scale.warm_up,
-        tuning_steps=scale.tuning_steps,
-        seed=chosen.seed,
-        lengths=scale.lengths,
-        growth=scale.growth if chosen.growth else (),
-    )
-    run = tuned(sides, what, plan, chosen.run)
+    run = tuned(sides, what, scale.tuning_steps, chosen.run)
     trained = Found()
     if not chosen.decoding:
         trained = training(sides, what, steps=scale.steps, rounds=scale.rounds, seed=chosen.seed)
-    found = [trained, decoding(sides, what, plan, run)]
-    ends = end_to_end(sides, what, run, scale.sentences)
+    loop = Decoding(sides, what, run, scale.warm_up, chosen.seed)
+    decoded = compare(loop, Plan(scale.sentences, scale.choice, scale.sizes, scale.rounds))
+    if scale.lengths:
+        decoded.details["growth_with_length"] = growth_with_length(loop)
+    ends = end_to_end(loop, scale.sentences)
+    found = [trained, decoded]
     ratios = {key: value for each in found for key, value in each.ratios.items()}
-    write_json(chosen.output / "bench.json", {key: ratios[key]["median"] for key in ratios})
-    write_json(
-        chosen.output / "bench_details.json",
-        {
-            **about(what.words, [chosen.seed]),
-            "scale": "smoke" if chosen.smoke else "full",
-            "seconds": time.perf_counter() - began,
-            "ratios": ratios,
-            "skipped": {key: why for each in found for key, why in each.skipped.items()},
-            "training": found[0].details,
-            "decoding": found[1].details,
-            "end_to_end": ends,
-        },
-    )
+
+    def save() -> None:
+        write_json(chosen.output / "bench.json", {key: ratios[key]["median"] for key in ratios})
+        write_json(
+            chosen.output / "bench_details.json",
+            {
+                **about(what.words, [chosen.seed]),
+                "scale": "smoke" if chosen.smoke else "full",
+                "seconds": time.perf_counter() - began,
+                "ratios": ratios,
+                "skipped": {key: why for each in found for key, why in each.skipped.items()},
+                "training": trained.details,
+                "decoding": decoded.details,
+                "end_to_end": ends,
+            },
+        )
+
+    save()  # what comes now takes minutes and adds no ratio
+    left = 60 * MINUTES - (time.perf_counter() - began)
+    grow(loop, scale.growth, left, decoded, both=chosen.growth)
+    save()
     show(ratios, found, ends, chosen.output)
+
+
+def grow(loop: Decoding, counts: Sequence[int], left: float, found: Found, *, both: bool) -> None:
+    """Growth with the number of sentences: constrained if `left` seconds suffice, or both loops."""
+    needed = expected_seconds(counts, found.details["sentences_per_second"]["constrained"])
+    if needed > left and not both:
+        found.skipped["growth_with_sentences"] = (
+            f"it may take {needed / 60:.0f} minutes, which is beyond {MINUTES} in all; --growth "
+            "measures it all the same"
+        )
+        return
+    found.details["growth_with_sentences"] = {
+        name: growth_with_sentences(loop, name, counts)
+        for name in (("ours", "constrained") if both else ("constrained",))
+    }
 
 
 def show(
@@ -132,6 +151,15 @@ def show(
         f"generate at batch size {decoded['generate_batch_size']}; our greedy loop wrote the same"
     )
     print(f"text on {same} of {decoded['sentences']} sentences")
+    if "growth_with_length" in decoded:
+        exponent = decoded["growth_with_length"]["exponent"]
+        print(f"growth with length: seconds as tokens to the power of {exponent:.2f}")
+    for name, growth in decoded.get("growth_with_sentences", {}).items():
+        taken = ", ".join(f"{seconds:.1f}" for seconds in growth["seconds"])
+        counts = ", ".join(map(str, growth["sentences"]))
+        print(
+            f"growth with sentences ({name}): {counts} in {taken} s, R2 {growth['fit']['r2']:.5f}"
+        )
     print(
         f"end to end: {ends['sentences']} sentences in {ends['seconds']:.0f} s, start-up included "
         f"({ends['sentences_per_second']:.1f} a second)"

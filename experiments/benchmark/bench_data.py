@@ -48,13 +48,10 @@ class Material:
     test: tuple[str, ...]
 
     def job(self, peer: str, batches: Sequence[Batch], seed: int, **more: Any) -> dict[str, Any]:
-        """A training job: `peer` (ours, trl or trainer) reads `batches` in our loop's order.
+        """A training job: `peer` (ours, trl or trainer) reads the examples of `batches`.
 
-        Our loop puts them into that order by itself, the peers get them in it.
+        Each side puts them into batches by our loop's rule and the job's seed.
         """
-        ordered = batches
-        if peer != "ours":
-            ordered = in_order(batches, self.recipe["batch_size"], seed)
         return {
             "peer": peer,
             "words": self.words,
@@ -63,7 +60,7 @@ class Material:
             "device": self.device,
             "recipe": self.recipe,
             "seed": seed,
-            "batches": [[(each.prompt, each.answer) for each in batch] for batch in ordered],
+            "examples": [(each.prompt, each.answer) for batch in batches for each in batch],
             **more,
         }
 
@@ -83,11 +80,6 @@ class Material:
         return [
             list(part[max(0, (size - count) // 2) :][:count]) for part in reversed(parts) if part
         ]
-
-
-def in_order(batches: Sequence[Batch], batch_size: int, seed: int) -> list[Batch]:
-    """The examples of `batches` as our loop will batch them; every side reads just these."""
-    return epoch_batches([each for batch in batches for each in batch], batch_size, seed, 0)
 
 
 def material(words: Sequence[str], seed: int) -> Material:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_data import Material
-from bench_run import Sides, exponent, linear_fit, spread
+from bench_run import Sides, spread
 from bench_training import Found
 
 from chmed_ner.errors import InputError
@@ -19,24 +19,16 @@ DECODERS = {"generate": "greedy", "ours": "greedy", "constrained": "constrained"
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is decoded: sentences timed, sentences for the choice among `sizes`, rounds.
-
-    `growth` are the numbers of sentences over which growth is fitted, none for no fit.
-    """
+    """How much is decoded: sentences timed, sentences for the choice among `sizes`, rounds."""
 
     sentences: int
     choice: int
     sizes: tuple[int, ...]
     rounds: int
-    warm_up: int
-    tuning_steps: int
-    seed: int
-    lengths: bool
-    growth: tuple[int, ...]
 
 
-def tuned(sides: Sides, what: Material, plan: Plan, run: str | None) -> Path:
-    """The directory of a tuned run: `run`, or one that is tuned now for a few steps.
+def tuned(sides: Sides, what: Material, steps: int, run: str | None) -> Path:
+    """The directory of a tuned run: `run`, or one that is tuned now for a few `steps`.
 
     InputError when `run` is none or holds no adapter.
     """
@@ -46,7 +38,7 @@ def tuned(sides: Sides, what: Material, plan: Plan, run: str | None) -> Path:
             raise InputError(f"--run={run}: {directory} holds no adapter/; name a LoRA-tuned run")
         return directory
     size = what.recipe["batch_size"]
-    wanted = plan.tuning_steps * size
+    wanted = steps * size
     sentences = min(wanted, what.training_sentences)
     output = sides.folder / "tuning"
     sides.program(
@@ -58,54 +50,57 @@ def tuned(sides: Sides, what: Material, plan: Plan, run: str | None) -> Path:
     return next((output / "runs").iterdir())
 
 
-def decoding(sides: Sides, what: Material, plan: Plan, run: Path) -> Found:
-    """Seconds for the same sentences, the sides taking turns over the rounds."""
-    found = Found()
+@dataclass(frozen=True)
+class Decoding:
+    """Lets a side answer sentences with the tuned model of a run, in a process of its own."""
 
-    def side(name: str, decoder: str, sentences: Sequence[Sequence[str]], size: int = 0) -> Any:
+    sides: Sides
+    what: Material
+    run: Path
+    warm_up: int
+    seed: int
+
+    def answers(
+        self, name: str, decoder: str, sentences: Sequence[Sequence[str]], size: int = 0
+    ) -> dict[str, Any]:
+        """Seconds, texts and tokens of each list of sentences, and the peak memory of them all.
+
+        `decoder` is one of `DECODERS`, `size` the batch size of `generate`.
+        """
+        words = (w for w in self.what.words if not w.startswith(("decoding=", "regime")))
         job = {
             "decoder": decoder,
-            "words": [
-                *(word for word in what.words if not word.startswith(("decoding=", "regime"))),
-                "regime=zero_shot", f"decoding={DECODERS[decoder]}",
-            ],
-            "adapter": str(run / "adapter"),
+            "words": [*words, "regime=zero_shot", f"decoding={DECODERS[decoder]}"],
+            "adapter": str(self.run / "adapter"),
             "batch_size": size,
             "sentences": sentences,
-            "warm_up": what.sentences(plan.warm_up, plan.seed, "warm-up"),
-        }  # fmt: skip
-        return sides.run(name, job)
+            "warm_up": self.what.sentences(self.warm_up, self.seed, "warm-up"),
+        }
+        return self.sides.run(name, job)
 
-    chosen = [what.sentences(plan.choice, plan.seed, "choice")]
+
+def compare(loop: Decoding, plan: Plan) -> Found:
+    """Seconds for the same sentences, the sides taking turns over the rounds."""
+    found = Found()
+    chosen = [loop.what.sentences(plan.choice, loop.seed, "choice")]
     by_size = {
-        size: side(f"generate-{size}", "generate", chosen, size)["parts"][0]["seconds"]
+        size: loop.answers(f"generate-{size}", "generate", chosen, size)["parts"][0]["seconds"]
         for size in plan.sizes
     }
     best = min(by_size, key=lambda size: by_size[size])
     found.details["generate_seconds_by_batch_size"] = by_size
     found.details["generate_batch_size"] = best
-    sentences = [what.sentences(plan.sentences, plan.seed, "timed")]
+    sentences = [loop.what.sentences(plan.sentences, loop.seed, "timed")]
     results: dict[str, list[Mapping[str, Any]]] = {name: [] for name in DECODERS}
     names = list(DECODERS)
     for number in range(plan.rounds):
         for name in names[number % 3 :] + names[: number % 3]:
-            results[name].append(side(f"{name}-round{number + 1}", name, sentences, best))
-    _compare(results, len(sentences[0]), found)
-    if plan.lengths:
-        groups = what.by_length(4, 32)  # twice: the first pass compiles kernels for new shapes
-        parts = side("lengths", "ours", [*groups, *groups])["parts"]
-        found.details["growth_with_length"] = _lengths(parts[len(groups) :])
-    if plan.growth:
-        order = what.sentences(len(what.test), plan.seed, "growth")
-        lists = [[order[at % len(order)] for at in range(count)] for count in plan.growth]
-        found.details["growth_with_sentences"] = {
-            name: _growth(plan.growth, side(f"growth-{name}", name, lists)["parts"])
-            for name in ("ours", "constrained")
-        }
+            results[name].append(loop.answers(f"{name}-round{number + 1}", name, sentences, best))
+    _ratios(results, len(sentences[0]), found)
     return found
 
 
-def _compare(results: Mapping[str, Sequence[Any]], count: int, found: Found) -> None:
+def _ratios(results: Mapping[str, Sequence[Any]], count: int, found: Found) -> None:
     seconds = {
         name: [one["parts"][0]["seconds"] for one in rounds] for name, rounds in results.items()
     }
@@ -130,29 +125,13 @@ def _compare(results: Mapping[str, Sequence[Any]], count: int, found: Found) -> 
     }
 
 
-def _growth(counts: Sequence[int], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Seconds for growing numbers of sentences drawn by chance, and the line through them."""
-    seconds = [part["seconds"] for part in parts]
-    return {"sentences": counts, "seconds": seconds, "fit": linear_fit(counts, seconds)}
-
-
-def _lengths(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Seconds against tokens over groups of sentences of growing length.
-
-    The tokens are those of prompts and answers without the prefix that all prompts share.
-    """
-    tokens = [part["own_tokens"] for part in parts]
-    seconds = [part["seconds"] for part in parts]
-    return {"tokens": tokens, "seconds": seconds, "exponent": exponent(tokens, seconds)}
-
-
-def end_to_end(sides: Sides, what: Material, run: Path, count: int) -> dict[str, float]:
+def end_to_end(loop: Decoding, count: int) -> dict[str, float]:
     """A whole `chmed-ner run` with a saved adapter, from its start to its exit."""
-    output = sides.folder / "end_to_end"
-    words = [word for word in what.words if not word.startswith("regime")]
-    seconds = sides.program(
+    output = loop.sides.folder / "end_to_end"
+    words = [word for word in loop.what.words if not word.startswith("regime")]
+    seconds = loop.sides.program(
         "end-to-end",
-        ["run", *words, "regime=adapter", f"regime.path={run}", f"limit.test={count}",
+        ["run", *words, "regime=adapter", f"regime.path={loop.run}", f"limit.test={count}",
          f"paths.output={output}"],
     )  # fmt: skip
     directory = next((output / "runs").iterdir())

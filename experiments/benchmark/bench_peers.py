@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import util
 from typing import Any
 
-Pair = tuple[list[int], list[int]]
-"""An example in tokens: prompt and answer."""
+from chmed_ner.train.examples import Example
 
 IGNORED = -100
 
@@ -53,8 +52,8 @@ class Watch:
         self.ends.append(time.perf_counter())
 
 
-def settings(job: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of both trainers for a job."""
+def settings(job: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    """The arguments of both trainers for a job of `steps` steps."""
     recipe = job["recipe"]
     on_cpu = job["device"] == "cpu"
     return {
@@ -63,7 +62,7 @@ def settings(job: Mapping[str, Any]) -> dict[str, Any]:
         "bf16": job["bf16"],
         "gradient_checkpointing": job.get("gradient_checkpointing", False),
         "per_device_train_batch_size": recipe["batch_size"],
-        "max_steps": len(job["batches"]),
+        "max_steps": steps,
         "learning_rate": recipe["learning_rate"],
         "weight_decay": recipe["weight_decay"],
         "max_grad_norm": recipe["clip_norm"],
@@ -101,8 +100,8 @@ def adapted(job: Mapping[str, Any]) -> Any:
     )
 
 
-def train(job: Mapping[str, Any], watch: Watch) -> None:
-    """Train `job["peer"]` (trl or trainer) on `job["batches"]`, one optimiser step a batch."""
+def train(job: Mapping[str, Any], batches: Sequence[Sequence[Example]], watch: Watch) -> None:
+    """Train `job["peer"]` (trl or trainer), one optimiser step for each of `batches`."""
     from transformers import AutoTokenizer, TrainerCallback
 
     class Stamp(TrainerCallback):  # type: ignore[misc]
@@ -112,21 +111,25 @@ def train(job: Mapping[str, Any], watch: Watch) -> None:
     model, tokenizer = adapted(job), AutoTokenizer.from_pretrained(job["model"])
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    examples: list[Pair] = [(p, a) for batch in job["batches"] for p, a in batch]
+    examples = [each for batch in batches for each in batch]
     build = _trl if job["peer"] == "trl" else _trainer
-    trainer = build(model, tokenizer, examples, settings(job), Stamp())
+    trainer = build(model, tokenizer, examples, settings(job, len(batches)), Stamp())
     trainer.train()
     watch.losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
 def _trl(
-    model: Any, tokenizer: Any, examples: Sequence[Pair], told: Mapping[str, Any], stamp: Any
+    model: Any, tokenizer: Any, examples: Sequence[Example], told: Mapping[str, Any], stamp: Any
 ) -> Any:
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
     rows = [
-        {"input_ids": [*p, *a], "completion_mask": [0] * len(p) + [1] * len(a)} for p, a in examples
+        {
+            "input_ids": [*each.prompt, *each.answer],
+            "completion_mask": [0] * len(each.prompt) + [1] * len(each.answer),
+        }
+        for each in examples
     ]
     return SFTTrainer(
         model=model,
@@ -138,17 +141,17 @@ def _trl(
 
 
 def _trainer(
-    model: Any, tokenizer: Any, examples: Sequence[Pair], told: Mapping[str, Any], stamp: Any
+    model: Any, tokenizer: Any, examples: Sequence[Example], told: Mapping[str, Any], stamp: Any
 ) -> Any:
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
     rows = [
         {
-            "input_ids": [*p, *a],
-            "attention_mask": [1] * (len(p) + len(a)),
-            "labels": [IGNORED] * len(p) + list(a),
+            "input_ids": [*each.prompt, *each.answer],
+            "attention_mask": [1] * (len(each.prompt) + len(each.answer)),
+            "labels": [IGNORED] * len(each.prompt) + list(each.answer),
         }
-        for p, a in examples
+        for each in examples
     ]
     return Trainer(
         model=model,

@@ -16,16 +16,21 @@ from typing import Any
 from bench_peers import Watch, train
 
 from chmed_ner.memory import peak_mib, prepare_memory
-from chmed_ner.train.examples import Example
+from chmed_ner.train.examples import Example, epoch_batches
 
 
 def examples_of(job: Mapping[str, Any]) -> list[Example]:
-    """The examples of a job of ours, which the loop puts into batches by itself."""
-    return [Example(tuple(p), tuple(a)) for batch in job["batches"] for p, a in batch]
+    """The examples of a training job."""
+    return [Example(tuple(prompt), tuple(answer)) for prompt, answer in job["examples"]]
+
+
+def batches_of(job: Mapping[str, Any]) -> list[list[Example]]:
+    """The batches that our loop makes of a job's examples; the peers read them as they are."""
+    return epoch_batches(examples_of(job), job["recipe"]["batch_size"], job["seed"], 0)
 
 
 def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
-    """Our loop on `job["batches"]`, from the configuration that the job's words compose."""
+    """Our loop on the job's examples, from the configuration that the job's words compose."""
     prepare_memory()  # as a run does; the peers keep torch's own setting
     import torch
 
@@ -62,14 +67,17 @@ def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
 
 def training(job: Mapping[str, Any]) -> dict[str, Any]:
     """Seconds of each step but the first `warm`, the losses, the peak memory."""
-    watch = Watch()
-    (train_ours if job["peer"] == "ours" else train)(job, watch)
-    assert len(watch.ends) == len(job["batches"]), "one step a batch"
+    watch, batches = Watch(), batches_of(job)
+    if job["peer"] == "ours":
+        train_ours(job, watch)
+    else:
+        train(job, batches, watch)
+    assert len(watch.ends) == len(batches), "one step a batch"
     warm = job["warm"]
     ends = watch.ends[warm - 1 :]
     return {
         "seconds": [after - before for before, after in pairwise(ends)],
-        "examples": sum(map(len, job["batches"][warm:])),
+        "examples": sum(map(len, batches[warm:])),
         "losses": watch.losses,
         "peak_mib": peak_mib(),
     }

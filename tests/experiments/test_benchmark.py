@@ -57,7 +57,8 @@ def test_bench_writes_a_flat_object_of_ratios(tmp_path: Path, tiny_llama: Path) 
     assert all(type(value) is float and value > 0 for value in ratios.values())
     details = json.loads((tmp_path / "bench" / "bench_details.json").read_text(encoding="utf-8"))
     assert {key: value["median"] for key, value in details["ratios"].items()} == ratios
-    assert set(details["skipped"]) == set() if TRL else {"train_vs_trl", "train_memory_vs_trl"}
+    assert set(details["skipped"]) == (set() if TRL else {"train_vs_trl", "train_memory_vs_trl"})
+    assert set(details["decoding"]["growth_with_sentences"]) == {"constrained"}
     steps = details["training"]["step_seconds"]
     assert {len(each) for rounds in steps.values() for each in rounds} == {2}
     ours, theirs = sum(steps["ours"][0]), sum(steps["trainer"][0])
@@ -82,39 +83,50 @@ def test_decoding_alone_is_measured(tmp_path: Path, tiny_llama: Path) -> None:
     assert not details["training"]
     assert not list((tmp_path / "work").glob("*trainer*"))
     assert details["decoding"]["sentences"] == 4
-    for growth in details["decoding"]["growth_with_sentences"].values():
+    both = details["decoding"]["growth_with_sentences"]
+    assert set(both) == {"ours", "constrained"}
+    for name, growth in both.items():
+        assert f"growth with sentences ({name}): 2, 4, 8 in" in done.stdout
         assert growth["sentences"] == [2, 4, 8]
         assert all(seconds > 0 for seconds in growth["seconds"])
         assert set(growth["fit"]) == {"slope", "start", "r2"}
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not TRL, reason="trl is not installed")
-def test_our_loss_is_trl_s_on_the_same_batches(tmp_path: Path, tiny_llama: Path) -> None:
+@pytest.mark.parametrize(
+    "peer",
+    [
+        "trainer",
+        pytest.param("trl", marks=pytest.mark.skipif(not TRL, reason="trl is not installed")),
+    ],
+)
+def test_our_loss_is_the_peer_s_on_the_same_batches(
+    tmp_path: Path, tiny_llama: Path, peer: str
+) -> None:
     done = python(
         str(SCRIPTS / "loss_parity.py"), "--steps", "6", "--seeds", "5", "--tolerance", "0.1",
-        "--output", str(tmp_path), *words(tiny_llama),
+        f"--peer={peer}", "--output", str(tmp_path), *words(tiny_llama),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     (row,) = json.loads((tmp_path / "loss_parity.json").read_text(encoding="utf-8"))["rows"]
-    assert row["losses"]["ours"] == pytest.approx(row["losses"]["trl"], rel=1e-3)
+    assert row["losses"]["ours"] == pytest.approx(row["losses"][peer], rel=1e-3)
     assert len(set(row["losses"]["ours"])) == 6
 
 
 def test_every_side_reads_the_batches_of_our_loop(tiny_llama: Path) -> None:
     program = """
 from bench_data import material
-from bench_side import examples_of
+from bench_side import batches_of, examples_of
 from chmed_ner.train.examples import epoch_batches
 what = material(sys.argv[1:], 13)
 taken = what.taken(0, 60)  # more than the 50 of a pool
-job = what.job("trainer", taken, 7)
-read = epoch_batches(examples_of(what.job("ours", taken, 7)), 4, 7, 0)
-flat = lambda batches: sorted((tuple(p), tuple(a)) for batch in batches for p, a in batch)
+ours, theirs = what.job("ours", taken, 7), what.job("trainer", taken, 7)
+read = batches_of(theirs)
+flat = lambda batches: sorted((e.prompt, e.answer) for batch in batches for e in batch)
 print(json.dumps([
-    [len(batch) for batch in job["batches"]],
-    flat(job["batches"]) == sorted((e.prompt, e.answer) for batch in taken for e in batch),
-    job["batches"] == [[(e.prompt, e.answer) for e in batch] for batch in read],
+    [len(batch) for batch in read],
+    flat(read) == flat(taken),
+    read == epoch_batches(examples_of(ours), 4, 7, 0),
     [sum(map(len, batch)) for batch in read],
     what.by_length(4, 5) and [len(part) for part in what.by_length(4, 5)],
     what.sentences(10, 1, "a") == what.sentences(10, 1, "a") != what.sentences(10, 1, "b"),
@@ -152,6 +164,19 @@ print(json.dumps([
     assert fit == pytest.approx({"slope": 3, "start": 7, "r2": 1})
     assert poor < 0.5
     assert ratio == {"median": 2, "low": 1, "high": 3, "rounds": [3, 1, 2]}
+
+
+def test_growth_that_would_take_too_long_is_left_out() -> None:
+    program = """
+from bench import grow
+from bench_training import Found
+found = Found(details={"sentences_per_second": {"constrained": {"median": 2.0}}})
+grow(None, (60, 120), left=134, found=found, both=False)  # 180 sentences may take 135 seconds
+print(json.dumps([found.skipped, sorted(found.details)]))
+"""
+    skipped, details = asked(program)
+    assert "--growth" in skipped["growth_with_sentences"]
+    assert details == ["sentences_per_second"]
 
 
 @pytest.mark.parametrize(
