@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from chmed_ner.backbone.split import SPLIT
+from chmed_ner.cores import keep_threads_awake
 from chmed_ner.errors import InputError
 from chmed_ner.experiment import Experiment
+from chmed_ner.memory import prepare_memory
 from chmed_ner.train.parallel import call, called, joined, processes
 from chmed_ner.train.task import Task, grammars
 
@@ -26,6 +29,11 @@ def check_processes(experiment: Experiment, *, sweep: bool) -> None:
             f"torchrun started {count} processes, but this run tunes nothing; start it without "
             "torchrun, or choose a regime that trains, such as regime=lora"
         )
+    if getattr(experiment.backbone, "device", "") == SPLIT:
+        raise InputError(
+            f"backbone.device=split: torchrun started {count} processes, and each would take all "
+            "GPUs; start the run without torchrun, or use device=auto"
+        )
 
 
 def assists() -> bool:
@@ -35,14 +43,11 @@ def assists() -> bool:
 
 def assist(experiment: Experiment) -> None:
     """Train along whenever the first process calls, until it sends this one home."""
-    from chmed_ner.cores import keep_threads_awake
     from chmed_ner.hints import hinted
-    from chmed_ner.memory import prepare_memory
     from chmed_ner.runner import read_corpus
 
-    prepare_memory()
-    keep_threads_awake()
     logging.getLogger().setLevel(logging.WARNING)  # the first process says the same
+    _prepare()
     with joined():
         while (directory := called()) is not None:
             corpus = read_corpus(experiment)
@@ -70,6 +75,13 @@ def assisted() -> Iterator[None]:
     if processes().count == 1:
         yield
         return
+    _prepare()
     with joined():
         yield
         call(None)
+
+
+def _prepare() -> None:
+    """Memory and threads as for any run: before torch is imported, which `joined` does."""
+    prepare_memory()
+    keep_threads_awake()

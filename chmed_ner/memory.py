@@ -53,7 +53,8 @@ def reset_peak() -> None:
         return
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+        for device in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(device)
 
 
 def give_back() -> None:
@@ -78,5 +79,6 @@ def peak_mib() -> float:
         peak = used / (1024 * 1024 if sys.platform == "darwin" else 1024)
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        peak = max(peak, torch.cuda.max_memory_allocated() / 2**20)
+        devices = range(torch.cuda.device_count())
+        peak = max(peak, sum(map(torch.cuda.max_memory_allocated, devices)) / 2**20)
     return peak

@@ -100,7 +100,7 @@ ROOMS: dict[str, set[str]] = {
         "data", "experiment", "generative", "infer", "outcome", "prompt", "score", "script",
         "track",
     },
-    "assist": {"experiment", "train", "memory", "cores", "runner", "hints"},
+    "assist": {"backbone", "experiment", "train", "memory", "cores", "runner", "hints"},
     "methods": {
         "backbone", "bio", "data", "experiment", "outcome", "predictions", "records", "score",
         "tagger", "track",

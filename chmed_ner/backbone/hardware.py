@@ -20,7 +20,10 @@ def torch_device(device: str) -> Any:
     except RuntimeError:
         chosen = None
     if chosen is None or chosen.type not in ("cpu", "cuda"):
-        raise InputError(f"backbone.device={device!r}: give auto, cpu, cuda or cuda:N")
+        raise InputError(
+            f"backbone.device={device!r}: give auto, cpu, cuda or cuda:N (or, for a "
+            "local language model, split)"
+        )
     count = torch.cuda.device_count()
     if chosen.type == "cuda" and (chosen.index or 0) >= count:
         raise InputError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from chmed_ner.backbone.converted_tokenizer import refuse_inexact
 from chmed_ner.backbone.hardware import quiet_hub, torch_device, torch_dtype
 from chmed_ner.backbone.quantized import keep_layout, kind_of, quantization_config
+from chmed_ner.backbone.split import SPLIT, check_split, refuse_offloaded
 from chmed_ner.backbone.text_part import forget_origin, text_part
 from chmed_ner.errors import InputError
 
@@ -53,7 +54,7 @@ def load_model(
     cache: str | None = None,
     quantization: str = "none",
 ) -> "PreTrainedModel":
-    """The model in evaluation mode on its device.
+    """The model in evaluation mode on its device, or over all GPUs with `device=split`.
 
     `path_or_id` is a local folder, or a hub id when no such folder exists. ChatGLM2-6B and
     Baichuan-7B in their original layouts are converted first, once, under `cache` (default: the
@@ -68,10 +69,15 @@ def load_model(
     quiet_hub()
     from transformers import AutoModelForCausalLM
 
-    place = torch_device(device)
+    split = device == SPLIT
+    if split:
+        check_split()
+    place = torch_device("cuda" if split else device)
     precision = torch_dtype(dtype, place)
     quantized = quantization_config(quantization, precision)
-    how = {} if quantized is None else {"quantization_config": quantized, "device_map": {"": place}}
+    how: dict[str, Any] = {} if quantized is None else {"quantization_config": quantized}
+    if split or quantized is not None:
+        how["device_map"] = "auto" if split else {"": place}
     weights = transformers_checkpoint(path_or_id, revision=revision, cache=cache)
     try:
         part = text_part(weights, revision)
@@ -99,7 +105,9 @@ def load_model(
         )
     if part:
         forget_origin(model)
-    if quantized is None:
+    if split:
+        refuse_offloaded(model, path_or_id)
+    elif quantized is None:
         model.to(place)
     keep_layout(model)
     if kind_of(model) != quantization:  # a checkpoint that is quantised already, or by other means

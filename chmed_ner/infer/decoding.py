@@ -88,19 +88,29 @@ class Constrained(Greedy):
                 "backbone.grammar says how)"
             )
         if self.entity_bonus:
-            _check_logits(backbone)
+            _check_local(
+                backbone,
+                "decoding.entity_bonus",
+                "computes its logits elsewhere, where nothing can be added to them; leave it at 0",
+            )
+        if self.text_order:
+            _check_local(
+                backbone,
+                "decoding.text_order",
+                "is held to a grammar elsewhere, and none of a server's keeps to the order of the "
+                "text; leave it at false",
+            )
 
     def grammar(self, prompt: Guide, model_text: str) -> Grammar:
         """What the answer to one sentence may look like."""
         return prompt.grammar(model_text, in_order=self.text_order)
 
 
-def _check_logits(backbone: Any) -> None:
-    """InputError when the logits of `backbone` are out of reach."""
+def _check_local(backbone: Any, key: str, reason: str) -> None:
+    """InputError, naming the setting `key`, when the logits of `backbone` are out of reach."""
     try:
         backbone.tunable()
     except InputError:
         raise InputError(
-            f"decoding.entity_bonus: backbone={backbone.name} computes its logits elsewhere, where "
-            "nothing can be added to them; leave it at 0, or use a local backbone"
+            f"{key}: backbone={backbone.name} {reason}, or use a local backbone"
         ) from None

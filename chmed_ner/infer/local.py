@@ -107,8 +107,8 @@ class LocalGenerator(GreedyGenerator):
             if not self._served:
                 self._layouts.clear()
                 log.warning(
-                    "%s: our decoding loop does not serve this architecture; decoding with "
-                    "transformers' generate, which is slower",
+                    "%s: our decoding loop does not serve this model (its architecture, or layers "
+                    "on several devices); decoding with transformers' generate, which is slower",
                     type(self.loaded.model).__name__,
                 )
         return self._served

@@ -17,13 +17,13 @@ class Whole:
 def forwards_replaced(model: Any, replacement: Callable[[Any], Forward | None]) -> Iterator[int]:
     """Within the block modules have the forward pass that `replacement` gives; gives their number.
 
-    A module for which it is None is left as it is, and so is one within a module whose forward pass
-    is a `Whole`.
+    A module for which it is None is left as it is, and so are one within a module whose forward
+    pass is a `Whole`, and one to which accelerate moves its input from another device.
     """
     replaced = []
     try:
         for module in _called(model, set()):
-            forward = replacement(module)
+            forward = None if hasattr(module, "_hf_hook") else replacement(module)
             if forward is not None:
                 module.forward = forward
                 replaced.append(module)

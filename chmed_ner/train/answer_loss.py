@@ -49,13 +49,16 @@ def answer_loss(
         states, targets = packed_states(model, batch, len(prefix))
     else:
         states, targets = padded_states(model, batch, prefix)
-    return head_loss(model, states, targets, candidates_of(batch, model.device))
+    return head_loss(model, states, targets, candidates_of(batch, states.device))
 
 
 def padded_states(
     model: Any, batch: Sequence[Example], prefix: tuple[int, ...]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The hidden states before the answers' tokens, (A, H), and these tokens, (A,)."""
+    """The hidden states before the answers' tokens, (A, H), and these tokens, (A,).
+
+    Both are on the output head's device, which may be another than the first layer's.
+    """
     ids, labels = padded(batch, len(prefix), model.device)
     cache = None
     if prefix:
@@ -68,5 +71,7 @@ def padded_states(
     hidden = model.base_model(
         input_ids=ids, past_key_values=cache, use_cache=cache is not None
     ).last_hidden_state  # (B, T, H)
+    place = model.get_output_embeddings().weight.device
+    hidden, labels = hidden.to(place), labels.to(place)
     labelled = labels != IGNORED
     return hidden[labelled], labels[labelled]

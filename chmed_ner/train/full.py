@@ -21,15 +21,18 @@ log = logging.getLogger(__name__)
 MODEL = "model"
 """The folder of a run that holds its tuned weights, a checkpoint of its own."""
 
+BYTES = 20
+"""Of a parameter while training: see `Full`."""
+
 
 class Full(Tuned):
     """Instruct-tuning of all weights; the best epoch by validation F1, or the last, is kept.
 
     It is a checkpoint of its own in `<run>/model`.
 
-    Weights in half precision have float32 master copies (`master_weights`): with the two moments of
-    AdamW that is 18 bytes a parameter while training (2 + 4 + 4 for the gradient + 8), 16 in
-    float32, besides activations.
+    Weights in half precision have float32 master copies (`master_weights`): with the gradient, the
+    two moments of AdamW and the copy of the kept epoch that is 20 bytes a parameter while training
+    (2 + 4 + 4 + 8 + 2; in float32 4 + 4 + 8 + 4), besides activations.
     """
 
     name = "full"
@@ -91,11 +94,10 @@ class Full(Tuned):
         """The model, every parameter requiring a gradient."""
         model = loaded.model.requires_grad_(True)
         count = sum(parameter.numel() for parameter in model.parameters())
-        each = 16 if model.dtype.itemsize == 4 else 18
         log.info(
             "full tuning of %.0f million parameters: about %.1f GiB besides activations",
             count / 1e6,
-            count * each / 2**30,
+            count * BYTES / 2**30,
         )
         return model
 

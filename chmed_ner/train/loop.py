@@ -73,6 +73,11 @@ class Training:
         self.packed = not recipe.activation_checkpointing and _packable(
             model, examples, self.prefix
         )
+        if not self.packed and not recipe.activation_checkpointing:
+            log.warning(
+                "%s: batches cannot be packed with this model; they are padded, which is slower",
+                type(model).__name__,
+            )
         self.steps = -(-len(examples) // recipe.batch_size) * recipe.epochs
 
     def run(self) -> int:
@@ -190,14 +195,19 @@ class Training:
 
     def _seconds_per_token(self) -> float:
         """The time of one batch of middling length over its tokens; the second try counts."""
+        import torch
+
         ordered = sorted(self.examples, key=len)
         middle = max(0, (len(ordered) - self.recipe.batch_size) // 2)
         batch = ordered[middle : middle + self.recipe.batch_size]
         seconds = 0.0
-        for _ in range(2):
-            began = time.perf_counter()
-            self._backward(batch, answers_in(batch))
-            seconds = time.perf_counter() - began
+        places = {each.device for each in self.parameters if each.device.type == "cuda"}
+        self.model.train()  # only then are layers computed again, which takes less memory
+        with torch.random.fork_rng(places):  # dropout's draws are those of the first step again
+            for _ in range(2):
+                began = time.perf_counter()
+                self._backward(batch, answers_in(batch))
+                seconds = time.perf_counter() - began
         self.optimiser.zero_grad(set_to_none=True)
         return seconds / sum(map(len, batch))
 

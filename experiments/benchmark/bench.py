@@ -1,10 +1,10 @@
 """Speed and memory against TRL, transformers' Trainer and transformers' `generate`.
 
-    python experiments/benchmark/bench.py [--run RUN] [--growth] [--smoke] [OVERRIDES ...]
+    python experiments/benchmark/bench.py [--run RUN] [--decoding] [--growth] [--smoke] [WORD ...]
 
 Prints ratios with their spread and writes them to `bench.json` (a flat object of medians), with
 everything else in `bench_details.json`. What the keys mean and what is held equal stands in
-README.md beside this file. OVERRIDES are those of `chmed-ner run` (`dataset=sample`,
+README.md beside this file. A WORD is an override of `chmed-ner run` (`dataset=sample`,
 `backbone=...`).
 """
 
@@ -23,7 +23,7 @@ from bench_data import material
 from bench_decoding import Decoding, Plan, compare, end_to_end, tuned
 from bench_growth import expected_seconds, growth_with_length, growth_with_sentences
 from bench_run import Sides
-from bench_training import Found, training
+from bench_training import KEYS, Found, training
 
 from chmed_ner.errors import InputError
 from chmed_ner.files import write_json
@@ -82,7 +82,7 @@ def measure(chosen: argparse.Namespace, scale: Scale) -> None:
     work.mkdir(parents=True)
     sides = Sides(work)
     run = tuned(sides, what, scale.tuning_steps, chosen.run)
-    trained = Found()
+    trained = Found(skipped=dict.fromkeys(KEYS, "decoding alone was asked for"))
     if not chosen.decoding:
         trained = training(sides, what, steps=scale.steps, rounds=scale.rounds, seed=chosen.seed)
     loop = Decoding(sides, what, run, scale.warm_up, chosen.seed)

@@ -122,7 +122,6 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
             "own_tokens": sum(reply.completion_tokens for reply in replies.values())
             + sum(map(len, rows))
             - len(rows) * len(shared_prefix(rows)),
-            "prompt_tokens": sum(reply.prompt_tokens for reply in replies.values()),
             "completion_tokens": sum(reply.completion_tokens for reply in replies.values()),
         }
 

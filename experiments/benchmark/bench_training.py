@@ -11,6 +11,10 @@ from bench_run import Sides, spread
 WARM = 1
 """Steps of each process that are not timed."""
 
+WITH_TRL = ("train_vs_trl", "train_memory_vs_trl", "train_memory_vs_trl_checkpointing")
+KEYS = (*WITH_TRL, "train_vs_trainer")
+"""The ratios of training."""
+
 
 @dataclass
 class Found:
@@ -28,13 +32,15 @@ def training(sides: Sides, what: Material, *, steps: int, rounds: int, seed: int
     peers = ["trainer"] if reason else ["trl", "trainer"]
     if reason:
         print(f"TRL is left out: {reason}")
-        found.skipped = dict.fromkeys(("train_vs_trl", "train_memory_vs_trl"), reason)
-    bf16 = fastest_precision(sides, what, peers[0], seed, found) if rounds > 1 else False
-    told = {**SHARED, **({} if reason else {"SFTConfig only": SFT}), "bf16": bf16}
+        found.skipped = dict.fromkeys(WITH_TRL, reason)
+    autocast = {
+        peer: rounds > 1 and fastest_precision(sides, what, peer, seed, found) for peer in peers
+    }
+    told = {**SHARED, **({} if reason else {"SFTConfig only": SFT}), "bf16": autocast}
     print(f"peers: weights {what.dtype}, adapters float32, {told}")
-    speed(sides, what, peers, (steps, rounds, seed, bf16), found)
+    speed(sides, what, autocast, (steps, rounds, seed), found)
     if not reason:
-        memory(sides, what, seed, bf16, found)
+        memory(sides, what, seed, autocast["trl"], found)
     found.details |= {"peers_told": told, "recipe": what.recipe, "weights": what.dtype}
     return found
 
@@ -46,26 +52,35 @@ def fastest_precision(sides: Sides, what: Material, peer: str, seed: int, found:
         job = what.job(peer, what.taken(0, WARM + 2), seed, bf16=bf16, warm=WARM)
         name = f"{peer}-{'autocast' if bf16 else 'plain'}"
         seconds[bf16] = sum(sides.run(name, job)["seconds"])
-    found.details["autocast_trial_seconds"] = {str(key): value for key, value in seconds.items()}
+    trials = found.details.setdefault("autocast_trial_seconds", {})
+    trials[peer] = {str(key): value for key, value in seconds.items()}
     return seconds[True] < seconds[False]
 
 
 def speed(
-    sides: Sides, what: Material, peers: list[str], plan: tuple[int, int, int, bool], found: Found
+    sides: Sides,
+    what: Material,
+    autocast: Mapping[str, bool],
+    plan: tuple[int, int, int],
+    found: Found,
 ) -> None:
-    """The rounds: in each every side reads the same batches, and another side begins."""
-    steps, rounds, seed, bf16 = plan
+    """The rounds: in each every side reads the same batches, and another side begins.
+
+    `autocast` says for each peer whether it runs under bfloat16 autocast.
+    """
+    steps, rounds, seed = plan
     each = max(1, steps // rounds)
-    names = ["ours", *peers]
+    names = ["ours", *autocast]
     results: dict[str, list[Mapping[str, Any]]] = {name: [] for name in names}
     for number in range(rounds):
         batches = what.taken(number * (WARM + each), WARM + each)
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
+            bf16 = autocast.get(name, False)
             job = what.job(name, batches, seed + number, bf16=bf16, warm=WARM)
             results[name].append(sides.run(f"{name}-round{number + 1}", job))
     seconds = {name: [sum(one["seconds"]) for one in found_] for name, found_ in results.items()}
-    for peer in peers:
+    for peer in autocast:
         pairs = zip(seconds[peer], seconds["ours"], strict=True)
         found.ratios[f"train_vs_{peer}"] = spread([theirs / ours for theirs, ours in pairs])
     found.details["examples_per_second"] = {

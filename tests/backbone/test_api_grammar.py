@@ -60,6 +60,8 @@ def test_a_server_that_takes_none_is_refused_beforehand() -> None:
     Constrained().check(Asked(), backbone("vllm"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="entity_bonus"):
         Constrained(entity_bonus=1.0).check(Asked(), backbone("vllm"))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"text_order: backbone=mine .*leave it at false"):
+        Constrained(text_order=True).check(Asked(), backbone("vllm"))  # type: ignore[arg-type]
     Greedy().check(Asked(), backbone(None))  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"backbone\.grammar='tgi': choose one of vllm"):
         backbone("tgi")

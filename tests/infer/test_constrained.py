@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+import chmed_ner
 from chmed_ner.backbone.causal_lm import CausalLM
-from chmed_ner.backbone.protocol import Request
+from chmed_ner.backbone.protocol import Reply, Request
+from chmed_ner.infer.batching import plan_batches
 from chmed_ner.infer.greedy import GreedyGenerator
 from chmed_ner.infer.head import Head, Options
 from chmed_ner.labels import label_scheme
@@ -65,6 +67,15 @@ def check_answers(texts: list[str], replies: list[Any], answers: AnswerFormat) -
         assert all(mention.text in text for mention in answer.mentions)
 
 
+def in_batches(generator: GreedyGenerator, asked: list[Request]) -> list[Reply]:
+    """All replies, in order; batches as a run makes them."""
+    replies = {}
+    for batch in plan_batches(asked, generator.length, generator.batch_size):
+        for request, reply in zip(batch, generator.answer(batch), strict=True):
+            replies[request.id] = reply
+    return [replies[request.id] for request in asked]
+
+
 @pytest.mark.parametrize("name", ["tiny_llama", "tiny_gemma3", "spaced_llama"])
 def test_same_tokens_as_masked_scores(
     name: str, request: pytest.FixtureRequest, sample_sentences: list[str]
@@ -78,6 +89,38 @@ def test_same_tokens_as_masked_scores(
     assert replies == plain.answer(asked)
     check_answers(texts, replies, Extraction())
     assert len({reply.text for reply in replies}) > 60
+
+
+def every_sentence() -> list[str]:
+    """The 480 sentences of the shipped corpus, and the second halves of 60."""
+    from chmed_ner.data.columns import read_columns
+    from chmed_ner.script import Simplified, in_script
+
+    texts = []
+    for path in sorted((Path(chmed_ner.__file__).parent / "data" / "sample").glob("*.txt")):
+        read = read_columns(path, prefix="", split="train", genre="FT", labels=None)
+        texts += [sentence.model_text for sentence in in_script(Simplified(), read)]
+    return texts + [text[len(text) // 2 :] for text in texts[::8]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tiny_llama", "tiny_gemma3"])
+@pytest.mark.parametrize(
+    "answers", [Extraction(), Inline(), BioTags("runs")], ids=["list", "marks", "runs"]
+)
+def test_every_sentence_of_a_corpus(
+    answers: AnswerFormat, name: str, request: pytest.FixtureRequest
+) -> None:
+    """More than 500 whole sentences, each other than the rest, for each family of formats."""
+    loop, plain = both(request.getfixturevalue(name), slots=32)
+    texts = every_sentence()
+    assert len(set(texts)) > 500
+    asked = requests(texts, [24 + 2 * len(text) for text in texts], answers)
+    replies = in_batches(loop, asked)
+    assert replies == in_batches(plain, asked)
+    for text, reply in zip(texts, replies, strict=True):
+        assert reply.stop == "end"
+        assert not answers.parse(reply.text, text, LABELS).problems
 
 
 ODD = [

@@ -14,6 +14,7 @@ from torch.nn import functional
 from chmed_ner.backbone import load_causal_lm
 from chmed_ner.train.adapter import with_adapter
 from chmed_ner.train.answer_loss import IGNORED, WIDTH_STEP, answer_loss, padded
+from chmed_ner.train.attention import by_products, by_torch
 from chmed_ner.train.examples import Example, shared_prefix
 from chmed_ner.train.fused import fused_layers_in
 from chmed_ner.train.head_loss import SLICE
@@ -157,6 +158,43 @@ def test_these_architectures_are_packed(architecture: str) -> None:
     model = a_model(architecture)
     batch = a_batch(UNEVEN, 7)
     assert packable(model, batch, shared_prefix(batch))
+
+
+def test_why_a_model_is_not_packed_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """Memory that does not suffice is no property of the model."""
+    model, batch = a_model("llama"), a_batch(UNEVEN, 7)
+    error: Exception = ValueError("it has sinks")
+
+    def refuse(_module: Any, _positional: Any, given: dict[str, Any]) -> None:
+        if "packed" in given:
+            raise error
+
+    model.base_model.register_forward_pre_hook(refuse, with_kwargs=True)
+    assert not packable(model, batch, shared_prefix(batch))
+    assert "LlamaForCausalLM cannot read packed tokens (it has sinks)" in caplog.text
+    error = torch.OutOfMemoryError("there is no more")
+    with pytest.raises(torch.OutOfMemoryError):
+        packable(model, batch, shared_prefix(batch))
+
+
+@pytest.mark.parametrize(("heads", "kept"), [(4, 1), (4, 2), (3, 3)])
+def test_torch_s_attention_is_that_of_products(heads: int, kept: int) -> None:
+    """What a GPU computes, against what a processor computes; with the gradients."""
+    torch.manual_seed(3)
+    rows, count, columns, width = 3, 5, 9, 8
+    shapes = [(rows, kept, heads // kept * count, width), *[(rows, kept, columns, width)] * 2]
+    states = [torch.randn(shape, requires_grad=True) for shape in shapes]
+    mask = torch.zeros(1, 1, count, columns).masked_fill_(
+        torch.arange(columns) > torch.arange(count)[:, None] + columns - count, -torch.inf
+    )
+    found = []
+    for attended in (
+        by_products(*states, mask, 0.3, None, 0.0),
+        by_torch(*states, mask, 0.3, 0.0),
+    ):
+        found.append([attended, *torch.autograd.grad(attended.square().sum(), states)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gemma3", "gemma2_capped"])

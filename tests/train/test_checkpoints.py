@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from chmed_ner.backbone.causal_lm import CausalLM
+from chmed_ner.backbone.causal_lm import CausalLM, LoadedModel
 from chmed_ner.backbone.protocol import Generator, Request
 from chmed_ner.backbone.scripted import Scripted
 from chmed_ner.errors import InputError
@@ -228,6 +228,29 @@ def test_activation_checkpointing_changes_no_loss(
         regime.prepare(a_backbone(tiny_gemma3), task)
         losses.append(list(journal.losses.values()))
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_every_pass_of_activation_checkpointing_computes_layers_twice(
+    tiny_gemma3: Path, heart_pairs: Pairs, tmp_path: Path
+) -> None:
+    """The forecast's two as well: it is there that memory is short first."""
+    calls = 0
+
+    class Counted(CausalLM):
+        def load(self, weights: Path | None = None) -> LoadedModel:
+            def count(*_: Any) -> None:
+                nonlocal calls
+                calls += 1
+
+            loaded = super().load(weights)
+            loaded.model.base_model.layers[0].mlp.register_forward_hook(count)
+            return loaded
+
+    journal = Journal()
+    regime = LoRA(0.001, 1, 4, rank=4, activation_checkpointing=True, tokens_at_once=10_000)
+    backbone = Counted("tiny", str(tiny_gemma3), dtype="float32", device="cpu")
+    regime.prepare(backbone, a_task(tmp_path, heart_pairs, journal, []))
+    assert calls == 2 * (2 + len(journal.losses))
 
 
 def test_full_tuning_refuses_what_it_cannot_train() -> None:

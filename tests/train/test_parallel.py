@@ -84,6 +84,9 @@ def test_what_several_processes_cannot_share_is_refused(launch: Launch) -> None:
     code, said = launch(2, "regime=zero_shot", "limit.test=1")
     assert code
     assert "this run tunes nothing" in said
+    code, said = launch(2, "regime=lora", "backbone.device=split")
+    assert code
+    assert "each would take all GPUs" in said
 
 
 def test_the_parts_of_a_batch_are_the_batch() -> None:
