@@ -52,9 +52,20 @@ def reset_peak() -> None:
     except OSError:
         return
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
+    if torch is not None and torch.cuda.is_initialized():
         for device in range(torch.cuda.device_count()):
             torch.cuda.reset_peak_memory_stats(device)
+
+
+def free_unused() -> None:
+    """Free what only a cycle of objects still holds, and memory that torch keeps on CUDA devices.
+
+    A model under accelerate's hooks is such a cycle.
+    """
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def give_back() -> None:
@@ -78,7 +89,7 @@ def peak_mib() -> float:
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak = used / (1024 * 1024 if sys.platform == "darwin" else 1024)
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
+    if torch is not None and torch.cuda.is_initialized():
         devices = range(torch.cuda.device_count())
         peak = max(peak, sum(map(torch.cuda.max_memory_allocated, devices)) / 2**20)
     return peak

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 from chmed_ner.backbone.converted_tokenizer import refuse_inexact
 from chmed_ner.backbone.hardware import quiet_hub, torch_device, torch_dtype
 from chmed_ner.backbone.quantized import keep_layout, kind_of, quantization_config
-from chmed_ner.backbone.split import SPLIT, check_split, refuse_offloaded
+from chmed_ner.backbone.split import (
+    SPLIT,
+    check_split,
+    is_offloading,
+    refuse_offloaded,
+    too_large,
+)
 from chmed_ner.backbone.text_part import forget_origin, text_part
 from chmed_ner.errors import InputError
 
@@ -176,6 +182,8 @@ def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None) -> An
 
 def _unloadable(path_or_id: str | Path, error: Exception) -> InputError:
     first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if is_offloading(str(error)):
+        return too_large(path_or_id)
     if re.search("attn_implementation|attention implementation|Flash ?Attention", first_line):
         return InputError(
             f"backbone.attention: {first_line} Every model takes backbone.attention=eager"

@@ -25,18 +25,25 @@ def check_split() -> None:
 
 def is_split(model: Any) -> bool:
     """Do the layers of `model` lie on several devices?"""
-    return len(set(map(str, _places(model)))) > 1
+    places = getattr(model, "hf_device_map", None) or {}
+    return len(set(map(str, places.values()))) > 1
 
 
 def refuse_offloaded(model: Any, path_or_id: Any) -> None:
-    """InputError when the GPUs together did not hold `model`, and some of it lies elsewhere."""
-    elsewhere = {str(place) for place in _places(model)} & {"cpu", "disk"}
+    """InputError when some weights of `model` lie elsewhere than on a GPU."""
+    elsewhere = {weight.device.type for weight in model.parameters()} - {"cuda"}
     if elsewhere:
-        raise InputError(
-            f"backbone.path={path_or_id}: the GPUs together do not hold it (the rest would lie on "
-            f"{' and '.join(sorted(elsewhere))}); use backbone.quantization=nf4, or more GPUs"
-        )
+        raise too_large(path_or_id)
 
 
-def _places(model: Any) -> list[Any]:
-    return list((getattr(model, "hf_device_map", None) or {}).values())
+def too_large(path_or_id: Any) -> InputError:
+    """The GPUs together do not hold the model."""
+    return InputError(
+        f"backbone.path={path_or_id}: the GPUs together do not hold it, and weights are not "
+        "offloaded; take more GPUs, or backbone.quantization=nf4 (regime=qlora to tune it)"
+    )
+
+
+def is_offloading(message: str) -> bool:
+    """Does a library's error say that weights would have to lie elsewhere than on a GPU?"""
+    return "dispatched on the CPU or the disk" in message or "offload_folder" in message

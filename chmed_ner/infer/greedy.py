@@ -1,12 +1,12 @@
 """Batched greedy decoding of a local model through transformers' `generate`: the plain path."""
 
-import gc
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.backbone.protocol import Reply, Request
+from chmed_ner.memory import free_unused
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import LoadedModel
@@ -133,14 +133,10 @@ class GreedyGenerator:
 
     def close(self) -> None:
         """Let go of the model and, on CUDA, of its cached memory."""
-        import torch
-
         self._loaded = None
         self._ids.clear()
         self._vocabulary = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_unused()
 
     def _end_ids(self) -> set[int]:
         configured = self.loaded.model.generation_config.eos_token_id

@@ -67,9 +67,9 @@ def misfit_told(model: Any) -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise
         log.warning("%s cannot read packed tokens (%s)", type(model).__name__, error)
 
 

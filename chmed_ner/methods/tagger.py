@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chmed_ner.backbone.encoder import Encoder
 from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.split import SPLIT
 from chmed_ner.bio import tags_of
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.errors import InputError
@@ -130,6 +131,8 @@ class TaggerMethod(Fitted):
                 f"backbone.quantization={source.quantization}: method.rank=null tunes every "
                 "weight, and quantised ones cannot be; give a rank"
             )
+        if source.device == SPLIT:
+            raise InputError("backbone.device=split: a tagger lies on one device; use device=auto")
         if source.dtype == "float16":
             raise InputError(
                 "backbone.dtype=float16: gradients of method=tagger would vanish in its range; use "

@@ -6,7 +6,6 @@ from typing import Any
 
 from chmed_ner.backbone.encoder import Encoder
 from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.split import is_split
 from chmed_ner.errors import InputError
 
 
@@ -33,10 +32,7 @@ def transformer_of(backbone: Backbone, *, bidirectional: bool) -> Transformer:
     if isinstance(backbone, Encoder):
         found = Transformer(backbone.transformer(), causal=False)
     else:
-        model = backbone.tunable().load().model
-        if is_split(model):
-            raise InputError("backbone.device=split: a tagger lies on one device; use device=auto")
-        found = Transformer(model.base_model, causal=True)
+        found = Transformer(backbone.tunable().load().model.base_model, causal=True)
     found.model.config.use_cache = False
     if not bidirectional:
         return found

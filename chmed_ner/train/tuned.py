@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from chmed_ner.backbone.protocol import Backbone, Generator
 from chmed_ner.errors import InputError
+from chmed_ner.memory import free_unused
 from chmed_ner.train.parallel import call, processes
 from chmed_ner.train.recipe import Recipe
 from chmed_ner.train.task import Task
@@ -100,6 +101,7 @@ class Tuned(ABC):
             if processes().count > 1:
                 call(task.directory)
             self.train(backbone, task)
+            free_unused()  # the model is loaded again
         return noted(self.reopen(backbone, task.directory, task.stop), task)
 
     def train(self, backbone: Backbone, task: Task) -> None:
