@@ -17,7 +17,8 @@ from chmed_ner.infer.cache import SlotCache
 from chmed_ner.infer.fused import fused_norms_in
 from chmed_ner.infer.head import Head, Options
 from chmed_ner.infer.merged import merged_layers_in
-from chmed_ner.infer.packed import last_states, pack, packed_attention_in
+from chmed_ner.infer.packed import last_states, packed_attention_in
+from chmed_ner.infer.packing import pack
 from chmed_ner.infer.prepacked import Layouts, prepacked_weights_in
 
 REFILL = 8

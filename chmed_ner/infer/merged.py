@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from chmed_ner.infer.fused import Scale, scale_of
-from chmed_ner.infer.packed import Packing, packed_attention
+from chmed_ner.infer.packed import packed_attention
+from chmed_ner.infer.packing import Packing
 from chmed_ner.infer.prepacked import Activation, Layouts, Prepacked, prepacked
 from chmed_ner.infer.replacing import Whole, forwards_replaced
 

@@ -11,7 +11,8 @@ from chmed_ner.backbone.split import is_split
 from chmed_ner.infer.cache import SlotCache
 from chmed_ner.infer.head import Head
 from chmed_ner.infer.loop import fast_reading_in
-from chmed_ner.infer.packed import last_states, pack
+from chmed_ner.infer.packed import last_states
+from chmed_ner.infer.packing import pack
 from chmed_ner.infer.prepacked import Layouts
 
 TOLERANCE = {True: 1e-3, False: 0.1}

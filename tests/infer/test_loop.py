@@ -19,7 +19,8 @@ from chmed_ner.infer.head import first_largest
 from chmed_ner.infer.local import ROUNDS, LocalGenerator
 from chmed_ner.infer.loop import shared_prefix
 from chmed_ner.infer.merged import merged_layers_in
-from chmed_ner.infer.packed import last_states, pack, packed_attention_in
+from chmed_ner.infer.packed import last_states, packed_attention_in
+from chmed_ner.infer.packing import pack
 from chmed_ner.infer.prepacked import Layouts, prepacked_weights_in
 from chmed_ner.infer.trial import understood
 
