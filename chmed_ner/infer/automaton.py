@@ -9,6 +9,7 @@ characters that may follow; nothing is done for each token of the vocabulary.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from weakref import proxy
 
 import torch
 
@@ -34,7 +35,10 @@ Key = tuple[Places, bytes]
 
 @dataclass(eq=False)
 class State:
-    """A state of the automaton, explored when asked."""
+    """A state of the automaton, explored when asked.
+
+    An automaton's own states hold it weakly: without cycles, they are all freed with it at once.
+    """
 
     automaton: "TokenAutomaton" = field(repr=False)
     places: Places
@@ -112,13 +116,13 @@ class TokenAutomaton:
         self._moves: dict[Places, dict[str, Places]] = {}
         self._ways: dict[Node, int] = {}
         places = frozenset([("", self.grammar.start)])
-        self.start = State(self, places, b"", leading=vocabulary.strips_space)
+        self.start = State(proxy(self), places, b"", leading=vocabulary.strips_space)
 
     def state(self, key: Key) -> State:
         """The state of a key, always the same object."""
         found = self._states.get(key)
         if found is None:
-            found = self._states[key] = State(self, *key)
+            found = self._states[key] = State(proxy(self), *key)
         return found
 
     def is_end(self, place: Place) -> bool:

@@ -1,6 +1,8 @@
 """The token automaton against a grammar spelt out: every answer, every token."""
 
+import gc
 import random
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from chmed_ner.errors import InputError
 from chmed_ner.grammar import NOTHING_LOST, Grammar, Node, ebnf
 from chmed_ner.infer.automaton import State, TokenAutomaton
+from chmed_ner.infer.guided import GuidedWriter
 from chmed_ner.infer.vocabulary import Vocabulary, check_reading
 from chmed_ner.labels import label_scheme
 from chmed_ner.prompt.answer import Answer
@@ -159,7 +162,8 @@ def test_what_a_perfect_model_writes_is_legal(
     text = answers.write(answer, sentence, LABELS, "simplified")
     grammar = answers.grammar(sentence, LABELS, "simplified", in_order=False)
     for tokenizer in (tiny_tokenizer, spaced_tokenizer):
-        state = an_automaton(grammar, tokenizer).start
+        automaton = an_automaton(grammar, tokenizer)
+        state = automaton.start
         for token in tokenizer.encode(text, add_special_tokens=False):
             assert not state.ends
             state = state.after(token)
@@ -229,6 +233,23 @@ def test_a_tokenizer_without_the_signs_that_answers_need_is_refused(tiny_tokeniz
     vocabulary.bytes_of.clear()
     with pytest.raises(InputError, match="do not stand for"):
         check_reading(vocabulary, tiny_tokenizer, "痛")
+
+
+def test_an_automaton_and_its_states_are_freed_at_once(tiny_tokenizer: Any) -> None:
+    """Without the collector, which goes through all that is alive and is off while answers are
+    written."""
+    automaton = an_automaton(a_grammar("痛风"), tiny_tokenizer)
+    writer = GuidedWriter(automaton, 20)
+    while writer.take(int(writer.options().tokens[0])):
+        pass
+    assert writer.text()
+    states = [weakref.ref(state) for state in (automaton.start, writer.state)]
+    gc.disable()
+    try:
+        del automaton, writer
+        assert [state() for state in states] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_the_same_grammar_for_a_server() -> None:
