@@ -4,6 +4,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+from torch.nn import functional
+
+FILLED_ROWS, FILLED_COLUMNS = 16, 128
+"""On a CPU states and candidates are filled up to multiples of these: oneDNN compiles a kernel for
+every new shape, which takes longer than the product."""
 
 
 class Options(NamedTuple):
@@ -35,15 +40,22 @@ class Head:
         if tokens is None:
             logits = self.module(states)
         elif self.plain:
-            bias = self.module.bias
-            logits = torch.nn.functional.linear(
-                states, self.module.weight[tokens], None if bias is None else bias[tokens]
-            )
+            logits = self._of_candidates(states, tokens)
         else:
             logits = self.module(states)[:, tokens]
         if self.scale != 1.0:
             logits = logits * self.scale
         return torch.tanh(logits / self.cap) * self.cap if self.cap else logits
+
+    def _of_candidates(self, states: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """The product with the rows of `tokens` alone, (n, U)."""
+        rows, columns = len(states), len(tokens)
+        if states.device.type == "cpu":
+            states = functional.pad(states, (0, 0, 0, -rows % FILLED_ROWS))
+            tokens = functional.pad(tokens, (0, -columns % FILLED_COLUMNS))
+        bias = None if self.module.bias is None else self.module.bias[tokens]
+        logits = functional.linear(states, self.module.weight[tokens], bias)
+        return logits[:rows, :columns]
 
     def likeliest(self, states: torch.Tensor) -> list[int]:
         """The likeliest token of each row; of equals, the first."""
