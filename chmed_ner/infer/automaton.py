@@ -141,41 +141,39 @@ class TokenAutomaton:
     def explore(self, state: State) -> dict[int, Key]:
         """The tokens that may come next."""
         found: dict[int, Key] = {}
+        vocabulary = self.vocabulary
         todo = [(state.places, state.pending, b"")]
         while todo:
             places, pending, word = todo.pop()
             moves = self.moves(places)
             if state.leading and not word:
                 moves = {**moves, " ": places}  # decoding drops this space
+            # unless tokens are broken, only single bytes end within a character
+            cut = not word or vocabulary.breaks
             for character, after in moves.items():
-                code = character.encode("utf-8")
-                if not code.startswith(pending):
-                    continue
-                rest = code[len(pending) :]
-                # unless tokens are broken, only single bytes end within a character
-                cuts = range(1, len(rest)) if not word or self.vocabulary.breaks else ()
-                for cut in cuts:
-                    self._note(found, word + rest[:cut], rest[cut:], (places, pending + rest[:cut]))
+                rest = character.encode()
+                if pending:
+                    if not rest.startswith(pending):
+                        continue
+                    rest = rest[len(pending) :]
+                for at in range(1, len(rest)) if cut else ():
+                    tokens = vocabulary.tokens(word + rest[:at])
+                    if tokens and vocabulary.in_bytes(rest[at:]):
+                        found.update(dict.fromkeys(tokens, (places, pending + rest[:at])))
                 whole = word + rest
-                self._note(found, whole, b"", (after, b""))
-                if self.vocabulary.goes_on(whole):
+                found.update(dict.fromkeys(vocabulary.tokens(whole), (after, b"")))
+                if vocabulary.goes_on(whole):
                     todo.append((after, b"", whole))
         return found
-
-    def _note(self, found: dict[int, Key], word: bytes, left: bytes, key: Key) -> None:
-        """Add the tokens for `word`, if the character's bytes that are `left` can follow."""
-        tokens = self.vocabulary.tokens(word)
-        if tokens and self.vocabulary.in_bytes(left):
-            found.update(dict.fromkeys(tokens, key))
 
     def moves(self, places: Places) -> dict[str, Places]:
         """The characters that may come next, and the places behind each."""
         found = self._moves.get(places)
         if found is None:
-            grouped: dict[str, set[Place]] = {}
+            grouped: dict[str, list[Place]] = {}
             for text, node in places:
                 for step, after in [(text, node)] if text else self._steps(node):
-                    grouped.setdefault(step[0], set()).add((step[1:], after))
+                    grouped.setdefault(step[0], []).append((step[1:], after))
             found = {character: frozenset(after) for character, after in grouped.items()}
             self._moves[places] = found
         return found
