@@ -2,22 +2,24 @@
 
 The prompts' shared prefix is read once. Sentences fill the slots of a cache; one that is finished
 leaves at once, and as soon as a few slots are free, the next sentences are read in the same forward
-pass in which the others go on.
+pass in which the others go on. A pass with few tokens also reads guesses of what comes next.
 """
 
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Protocol
 
 import torch
 
 from chmed_ner.infer.cache import SlotCache
 from chmed_ner.infer.fused import fused_norms_in
+from chmed_ner.infer.guesses import MOST, Guesses
 from chmed_ner.infer.head import Head, Options
 from chmed_ner.infer.merged import merged_layers_in
-from chmed_ner.infer.packed import last_states, packed_attention_in
+from chmed_ner.infer.packed import asked_states, packed_attention_in
 from chmed_ner.infer.packing import pack
 from chmed_ner.infer.prepacked import Layouts, prepacked_weights_in
 
@@ -53,11 +55,33 @@ class Writer(Protocol):
 
 @dataclass
 class Row:
-    """A sentence in a slot: `feed` goes in next, at the positions from `start` on."""
+    """A sentence in a slot: `feed` goes in next, at the positions from `start` on.
+
+    The `guessed` tokens go in behind it. The answer is over before position `end`; `latest` are the
+    last two tokens of the prompt and the answer, those of `feed` included.
+    """
 
     writer: Writer
     feed: list[int]
     start: int
+    end: int
+    latest: list[int] = field(default_factory=list)
+    guessed: list[int] = field(default_factory=list)
+
+    def take(self, token: int, guesses: Guesses) -> int:
+        """Write `token` and what must follow it; returns how many guesses have come true by that.
+
+        Then the state behind them tells what comes next; with 0, the next pass does.
+        """
+        written = self.writer.take(token)
+        self.latest = guesses.learn(self.latest, written)
+        true = 0
+        while true < min(len(written), len(self.guessed)) and written[true] == self.guessed[true]:
+            true += 1
+        self.start += true
+        self.feed = written[true:]
+        self.guessed = [] if self.feed else self.guessed[true:]
+        return 0 if self.feed else true
 
 
 def shared_prefix(prompts: Sequence[list[int]]) -> list[int]:
@@ -81,10 +105,12 @@ def write_answers(
     writers: Sequence[Writer],
     slots: int,
     layouts: Layouts,
+    free: int,
 ) -> None:
     """Let every writer write its answer to its prompt, at most `slots` at a time.
 
-    `layouts` are the model's prepacked weights as far as there are any, kept for the next call.
+    `layouts` are the model's prepacked weights as far as there are any, kept for the next call. A
+    pass is filled up with guesses to `free` tokens.
     """
     if not prompts:
         return
@@ -97,18 +123,21 @@ def write_answers(
     whole = any(writer.options() is None for writer in writers)
     with fast_reading_in(model, layouts, head=whole):
         if prefix:
-            last_states(model, prefix, pack([0], [len(prefix)], cache, model.device), cache)
+            asked_states(model, prefix, pack([0], [len(prefix)], cache, model.device), cache)
             cache.share(len(prefix))
         waiting = deque(zip(prompts, writers, strict=True))
         rows: list[Row] = []
+        guesses = Guesses()
         while waiting or rows:
-            _admit(rows, waiting, slots, len(prefix))
+            _admit(rows, waiting, slots, len(prefix), guesses)
+            _guess(rows, guesses, free)
             cache.needed = slots if waiting else len(rows)
-            counts = [len(row.feed) for row in rows]
-            packing = pack([row.start for row in rows], counts, cache, model.device)
-            tokens = [token for row in rows for token in row.feed]
-            states = last_states(model, tokens, packing, cache)
-            _write(rows, _choices(head, states, [row.writer for row in rows]))
+            counts = [len(row.feed) + len(row.guessed) for row in rows]
+            asked = [1 + len(row.guessed) for row in rows]
+            packing = pack([row.start for row in rows], counts, cache, model.device, asked)
+            tokens = [token for row in rows for token in (*row.feed, *row.guessed)]
+            states = asked_states(model, tokens, packing, cache)
+            _write(rows, head, states, guesses)
             _leave(rows, cache, len(prefix))
 
 
@@ -129,7 +158,11 @@ def fast_reading_in(model: Any, layouts: Layouts, *, head: bool) -> Iterator[Non
 
 
 def _admit(
-    rows: list[Row], waiting: deque[tuple[list[int], Writer]], slots: int, prefix: int
+    rows: list[Row],
+    waiting: deque[tuple[list[int], Writer]],
+    slots: int,
+    prefix: int,
+    guesses: Guesses,
 ) -> None:
     """Seat waiting sentences behind the others, when enough slots are free."""
     if slots - len(rows) < min(max(1, slots // REFILL), len(waiting)):
@@ -142,7 +175,17 @@ def _admit(
             return
         budget -= len(own)
         waiting.popleft()
-        rows.append(Row(writer, own + writer.opening(), prefix))
+        row = Row(writer, own + writer.opening(), prefix, len(prompt) + writer.most)
+        row.latest = guesses.learn([], row.feed)
+        rows.append(row)
+
+
+def _guess(rows: Sequence[Row], guesses: Guesses, free: int) -> None:
+    """Guess how each answer goes on, as far as the pass has tokens to spare."""
+    each = min(MOST, (free - sum(len(row.feed) for row in rows)) // len(rows))
+    for row in rows:
+        left = row.end - row.start - len(row.feed)
+        row.guessed = guesses.behind(row.latest, min(each, left))
 
 
 def _choices(head: Head, states: torch.Tensor, writers: Sequence[Writer]) -> list[int]:
@@ -165,10 +208,17 @@ def _choices(head: Head, states: torch.Tensor, writers: Sequence[Writer]) -> lis
     return chosen
 
 
-def _write(rows: Sequence[Row], tokens: Sequence[int]) -> None:
-    for row, token in zip(rows, tokens, strict=True):
+def _write(rows: Sequence[Row], head: Head, states: torch.Tensor, guesses: Guesses) -> None:
+    """Write what the states choose, and go on from the next state where a guess has come true."""
+    firsts = accumulate((1 + len(row.guessed) for row in rows), initial=0)
+    going = list(zip(rows, firsts, strict=False))
+    for row in rows:
         row.start += len(row.feed)
-        row.feed = row.writer.take(token)
+    while going:
+        chosen = states if len(going) == len(states) else states[[at for _, at in going]]
+        tokens = _choices(head, chosen, [row.writer for row, _ in going])
+        true = [row.take(token, guesses) for (row, _), token in zip(going, tokens, strict=True)]
+        going = [(row, at + count) for (row, at), count in zip(going, true, strict=True) if count]
 
 
 def _leave(rows: list[Row], cache: SlotCache, prefix: int) -> None:

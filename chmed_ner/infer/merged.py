@@ -56,8 +56,8 @@ def merged_layers_in(model: Any, layouts: Layouts) -> Iterator[int]:
 class MergedLayer(Whole):
     """The forward pass of a decoder layer on packed tokens, (1, N, H).
 
-    Norms are named after what they stand before or behind. The `last` layer returns the states of
-    each row's last token, (1, n, H): the others' are not asked for.
+    Norms are named after what they stand before or behind. The `last` layer returns the states that
+    are asked for alone, (1, a, H).
     """
 
     attention: Any
@@ -89,7 +89,7 @@ class MergedLayer(Whole):
         """The layer's states; keys and values go to the cache `past_key_values`."""
         states = hidden_states[0]
         query, keys, values = self._projected(states, position_embeddings, past_key_values)
-        if self.last and packing.early:
+        if self.last and packing.early and packing.asks_for_ends:
             query, states = query[packing.ends], states[packing.ends]
             packing = packing.of_last_tokens()
         attended, _weights = packed_attention(
@@ -102,7 +102,10 @@ class MergedLayer(Whole):
             scaling=self.attention.scaling,
             sliding_window=getattr(self.attention, "sliding_window", None),
         )
-        attended = self.output(attended.reshape(len(states), -1))
+        attended = attended.reshape(len(states), -1)
+        if self.last and len(packing.asked) < len(states):
+            attended, states = attended[packing.asked], states[packing.asked]
+        attended = self.output(attended)
         states = states + (self.behind_attention(attended) if self.behind_attention else attended)
         return (states + self._mlp(states))[None]
 

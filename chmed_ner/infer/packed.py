@@ -105,10 +105,10 @@ def packed_attention_in(model: Any) -> Iterator[None]:
         yield
 
 
-def last_states(
+def asked_states(
     model: Any, tokens: Sequence[int], packing: Packing, cache: SlotCache
 ) -> torch.Tensor:
-    """The hidden state behind each row's last token, (n, H), within `packed_attention_in`."""
+    """The hidden states behind the tokens asked for, (a, H), within `packed_attention_in`."""
     hidden: torch.Tensor = model.base_model(
         input_ids=torch.tensor([tokens], device=model.device),
         position_ids=packing.positions[None],
@@ -116,4 +116,4 @@ def last_states(
         use_cache=True,
         packing=packing,
     ).last_hidden_state[0]
-    return hidden if len(hidden) == len(packing.ends) else hidden[packing.ends]
+    return hidden if len(hidden) == len(packing.asked) else hidden[packing.asked]

@@ -67,24 +67,38 @@ class Packing:
 
     Row r of the batch lies in slot r of the cache and brings some tokens; `ends[r]` is the last
     one's index among all N. `late` are these last tokens, row by row; `early` are the others: those
-    of rows with few, and those of rows with many.
+    of rows with few, and those of rows with many. The states of the tokens `asked` are wanted: each
+    row's last ones, row by row.
     """
 
     positions: torch.Tensor  # (N,)
     ends: torch.Tensor  # (n,)
+    asked: torch.Tensor  # (a,)
     late: Sequence[Group]
     early: Sequence[Early] = ()
+
+    @property
+    def asks_for_ends(self) -> bool:
+        """Is nothing wanted but each row's last state?"""
+        return len(self.asked) == len(self.ends)
 
     def of_last_tokens(self) -> "Packing":
         """The packing of each row's last token alone."""
         each = torch.arange(len(self.ends), device=self.ends.device)
-        return Packing(self.positions[self.ends], each, self.late)
+        return Packing(self.positions[self.ends], each, each, self.late)
 
 
-def pack(starts: Sequence[int], counts: Sequence[int], cache: SlotCache, device: Any) -> Packing:
+def pack(
+    starts: Sequence[int],
+    counts: Sequence[int],
+    cache: SlotCache,
+    device: Any,
+    asked: Sequence[int] | None = None,
+) -> Packing:
     """The packing of rows 0, 1 ... that bring `counts` tokens each at positions from `starts` on.
 
-    Also tells the cache where their states go, and makes room for them.
+    The states of the last `asked` tokens of each row are wanted, of one where it is None. Also
+    tells the cache where their states go, and makes room for them.
     """
     lengths = [start + count for start, count in zip(starts, counts, strict=True)]
     cache.ensure(max(lengths))
@@ -97,7 +111,7 @@ def pack(starts: Sequence[int], counts: Sequence[int], cache: SlotCache, device:
     ]
     if len(counts) == ends[-1] + 1:
         cache.place(torch.arange(len(counts), device=device) * cache.columns + last)
-        return Packing(last, end, late)
+        return Packing(last, end, end, late)
     positions = torch.tensor(
         [s + k for s, c in zip(starts, counts, strict=True) for k in range(c)], device=device
     )
@@ -106,7 +120,11 @@ def pack(starts: Sequence[int], counts: Sequence[int], cache: SlotCache, device:
     few = [row for row, count in enumerate(counts) if 1 < count <= SHORT]
     many = [row for row, count in enumerate(counts) if count > SHORT]
     early = [_early(some, starts, counts, ends, device) for some in (few, many) if some]
-    return Packing(positions, end, late, early)
+    wanted = end
+    if asked is not None and max(asked) > 1:
+        spans = [range(end + 1 - count, end + 1) for end, count in zip(ends, asked, strict=True)]
+        wanted = torch.tensor([token for span in spans for token in span], device=device)
+    return Packing(positions, end, wanted, late, early)
 
 
 def _parts(lengths: Sequence[int]) -> list[tuple[int, int]]:

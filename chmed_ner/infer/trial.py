@@ -11,7 +11,7 @@ from chmed_ner.backbone.split import is_split
 from chmed_ner.infer.cache import SlotCache
 from chmed_ner.infer.head import Head
 from chmed_ner.infer.loop import fast_reading_in
-from chmed_ner.infer.packed import last_states
+from chmed_ner.infer.packed import asked_states
 from chmed_ner.infer.packing import pack
 from chmed_ner.infer.prepacked import Layouts
 
@@ -89,5 +89,5 @@ def _in_two_parts(model: Any, prompts: Sequence[Sequence[int]], layouts: Layouts
             parts = zip(prompts, starts, counts, strict=True)
             tokens = [token for prompt, at, count in parts for token in prompt[at : at + count]]
             packing = pack(starts, counts, cache, model.device)
-            states = last_states(model, tokens, packing, cache)
+            states = asked_states(model, tokens, packing, cache)
     return states

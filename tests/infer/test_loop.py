@@ -19,7 +19,7 @@ from chmed_ner.infer.head import first_largest
 from chmed_ner.infer.local import ROUNDS, LocalGenerator
 from chmed_ner.infer.loop import shared_prefix
 from chmed_ner.infer.merged import merged_layers_in
-from chmed_ner.infer.packed import last_states, packed_attention_in
+from chmed_ner.infer.packed import asked_states, packed_attention_in
 from chmed_ner.infer.packing import pack
 from chmed_ner.infer.prepacked import Layouts, prepacked_weights_in
 from chmed_ner.infer.trial import understood
@@ -192,16 +192,22 @@ def test_weights_in_float32_are_read_as_they_are() -> None:
 
 
 def states_of(model: Any, layouts: Layouts | None) -> torch.Tensor:
-    """The states behind rows that bring a prompt, some tokens or one; `layouts` to merge layers."""
+    """The states behind rows that bring a prompt, some tokens or one; `layouts` to merge layers.
+
+    Those behind the last token are asked for, and behind a few more of some rows.
+    """
     cache = SlotCache(3, 4, 20, 20)
     found = []
-    for starts, counts in (([0] * 4, [12, 3, 1, 14]), ([12, 3, 1, 14], [1, 5, 1, 2])):
+    lengths = [12, 3, 1, 14]
+    for starts, counts, asked in (([0] * 4, lengths, None), (lengths, [1, 5, 1, 2], [1, 3, 1, 2])):
         tokens = [
             (7 * n + 3 * at) % 290 + 5 for n, count in enumerate(counts) for at in range(count)
         ]
         merging = nullcontext() if layouts is None else merged_layers_in(model, layouts)
         with torch.inference_mode(), packed_attention_in(model), merging:
-            found.append(last_states(model, tokens, pack(starts, counts, cache, "cpu"), cache))
+            packing = pack(starts, counts, cache, "cpu", asked)
+            found.append(asked_states(model, tokens, packing, cache))
+    assert [len(states) for states in found] == [4, 7]
     return torch.cat(found).float()
 
 
