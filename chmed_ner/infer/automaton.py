@@ -37,7 +37,8 @@ Key = tuple[Places, bytes]
 class State:
     """A state of the automaton, explored when asked.
 
-    An automaton's own states hold it weakly: without cycles, they are all freed with it at once.
+    An automaton's own states hold it weakly, so that all are freed with it at once; a state cannot
+    be asked anything after that (ReferenceError).
     """
 
     automaton: "TokenAutomaton" = field(repr=False)

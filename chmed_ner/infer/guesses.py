@@ -2,27 +2,19 @@
 
 A pass over a dozen tokens takes hardly longer than one over a single token: most of its time goes
 into reading the weights. Where there is little to read, guesses fill it up, and the states behind
-them count as far as the answer goes the guessed way. Answers are what they are without guesses.
-(Speculative decoding, Leviathan et al. 2023; guesses from the prompt's text: prompt lookup, Saxena
-2023. An answer here copies its sentence, and often goes on as an earlier one did.)
+them count as far as the answer goes the guessed way. It is the same answer without guesses, but
+for roundings. (Speculative decoding, Leviathan et al. 2023; guesses from the prompt's text: prompt
+lookup, Saxena 2023. An answer here copies its sentence, and often goes on as an earlier one did.)
 """
 
 from collections.abc import Sequence
 
-MOST = 4
-"""Guesses for an answer in one pass, at most: of longer ones, hardly any come true."""
+FREE = 16
+"""Up to this many tokens, a pass takes about as long as one over a single token (on two cores; more
+cores and GPUs compute more while they read)."""
 
-_FREE = {"cpu": 16}
-_FREE_ELSEWHERE = 64
-
-
-def free_tokens(device: str) -> int:
-    """Up to how many tokens a pass takes about as long as one over a single token.
-
-    Measured on a CPU; for GPUs, which compute 100 to 300 operations while they read two bytes, a
-    cautious count.
-    """
-    return _FREE.get(device, _FREE_ELSEWHERE)
+MOST_GUESSES = 4
+"""Guesses for an answer in one pass, at most: those further on hardly ever come true."""
 
 
 class Guesses:
@@ -35,7 +27,9 @@ class Guesses:
         """`tokens` have come behind the `latest` two; returns the two that are the latest now."""
         pair = list(latest)
         for token in tokens:
-            self._behind[tuple(pair)] = self._behind[tuple(pair[1:])] = token
+            for before in (pair, pair[1:]):
+                if before:
+                    self._behind[tuple(before)] = token
             pair = [*pair[-1:], token]
         return pair
 

@@ -68,7 +68,7 @@ class LocalGenerator(GreedyGenerator):
         return per_token * sum(r.max_new_tokens for batch in batches for r in batch)
 
     def _loop(self, batch: Sequence[Request]) -> list[Reply]:
-        from chmed_ner.infer.guesses import free_tokens
+        from chmed_ner.infer.guesses import FREE
         from chmed_ner.infer.guided import GuidedWriter
         from chmed_ner.infer.head import Head
         from chmed_ner.infer.loop import write_answers
@@ -83,8 +83,7 @@ class LocalGenerator(GreedyGenerator):
             else FreeWriter(request.max_new_tokens, ends, stop)
             for request, automaton in zip(batch, self.automata(batch), strict=True)
         ]
-        free = free_tokens(model.device.type)
-        write_answers(model, Head(model), prompts, writers, self.slots, self._layouts, free)
+        write_answers(model, Head(model), prompts, writers, self.slots, self._layouts, FREE)
         return [
             guided_reply(writer, len(prompt))
             if isinstance(writer, GuidedWriter)

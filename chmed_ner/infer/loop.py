@@ -6,17 +6,18 @@ pass in which the others go on. A pass with few tokens also reads guesses of wha
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, takewhile
+from operator import eq
 from typing import Any, Protocol
 
 import torch
 
 from chmed_ner.infer.cache import SlotCache
 from chmed_ner.infer.fused import fused_norms_in
-from chmed_ner.infer.guesses import MOST, Guesses
+from chmed_ner.infer.guesses import MOST_GUESSES, Guesses
 from chmed_ner.infer.head import Head, Options
 from chmed_ner.infer.merged import merged_layers_in
 from chmed_ner.infer.packed import asked_states, packed_attention_in
@@ -69,19 +70,21 @@ class Row:
     guessed: list[int] = field(default_factory=list)
 
     def take(self, token: int, guesses: Guesses) -> int:
-        """Write `token` and what must follow it; returns how many guesses have come true by that.
+        """Write `token` and what must follow it; returns how many states further on the one is that
+        tells what comes next, as far as the guesses are what was written.
 
-        Then the state behind them tells what comes next; with 0, the next pass does.
+        0 at the end, and where the next pass has to read what was written.
         """
         written = self.writer.take(token)
         self.latest = guesses.learn(self.latest, written)
-        true = 0
-        while true < min(len(written), len(self.guessed)) and written[true] == self.guessed[true]:
-            true += 1
-        self.start += true
-        self.feed = written[true:]
-        self.guessed = [] if self.feed else self.guessed[true:]
-        return 0 if self.feed else true
+        alike = len(list(takewhile(bool, map(eq, written, self.guessed))))
+        self.start += alike
+        self.feed = written[alike:]
+        if self.feed:
+            self.guessed = []
+            return 0
+        self.guessed = self.guessed[alike:]
+        return alike
 
 
 def shared_prefix(prompts: Sequence[list[int]]) -> list[int]:
@@ -121,13 +124,14 @@ def write_answers(
     layers = model.config.get_text_config().num_hidden_layers
     cache = SlotCache(layers, slots, min(most, longest + SPARE), most)
     whole = any(writer.options() is None for writer in writers)
+    guesses = Guesses()
     with fast_reading_in(model, layouts, head=whole):
         if prefix:
             asked_states(model, prefix, pack([0], [len(prefix)], cache, model.device), cache)
             cache.share(len(prefix))
+            guesses.learn([], prefix)
         waiting = deque(zip(prompts, writers, strict=True))
         rows: list[Row] = []
-        guesses = Guesses()
         while waiting or rows:
             _admit(rows, waiting, slots, len(prefix), guesses)
             _guess(rows, guesses, free)
@@ -176,49 +180,56 @@ def _admit(
         budget -= len(own)
         waiting.popleft()
         row = Row(writer, own + writer.opening(), prefix, len(prompt) + writer.most)
-        row.latest = guesses.learn([], row.feed)
+        row.latest = guesses.learn(prompt[:prefix][-2:], row.feed)
         rows.append(row)
 
 
 def _guess(rows: Sequence[Row], guesses: Guesses, free: int) -> None:
     """Guess how each answer goes on, as far as the pass has tokens to spare."""
-    each = min(MOST, (free - sum(len(row.feed) for row in rows)) // len(rows))
+    each = min(MOST_GUESSES, (free - sum(len(row.feed) for row in rows)) // len(rows))
     for row in rows:
         left = row.end - row.start - len(row.feed)
         row.guessed = guesses.behind(row.latest, min(each, left))
-
-
-def _choices(head: Head, states: torch.Tensor, writers: Sequence[Writer]) -> list[int]:
-    """The likeliest token that each row's writer may write."""
-    options = [writer.options() for writer in writers]
-    guided = [row for row, each in enumerate(options) if each is not None]
-    if not guided:
-        return head.likeliest(states)
-    chosen = [0] * len(writers)
-    free = [row for row, each in enumerate(options) if each is None]
-    if free:
-        for row, token in zip(free, head.likeliest(states[free]), strict=True):
-            chosen[row] = token
-    picked = head.likeliest_of(states[guided], [o for o in options if o is not None])
-    for row, token in zip(guided, picked, strict=True):
-        others = writers[row].swap(token)
-        if others is not None:
-            token = head.likeliest_of(states[row : row + 1], [others])[0]
-        chosen[row] = token
-    return chosen
 
 
 def _write(rows: Sequence[Row], head: Head, states: torch.Tensor, guesses: Guesses) -> None:
     """Write what the states choose, and go on from the next state where a guess has come true."""
     firsts = accumulate((1 + len(row.guessed) for row in rows), initial=0)
     going = list(zip(rows, firsts, strict=False))
+    free = [
+        at
+        for row, first in going
+        if row.writer.options() is None
+        for at in range(first, first + 1 + len(row.guessed))
+    ]
+    likeliest = dict(zip(free, head.likeliest(states[free]), strict=True)) if free else {}
     for row in rows:
         row.start += len(row.feed)
     while going:
-        chosen = states if len(going) == len(states) else states[[at for _, at in going]]
-        tokens = _choices(head, chosen, [row.writer for row, _ in going])
-        true = [row.take(token, guesses) for (row, _), token in zip(going, tokens, strict=True)]
-        going = [(row, at + count) for (row, at), count in zip(going, true, strict=True) if count]
+        tokens = _choices(head, states, going, likeliest)
+        onward = [row.take(token, guesses) for (row, _), token in zip(going, tokens, strict=True)]
+        going = [(row, at + more) for (row, at), more in zip(going, onward, strict=True) if more]
+
+
+def _choices(
+    head: Head,
+    states: torch.Tensor,
+    going: Sequence[tuple[Row, int]],
+    likeliest: Mapping[int, int],
+) -> list[int]:
+    """The likeliest token that each row's writer may write behind its state.
+
+    Rows come with their state's index; `likeliest` is the choice behind those of free answers.
+    """
+    options = {at: row.writer.options() for row, at in going if at not in likeliest}
+    legal = [each for each in options.values() if each is not None]
+    picked = head.likeliest_of(states[list(options)], legal) if legal else []
+    chosen = {**likeliest, **dict(zip(options, picked, strict=True))}
+    for row, at in going:
+        others = row.writer.swap(chosen[at])
+        if others is not None:
+            chosen[at] = head.likeliest_of(states[at : at + 1], [others])[0]
+    return [chosen[at] for _, at in going]
 
 
 def _leave(rows: list[Row], cache: SlotCache, prefix: int) -> None:

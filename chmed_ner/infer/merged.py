@@ -3,7 +3,7 @@
 A decoding step over a small model is as much the starting of small operations as arithmetic. Here
 queries, keys and values come from one product, heads are normed and turned together, the
 activation and the gate's product are computed with the matrix products that they follow, and the
-last layer computes only the tokens that an answer goes on from. The layers of a few families are
+last layer computes only the states that are asked for. The layers of a few families are
 written so; layers of others, and layers with adapters or quantised weights, are left as they are.
 """
 

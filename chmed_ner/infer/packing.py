@@ -67,8 +67,8 @@ class Packing:
 
     Row r of the batch lies in slot r of the cache and brings some tokens; `ends[r]` is the last
     one's index among all N. `late` are these last tokens, row by row; `early` are the others: those
-    of rows with few, and those of rows with many. The states of the tokens `asked` are wanted: each
-    row's last ones, row by row.
+    of rows with few, and those of rows with many. The states behind the tokens with the indices
+    `asked` are wanted: each row's last ones, row by row.
     """
 
     positions: torch.Tensor  # (N,)

@@ -1,10 +1,14 @@
 """How the seconds of our loop grow: with the length of sentences, and with their number."""
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from bench_decoding import Decoding
 from bench_run import exponent, linear_fit
+
+READINGS = 3
+"""Times that each length is timed."""
 
 MARGIN = 1.5
 """A sentence of thousands may take this much longer than one of the timed rounds (1.3 was seen)."""
@@ -13,12 +17,14 @@ MARGIN = 1.5
 def growth_with_length(loop: Decoding) -> dict[str, Any]:
     """Seconds against tokens over four groups of sentences of growing length, and the exponent.
 
-    The tokens are those of prompts and answers without the prefix that all prompts share.
+    The tokens are those of prompts and answers without the prefix that all prompts share; the
+    seconds are medians.
     """
-    groups = loop.what.by_length(4, 32)  # twice: the first pass compiles kernels for new shapes
-    parts = loop.answers("lengths", "ours", [*groups, *groups])["parts"][len(groups) :]
-    tokens = [part["own_tokens"] for part in parts]
-    seconds = [part["seconds"] for part in parts]
+    groups = loop.what.by_length(4, 32)  # once more: the first pass compiles kernels for new shapes
+    parts = loop.answers("lengths", "ours", groups * (1 + READINGS))["parts"]
+    tokens = [part["own_tokens"] for part in parts[: len(groups)]]
+    timed = [part["seconds"] for part in parts[len(groups) :]]
+    seconds = [median(timed[at :: len(groups)]) for at in range(len(groups))]
     return {"tokens": tokens, "seconds": seconds, "exponent": exponent(tokens, seconds)}
 
 
