@@ -56,7 +56,7 @@ bench: setup ## speed and memory beside TRL and transformers: make bench ARGS="-
 	$(BIN)/python experiments/benchmark/bench.py $(ARGS)
 
 app: setup ## a page to type text and see entities (extra app): make app ARGS="--port 7861"
-	$(BIN)/python -m chmed_ner.app $(ARGS)
+	$(BIN)/python -m chmed_ner.cli.app $(ARGS)
 
 clean: ## remove caches; runs and .venv stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

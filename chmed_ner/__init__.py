@@ -3,17 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chmed_ner.predict import load
+    from chmed_ner.run.predict import load
 
-__all__ = ["__version__", "load"]
-
-__version__ = "0.1.0"
+__all__ = ["load"]
 
 
 def __getattr__(name: str) -> Any:
     """`load`, imported when asked for."""
     if name == "load":
-        from chmed_ner.predict import load
+        from chmed_ner.run.predict import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,15 +1,65 @@
-"""Reading and writing the files of a run: JSON that is never half written, checksums."""
+"""Where things lie on disk, and files that are never half written: JSON, checksums, locks."""
 
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from chmed_ner.errors import InputError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def checkout() -> Path | None:
+    """The root of the checkout this package lies in, None when it is installed from a wheel."""
+    root = PACKAGE.parent
+    return root if (root / "conf" / "config.yaml").is_file() else None
+
+
+def config_directory() -> Path:
+    """The Hydra groups: `conf/` beside the package in a checkout, inside it when installed."""
+    return (checkout() or PACKAGE) / "conf"
+
+
+def sweep_directory() -> Path:
+    """The named grids: `experiments/` beside the package in a checkout, inside it if installed."""
+    return (checkout() or PACKAGE) / "experiments"
+
+
+def data_directory() -> Path:
+    """The corpora: `CHMED_NER_DATA`, else the user's data directory."""
+    return _from_environment("CHMED_NER_DATA") or _user("data") / "corpora"
+
+
+def cache_directory() -> Path:
+    """Converted weights and API answers: `CHMED_NER_CACHE`, else the user's cache directory."""
+    return _from_environment("CHMED_NER_CACHE") or _user("cache")
+
+
+def output_directory() -> Path:
+    """Runs and the tracking store: `outputs/` of the checkout, else the user's data directory."""
+    root = checkout()
+    return root / "outputs" if root else _user("data") / "outputs"
+
+
+def _from_environment(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return Path(value).expanduser().absolute() if value else None
+
+
+def _user(kind: str) -> Path:
+    import platformdirs
+
+    find = platformdirs.user_data_path if kind == "data" else platformdirs.user_cache_path
+    return find("chmed_ner", appauthor=False)
 
 
 @contextmanager
@@ -87,3 +137,38 @@ def sha256_of(path: Path) -> str:
 def text_sha256(text: str) -> str:
     """The SHA-256 of a text's UTF-8 bytes (lone surrogates as they are), in hexadecimal."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+LOCK = "run.lock"
+"""In the directory of a run that is going on, or was when its process was killed."""
+PATIENCE = 120.0
+"""Seconds to wait for a lock that is held for moments only."""
+
+
+def take(directory: Path) -> "BaseFileLock | None":
+    """The lock of a run directory, held from now on; None when another process is at work there."""
+    import filelock
+
+    lock = filelock.FileLock(directory / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return None
+    return lock
+
+
+def let_go(lock: "BaseFileLock") -> None:
+    """Free the lock and leave no file of it behind."""
+    with suppress(OSError):  # whoever waits for the removed file notices and makes a new one
+        Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
+
+
+@contextmanager
+def briefly(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` during the block. TimeoutError when it stays taken."""
+    import filelock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(path, timeout=PATIENCE):
+        yield

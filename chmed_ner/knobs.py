@@ -1,21 +1,57 @@
-"""Do the knobs of a configuration node fit the constructor it names? Asked before it is called."""
+"""The knobs of a configuration: which a constructor takes, of which type, in which range.
+
+A knob is one annotated field of a frozen dataclass. Its type and its range stand in the
+annotation, its default in the YAML file of its option:
+
+    learning_rate: Positive
+    schedule: Annotated[str, one_of("cosine", "constant")]
+"""
 
 import inspect
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Any, get_args
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from chmed_ner.errors import InputError
 
-UNCHECKED = (Any, object, inspect.Parameter.empty)
 PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
-def check_knobs(constructor: Callable[..., Any], knobs: Mapping[str, Any], key: str) -> None:
-    """Raise InputError for a knob that `constructor` lacks or needs, or of another type.
+@dataclass(frozen=True)
+class Range:
+    """The values a knob may have; `words` name them in an error: `give 1 or more`."""
 
-    Types are checked where the parameter is annotated with plain ones, and for null and plain
-    values where an object is needed.
+    words: str
+    holds: Callable[[Any], bool]
+
+
+NO_RESULT = "changes no result"
+"""Marks a knob, in its annotation, that is no part of a run's identity: a time-out, a budget."""
+
+Positive = Annotated[float, Range("more than 0", lambda value: 0 < value < math.inf)]
+NotNegative = Annotated[float, Range("0 or more", lambda value: 0 <= value < math.inf)]
+Share = Annotated[float, Range("0 or more, below 1", lambda value: 0 <= value < 1)]
+Portion = Annotated[float, Range("a number from 0 to 1", lambda value: 0 <= value <= 1)]
+Count = Annotated[int, Range("1 or more", lambda value: value >= 1)]
+
+
+def one_of(*names: str) -> Range:
+    """One of `names`."""
+    return Range(f"one of {', '.join(names)}", lambda value: value in names)
+
+
+def at_least(least: int) -> Range:
+    """`least` or more."""
+    return Range(f"{least} or more", lambda value: value >= least)
+
+
+def check_knobs(constructor: Callable[..., Any], knobs: Mapping[str, Any], key: str) -> None:
+    """Raise InputError for a knob that `constructor` lacks or needs, or that does not fit.
+
+    Checked are plain types, null and plain values where an object is needed, and ranges; `key` is
+    the full name of the configuration node.
     """
     signature = inspect.signature(constructor)
     try:
@@ -24,27 +60,65 @@ def check_knobs(constructor: Callable[..., Any], knobs: Mapping[str, Any], key: 
         allowed = ", ".join(signature.parameters)
         name = f"{constructor.__module__}.{constructor.__qualname__}"
         raise InputError(f"{key}: {error}; {name} takes: {allowed or 'nothing'}") from None
+    annotations = _annotations(constructor)
     for name, value in knobs.items():
-        parameter = signature.parameters.get(name)
-        wanted = _wanted(parameter.annotation, value) if parameter else None
-        if wanted:
-            shown = "null" if value is None else value
+        annotation = annotations.get(name, Any)
+        shown = "null" if value is None else value
+        if wanted := _wanted(_members(annotation), value):
             raise InputError(f"{key}.{name}={shown}: {wanted} is needed")
+        for marker in _markers(annotation):
+            if isinstance(marker, Range) and value is not None and not marker.holds(value):
+                null = ", or null" if NoneType in _members(annotation) else ""
+                raise InputError(f"{key}.{name}={shown}: give {marker.words}{null}")
 
 
-def _wanted(annotation: Any, value: Any) -> str | None:
+def without_result(constructor: Callable[..., Any]) -> set[str]:
+    """The knobs of `constructor` that change no result."""
+    annotations = _annotations(constructor)
+    return {name for name, each in annotations.items() if NO_RESULT in _markers(each)}
+
+
+def _annotations(constructor: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a constructor's parameters, with their markers, as far as they resolve."""
+    called = constructor.__init__ if isinstance(constructor, type) else constructor  # type: ignore[misc]
+    try:
+        return get_type_hints(called, include_extras=True)
+    except NameError:  # a name that is imported for the type checker only
+        parameters = inspect.signature(constructor).parameters
+        return {name: each.annotation for name, each in parameters.items()}
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union, an annotated union's included; else the annotation alone."""
+    if get_origin(annotation) is Annotated:
+        return _members(annotation.__origin__)
+    if isinstance(annotation, UnionType) or get_origin(annotation) is Union:
+        return tuple(each for member in get_args(annotation) for each in _members(member))
+    return (annotation,)
+
+
+def _markers(annotation: Any) -> Iterator[Any]:
+    """The markers of an annotation and of its members."""
+    if get_origin(annotation) is Annotated:
+        yield from annotation.__metadata__
+        yield from _markers(annotation.__origin__)
+    elif isinstance(annotation, UnionType) or get_origin(annotation) is Union:
+        for member in get_args(annotation):
+            yield from _markers(member)
+
+
+def _wanted(types: tuple[Any, ...], value: Any) -> str | None:
     """What is needed instead of `value`; None where it fits, or nothing can be said."""
-    types = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    if any(not isinstance(type_, type) or type_ in UNCHECKED for type_ in types):
+    if any(not isinstance(each, type) or each is object for each in types):
         return None
     if value is None:
         fits = NoneType in types
     elif type(value) in PLAIN:
         fits = type(value) in types or (type(value) is int and float in types)
     else:
-        fits = any(type_ not in PLAIN and type_ is not NoneType for type_ in types)
+        fits = any(each not in PLAIN and each is not NoneType for each in types)
     if fits:
         return None
-    words = [PLAIN[type_] for type_ in types if type_ in PLAIN]
+    words = [PLAIN[each] for each in types if each in PLAIN]
     null = ["null"] if NoneType in types else []
     return " or ".join([*words, *null]) if words else "a node with _target_"

@@ -4,36 +4,25 @@ import copy
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.backbone.chat import Wrapping, wrapping
-from chmed_ner.backbone.gemma3_gguf import SHA256, gemma3_directory
-from chmed_ner.backbone.original.layout import refuse_look_alikes
-from chmed_ner.backbone.quantized import KINDS, check_kind
+from chmed_ner.entities.types import Completion
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
-from chmed_ner.types import Completion
+from chmed_ner.model.checkpoint.chat import wrapping
+from chmed_ner.model.checkpoint.gemma3_gguf import SHA256, gemma3_directory
+from chmed_ner.model.checkpoint.quantized import KINDS, check_kind
+from chmed_ner.model.original.known import refuse_look_alikes
 
 if TYPE_CHECKING:
-    from chmed_ner.infer.local import LocalGenerator
+    from chmed_ner.model.decoding.local import LocalGenerator
+from chmed_ner.model.loaded import LoadedModel
 
 log = logging.getLogger(__name__)
 
 FILES = ("*.safetensors", "*.bin", "*.json", "*.jinja", "*.model", "*.tiktoken", "*.txt")
 """What in a checkpoint's folder decides its answers: weights, settings, tokenizer, template."""
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model in memory, its tokenizer, how prompts are wrapped for it, its size, its name."""
-
-    model: Any
-    tokenizer: Any
-    wrapping: Wrapping
-    weight_bytes: int = 0
-    name: str = ""
 
 
 class CausalLM:
@@ -139,8 +128,8 @@ class CausalLM:
 
         `weights` is a folder with other weights of this architecture (those of a tuned model).
         """
-        from chmed_ner.backbone.loading import load_model, load_tokenizer
-        from chmed_ner.backbone.quantized import weight_bytes
+        from chmed_ner.model.checkpoint.loading import load_model, load_tokenizer
+        from chmed_ner.model.checkpoint.quantized import weight_bytes
 
         model = load_model(
             weights or self.location(),
@@ -164,14 +153,14 @@ class CausalLM:
 
     def counter(self) -> Callable[[str], int]:
         """The tokenizer's, special tokens left out."""
-        from chmed_ner.backbone.loading import load_tokenizer
+        from chmed_ner.model.checkpoint.loading import load_tokenizer
 
         tokenizer = load_tokenizer(self.location(), revision=self.revision)
         return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
 
     def generator(self, *, stop: Sequence[str], seed: int) -> "LocalGenerator":  # noqa: ARG002
         """The model as it is, decoding greedily; `seed` has no say in that."""
-        from chmed_ner.infer.local import LocalGenerator
+        from chmed_ner.model.decoding.local import LocalGenerator
 
         return LocalGenerator(self.load(), batch_size=self.batch_size, stop=stop)
 

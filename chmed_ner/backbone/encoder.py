@@ -39,7 +39,7 @@ class Encoder(CausalLM):
 
         Raises InputError when there is no checkpoint, or none of an encoder.
         """
-        from chmed_ner.backbone.hardware import quiet_hub, torch_device, torch_dtype
+        from chmed_ner.model.checkpoint.hardware import quiet_hub, torch_device, torch_dtype
 
         quiet_hub()
         from transformers import AutoModel
@@ -70,7 +70,7 @@ class Encoder(CausalLM):
 
     def tokenizer(self) -> Any:
         """The tokenizer from the tokenizer files alone; InputError if absent."""
-        from chmed_ner.backbone.hardware import quiet_hub
+        from chmed_ner.model.checkpoint.hardware import quiet_hub
 
         quiet_hub()
         from transformers import AutoTokenizer

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
-from chmed_ner.backbone.protocol import Reply, Request
+from chmed_ner.entities.types import Completion
 from chmed_ner.errors import InputError
 from chmed_ner.files import text_sha256
-from chmed_ner.types import Completion
+from chmed_ner.model.asking import Reply, Request
 
 FLAWS = ("drop", "relabel", "invent", "mislabel", "ramble", "repeat", "cut")
 

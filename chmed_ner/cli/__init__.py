@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from chmed_ner import __version__
 from chmed_ner.errors import ChmedError
 
 COMMANDS = {
@@ -32,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(overview())
         return 0 if words else 2
     if words[0] == "--version":
-        print(f"chmed-ner {__version__}")
+        from chmed_ner.track.provenance import version
+
+        print(f"chmed-ner {version()}")
         return 0
     name, rest = words[0], words[1:]
     if name not in COMMANDS:

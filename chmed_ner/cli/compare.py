@@ -9,7 +9,7 @@ from chmed_ner.cli.run_place import add_place, place_of
 from chmed_ner.errors import InputError
 
 if TYPE_CHECKING:
-    from chmed_ner.compare import TestedRun
+    from chmed_ner.run.compare import TestedRun
     from chmed_ner.score.significance import Comparisons, Estimate
 
 HELP = "two runs' scores with intervals, their difference, and the paired p-value"
@@ -35,8 +35,8 @@ def execute(arguments: argparse.Namespace) -> int:
     Raises InputError for runs that cannot be compared (as `read_run` and `compare_runs`), before
     anything is written, and for a file that cannot be written.
     """
-    from chmed_ner.compare import READ, as_json, compare_runs, read_run
-    from chmed_ner.records import find_run
+    from chmed_ner.run.compare import READ, as_json, compare_runs, read_run
+    from chmed_ner.track.record import find_run
 
     output = place_of(arguments)
     names = {"RUN_A": arguments.run_a, "RUN_B": arguments.run_b}
@@ -59,7 +59,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _write_page(path: Path, first: "TestedRun", second: "TestedRun", found: "Comparisons") -> None:
-    from chmed_ner.report.comparison_page import Side, write_comparison_page
+    from chmed_ner.report.pages.comparison_page import Side, write_comparison_page
 
     sides = [
         Side(run.record.name, str(run.directory), run.spans, run.completions())

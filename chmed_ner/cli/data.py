@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chmed_ner.data.catalog import BASE_URL, Corpus, named_corpora
 from chmed_ner.errors import InputError
-from chmed_ner.paths import data_directory
+from chmed_ner.files import data_directory
 
 HELP = "list, fetch and verify the official corpora"
 

@@ -22,8 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write or log the model; print its address."""
-    from chmed_ner.records import find_run
-    from chmed_ner.track.model import log_model, save_model
+    from chmed_ner.run.export import log_model, save_model
+    from chmed_ner.track.record import find_run
 
     run = find_run(arguments.run, output=place_of(arguments))
     if arguments.out is not None:

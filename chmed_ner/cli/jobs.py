@@ -12,20 +12,20 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from chmed_ner.assist import assist, assisted, assists, check_processes
-from chmed_ner.cells import METRICS, Claim, State, claimed, mark_killed
-from chmed_ner.cli.reports import Report, read_journal, write_journal
+from chmed_ner.cli.job_reports import Report, read_journal, write_journal
 from chmed_ner.cli.run_files import described, hydra_config
-from chmed_ner.config import configure, register
-from chmed_ner.cores import take_share
 from chmed_ner.errors import ChmedError, InputError, Stopped
-from chmed_ner.experiment import Experiment
 from chmed_ner.files import read_json
-from chmed_ner.identity import identity_of
-from chmed_ner.naming import cell_name
-from chmed_ner.provenance import git_commit
-from chmed_ner.records import FILE, RunRecord, find_run, reason
+from chmed_ner.machine import take_share
+from chmed_ner.methods.generative.worker import assist, assisted, assists, check_processes
+from chmed_ner.run.cells import METRICS, Claim, State, claimed, mark_killed
+from chmed_ner.run.config import configure, register
+from chmed_ner.run.experiment import Experiment
+from chmed_ner.run.identity_of import identity_of
+from chmed_ner.run.naming import cell_name
 from chmed_ner.track import best
+from chmed_ner.track.provenance import git_commit
+from chmed_ner.track.record import FILE, RunRecord, find_run, reason
 
 OBJECTIVE = "train/dev_f1"
 """What a sweeper may optimise: it comes from the validation split, never from the test split."""
@@ -153,7 +153,7 @@ def _note(report: Report, error: BaseException) -> None:
 
 def _do(experiment: Experiment, claim: Claim, identity: str) -> dict[str, float]:
     """The run itself; why it failed goes into `run.log`, and into the record of a sweep's cell."""
-    from chmed_ner.runner import run
+    from chmed_ner.run.runner import run
 
     if claim.state is State.UNFINISHED:
         log.info("taken up again: %s", claim.directory)

@@ -37,10 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the predictions to standard output, each as soon as it is there."""
-    from chmed_ner.annotations import FORMATS as WRITERS
-    from chmed_ner.documents import annotate, read_documents
-    from chmed_ner.predict import load
-    from chmed_ner.records import find_run
+    from chmed_ner.data.annotations import FORMATS as WRITERS
+    from chmed_ner.data.documents import annotate, read_documents
+    from chmed_ner.run.predict import load
+    from chmed_ner.track.record import find_run
 
     if arguments.max_characters < 1:
         raise InputError(f"--max-characters {arguments.max_characters}: give 1 or more")

@@ -22,16 +22,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print `--show` prompts of each split, or write one JSON lines file a split into `--out`."""
-    from chmed_ner.config import compose, configure
-    from chmed_ner.hints import hinted
-    from chmed_ner.runner import read_corpus
+    from chmed_ner.prompt.lexicon_hints import FILE, hinted
+    from chmed_ner.run.config import compose, configure
+    from chmed_ner.run.runner import read_corpus
 
     if arguments.show < 0:
         raise InputError(f"--show {arguments.show}: give 0 or more")
     experiment = configure(compose(arguments.overrides), {})
     corpus = read_corpus(experiment)
     prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
-    prompt = hinted(prompt, corpus, experiment.regime)
+    prompt = hinted(prompt, corpus.train, None, experiment.regime.inherited(FILE))
     splits = {"train": corpus.learnt, "validation": corpus.validation, "test": corpus.test}
     for split, sentences in splits.items():
         pairs = (

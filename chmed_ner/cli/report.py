@@ -9,7 +9,7 @@ from chmed_ner.errors import InputError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from chmed_ner.leaderboard.write import Written
+    from chmed_ner.report.leaderboard.write import Written
     from chmed_ner.track import Synced
 
 HELP = "a leaderboard of the runs in MLflow, with figures and published rows; --sync uploads"
@@ -44,7 +44,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
     Raises InputError for what `write_leaderboard` refuses, and RunError without a store.
     """
-    from chmed_ner.config import compose
+    from chmed_ner.run.config import compose
 
     config = compose(arguments.overrides)
     if not arguments.sync:
@@ -60,9 +60,9 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
-    from chmed_ner.config import build, plain
-    from chmed_ner.leaderboard.board import GROUPS
-    from chmed_ner.leaderboard.write import write_leaderboard
+    from chmed_ner.report.leaderboard.board import GROUPS
+    from chmed_ner.report.leaderboard.write import write_leaderboard
+    from chmed_ner.run.config import build, plain
     from chmed_ner.track import MLflowTracking, TrackedRuns
 
     content = plain(config)
@@ -90,7 +90,7 @@ def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
 
 def print_leaderboard(written: "Written") -> None:
     """Each board's best rows, what was left out, how often the test sets were scored."""
-    from chmed_ner.leaderboard.write import counted
+    from chmed_ner.report.leaderboard.write import counted
 
     for grid in written.grids:
         print(f"{grid.title}")

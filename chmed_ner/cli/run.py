@@ -15,9 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 from chmed_ner.cli.completion import PROGRAM, commands_for, is_completion, without_command
 from chmed_ner.cli.jobs import Job
 from chmed_ner.cli.run_table import exit_code, print_table
-from chmed_ner.config import message_of, register
 from chmed_ner.errors import ChmedError, InputError
-from chmed_ner.paths import cache_directory, config_directory
+from chmed_ner.files import cache_directory, config_directory
+from chmed_ner.run.config import message_of, register
 
 HELP = "run an experiment"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from chmed_ner.recorded import without_credentials
+from chmed_ner.track.secrets import without_credentials
 
 
 def hydra_config() -> DictConfig:

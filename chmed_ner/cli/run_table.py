@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from chmed_ner.cli.reports import Report
+from chmed_ner.cli.job_reports import Report
 
 STATES = ("done", "skipped", "failed", "running", "stopped")
 SAID = {"skipped": "done before", "running": "another process is at it"}

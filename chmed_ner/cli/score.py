@@ -1,12 +1,13 @@
 """`chmed-ner score`: the official scores of official-format files."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from chmed_ner.cli.json_file import add_json, check_target, write_and_print
+from chmed_ner.data.tagged_files import _check_same, _read
 from chmed_ner.errors import InputError
-from chmed_ner.score.files import score_files
-from chmed_ner.score.official import as_json, table
+from chmed_ner.score.official import OfficialScores, as_json, score_sentences, table
 
 HELP = "official scores of official-format files; several genres give the macro average"
 
@@ -52,3 +53,23 @@ def _pairs(arguments: argparse.Namespace) -> list[tuple[str, Path, Path]]:
     if len(files) != 2:
         raise InputError(f"{len(files)} files given: {_USE}")
     return [("all", files[0], files[1])]
+
+
+def score_files(pairs: Sequence[tuple[str, Path, Path]]) -> dict[str, OfficialScores]:
+    """The official scores of (genre, gold file, predicted file) by genre, in the order given.
+
+    Lines end in LF or CRLF; a sentence ends at an empty line or a line of one space, and `tokens`
+    counts those of the gold file. Raises InputError naming file and line where a line is not a
+    character, a separator and a tag, where the files differ in a character or a sentence, for files
+    that cannot be read or hold no sentence, and for a genre named twice.
+    """
+    scores: dict[str, OfficialScores] = {}
+    for genre, gold_path, predicted_path in pairs:
+        if genre in scores:
+            raise InputError(
+                f"genre {genre!r} is named twice; give each pair of files its own name"
+            )
+        gold, predicted = _read(gold_path), _read(predicted_path)
+        _check_same(gold, predicted)
+        scores[genre] = score_sentences(gold.tags(), predicted.tags(), separators=gold.separators)
+    return scores

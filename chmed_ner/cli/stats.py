@@ -44,7 +44,7 @@ def execute(arguments: argparse.Namespace) -> int:
     missing training file is reported on stderr and leaves that split out. Raises InputError for a
     bad configuration, missing or bad test files, and a file that cannot be written.
     """
-    from chmed_ner.config import build, compose
+    from chmed_ner.run.config import build, compose
 
     _check(arguments)
     config = compose(arguments.overrides)

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from chmed_ner.bio import tags_of
-from chmed_ner.types import Sentence, Span
+from chmed_ner.entities.bio import tags_of
+from chmed_ner.entities.types import Sentence, Span
 
 Pool = Mapping[str, Mapping[int, Sequence[str]]]
 """Type -> length in code points -> strings."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from chmed_ner.data.conflicts import conflicting_mentions, conflicting_sentences
 from chmed_ner.data.repairs import KINDS, repair_counts
-from chmed_ner.types import Sentence
+from chmed_ner.entities.types import Sentence
 
 log = logging.getLogger(__name__)
 

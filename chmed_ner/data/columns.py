@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from chmed_ner.bio import chunks, split_tag
 from chmed_ner.data.lines import BYTE_ORDER_MARK, Line, lines, opened, shown
+from chmed_ner.entities.bio import chunks, split_tag
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.files import replacing
-from chmed_ner.labels import LabelScheme
-from chmed_ner.types import Sentence
 
 _SEPARATORS = " \t"
 _SENTENCE_ENDS = ("", " ")

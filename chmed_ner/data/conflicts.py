@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.bio import tags_of
+from chmed_ner.entities.bio import tags_of
+from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.files import replacing
-from chmed_ner.types import Sentence, Span
 
 Rows = list[list[Any]]
 

@@ -15,9 +15,9 @@ from chmed_ner.data.changes import counted
 from chmed_ner.data.conflicts import with_majority_types
 from chmed_ner.data.preparation import UNPREPARED, Preparation
 from chmed_ner.data.repairs import repaired
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
-from chmed_ner.labels import LabelScheme
-from chmed_ner.types import Sentence
 
 Sentences = tuple[Sentence, ...]
 

@@ -14,8 +14,8 @@ from chmed_ner.data.sources import (
     missing,
     read_sources,
 )
+from chmed_ner.entities.labels import LabelScheme, label_scheme
 from chmed_ner.errors import InputError
-from chmed_ner.labels import LabelScheme, label_scheme
 
 NO_TRAINING = (
     "dataset.train is null: name a training file, as in dataset.train=my/train.txt, or run "

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from chmed_ner.bio import chunks
 from chmed_ner.data.columns import TagCheck
 from chmed_ner.data.lines import BYTE_ORDER_MARK, Line, lines, opened, shown
+from chmed_ner.entities.bio import chunks
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
-from chmed_ner.labels import LabelScheme
-from chmed_ner.types import Sentence
 
 GENRES = ("FT", "SM")
 _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError)

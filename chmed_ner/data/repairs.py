@@ -1,7 +1,7 @@
 """Repairs for training: stray and malformed tags written again, counted by kind.
 
 The rule: a training sentence gets the tags of the chunks that the official scorer sees in it
-(`chmed_ner.bio`), so training and scoring speak of the same entities. Sentences that are scored as
+(`chmed_ner.entities.bio`), so training and scoring speak of the same entities. Sentences that are scored as
 a test keep their tags as the file has them.
 
 | found | becomes | kind |
@@ -16,8 +16,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from chmed_ner.bio import OUTSIDE, repairs, split_tag, tags_of
-from chmed_ner.types import Sentence
+from chmed_ner.entities.bio import OUTSIDE, repairs, split_tag, tags_of
+from chmed_ner.entities.types import Sentence
 
 KINDS = ("stray_inside", "type_change", "malformed_prefix")
 

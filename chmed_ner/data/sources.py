@@ -7,10 +7,10 @@ from typing import Protocol
 
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.healthner import read_healthner
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
-from chmed_ner.labels import LabelScheme
-from chmed_ner.types import Sentence
 
 
 class MissingTrainingFileError(InputError):

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from chmed_ner.bio import split_tag
 from chmed_ner.data.published import Published
-from chmed_ner.labels import LabelScheme
-from chmed_ner.restore import POLICIES, restore
-from chmed_ner.types import Mention, Scores, Sentence, Span
+from chmed_ner.entities.bio import split_tag
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.restoration import POLICIES, restore
+from chmed_ner.entities.types import Mention, Scores, Sentence, Span
 
 ALL = "all"
 """The row that pools the genres of a split."""

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.bio import chunks
 from chmed_ner.data.corpus import Corpus, Limit
+from chmed_ner.data.tagged_files import CURE, Row, tagged_sentences
+from chmed_ner.entities.bio import chunks
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.experiment import Experiment
 from chmed_ner.files import sha256_of
-from chmed_ner.labels import LabelScheme
-from chmed_ner.outcome import Outcome, placed_outcome
-from chmed_ner.score.files import CURE, Row, tagged_sentences
-from chmed_ner.types import Sentence, Span
+from chmed_ner.run.experiment import Experiment
+from chmed_ner.run.outcome import Outcome, placed_outcome
 
 if TYPE_CHECKING:
     from chmed_ner.track import Tracker

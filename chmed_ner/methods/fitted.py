@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
+from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.experiment import Experiment, SpanModel
-from chmed_ner.outcome import Outcome, placed_outcome
-from chmed_ner.score.entities import span_scores
-from chmed_ner.types import Sentence, Span
+from chmed_ner.run.experiment import Experiment, SpanModel
+from chmed_ner.run.outcome import Outcome, placed_outcome
+from chmed_ner.score.spans import span_scores
+
+if TYPE_CHECKING:
+    from chmed_ner.track import Tracker
+
+import math
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chmed_ner.track import Tracker
@@ -117,3 +123,16 @@ def validation_f1(model: SpanModel, sentences: Sequence[Sentence]) -> float:
     """Micro F1 (percent) of the model on the validation split, 0 where that is empty."""
     placed, _ = placed_by(model, sentences)
     return span_scores((sentence.entities, placed[sentence.id]) for sentence in sentences).f1
+
+
+def distinct_numbers(
+    key: str, values: Sequence[float], least: float, most: float = math.inf
+) -> tuple[float, ...]:
+    """`values` in ascending order; InputError unless they are distinct numbers in the range."""
+    fine = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
+    if not fine or not all(type(v) in (int, float) and least <= v <= most for v in values):
+        end = f"to {most:g}" if most < math.inf else "upwards"
+        raise InputError(f"{key}={values}: give a list of numbers from {least:g} {end}")
+    if len(set(values)) < len(values):
+        raise InputError(f"{key}={values}: a number is given twice; give each once")
+    return tuple(sorted(float(value) for value in values))

@@ -1,29 +1,24 @@
 """`method=lexicon`: the longest known mentions, left to right. The floor of every table."""
 
 import logging
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
+from chmed_ner.entities.lexicon import Lexicon, StringIndex, count_mentions, mention_strings
+from chmed_ner.entities.types import Span
 from chmed_ner.errors import InputError
-from chmed_ner.experiment import Experiment
 from chmed_ner.files import read_json, write_json
 from chmed_ner.methods.fitted import Fitted, validation_f1
-from chmed_ner.methods.mention_lexicon import (
-    Entry,
-    Lexicon,
-    StringIndex,
-    count_mentions,
-    mention_strings,
-)
-from chmed_ner.types import Span
+from chmed_ner.run.experiment import Experiment
 
 if TYPE_CHECKING:
     from chmed_ner.track import Tracker
+from chmed_ner.entities.lexicon import entries_as_json, entries_from_json
+from chmed_ner.methods.fitted import distinct_numbers
 
 log = logging.getLogger(__name__)
 
@@ -103,26 +98,3 @@ class LexiconMethod(Fitted):
             return LexiconMatcher(entries_from_json(content["entries"]), content["threshold"] + 0.0)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path}: not a lexicon ({error!r}); run the method again") from None
-
-
-def distinct_numbers(
-    key: str, values: Sequence[float], least: float, most: float = math.inf
-) -> tuple[float, ...]:
-    """`values` in ascending order; InputError unless they are distinct numbers in the range."""
-    fine = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
-    if not fine or not all(type(v) in (int, float) and least <= v <= most for v in values):
-        end = f"to {most:g}" if most < math.inf else "upwards"
-        raise InputError(f"{key}={values}: give a list of numbers from {least:g} {end}")
-    if len(set(values)) < len(values):
-        raise InputError(f"{key}={values}: a number is given twice; give each once")
-    return tuple(sorted(float(value) for value in values))
-
-
-def entries_as_json(lexicon: Lexicon) -> dict[str, list[Any]]:
-    """`{string: [type, probability]}`, in alphabetical order."""
-    return {string: list(entry) for string, entry in sorted(lexicon.entries.items())}
-
-
-def entries_from_json(content: Mapping[str, Sequence[Any]]) -> Lexicon:
-    """The lexicon that `entries_as_json` wrote; ValueError or the like for anything else."""
-    return Lexicon({s: Entry(str(type_), float(p)) for s, (type_, p) in content.items()})

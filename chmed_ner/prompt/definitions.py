@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.script import Simplified
 from chmed_ner.errors import InputError
-from chmed_ner.labels import LabelScheme
-from chmed_ner.script import Simplified
 
 SCHEME = "labels"
 """The value of `types` that takes each type's own `definition` from conf/labels."""

@@ -1,12 +1,11 @@
 """Hints: the strings of a lexicon that a sentence holds, with their categories."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.types import Mention, Sentence
 from chmed_ner.errors import InputError
-from chmed_ner.labels import LabelScheme
-from chmed_ner.types import Mention, Sentence
 
 FIELD = "{hints}"
 _NONE = {"simplified": "无", "traditional": "無"}
@@ -56,11 +55,3 @@ class Hinting(Protocol):
 
     def hints_without(self, sentence: Sentence) -> tuple[Mention, ...]:
         """The hints for a training sentence: what they would be had it not been in training."""
-
-
-@runtime_checkable
-class Inheriting(Protocol):
-    """What a regime offers that takes up what another run has tuned: that run's files."""
-
-    def inherited(self, name: str) -> Path:
-        """The other run's file or folder `name`, whether it is there or not."""

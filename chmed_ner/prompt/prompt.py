@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from chmed_ner.entities.grammar import Grammar
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.types import Demonstration, Mention, Sentence
 from chmed_ner.errors import InputError
-from chmed_ner.grammar import Grammar
-from chmed_ner.labels import LabelScheme
-from chmed_ner.prompt.answer import Answer, AnswerFormat, Guiding
 from chmed_ner.prompt.definitions import Definitions
+from chmed_ner.prompt.formats.answer import Answer, AnswerFormat, Guiding
 from chmed_ner.prompt.hints import Hinting, Hints
-from chmed_ner.types import Demonstration, Mention, Sentence
 
 FIELDS = {"instruction": "{categories}", "sentence": "{sentence}"}
 _FIELD = re.compile(r"\{(?:[^\W\d][^{}]*)?\}")  # `{}` and `{name...}`; other braces are text

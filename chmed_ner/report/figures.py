@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
-from chmed_ner.labels import Label
+from chmed_ner.entities.labels import Label
 
 DPI = 110
 TEXT, QUIET, RULE = "#16191d", "#5b646e", "#dfe3e8"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from chmed_ner.types import Scores, Span
+from chmed_ner.entities.types import Scores, Span
 
 ENTITY_LENGTHS = (1, 2, 3, 4, 5, 7, 10)
 """Code points: the longest of each bucket; longer ones share the last bucket."""

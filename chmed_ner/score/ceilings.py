@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from chmed_ner.entities.restoration import restore
+from chmed_ner.entities.types import Mention, Scores, Sentence
 from chmed_ner.errors import InputError
-from chmed_ner.restore import restore
-from chmed_ner.score.entities import span_scores
-from chmed_ner.types import Mention, Scores, Sentence
+from chmed_ner.score.spans import span_scores
 
 
 def gold_mentions(sentence: Sentence) -> tuple[Mention, ...]:

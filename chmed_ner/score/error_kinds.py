@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from chmed_ner.types import Span
+from chmed_ner.entities.types import Span
 
 KINDS = ("correct", "boundary", "type", "boundary_and_type", "missed", "spurious")
 """Every class; gold = the first four and `missed`, predicted = the first four and `spurious`."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chmed_ner.errors import InputError
-from chmed_ner.score.entities import SpanPair
+from chmed_ner.score.spans import SpanPair
 
 Counts = NDArray[np.int64]
 """One row a sentence: gold, predicted and correct entities."""

@@ -9,11 +9,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
-from chmed_ner.bio import tags_of
+from chmed_ner.entities.bio import tags_of
+from chmed_ner.entities.restoration import POLICIES
+from chmed_ner.entities.types import Mention, Scores, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.restore import POLICIES
 from chmed_ner.score.ceilings import ceiling_scores, gold_mentions, target_ceiling_scores
-from chmed_ner.score.entities import (
+from chmed_ner.score.error_kinds import KINDS, error_kinds
+from chmed_ner.score.spans import (
     SpanPair,
     mention_scores,
     scores_by_type,
@@ -22,8 +24,6 @@ from chmed_ner.score.entities import (
     tag_scores,
     total,
 )
-from chmed_ner.score.error_kinds import KINDS, error_kinds
-from chmed_ner.types import Mention, Scores, Sentence, Span
 
 Spans = Sequence[Span]
 Mentions = Sequence[Mention]

@@ -6,10 +6,10 @@ from itertools import zip_longest
 from operator import eq
 from types import MappingProxyType
 
-from chmed_ner.bio import OUTSIDE, chunks
+from chmed_ner.entities.bio import OUTSIDE, chunks
+from chmed_ner.entities.types import Scores, Span
 from chmed_ner.errors import InputError
-from chmed_ner.score.entities import scores_by_type, total
-from chmed_ner.types import Scores, Span
+from chmed_ner.score.spans import scores_by_type, total
 
 
 def count_chunks(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, Scores]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.recorded import flattened
+from chmed_ner.track.secrets import flattened
 from chmed_ner.track.store import KEY_TAG, Store
 from chmed_ner.track.tracker import Description, Value
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import ChmedError, InputError
-from chmed_ner.recorded import without_credentials
 from chmed_ner.track.entry import ERROR_TAG, enter, log_values, send_artifacts
+from chmed_ner.track.secrets import without_credentials
 from chmed_ner.track.store import DATABASES, SQLITE, Away, Store
 from chmed_ner.track.tracker import Description, DryRun, Value
 from chmed_ner.track.unsent import Unsent, has_unsent

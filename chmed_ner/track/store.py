@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chmed_ner.errors import InputError, RunError
-from chmed_ner.locks import briefly
-from chmed_ner.recorded import without_credentials
+from chmed_ner.files import briefly
+from chmed_ner.track.secrets import without_credentials
 
 SQLITE = "sqlite:///"
 KEY_TAG = "mlflow.chmed_ner.key"

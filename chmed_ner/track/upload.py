@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from chmed_ner.locks import let_go, take
-from chmed_ner.recorded import without_credentials
-from chmed_ner.records import RunRecord
+from chmed_ner.files import let_go, take
 from chmed_ner.track.entry import ERROR_TAG, enter, log_values, send_artifacts
+from chmed_ner.track.record import RunRecord
+from chmed_ner.track.secrets import without_credentials
 from chmed_ner.track.store import Store
 from chmed_ner.track.tracker import Description, read_history
 from chmed_ner.track.unsent import FILE, Unsent

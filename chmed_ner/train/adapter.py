@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.backbone.protocol import Generator
-from chmed_ner.backbone.quantized import kind_of
 from chmed_ner.errors import InputError
 from chmed_ner.files import read_json, write_json
+from chmed_ner.model.asking import Generator
+from chmed_ner.model.checkpoint.quantized import kind_of
 from chmed_ner.train.tuned import local_generator
 
 if TYPE_CHECKING:

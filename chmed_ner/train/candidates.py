@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from chmed_ner.backbone.protocol import Request
+from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError
-from chmed_ner.infer.automaton import Place, State, TokenAutomaton
-from chmed_ner.infer.greedy import GreedyGenerator
-from chmed_ner.progress import progress
+from chmed_ner.machine import progress
+from chmed_ner.model.asking import Request
+from chmed_ner.model.decoding.automaton import Place, State, TokenAutomaton
+from chmed_ner.model.decoding.greedy import GreedyGenerator
+from chmed_ner.model.kernels.head_loss import Candidates
 from chmed_ner.train.examples import Encoded, Example
-from chmed_ner.train.head_loss import Candidates
-from chmed_ner.train.task import Task
 
 if TYPE_CHECKING:
-    from chmed_ner.backbone.causal_lm import LoadedModel
+    from chmed_ner.model.loaded import LoadedModel
 
 log = logging.getLogger(__name__)
 

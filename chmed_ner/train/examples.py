@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from chmed_ner.backbone.chat import Wrapping
+from chmed_ner.model.checkpoint.chat import Wrapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.backbone.protocol import Backbone, Generator
+from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError
+from chmed_ner.model.asking import Generator
 from chmed_ner.train.recipe import Recipe
-from chmed_ner.train.task import Task
 from chmed_ner.train.tuned import Tuned, local_generator
 
 if TYPE_CHECKING:
-    from chmed_ner.backbone.causal_lm import CausalLM, LoadedModel
+    from chmed_ner.backbone.causal_lm import CausalLM
+    from chmed_ner.model.loaded import LoadedModel
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from chmed_ner.backbone.task import Log
 from chmed_ner.errors import InputError, RunError
-from chmed_ner.memory import give_back
-from chmed_ner.progress import duration, progress
+from chmed_ner.machine import duration, give_back, progress
 from chmed_ner.train.averaging import WeightAverage
 from chmed_ner.train.checkpoint import Checkpoint, Position
 from chmed_ner.train.examples import (
@@ -22,7 +22,6 @@ from chmed_ner.train.master_weights import MasterWeights
 from chmed_ner.train.parallel import Processes
 from chmed_ner.train.recipe import Recipe
 from chmed_ner.train.schedule import learning_rate_factor
-from chmed_ner.train.task import Log
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +85,7 @@ class Training:
         RunError when the loss is no longer a number, InputError for a checkpoint that is broken or
         another training's.
         """
-        from chmed_ner.train.fused import fused_layers_in
+        from chmed_ner.model.kernels.adapters import fused_layers_in
 
         with fused_layers_in(self.model):
             self._announce()

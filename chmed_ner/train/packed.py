@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-from chmed_ner.infer.replacing import attention_replaced
-from chmed_ner.infer.trial import TOLERANCE, may_be_packed, misfit_told
-from chmed_ner.train.answer_loss import padded_states
-from chmed_ner.train.attention import attend
+from chmed_ner.model.decoding.trial import TOLERANCE, may_be_packed, misfit_told
+from chmed_ner.model.kernels.attention import attend
+from chmed_ner.model.kernels.replacing import attention_replaced
 from chmed_ner.train.examples import Example
 from chmed_ner.train.packing import Packed, pack
+from chmed_ner.train.padded import padded_states
 
 NAME = "chmed_ner_packed_examples"
 

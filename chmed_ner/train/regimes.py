@@ -8,48 +8,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.backbone.protocol import Backbone, Generator
+from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError
+from chmed_ner.model.asking import Generator
 from chmed_ner.train.recipe import Recipe
-from chmed_ner.train.task import Task
-from chmed_ner.train.tuned import Tuned, noted
+from chmed_ner.train.tuned import Tuned
 
 if TYPE_CHECKING:
-    from chmed_ner.backbone.causal_lm import CausalLM, LoadedModel
+    from chmed_ner.backbone.causal_lm import CausalLM
+    from chmed_ner.model.loaded import LoadedModel
 
 ADAPTER = "adapter"
 """The folder of a run that holds its adapter."""
-
-
-class ZeroShot:
-    """The backbone as it is."""
-
-    name = "zero_shot"
-    trains = False
-
-    def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:
-        """Nothing can be wrong beyond the backbone itself."""
-
-    def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
-        """No file: nothing is tuned."""
-        return {}
-
-    def inputs(self) -> dict[str, str]:
-        """Checksums of what goes into the run beside corpus and backbone: nothing."""
-        return {}
-
-    def prepare(self, backbone: Backbone, task: Task) -> Generator:
-        """The backbone, loaded."""
-        return noted(backbone.generator(stop=task.stop, seed=task.seed), task)
-
-    def reopen(
-        self,
-        backbone: Backbone,
-        directory: Path,  # noqa: ARG002
-        stop: Sequence[str],
-    ) -> Generator:
-        """The generator of a finished run in `directory`."""
-        return backbone.generator(stop=stop, seed=0)
 
 
 class LoRA(Tuned):

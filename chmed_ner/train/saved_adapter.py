@@ -4,25 +4,25 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chmed_ner.backbone.protocol import Backbone, Generator
+from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.regime import Regime, noted
+from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
-from chmed_ner.records import RunRecord, find_run
+from chmed_ner.model.asking import Generator
+from chmed_ner.track.record import RunRecord, find_run
 from chmed_ner.train.adapter import WEIGHTS, adapted_generator
 from chmed_ner.train.full import MODEL, is_model, model_generator, share_model
 from chmed_ner.train.regimes import ADAPTER
-from chmed_ner.train.task import Task
-from chmed_ner.train.tuned import noted
 
 
-class SavedAdapter:
+class SavedAdapter(Regime):
     """The adapter of the run `path`, on the backbone it was trained on; or its fully tuned model.
 
     Refused where a file it was trained on is a test file: such a score would say nothing.
     """
 
     name = "adapter"
-    trains = False
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -5,28 +5,30 @@ middle of its training goes on from its checkpoint.
 """
 
 import logging
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.backbone.protocol import Backbone, Generator
+from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.regime import Regime, noted
+from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError
-from chmed_ner.memory import free_unused
+from chmed_ner.machine import free_unused
+from chmed_ner.model.asking import Generator
 from chmed_ner.train.parallel import call, processes
 from chmed_ner.train.recipe import Recipe
-from chmed_ner.train.task import Task
 
 if TYPE_CHECKING:
-    from chmed_ner.backbone.causal_lm import CausalLM, LoadedModel
+    from chmed_ner.backbone.causal_lm import CausalLM
+    from chmed_ner.model.loaded import LoadedModel
     from chmed_ner.prompt import TaskPrompt
     from chmed_ner.train.examples import Encoded, Example
-
 log = logging.getLogger(__name__)
 
 
-class Tuned(ABC):
+class Tuned(Regime):
     """A regime that trains by `recipe`; what is trained, and how it is kept, its heirs say.
 
     `checkpoint_minutes` is the time between checkpoints, None for none.
@@ -64,10 +66,6 @@ class Tuned(ABC):
     def save(self, loaded: "LoadedModel", model: Any, state: Mapping[str, Any], task: Task) -> None:
         """Write `state` where `reopen` finds it, atomically."""
 
-    @abstractmethod
-    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
-        """The generator of a finished run in `directory`."""
-
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:  # noqa: ARG002
         """InputError when the backbone has no weights, or weights that this regime cannot tune."""
         self.backbone(backbone)
@@ -88,10 +86,6 @@ class Tuned(ABC):
     def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:
         """The dataset's training files."""
         return dict(training_files)
-
-    def inputs(self) -> dict[str, str]:
-        """Checksums of what goes into the run beside corpus and backbone: nothing."""
-        return {}
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         """The tuned backbone: trained, saved, and loaded again from what was saved."""
@@ -195,14 +189,6 @@ def causal_lm(model: Any) -> Any:
 
 def local_generator(loaded: "LoadedModel", batch_size: int, stop: Sequence[str]) -> Generator:
     """The generator of a loaded model."""
-    from chmed_ner.infer.local import LocalGenerator
+    from chmed_ner.model.decoding.local import LocalGenerator
 
     return LocalGenerator(loaded, batch_size=batch_size, stop=stop)
-
-
-def noted(generator: Generator, task: Task) -> Generator:
-    """`generator`, the memory of its weights noted among the run's counts if it has any here."""
-    loaded: LoadedModel | None = getattr(generator, "loaded", None)
-    if loaded is not None:
-        task.note({"weight_bytes": loaded.weight_bytes})
-    return generator

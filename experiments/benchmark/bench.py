@@ -26,8 +26,7 @@ from bench_run import Sides
 from bench_training import KEYS, Found, training
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import write_json
-from chmed_ner.paths import output_directory
+from chmed_ner.files import output_directory, write_json
 
 
 @dataclass(frozen=True)

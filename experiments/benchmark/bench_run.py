@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from chmed_ner.cores import keep_threads_awake
+from chmed_ner.machine import keep_threads_awake
 
 SIDE = Path(__file__).with_name("bench_side.py")
 QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}

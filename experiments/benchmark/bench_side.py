@@ -15,7 +15,7 @@ from typing import Any
 
 from bench_peers import Watch, train
 
-from chmed_ner.memory import peak_mib, prepare_memory
+from chmed_ner.machine import peak_mib, prepare_memory
 from chmed_ner.train.examples import Example, epoch_batches
 
 
@@ -34,7 +34,7 @@ def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
     prepare_memory()  # as a run does; the peers keep torch's own setting
     import torch
 
-    from chmed_ner.config import compose, configure
+    from chmed_ner.run.config import compose, configure
     from chmed_ner.train.checkpoint import Checkpoint
     from chmed_ner.train.loop import Training
     from chmed_ner.train.parallel import Processes
@@ -87,11 +87,11 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     """The answers to `job["sentences"]` and the seconds they took; other sentences warm up."""
     if job["decoder"] != "generate":
         prepare_memory()
-    from chmed_ner.config import compose, configure
-    from chmed_ner.generative import prompt_for, requests_for
-    from chmed_ner.infer.batching import plan_batches
-    from chmed_ner.infer.greedy import GreedyGenerator
-    from chmed_ner.runner import read_corpus
+    from chmed_ner.backbone.batching import plan_batches
+    from chmed_ner.methods.generative.method import prompt_for, requests_for
+    from chmed_ner.model.decoding.greedy import GreedyGenerator
+    from chmed_ner.run.config import compose, configure
+    from chmed_ner.run.runner import read_corpus
     from chmed_ner.train.adapter import adapted_generator
     from chmed_ner.train.examples import shared_prefix
 

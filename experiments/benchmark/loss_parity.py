@@ -25,9 +25,8 @@ from bench_peers import absent
 from bench_run import Sides
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import write_json
-from chmed_ner.memory import prepare_memory
-from chmed_ner.paths import output_directory
+from chmed_ner.files import output_directory, write_json
+from chmed_ner.machine import prepare_memory
 
 LAST = 20
 """Steps at the end whose mean loss is compared."""

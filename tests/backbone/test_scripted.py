@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from chmed_ner.backbone.protocol import Request
 from chmed_ner.backbone.scripted import Scripted
 from chmed_ner.errors import InputError
+from chmed_ner.model.asking import Request
 
 TARGET = "头痛-症状\n阿司匹林-药品\n胃-人体"
 

@@ -18,12 +18,12 @@ from safetensors.torch import load_file, save_file
 
 from chmed_ner.backbone import load_causal_lm, load_tokenizer
 from chmed_ner.backbone.causal_lm import CausalLM
-from chmed_ner.backbone.facts import read_facts
-from chmed_ner.backbone.protocol import Request
-from chmed_ner.config import build, compose
+from chmed_ner.backbone.task import Task
+from chmed_ner.model.asking import Request
+from chmed_ner.run.config import build, compose
 from chmed_ner.train.full import Full
 from chmed_ner.train.regimes import LoRA
-from chmed_ner.train.task import Task
+from experiments.backbones.facts import read_facts
 
 CONF = Path(__file__).parents[2] / "conf" / "backbone"
 HERE = importlib.util.find_spec("bitsandbytes") is not None
@@ -237,7 +237,7 @@ def test_every_option_is_tested() -> None:
 
 @pytest.mark.parametrize("option", sorted(OPTIONS))
 def test_the_prompt_is_wrapped_in_the_template(option: str, folders: dict[str, Path]) -> None:
-    from chmed_ner.backbone.chat import wrapping
+    from chmed_ner.model.checkpoint.chat import wrapping
 
     backbone, architecture = of(option, folders), ARCHITECTURES[OPTIONS[option]]
     tokenizer = load_tokenizer(backbone.location())
@@ -295,7 +295,7 @@ def test_an_answer_ends_at_every_end_of_a_turn(
     head = loaded.model.get_output_embeddings()
     if head.weight is loaded.model.get_input_embeddings().weight:
         head.weight = torch.nn.Parameter(head.weight.detach().clone())
-    from chmed_ner.infer.greedy import GreedyGenerator
+    from chmed_ner.model.decoding.greedy import GreedyGenerator
 
     for end in loaded.tokenizer.convert_tokens_to_ids(list(ARCHITECTURES[name].turn_ends)):
         with torch.no_grad():

@@ -16,15 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chmed_ner
-from chmed_ner.backbone.protocol import Answered, Reply, Request
-from chmed_ner.config import build, compose
+from chmed_ner.backbone.decoding import Greedy
+from chmed_ner.data.predictions import as_record
+from chmed_ner.entities.script import Script, Simplified, Traditional
+from chmed_ner.entities.types import Completion, Span
 from chmed_ner.errors import InputError
-from chmed_ner.infer.decoding import Greedy
-from chmed_ner.predict import Predictor
-from chmed_ner.predictions import as_record
+from chmed_ner.model.asking import Answered, Reply, Request
 from chmed_ner.prompt import TaskPrompt
-from chmed_ner.script import Script, Simplified, Traditional
-from chmed_ner.types import Completion, Span
+from chmed_ner.run.config import build, compose
+from chmed_ner.run.predict import Predictor
 
 WORDS = {"头痛": "症状", "糖尿病": "疾病", "普拿疼": "药品", "頭痛": "症狀"}
 

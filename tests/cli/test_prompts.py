@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.config import compose, configure
-from chmed_ner.runner import read_corpus
+from chmed_ner.run.config import compose, configure
+from chmed_ner.run.runner import read_corpus
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.score.files import score_files
+from chmed_ner.cli.score import score_files
 
 Process = Callable[..., subprocess.Popen[str]]
 SAMPLE = Path(__file__).parents[2] / "chmed_ner" / "data" / "sample"

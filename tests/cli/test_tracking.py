@@ -104,7 +104,7 @@ def test_a_dead_server_costs_seconds(dead: str, tmp_path: Path) -> None:
 
 def start(tracking: MLflowTracking, directory: Path, run_id: str | None = None) -> Any:
     """A run of ours in `directory`, with its record."""
-    from chmed_ner.records import RunRecord
+    from chmed_ner.track.record import RunRecord
 
     if not (directory / "run.json").is_file():
         RunRecord(
@@ -187,7 +187,7 @@ def test_a_missing_database_driver_is_named(tmp_path: Path) -> None:
 
 
 def test_a_run_at_work_is_not_synced(tmp_path: Path) -> None:
-    from chmed_ner.locks import let_go, take
+    from chmed_ner.files import let_go, take
 
     run = tmp_path / "runs" / "one"
     run.mkdir(parents=True)

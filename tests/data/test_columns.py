@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.bio import repairs, tags_of
 from chmed_ner.data import read_columns, write_columns
+from chmed_ner.entities.bio import repairs, tags_of
+from chmed_ner.entities.labels import label_scheme
+from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.labels import label_scheme
-from chmed_ner.types import Sentence, Span
 
 TWO = label_scheme("two", {"DISE": {"traditional": "疾病"}, "BODY": {"traditional": "人體"}})
 

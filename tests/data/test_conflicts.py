@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.bio import chunks
 from chmed_ner.cli import main
 from chmed_ner.data.conflicts import (
     conflicting_mentions,
@@ -15,7 +14,8 @@ from chmed_ner.data.conflicts import (
     conflicts_markdown,
     write_conflicts,
 )
-from chmed_ner.types import Sentence, Span
+from chmed_ner.entities.bio import chunks
+from chmed_ner.entities.types import Sentence, Span
 
 
 def tagged(text: str, tags: str, number: int) -> Sentence:

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.bio import chunks
 from chmed_ner.data.changes import log_changes
 from chmed_ner.data.corpus import (
     Limit,
@@ -17,9 +16,10 @@ from chmed_ner.data.corpus import (
     sample,
     sample_per_genre,
 )
+from chmed_ner.entities.bio import chunks
+from chmed_ner.entities.labels import label_scheme
+from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
-from chmed_ner.labels import label_scheme
-from chmed_ner.types import Sentence
 
 LABELS = label_scheme("two", {"A": {"traditional": "甲"}, "B": {"traditional": "乙"}})
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.config import build, compose
 from chmed_ner.data import Dataset, Limit, MissingTrainingFileError, write_columns
 from chmed_ner.data.datasets import ROCLING2022, ROCLING2023, ColumnFiles, HealthNER, Sample
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
+from chmed_ner.run.config import build, compose
 
 LABELS = {"name": "two", "types": {"DISE": {"simplified": "疾病"}, "BODY": {"simplified": "人体"}}}
 ALL = Limit()

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from chmed_ner.config import compose, configure
 from chmed_ner.data.corpus import Corpus, keep_empty
+from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.types import Sentence, Span
+from chmed_ner.run.config import compose, configure
 
 
 def corpus_of(*words: str) -> Corpus:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from chmed_ner.data import read_healthner
+from chmed_ner.entities.labels import label_scheme
+from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.labels import label_scheme
-from chmed_ner.types import Sentence, Span
 
 LABELS = label_scheme("two", {"DISE": {"traditional": "疾病"}, "BODY": {"traditional": "人體"}})
 

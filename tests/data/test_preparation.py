@@ -7,17 +7,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chmed_ner.bio import chunks, tags_of
 from chmed_ner.cli import main
-from chmed_ner.config import compose, configure
 from chmed_ner.data.augmentation import replaced_copies
 from chmed_ner.data.changes import log_changes
 from chmed_ner.data.conflicts import conflicting_mentions, with_majority_types
 from chmed_ner.data.corpus import Corpus
+from chmed_ner.entities.bio import chunks, tags_of
+from chmed_ner.entities.script import Simplified, Traditional, in_script
+from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.runner import read_corpus
-from chmed_ner.script import Simplified, Traditional, in_script
-from chmed_ner.types import Sentence, Span
+from chmed_ner.run.config import compose, configure
+from chmed_ner.run.runner import read_corpus
 
 TYPES = ("BODY", "DISE")
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.bio import chunks, repairs
 from chmed_ner.data.repairs import KINDS, repair_counts, repaired
-from chmed_ner.types import Sentence
+from chmed_ner.entities.bio import chunks, repairs
+from chmed_ner.entities.types import Sentence
 
 TAGS = st.lists(
     st.builds(

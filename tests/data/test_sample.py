@@ -12,7 +12,7 @@ import pytest
 from opencc import OpenCC
 
 from chmed_ner.data.columns import read_columns
-from chmed_ner.types import Sentence
+from chmed_ner.entities.types import Sentence
 
 SPLITS = ("train", "validation", "test")
 GENRES = ("FT", "SM", "WA")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from chmed_ner.bio import chunks
 from chmed_ner.cli import main
 from chmed_ner.data import markdown, read_columns, read_healthner, statistics
 from chmed_ner.data.published import Published
-from chmed_ner.labels import label_scheme
-from chmed_ner.types import Sentence
+from chmed_ner.entities.bio import chunks
+from chmed_ner.entities.labels import label_scheme
+from chmed_ner.entities.types import Sentence
 
 LABELS = label_scheme("two", {"DISE": {"traditional": "疾病"}, "BODY": {"traditional": "人體"}})
 POLICIES = ("longest_first", "all_occurrences", "first", "in_order")

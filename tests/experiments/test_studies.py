@@ -12,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from chmed_ner.cli import main
-from chmed_ner.config import compose, configure
+from chmed_ner.run.config import compose, configure
 
 SWEEP = Path(__file__).parents[2] / "experiments" / "sweep"
 SMALL = (

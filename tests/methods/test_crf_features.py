@@ -3,10 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.methods.crf import folds_of, out_of_fold_features
-from chmed_ner.methods.crf_features import SentenceFeatures, character_class
-from chmed_ner.methods.mention_lexicon import Entry, Lexicon
-from chmed_ner.types import Sentence, Span
+from chmed_ner.entities.lexicon import Entry, Lexicon
+from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.methods.features import (
+    SentenceFeatures,
+    character_class,
+    folds_of,
+    out_of_fold_features,
+)
 
 LEXICON = Lexicon({"頭痛": Entry("SYMP", 0.9), "頭": Entry("BODY", 0.1), "胃": Entry("BODY", 1.0)})
 features = SentenceFeatures(LEXICON)

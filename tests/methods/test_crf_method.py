@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chmed_ner
-from chmed_ner.bio import chunks, tags_of
 from chmed_ner.cli import main
+from chmed_ner.entities.bio import chunks, tags_of
 from chmed_ner.errors import InputError
-from chmed_ner.methods.crf import is_whole
-from chmed_ner.methods.crf_tagger import legal, legal_tags
+from chmed_ner.methods.crf.method import is_whole
+from chmed_ner.methods.crf.tagger import legal, legal_tags
 
 LABELS = ("B-X", "B-Y", "I-X", "I-Y", "O")
 

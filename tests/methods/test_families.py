@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chmed_ner.cli import main
-from chmed_ner.config import compose, configure
+from chmed_ner.run.config import compose, configure
 
 FITTED = {"lexicon": "LexiconMethod", "crf": "CRF", "tagger": "TaggerMethod"}
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 import chmed_ner
-from chmed_ner.config import compose, configure
+from chmed_ner.cli.score import score_files
 from chmed_ner.errors import InputError
-from chmed_ner.identity import identity_of
-from chmed_ner.paths import PACKAGE
-from chmed_ner.score.files import score_files
+from chmed_ner.files import PACKAGE
+from chmed_ner.run.config import compose, configure
+from chmed_ner.run.identity_of import identity_of
 
 SAMPLE = PACKAGE / "data" / "sample"
 GENRES = ("FT", "SM", "WA")

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.methods.stacking import Stacking, evidence_of, fit, half_of_f1
-from chmed_ner.methods.voting import Candidate, elected
-from chmed_ner.score.entities import span_scores
-from chmed_ner.types import Sentence, Span
+from chmed_ner.methods.ensemble.stacking import Stacking, evidence_of, fit, half_of_f1
+from chmed_ner.methods.ensemble.voting import Candidate, elected
+from chmed_ner.score.spans import span_scores
 from tests.methods.test_voting import TYPES, flat
 
 TEXT = "慢性腎臟病引起貧血和水腫"

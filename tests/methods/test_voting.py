@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.methods.voting import (
+from chmed_ner.entities.types import Span
+from chmed_ner.methods.ensemble.voting import (
     MAJORITY,
     VOTINGS,
     Candidate,
@@ -15,8 +16,7 @@ from chmed_ner.methods.voting import (
     span_votes,
     two_stage_votes,
 )
-from chmed_ner.score.entities import span_scores
-from chmed_ner.types import Span
+from chmed_ner.score.spans import span_scores
 
 TYPES = ("DISE", "SYMP", "BODY")
 HALF = dict.fromkeys(TYPES, MAJORITY)

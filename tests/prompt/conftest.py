@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from chmed_ner.data import read_columns, read_healthner
-from chmed_ner.labels import LabelScheme, label_scheme
-from chmed_ner.paths import config_directory
-from chmed_ner.script import Simplified, in_script
-from chmed_ner.types import Sentence
+from chmed_ner.entities.labels import LabelScheme, label_scheme
+from chmed_ner.entities.script import Simplified, in_script
+from chmed_ner.entities.types import Sentence
+from chmed_ner.files import config_directory
 
 
 @pytest.fixture(scope="session")

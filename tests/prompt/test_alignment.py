@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from chmed_ner.bio import chunks, tags_of
-from chmed_ner.prompt import alignment
-from chmed_ner.prompt.alignment import WINDOW, align, place
-from chmed_ner.types import Mention, Span
+from chmed_ner.entities.bio import chunks, tags_of
+from chmed_ner.entities.types import Mention, Span
+from chmed_ner.prompt.formats import alignment
+from chmed_ner.prompt.formats.alignment import WINDOW, align, place
 
 
 def placed(copy: str, sentence: str, *spans: tuple[int, int]) -> tuple[Span, ...]:

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import yaml
 
-from chmed_ner.config import build
+from chmed_ner.entities.labels import LabelScheme, label_scheme
+from chmed_ner.entities.script import Simplified
 from chmed_ner.errors import InputError
-from chmed_ner.labels import LabelScheme, label_scheme
-from chmed_ner.paths import config_directory
+from chmed_ner.files import config_directory
 from chmed_ner.prompt.definitions import Definitions
-from chmed_ner.script import Simplified
+from chmed_ner.run.config import build
 
 SETS = {
     path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))

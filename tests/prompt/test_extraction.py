@@ -11,13 +11,13 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chmed_ner.bio import chunks
+from chmed_ner.entities.bio import chunks
+from chmed_ner.entities.labels import LabelScheme, label_scheme
+from chmed_ner.entities.types import Mention, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.labels import LabelScheme, label_scheme
-from chmed_ner.paths import config_directory
-from chmed_ner.prompt.answer import PROBLEMS, Answer
-from chmed_ner.prompt.extraction import ORDERS, Extraction
-from chmed_ner.types import Mention, Sentence, Span
+from chmed_ner.files import config_directory
+from chmed_ner.prompt.formats.answer import PROBLEMS, Answer
+from chmed_ner.prompt.formats.extraction import ORDERS, Extraction
 
 
 def health10() -> LabelScheme:

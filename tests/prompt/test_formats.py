@@ -9,14 +9,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chmed_ner.bio import tags_of
+from chmed_ner.entities.bio import tags_of
+from chmed_ner.entities.labels import LabelScheme, label_scheme
+from chmed_ner.entities.types import Mention, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.labels import LabelScheme, label_scheme
-from chmed_ner.prompt.answer import PROBLEMS, Answer, AnswerFormat
-from chmed_ner.prompt.bio_tags import STYLES, BioTags
-from chmed_ner.prompt.grouped_json import GroupedJson
-from chmed_ner.prompt.inline import Inline
-from chmed_ner.types import Mention, Sentence, Span
+from chmed_ner.prompt.formats.answer import PROBLEMS, Answer, AnswerFormat
+from chmed_ner.prompt.formats.bio_tags import STYLES, BioTags
+from chmed_ner.prompt.formats.grouped_json import GroupedJson
+from chmed_ner.prompt.formats.inline import Inline
 
 COPIES: dict[str, AnswerFormat] = {
     **{style: BioTags(style) for style in STYLES},

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from chmed_ner.bio import chunks
-from chmed_ner.labels import LabelScheme
-from chmed_ner.prompt.bio_tags import BioTags
-from chmed_ner.score.entities import span_scores
-from chmed_ner.types import Sentence, Span
+from chmed_ner.entities.bio import chunks
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.prompt.formats.bio_tags import BioTags
+from chmed_ner.score.spans import span_scores
 
 SHARE = 0.10
 COMMON = (

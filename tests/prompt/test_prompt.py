@@ -9,13 +9,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.config import build
+from chmed_ner.entities.labels import LabelScheme, label_scheme
+from chmed_ner.entities.types import Mention, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.labels import LabelScheme, label_scheme
-from chmed_ner.paths import config_directory
+from chmed_ner.files import config_directory
 from chmed_ner.prompt import Prompt, TaskPrompt
-from chmed_ner.prompt.extraction import Extraction
-from chmed_ner.types import Mention, Sentence, Span
+from chmed_ner.prompt.formats.extraction import Extraction
+from chmed_ner.run.config import build
 
 SCRIPTS = ("simplified", "traditional")
 WORDS = {"instruction": "类别：{categories}。\n", "sentence": "句子：{sentence}\n"}
@@ -135,7 +135,10 @@ def test_a_script_without_wording_is_refused_by_name() -> None:
     ("changes", "words"),
     [
         ({"order": "unique"}, ["prompt", "order"]),
-        ({"answer": {"_target_": "chmed_ner.prompt.extraction.Extraction", "sort": 1}}, ["sort"]),
+        (
+            {"answer": {"_target_": "chmed_ner.prompt.formats.extraction.Extraction", "sort": 1}},
+            ["sort"],
+        ),
         ({"stop": "\n\n"}, ["stop"]),
     ],
 )

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 import chmed_ner
-from chmed_ner.backbone.protocol import Reply, Request
+from chmed_ner.backbone.decoding import Greedy
 from chmed_ner.cli import main
-from chmed_ner.config import compose, configure
-from chmed_ner.infer.decoding import Greedy
-from chmed_ner.labels import LabelScheme
-from chmed_ner.paths import config_directory
-from chmed_ner.predict import Predictor
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.restoration import POLICIES
+from chmed_ner.entities.script import Simplified
+from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.files import config_directory
+from chmed_ner.model.asking import Reply, Request
 from chmed_ner.prompt import TaskPrompt
-from chmed_ner.prompt.answer import PROBLEMS
-from chmed_ner.restore import POLICIES
-from chmed_ner.script import Simplified
-from chmed_ner.types import Sentence, Span
+from chmed_ner.prompt.formats.answer import PROBLEMS
+from chmed_ner.run.config import compose, configure
+from chmed_ner.run.predict import Predictor
 
 PROMPTS = sorted(
     path.stem for path in Path(config_directory()).glob("prompt/*.yaml") if path.stem != "none"

@@ -14,14 +14,14 @@ from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 from PIL import Image
 
-from chmed_ner.bio import chunks
 from chmed_ner.data.columns import read_columns
-from chmed_ner.labels import LabelScheme, label_scheme
-from chmed_ner.report.analysis import write_analysis
-from chmed_ner.report.confusion_figure import confusion_matrix
+from chmed_ner.entities.bio import chunks
+from chmed_ner.entities.labels import LabelScheme, label_scheme
+from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.report.analysis.analysis import write_analysis
+from chmed_ner.report.analysis.confusion_figure import confusion_matrix
 from chmed_ner.report.figures import text_style
 from chmed_ner.score.error_kinds import KINDS, confusions
-from chmed_ner.types import Sentence, Span
 
 LABELS = label_scheme(
     "two", {"DISE": {"traditional": "疾病"}, "BODY": {"traditional": "人體 $x^2$"}}
@@ -113,7 +113,7 @@ def reference(corpora_dir: Path) -> tuple[tuple[Sentence, ...], dict[str, tuple[
 
 @pytest.fixture(scope="module")
 def health10() -> LabelScheme:
-    from chmed_ner.config import build, compose
+    from chmed_ner.run.config import build, compose
 
     return build(compose(["dataset=sample"]).dataset, "dataset").labels  # type: ignore[no-any-return]
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.labels import Label, LabelScheme
-from chmed_ner.report.comparison_page import Side, write_comparison_page
-from chmed_ner.report.page import write_page
+from chmed_ner.entities.labels import Label, LabelScheme
+from chmed_ner.entities.types import Completion, Sentence, Span
+from chmed_ner.report.pages.comparison_page import Side, write_comparison_page
+from chmed_ner.report.pages.page import write_page
 from chmed_ner.score.intervals import sentence_counts
 from chmed_ner.score.significance import compare_counts
-from chmed_ner.types import Completion, Sentence, Span
 
 LABELS = LabelScheme("toy", [Label("DISE", "疾病", "疾病"), Label("BODY", "人體", "人体")])
 EVIL = (

@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chmed_ner.data.datasets import Sample
+from chmed_ner.entities.labels import Label, LabelScheme
+from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.labels import Label, LabelScheme
-from chmed_ner.report.explorer import FIRST_KIND, OUTLINED
-from chmed_ner.report.page import write_page
-from chmed_ner.report.style import DARK_TEXT, LIGHT_TEXT, PALETTE
+from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED
+from chmed_ner.report.pages.page import write_page
+from chmed_ner.report.pages.style import DARK_TEXT, LIGHT_TEXT, PALETTE
 from chmed_ner.score.error_kinds import KINDS
-from chmed_ner.types import Completion, Sentence, Span
 
 VOID = {"meta", "input", "br"}
 ALLOWED = {

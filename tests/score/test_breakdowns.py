@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import chmed_ner
 from chmed_ner.data.columns import read_columns
+from chmed_ner.entities.types import Scores, Span
 from chmed_ner.score.breakdowns import (
     ENTITY_LENGTHS,
     SENTENCE_LENGTHS,
@@ -20,8 +21,7 @@ from chmed_ner.score.breakdowns import (
     of_one_character,
     scores_by,
 )
-from chmed_ner.score.entities import seen_scores, span_scores
-from chmed_ner.types import Scores, Span
+from chmed_ner.score.spans import seen_scores, span_scores
 
 HAND = [
     Scored(

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.bio import tags_of
+from chmed_ner.entities.bio import tags_of
+from chmed_ner.entities.types import Mention, Scores, Span
 from chmed_ner.errors import InputError
-from chmed_ner.score.entities import (
+from chmed_ner.score.official import score_sentences
+from chmed_ner.score.spans import (
     mention_scores,
     scores_by_type,
     seen_scores,
@@ -16,8 +18,6 @@ from chmed_ner.score.entities import (
     tag_scores,
     total,
 )
-from chmed_ner.score.official import score_sentences
-from chmed_ner.types import Mention, Scores, Span
 
 LENGTH = 12
 

@@ -6,10 +6,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from chmed_ner.entities.types import Scores, Span
 from chmed_ner.errors import InputError
 from chmed_ner.score import intervals
 from chmed_ner.score.intervals import Interval, bootstrap_f1, sentence_counts
-from chmed_ner.types import Scores, Span
 
 
 def drawn(sentences: int, seed: int) -> np.ndarray:

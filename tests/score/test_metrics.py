@@ -8,13 +8,13 @@ import pytest
 
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.healthner import read_healthner
+from chmed_ner.entities.restoration import POLICIES
+from chmed_ner.entities.script import Simplified, in_script
+from chmed_ner.entities.types import Mention, Scores, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.restore import POLICIES
 from chmed_ner.score.ceilings import ceiling_scores, gold_mentions
 from chmed_ner.score.metrics import parse_rates, run_metrics
 from chmed_ner.score.official import score_sentences
-from chmed_ner.script import Simplified, in_script
-from chmed_ner.types import Mention, Scores, Sentence, Span
 
 TYPES = ("BODY", "SYMP", "DISE")
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from chmed_ner.bio import chunks, split_tag
+from chmed_ner.cli.score import score_files
+from chmed_ner.entities.bio import chunks, split_tag
+from chmed_ner.entities.types import Scores, Span
 from chmed_ner.errors import InputError
 from chmed_ner.score import official
-from chmed_ner.score.files import score_files
 from chmed_ner.score.official import (
     OfficialScores,
     as_json,
@@ -17,7 +18,6 @@ from chmed_ner.score.official import (
     score_sentences,
     table,
 )
-from chmed_ner.types import Scores, Span
 
 
 @pytest.mark.parametrize(

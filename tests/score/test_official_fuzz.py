@@ -16,11 +16,11 @@ from seqeval.metrics import classification_report
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, Entities
 
-from chmed_ner.bio import chunks
+from chmed_ner.cli.score import score_files
+from chmed_ner.entities.bio import chunks
+from chmed_ner.entities.types import Scores
 from chmed_ner.errors import InputError
-from chmed_ner.score.files import score_files
 from chmed_ner.score.official import count_chunks, score_sentences, table
-from chmed_ner.types import Scores
 
 FUZZED = 24_000
 """Sequences against the plain rules, and as many against seqeval."""

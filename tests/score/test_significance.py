@@ -6,11 +6,11 @@ from itertools import product
 import numpy as np
 import pytest
 
+from chmed_ner.entities.types import Scores
 from chmed_ner.errors import InputError
 from chmed_ner.score import significance
 from chmed_ner.score.intervals import bootstrap_f1
 from chmed_ner.score.significance import Estimate, compare_counts
-from chmed_ner.types import Scores
 
 Rows = list[tuple[int, int, int]]
 

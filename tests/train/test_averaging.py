@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import load_file
 
 from chmed_ner.backbone.causal_lm import CausalLM
-from chmed_ner.backbone.protocol import Generator, Reply, Request
+from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError
+from chmed_ner.model.asking import Generator, Reply, Request
 from chmed_ner.train.averaging import WeightAverage
 from chmed_ner.train.full import Full
 from chmed_ner.train.master_weights import MasterWeights
 from chmed_ner.train.regimes import LoRA
-from chmed_ner.train.task import Task
 
 Pairs = list[tuple[str, str]]
 DevF1 = Callable[[Generator, int], float]

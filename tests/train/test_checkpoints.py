@@ -14,15 +14,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from chmed_ner.backbone.causal_lm import CausalLM, LoadedModel
-from chmed_ner.backbone.protocol import Generator, Request
+from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.scripted import Scripted
+from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError
+from chmed_ner.model.asking import Generator, Request
+from chmed_ner.model.loaded import LoadedModel
 from chmed_ner.train.checkpoint import FILE
 from chmed_ner.train.full import Full
 from chmed_ner.train.master_weights import MasterWeights
 from chmed_ner.train.regimes import LoRA
-from chmed_ner.train.task import Task
 
 Pairs = list[tuple[str, str]]
 KNOBS: dict[str, Any] = {"learning_rate": 0.01, "epochs": 3, "batch_size": 4}

@@ -1,0 +1,114 @@
+"""What is done to a backbone before it is asked: the base of all regimes, and zero-shot."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.task import Task
+from chmed_ner.model.asking import Generator
+
+if TYPE_CHECKING:
+    from chmed_ner.data.corpus import Corpus
+    from chmed_ner.model.loaded import LoadedModel
+    from chmed_ner.prompt import TaskPrompt
+
+Note = Callable[[Mapping[str, int]], None]
+
+
+class Regime(ABC):
+    """Takes a backbone and a task, gives back a generator that is ready to answer.
+
+    `trains`: something is learnt from the training split. `shows_training`: sentences of it are
+    shown before a question. `draws`: what is shown depends on the seed.
+    """
+
+    name: ClassVar[str]
+    trains: ClassVar[bool] = False
+    shows_training: ClassVar[bool] = False
+
+    @property
+    def draws(self) -> bool:
+        """Do demonstrations depend on the seed?"""
+        return False
+
+    def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:  # noqa: B027
+        """InputError for what can be known to be wrong before anything is loaded."""
+
+    def check_prompt(self, prompt: "TaskPrompt") -> None:  # noqa: B027
+        """InputError when the prompt's answers do not suit the regime."""
+
+    def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
+        """The files, with their SHA-256, that the answers may come from."""
+        return {}
+
+    def inputs(self) -> dict[str, str]:
+        """The SHA-256 of what goes into the run beside corpus and backbone."""
+        return {}
+
+    def inherited(self, name: str) -> Path | None:  # noqa: ARG002
+        """The file `name` of the run whose tuned weights are used; None without such a run."""
+        return None
+
+    def demonstrated(
+        self,
+        prompt: "TaskPrompt",
+        backbone: Backbone,  # noqa: ARG002
+        corpus: "Corpus",  # noqa: ARG002
+        directory: Path,  # noqa: ARG002
+        *,
+        seed: int,  # noqa: ARG002
+        note: Note,  # noqa: ARG002
+    ) -> "TaskPrompt":
+        """`prompt` with the demonstrations that the regime shows; they are kept in `directory`.
+
+        `note` takes counts for `run.json`.
+        """
+        return prompt
+
+    def reopened(
+        self,
+        prompt: "TaskPrompt",
+        backbone: Backbone,  # noqa: ARG002
+        directory: Path,  # noqa: ARG002
+        *,
+        seed: int,  # noqa: ARG002
+    ) -> "TaskPrompt":
+        """`prompt` with the demonstrations of the finished run in `directory`."""
+        return prompt
+
+    @abstractmethod
+    def prepare(self, backbone: Backbone, task: Task) -> Generator:
+        """The backbone, ready to answer."""
+
+    @abstractmethod
+    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
+        """The generator of the finished run in `directory`."""
+
+
+class ZeroShot(Regime):
+    """The backbone as it is."""
+
+    name = "zero_shot"
+
+    def prepare(self, backbone: Backbone, task: Task) -> Generator:
+        """The backbone, loaded."""
+        return noted(backbone.generator(stop=task.stop, seed=task.seed), task)
+
+    def reopen(
+        self,
+        backbone: Backbone,
+        directory: Path,  # noqa: ARG002
+        stop: Sequence[str],
+    ) -> Generator:
+        """The generator of a finished run in `directory`."""
+        return backbone.generator(stop=stop, seed=0)
+
+
+def noted(generator: Generator, task: Task) -> Generator:
+    """`generator`, the memory of its weights noted among the run's counts if it has any here."""
+    loaded: LoadedModel | None = getattr(generator, "loaded", None)
+    if loaded is not None:
+        task.note({"weight_bytes": loaded.weight_bytes})
+    return generator

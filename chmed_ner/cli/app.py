@@ -1,0 +1,228 @@
+"""`python -m chmed_ner.cli.app`: a page on which people type text and see entities.
+
+It needs the extra `app` (Gradio). Nothing is sent anywhere: no analytics, no fonts from elsewhere.
+"""
+
+import argparse
+import html
+import os
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chmed_ner.data.documents import Annotated, Document, annotate
+from chmed_ner.errors import ChmedError, InputError
+from chmed_ner.files import output_directory
+from chmed_ner.report.pages.visible import plain
+from chmed_ner.run.predict import FittedPredictor, Predictor, load
+from chmed_ner.track.record import FILE, RunRecord
+
+QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+KEPT = ("model", "completions.jsonl")
+"""One of them is there where a run has a model, fitted or asked."""
+EXAMPLE = "醫師說我有輕微的脂肪肝，需要吃藥嗎？"
+BUTTON = {
+    f"button_primary_background_fill{state}{mode}": colour
+    for state, colour in (("", "*primary_700"), ("_hover", "*primary_800"))
+    for mode in ("", "_dark")
+}
+"""Colours on which the button's white text is easy to read (a contrast of 6.7 and more)."""
+
+DARK = ".dark #shown :is(.legend-item, .highlighted, .highlighted *) {color: white !important}"
+"""Gradio writes black on the colours, in its dark mode too, where they are dark."""
+
+MOST_CHARACTERS = 20000
+FONTS = ["system-ui", "Noto Sans CJK TC", "Microsoft JhengHei", "PingFang TC", "sans-serif"]
+COLOURS = (
+    "#e07a5f", "#3d85c6", "#6aa84f", "#b07cc6", "#c9a227", "#d1495b", "#2a9d8f", "#8d6e63",
+    "#7f8c8d", "#ec8f5e", "#5c6bc0", "#9ccc65",
+)  # fmt: skip
+
+
+def runs_in(output: Path) -> dict[str, Path]:
+    """The finished runs under `output` that have a model, the newest first, by name and time."""
+    found: list[tuple[str, str, Path]] = []
+    for path in (output / "runs").glob(f"*/{FILE}"):
+        try:
+            record = RunRecord.read(path.parent)
+        except InputError:
+            continue  # another program's file, or a broken one: it cannot be opened anyway
+        if record.status == "FINISHED" and any((path.parent / name).exists() for name in KEPT):
+            found.append((record.started, f"{record.name} ({path.parent.name[:15]})", path.parent))
+    return {name: path for _, name, path in sorted(found, reverse=True)}
+
+
+class OpenRun:
+    """The one run whose model is in memory; asking for another one frees it."""
+
+    def __init__(self, runs: Mapping[str, Path]) -> None:
+        self._runs = runs
+        self._lock = threading.Lock()
+        self._name = ""
+        self._model: Predictor | FittedPredictor | None = None
+
+    def annotate(self, name: str, text: str) -> list[Annotated]:
+        """The documents (lines) of `text` with their entities, by the run called `name`.
+
+        Raises InputError for a run that is not offered, and what opening it raises.
+        """
+        if name not in self._runs:
+            raise InputError(f"no run {plain(name)!r} here; choose one of the list")
+        if len(text) > MOST_CHARACTERS:
+            raise InputError(
+                f"{len(text)} characters: at most {MOST_CHARACTERS} here; use chmed-ner predict"
+            )
+        documents = [Document(line, "\n") for line in text.split("\n")]
+        with self._lock:
+            return list(annotate(self._opened(name), [documents]))
+
+    def close(self) -> None:
+        """Free the model."""
+        if self._model is not None:
+            self._model.close()
+        self._name, self._model = "", None
+
+    def _opened(self, name: str) -> Predictor | FittedPredictor:
+        if self._model is None or name != self._name:
+            self.close()
+            self._model = load(self._runs[name])
+            self._name = name
+        return self._model
+
+
+def highlighted(found: Sequence[Annotated]) -> list[tuple[str, str | None]]:
+    """The text in pieces with the type of each, None outside entities; nothing in it acts."""
+    pieces: list[tuple[str, str | None]] = []
+    for each in found:
+        text, position = each.document.text, 0
+        for span in each.prediction.entities:
+            pieces.append((text[position : span.start], None))
+            pieces.append((text[span.start : span.end], span.type))
+            position = span.end
+        pieces.append((text[position:] + each.document.end, None))
+    return [(plain(text, keep="\n\t"), type_) for text, type_ in pieces if text]
+
+
+def table(found: Sequence[Annotated]) -> list[list[str | int]]:
+    """A row an entity: mention, type, line, start, end (code points of the line)."""
+    return [
+        [plain(each.document.text[s.start : s.end]), s.type, number, s.start, s.end]
+        for number, each in enumerate(found, start=1)
+        for s in each.prediction.entities
+    ]
+
+
+def page(runs: Mapping[str, Path], types: Sequence[str]) -> Any:
+    """The Gradio page over `runs`; `types` are coloured in their order. InputError without one."""
+    if not runs:
+        raise InputError("no finished run with a model here; make one with chmed-ner run, or give "
+                         "the output directory of yours: --output DIR")  # fmt: skip
+    gradio = _gradio()
+    opened = OpenRun(runs)
+
+    def find(run: str, text: str) -> tuple[list[tuple[str, str | None]], list[list[str | int]]]:
+        try:
+            found = opened.annotate(run, text)
+        except ChmedError as error:  # Gradio shows the message as HTML
+            raise gradio.Error(html.escape(str(error)), print_exception=False) from None
+        return highlighted(found), table(found)
+
+    names = list(runs)
+    with gradio.Blocks(title="chmed_ner", analytics_enabled=False) as blocks:
+        gradio.Markdown("# chmed_ner：中文醫療命名實體")
+        run = gradio.Dropdown(names, value=names[0], label="模型（run）", filterable=True)
+        text = gradio.Textbox(EXAMPLE, lines=3, max_lines=12, label="文字")
+        button = gradio.Button("標示實體", variant="primary")
+        shown = gradio.HighlightedText(
+            label="實體",
+            elem_id="shown",
+            show_legend=True,
+            combine_adjacent=False,
+            color_map={type_: COLOURS[n % len(COLOURS)] for n, type_ in enumerate(types)},
+        )
+        entities = gradio.Dataframe(
+            headers=["實體", "類別", "行", "起", "迄"],
+            datatype=["str", "str", "number", "number", "number"],
+            interactive=False,
+            label="位置（每行內的字元）",
+        )
+        gradio.on(
+            [button.click, text.submit],
+            find,
+            [run, text],
+            [shown, entities],
+            api_name="entities",
+            concurrency_limit=1,
+        )
+    return blocks
+
+
+def _gradio() -> Any:
+    """Gradio, told to be quiet first; InputError where it is not installed."""
+    for variable, value in QUIET.items():
+        os.environ[variable] = value
+    try:
+        import gradio
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise InputError(
+            "the page needs Gradio; install the extra `app`: pip install 'chmed-ner[app]'"
+        ) from None
+    return gradio
+
+
+def types_of(runs: Mapping[str, Path]) -> list[str]:
+    """The entity types of the runs' label schemes, in their order, each once."""
+    from chmed_ner.run.config import build
+
+    types: dict[str, None] = {}
+    for path in runs.values():
+        try:
+            dataset = build(RunRecord.read(path).config["dataset"], "dataset")
+        except (KeyError, InputError):
+            continue  # of an older version: its own colours are Gradio's, and opening it says why
+        types |= dict.fromkeys(dataset.labels.tags)
+    return list(types)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve the page until interrupted; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m chmed_ner.cli.app", description=__doc__)
+    parser.add_argument("--output", type=Path, help="where the runs lie (their paths.output)")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at")
+    parser.add_argument("--port", type=int, default=7860)
+    given = parser.parse_args(arguments)
+    try:
+        runs = runs_in((given.output or output_directory()).expanduser().absolute())
+        blocks = page(runs, types_of(runs))
+        print(f"http://{given.host}:{given.port}", flush=True)
+        theme = (
+            _gradio()
+            .themes.Default(primary_hue="blue", font=FONTS, font_mono=["monospace"])
+            .set(**BUTTON)
+        )
+        blocks.launch(
+            server_name=given.host,
+            server_port=given.port,
+            share=False,
+            ssr_mode=False,
+            enable_monitoring=False,
+            footer_links=[],
+            quiet=True,
+            theme=theme,
+            css=DARK,
+        )
+    except ChmedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:  # the port is taken
+        print(f"error: --port {given.port}: {error}", file=sys.stderr)
+        return InputError.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

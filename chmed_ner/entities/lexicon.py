@@ -1,0 +1,144 @@
+"""A lexicon of mention strings: how often each is an entity where it occurs, and as what type."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from chmed_ner.entities.types import Sentence, Span
+
+
+class Entry(NamedTuple):
+    """A string's majority type, and the share of its occurrences that are an entity (0 to 1)."""
+
+    type: str
+    probability: float
+
+
+class Match(NamedTuple):
+    """An occurrence `[start, end)` of a lexicon string."""
+
+    start: int
+    end: int
+    entry: Entry
+
+
+class StringIndex:
+    """Finds the occurrences of a fixed set of strings, those that overlap too."""
+
+    def __init__(self, strings: Iterable[str]) -> None:
+        self._strings = frozenset(strings) - {""}
+        lengths: defaultdict[str, set[int]] = defaultdict(set)
+        for string in self._strings:
+            lengths[string[0]].add(len(string))
+        self._lengths = {first: sorted(found, reverse=True) for first, found in lengths.items()}
+
+    def at(self, text: str, start: int) -> Iterator[str]:
+        """The strings that begin at `start`, longest first."""
+        for length in self._lengths.get(text[start], ()):
+            candidate = text[start : start + length]
+            if len(candidate) == length and candidate in self._strings:
+                yield candidate
+
+    def everywhere(self, text: str) -> Iterator[str]:
+        """Every occurrence of every string, as the string."""
+        for start in range(len(text)):
+            yield from self.at(text, start)
+
+
+@dataclass(frozen=True)
+class MentionCounts:
+    """How often each string is an entity of each type, and how often it occurs at all.
+
+    Strings are those of the text the model reads. An occurrence counts wherever the characters
+    stand, inside a longer entity too.
+    """
+
+    entities: Mapping[str, Counter[str]]
+    occurrences: Counter[str]
+
+    def without(self, part: "MentionCounts") -> "MentionCounts":
+        """These counts less those of a part of the same sentences (the rest of a fold)."""
+        entities = {
+            string: Counter({t: n - part.entities[string][t] for t, n in types.items()})
+            if string in part.entities
+            else types
+            for string, types in self.entities.items()
+        }
+        kept = {string: +types for string, types in entities.items() if any(types.values())}
+        return MentionCounts(
+            kept, Counter({s: self.occurrences[s] - part.occurrences[s] for s in kept})
+        )
+
+    def lexicon(self, types: Sequence[str]) -> "Lexicon":
+        """The lexicon of these counts; among types met equally often the first in `types` wins."""
+        rank = {type_: place for place, type_ in enumerate(types)}
+        entries = {}
+        for string, by_type in self.entities.items():
+            best = min(by_type, key=lambda type_: (-by_type[type_], rank[type_]))
+            share = by_type.total() / self.occurrences[string]
+            entries[string] = Entry(best, share)
+        return Lexicon(entries)
+
+
+def mention_strings(sentences: Iterable[Sentence]) -> frozenset[str]:
+    """The distinct gold mentions, in the script the model reads."""
+    return frozenset(s.model_text[e.start : e.end] for s in sentences for e in s.entities)
+
+
+def count_mentions(sentences: Iterable[Sentence], index: StringIndex) -> MentionCounts:
+    """The counts of `sentences`; occurrences are those of the strings in `index`."""
+    entities: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    occurrences: Counter[str] = Counter()
+    for sentence in sentences:
+        for span in sentence.entities:
+            entities[sentence.model_text[span.start : span.end]][span.type] += 1
+        occurrences.update(index.everywhere(sentence.model_text))
+    return MentionCounts(dict(entities), occurrences)
+
+
+class Lexicon:
+    """Strings with their entries."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self.entries = entries
+        self._index = StringIndex(entries)
+
+    def matches(self, text: str) -> Iterator[Match]:
+        """Every occurrence of every string, by start, the longest of a start first."""
+        for start in range(len(text)):
+            for string in self._index.at(text, start):
+                yield Match(start, start + len(string), self.entries[string])
+
+    def longest_matches(self, text: str, threshold: float) -> tuple[Match, ...]:
+        """The longest match of strings whose probability reaches `threshold`, left to right."""
+        found: list[Match] = []
+        start = 0
+        while start < len(text):
+            string = next(
+                (s for s in self._index.at(text, start) if self._reaches(s, threshold)), None
+            )
+            if string is None:
+                start += 1
+                continue
+            found.append(Match(start, start + len(string), self.entries[string]))
+            start += len(string)
+        return tuple(found)
+
+    def spans(self, text: str, threshold: float) -> tuple[Span, ...]:
+        """The longest matches as entities, in text order."""
+        found = self.longest_matches(text, threshold)
+        return tuple(Span(match.start, match.end, match.entry.type) for match in found)
+
+    def _reaches(self, string: str, threshold: float) -> bool:
+        return self.entries[string].probability >= threshold
+
+
+def entries_as_json(lexicon: Lexicon) -> dict[str, list[Any]]:
+    """`{string: [type, probability]}`, in alphabetical order."""
+    return {string: list(entry) for string, entry in sorted(lexicon.entries.items())}
+
+
+def entries_from_json(content: Mapping[str, Sequence[Any]]) -> Lexicon:
+    """The lexicon that `entries_as_json` wrote; ValueError or the like for anything else."""
+    return Lexicon({s: Entry(str(type_), float(p)) for s, (type_, p) in content.items()})

@@ -1,0 +1,153 @@
+"""`method=assessment`: a prompt asked in several ways, and how well it stands that."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.data.corpus import Corpus
+from chmed_ner.entities.types import Completion
+from chmed_ner.errors import InputError
+from chmed_ner.methods.assessment.measures import Reading, measures, single
+from chmed_ner.methods.assessment.table import write_tables
+from chmed_ner.methods.assessment.variants import (
+    Variant,
+    check_draws,
+    paraphrased,
+    reordered,
+    reseeded,
+    reworded_prompt,
+)
+from chmed_ner.methods.generative.method import (
+    Generative,
+    ask,
+    prompt_for,
+    read_completions,
+    requests_for,
+    task_of,
+)
+from chmed_ner.run.experiment import Experiment
+from chmed_ner.run.outcome import Outcome
+
+if TYPE_CHECKING:
+    from chmed_ner.track import Tracker
+
+FOLDER = "assessment"
+"""The folder of a run that holds the tables, and a folder of completions for each variant."""
+
+log = logging.getLogger(__name__)
+
+
+class Assessment(Generative):
+    """The generative method, its test questions also asked in variants.
+
+    `paraphrases` maps a prompt's name to other instructions for it, in traditional characters;
+    `label_orders` and `seeds` say how many other orders of the categories and other seeds are
+    asked. The run's own scores and predictions are those of the prompt itself. Raises InputError
+    for paraphrases of another shape or numbers below 0.
+    """
+
+    name = "assessment"
+    named_by = ("backbone", "prompt", "regime", "method")
+
+    def __init__(
+        self, paraphrases: Mapping[str, Sequence[str]], label_orders: int, seeds: int
+    ) -> None:
+        for prompt, instructions in paraphrases.items():
+            listed = isinstance(instructions, Sequence) and not isinstance(instructions, str)
+            if not listed or not all(
+                isinstance(each, str) and "{categories}" in each for each in instructions
+            ):
+                raise InputError(
+                    f"method.paraphrases.{prompt}={instructions!r}: give a list of instructions, "
+                    "each naming {categories}"
+                )
+        for key, value in (("label_orders", label_orders), ("seeds", seeds)):
+            if value < 0:
+                raise InputError(f"method.{key}={value}: give 0 or more")
+        self.paraphrases = paraphrases
+        self.label_orders = label_orders
+        self.seeds = seeds
+
+    def check(self, experiment: Experiment, corpus: Corpus) -> None:
+        """InputError when there is nothing to compare, or no test sentence."""
+        super().check(experiment, corpus)
+        name = experiment.prompt.name
+        if name not in self.paraphrases:
+            raise InputError(
+                f"method=assessment: no paraphrases for prompt={name}; list some under "
+                f"method.paraphrases.{name} (an empty list for none); there are some for "
+                f"{', '.join(self.paraphrases)}"
+            )
+        check_draws(experiment, self.seeds)
+        if not (self.paraphrases[name] or self.label_orders or self.seeds):
+            raise InputError(
+                "method=assessment: nothing to compare; give method.paraphrases, "
+                "method.label_orders or method.seeds"
+            )
+        if not corpus.test:
+            raise InputError("limit.test=0: an assessment needs test sentences; give 1 or more")
+        for words in self.paraphrases[name]:
+            reworded_prompt(experiment, words)
+
+    def run(
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+    ) -> Outcome:
+        """The outcome of the prompt itself, with `assess/` metrics; tables in `assessment/`."""
+        counts: dict[str, int] = {}
+        prompt = prompt_for(experiment, corpus, directory, counts)
+        own = CompletionStore(directory / "completions.jsonl")
+        kept = (*corpus.test, *(corpus.validation if experiment.keeps_validation else ()))
+        variants = self._variants(experiment, corpus, directory)
+        stores = [
+            CompletionStore(directory / FOLDER / each.name / "completions.jsonl")
+            for each in variants
+        ]
+        asked = [(requests_for(kept, prompt, experiment), own)] + [
+            (requests_for(corpus.test, each.prompt, experiment), store)
+            for each, store in zip(variants, stores, strict=True)
+        ]
+        task = partial(task_of, experiment, corpus, prompt, directory, tracker, counts)
+        found = ask(experiment, asked, task, tracker)
+        every = [Variant("prompt", "prompt", prompt), *variants]
+        readings = [
+            _reading(experiment, corpus, variant, completions)
+            for variant, completions in zip(every, found, strict=True)
+        ]
+        metrics = measures(corpus.test, readings)
+        rows: list[dict[str, str | float]] = [
+            {"kind": each.kind, "variant": each.name, **single(corpus.test, each)}
+            for each in readings
+        ]
+        table = write_tables(directory / FOLDER, metrics, rows)
+        log.info("assessment over %d variants of the prompt:\n%s", len(readings), table)
+        outcome = read_completions(kept, prompt, found[0], counts)
+        paid = (completion for store in (own, *stores) for completion in store)
+        return replace(outcome, usd=experiment.backbone.usd(paid), metrics=metrics)
+
+    def _variants(self, experiment: Experiment, corpus: Corpus, directory: Path) -> list[Variant]:
+        instructions = self.paraphrases[experiment.prompt.name]
+        return [
+            *paraphrased(experiment, corpus, directory, instructions),
+            *reordered(experiment, corpus, directory, self.label_orders),
+            *reseeded(experiment, corpus, directory / FOLDER, self.seeds),
+        ]
+
+
+def _reading(
+    experiment: Experiment,
+    corpus: Corpus,
+    variant: Variant,
+    completions: Mapping[str, Completion],
+) -> Reading:
+    prompt = variant.prompt
+    outcome = read_completions(corpus.test, prompt, completions)
+    answers = {
+        s.id: prompt.parse(completions[s.id].text, s.model_text, completions[s.id].stop)
+        for s in corpus.test
+    }
+    spans = outcome.predicted(experiment.restoration.policy)
+    return Reading(variant.kind, variant.name, prompt, completions, answers, spans)

@@ -1,0 +1,203 @@
+"""`method=crf`: a linear-chain CRF over characters (CRFsuite), without any neural network."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.data.corpus import Corpus
+from chmed_ner.entities.bio import tags_of
+from chmed_ner.entities.lexicon import (
+    Lexicon,
+    StringIndex,
+    count_mentions,
+    entries_as_json,
+    entries_from_json,
+    mention_strings,
+)
+from chmed_ner.entities.types import Sentence
+from chmed_ner.errors import InputError, RunError
+from chmed_ner.files import read_json, sha256_of, write_json
+from chmed_ner.methods.crf.tagger import CRFTagger
+from chmed_ner.methods.features import Rows
+from chmed_ner.methods.fitted import Fitted, distinct_numbers, validation_f1
+from chmed_ner.run.experiment import Experiment
+
+if TYPE_CHECKING:
+    from chmed_ner.track import Tracker
+from chmed_ner.methods.features import out_of_fold_features
+
+log = logging.getLogger(__name__)
+
+FILE = "model/crf.json"
+WEIGHTS = "model/crf.crfsuite"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One point of the grid: L1 and L2 penalty, and how many iterations at most."""
+
+    c1: float
+    c2: float
+    iterations: int
+
+
+class CRF(Fitted):
+    """A linear-chain CRF, fitted with L-BFGS for every setting of a grid; the best is kept.
+
+    The grid is `c1` x `c2` x `iterations` (L1 and L2 penalty, most iterations); what counts is F1
+    on the validation split, the first of equals in ascending order. A feature must be met
+    `min_frequency` times. The lexicon that gives features to a training sentence is built without
+    the sentence's own fold, one of `folds` (all sentences of one text are in one fold).
+
+    `model/crf.crfsuite` is CRFsuite's own file; `model/crf.json` holds the lexicon, the scores of
+    the grid, the setting chosen and the checksum of that file.
+    """
+
+    name = "crf"
+
+    def __init__(
+        self,
+        c1: Sequence[float],
+        c2: Sequence[float],
+        iterations: Sequence[int],
+        min_frequency: int,
+        folds: int,
+    ) -> None:
+        if isinstance(iterations, Sequence) and any(type(each) is float for each in iterations):
+            raise InputError(f"method.iterations={iterations}: give a list of whole numbers from 1")
+        self.grid = [
+            Setting(*point)
+            for point in product(
+                distinct_numbers("method.c1", c1, 0.0),
+                distinct_numbers("method.c2", c2, 0.0),
+                map(int, distinct_numbers("method.iterations", iterations, 1)),
+            )
+        ]
+        if min_frequency < 1:
+            raise InputError(f"method.min_frequency={min_frequency}: give 1 or more")
+        if folds < 2:
+            raise InputError(f"method.folds={folds}: give 2 or more")
+        self.min_frequency = min_frequency
+        self.folds = folds
+
+    @property
+    def choices(self) -> int:
+        """How many settings are tried."""
+        return len(self.grid)
+
+    def finished(self, directory: Path) -> bool:
+        """Whether the model is there: its description is written last."""
+        return (directory / FILE).is_file()
+
+    def fit(
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+    ) -> None:
+        """Compute the features, fit each setting, keep the best."""
+        types = corpus.labels.tags
+        index = StringIndex(mention_strings(corpus.train))
+        lexicon = count_mentions(corpus.train, index).lexicon(types)
+        rows = out_of_fold_features(corpus.train, types, self.folds, experiment.seed)
+        trials: list[dict[str, Any]] = []
+        best = -1.0
+        weights = directory / WEIGHTS
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        with _instances(corpus.train, rows) as train:
+            for step, setting in enumerate(self.grid):
+                trial = weights.with_name("trial.crfsuite")
+                train(setting, self.min_frequency, trial)
+                tagger = CRFTagger(trial, lexicon)
+                f1 = validation_f1(tagger, corpus.validation)
+                tagger.close()
+                log.info("%s: validation F1 %.2f", setting, f1)
+                if corpus.validation:
+                    tracker.log({"train/dev_f1": f1}, step)
+                trials.append({**_as_json(setting), "validation_f1": f1})
+                if f1 > best:
+                    best = f1
+                    trial.replace(weights)
+                else:
+                    trial.unlink()
+        self._describe(directory, lexicon, trials)
+
+    def _describe(
+        self, directory: Path, lexicon: Lexicon, trials: Sequence[dict[str, Any]]
+    ) -> None:
+        chosen = max(trials, key=lambda trial: float(trial["validation_f1"]))
+        log.info("chosen: %s", chosen)
+        write_json(
+            directory / FILE,
+            {
+                "chosen": chosen,
+                "trials": list(trials),
+                "sha256": sha256_of(directory / WEIGHTS),
+                "lexicon": entries_as_json(lexicon),
+            },
+        )
+
+    def reopen(self, directory: Path, backbone: Backbone) -> CRFTagger:  # noqa: ARG002
+        """The tagger of a finished run; InputError where a file is absent, broken or changed."""
+        path, weights = directory / FILE, directory / WEIGHTS
+        content = read_json(path)
+        try:
+            digest, lexicon = content["sha256"], entries_from_json(content["lexicon"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{path}: not a CRF's ({error!r}); run the method again") from None
+        if not weights.is_file() or sha256_of(weights) != digest:
+            raise InputError(
+                f"{weights}: absent, or another file than the one that was fitted; bring it back, "
+                "or run the method again"
+            )
+        return CRFTagger(weights, lexicon)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether CRFsuite's file at `path` is as long as its header says (bytes 4 to 8)."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        header = file.read(8)
+    return int.from_bytes(header[4:], "little") == path.stat().st_size > len(header)
+
+
+def _as_json(setting: Setting) -> dict[str, float]:
+    return {"c1": setting.c1, "c2": setting.c2, "iterations": setting.iterations}
+
+
+@contextmanager
+def _instances(
+    sentences: Sequence[Sentence], rows: Sequence[Rows]
+) -> Iterator[Callable[[Setting, int, Path], None]]:
+    """A function that fits a setting to the sentences and writes the model to a path.
+
+    It raises RunError where the file does not come out whole: CRFsuite does not say so.
+    """
+    import pycrfsuite
+
+    trainer = pycrfsuite.Trainer(verbose=False)
+    for sentence, features in zip(sentences, rows, strict=True):
+        trainer.append(features, tags_of(sentence.entities, len(sentence.text)))
+
+    def train(setting: Setting, min_frequency: int, path: Path) -> None:
+        trainer.select("lbfgs")
+        trainer.set_params(
+            {
+                "c1": setting.c1,
+                "c2": setting.c2,
+                "max_iterations": setting.iterations,
+                "feature.minfreq": min_frequency,
+                "feature.possible_transitions": True,  # so that illegal ones are unlearnt
+            }
+        )
+        trainer.train(str(path))
+        if not is_whole(path):
+            raise RunError(f"{path}: could not be written; is the disk full?")
+
+    try:
+        yield train
+    finally:
+        trainer.clear()

@@ -1,0 +1,112 @@
+"""The runs that an ensemble votes over: their predictions, checked against the corpus."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chmed_ner.data.corpus import Corpus
+from chmed_ner.data.predictions import read_predictions
+from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.errors import InputError
+from chmed_ner.track.record import RunRecord, find_run
+
+FILE = "predictions.jsonl"
+KEY = "method.runs"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A finished run: how it was named, where it lies, what it records."""
+
+    name: str
+    directory: Path
+    record: RunRecord
+
+    @property
+    def path(self) -> Path:
+        """Its predictions."""
+        return self.directory / FILE
+
+
+def find_members(names: Sequence[str], output: Path) -> list[Member]:
+    """The runs called `names`, each a directory, an MLflow run id, or `latest`.
+
+    Raises InputError for a name without a run, a run without predictions, and a run named twice.
+    """
+    found: list[Member] = []
+    for name in names:
+        directory = find_run(name, key=KEY, output=output).resolve()
+        member = Member(name, directory, RunRecord.read(directory))
+        if not member.path.is_file():
+            raise InputError(
+                f"{KEY}={name}: {directory} holds no {FILE}; finish that run first with "
+                f"resume={directory}"
+            )
+        twin = next((other.name for other in found if other.directory == directory), None)
+        if twin is not None:
+            raise InputError(
+                f"{KEY}: {twin} and {name} are the same run ({directory}); name each run once"
+            )
+        found.append(member)
+    return found
+
+
+def check_unseen(member: Member, test_files: Mapping[str, str]) -> None:
+    """InputError when the run has learnt from a file that is tested on."""
+    seen = set(member.record.training_files.values()) & set(test_files.values())
+    if seen:
+        names = sorted(name for name, digest in test_files.items() if digest in seen)
+        raise InputError(
+            f"{KEY}={member.name}: was trained on {', '.join(names)}, which this dataset tests on; "
+            "vote on another dataset, or leave that run out"
+        )
+
+
+def votes_of(member: Member, corpus: Corpus) -> dict[str, tuple[Span, ...]]:
+    """The run's entities in the test and the validation sentences of `corpus`, by sentence id.
+
+    Raises InputError where the run predicts other sentences, other text, or types that the corpus
+    does not know.
+    """
+    found = read_predictions(member.path)
+    votes: dict[str, tuple[Span, ...]] = {}
+    for split, sentences in (("test", corpus.test), ("validation", corpus.validation)):
+        tested = split == "test"  # whatever else is kept is validation
+        predicted = {each.id: each for each in found if (each.split == "test") is tested}
+        _check_ids(member, split, {sentence.id for sentence in sentences}, set(predicted))
+        for sentence in sentences:
+            prediction = predicted[sentence.id]
+            _check_sentence(member, sentence, prediction.text, prediction.entities, corpus)
+            votes[sentence.id] = prediction.entities
+    return votes
+
+
+def _check_ids(member: Member, split: str, ids: set[str], predicted: set[str]) -> None:
+    if not predicted and ids:
+        cure = "run it again with validate=true" if split == "validation" else "run it on this one"
+        raise InputError(
+            f"{KEY}={member.name}: {member.path} holds no prediction for the {split} split; {cure}"
+        )
+    for id_ in sorted(ids ^ predicted)[:1]:
+        where = "not in its predictions" if id_ in ids else "not in this run's"
+        raise InputError(
+            f"{KEY}={member.name}: other {split} sentences ({len(predicted)} against {len(ids)}; "
+            f"{id_} is {where}); every run needs the same dataset, seed and limit.{split} (with "
+            "dataset.split_seed, runs of several seeds have one)"
+        )
+
+
+def _check_sentence(
+    member: Member, sentence: Sentence, text: str, spans: Sequence[Span], corpus: Corpus
+) -> None:
+    if text != sentence.text:
+        raise InputError(
+            f"{member.path}, sentence {sentence.id}: {text[:20]!r}..., but the corpus has "
+            f"{sentence.text[:20]!r}...; every run needs the same corpus"
+        )
+    for span in spans:
+        if span.type not in corpus.labels.tags:
+            raise InputError(
+                f"{member.path}, sentence {sentence.id}: type {span.type!r} is not in the label "
+                f"scheme '{corpus.labels.name}' ({', '.join(corpus.labels.tags)})"
+            )

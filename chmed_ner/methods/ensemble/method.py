@@ -1,0 +1,199 @@
+"""`method=ensemble`: the votes of other runs, over the predictions they have kept."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.data.corpus import Corpus
+from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.errors import InputError
+from chmed_ner.files import sha256_of, write_json
+from chmed_ner.methods.ensemble.members import KEY, check_unseen, find_members, votes_of
+from chmed_ner.methods.ensemble.stacking import fit
+from chmed_ner.methods.ensemble.voting import (
+    VOTINGS,
+    Ballots,
+    Candidate,
+    choose_thresholds,
+    elected,
+)
+from chmed_ner.run.experiment import Experiment
+from chmed_ner.run.outcome import Outcome, placed_outcome
+from chmed_ner.score.spans import span_scores
+
+if TYPE_CHECKING:
+    from chmed_ner.track import Tracker
+
+log = logging.getLogger(__name__)
+
+FILE = "model/ensemble.json"
+EQUAL, BY_F1 = "equal", "validation_f1"
+"""Ways to weigh the runs that need no numbers."""
+STACKED = "stacked"
+"""The voting whose weights are learnt."""
+
+Votes = Sequence[Mapping[str, Sequence[Span]]]
+"""For each run: sentence id -> spans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """How a sentence's votes are counted, and the share of them that a type's entities must reach.
+
+    `learnt` is what `model/ensemble.json` keeps of the weights, where they were learnt.
+    """
+
+    count: Callable[[Sentence], list[Candidate]]
+    thresholds: Mapping[str, float]
+    learnt: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Ensemble:
+    """Entities that enough of the runs predict; what is enough is set on their validation split.
+
+    `runs` are directories, MLflow run ids or `latest`, all on this run's test and validation
+    sentences. `weights` are each run's votes: `equal` (one each),
+    `validation_f1` (as many as its F1 on the validation split, so that each set of runs that agree
+    has a share of its own), or a list. `voting` is `span` (a vote is for boundaries and type
+    together), `two_stage` (boundaries first, then the type by majority), both with a threshold for
+    each type, or `stacked` (what each vote is worth is learnt, see `stacking`; one threshold). The
+    thresholds and everybody's validation F1 are kept in `model/ensemble.json`.
+    """
+
+    name = "ensemble"
+    uses: frozenset[str] = frozenset()
+    named_by = ("method",)
+    trains = True  # thresholds are set on validation sentences, carved from the training files
+
+    def __init__(self, runs: Sequence[str], voting: str, weights: Sequence[float] | str) -> None:
+        if isinstance(runs, str) or not isinstance(runs, Sequence) or len(runs) < 2:
+            raise InputError(f"{KEY}={runs}: give a list of two or more runs, as [RUN,RUN]")
+        if voting not in (*VOTINGS, STACKED):
+            known = ", ".join((*VOTINGS, STACKED))
+            raise InputError(f"method.voting={voting}: choose one of {known}")
+        if voting == STACKED and weights != EQUAL:
+            raise InputError(
+                f"method.weights={weights}: method.voting={STACKED} learns what each run's vote is "
+                f"worth; leave method.weights={EQUAL}"
+            )
+        self.runs = [str(run) for run in runs]
+        self.voting = voting
+        self.weights = _checked_weights(weights, len(self.runs))
+
+    def check(self, experiment: Experiment, corpus: Corpus) -> None:
+        """InputError for runs that cannot vote here."""
+        if not corpus.validation:
+            raise InputError(
+                "method=ensemble: sets its thresholds on validation sentences, but there are none; "
+                "set limit.validation or dataset.validation_share above 0"
+            )
+        for member in find_members(self.runs, experiment.output):
+            check_unseen(member, corpus.test_files)
+            votes_of(member, corpus)
+
+    def tuned_on(self, experiment: Experiment, training_files: Mapping[str, str]) -> dict[str, str]:
+        """The files that the runs were trained on, and those the validation split is part of."""
+        files = dict(training_files)
+        for member in find_members(self.runs, experiment.output):
+            for name, digest in member.record.training_files.items():
+                place = name if files.get(name, digest) == digest else f"{name} {digest[:8]}"
+                files[place] = digest
+        return files
+
+    def inputs(self, experiment: Experiment) -> dict[str, str]:
+        """The checksum of each run's predictions."""
+        members = find_members(self.runs, experiment.output)
+        return {f"{KEY} {place}": sha256_of(each.path) for place, each in enumerate(members)}
+
+    def run(
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+    ) -> Outcome:
+        """The elected entities of the test and the validation split."""
+        members = find_members(self.runs, experiment.output)
+        with tracker.timed("prepare"):
+            votes = [votes_of(member, corpus) for member in members]
+            alone = [_f1(corpus.validation, each) for each in votes]
+            weights = self._weights(alone)
+            election = self._election(corpus, votes, weights)
+        began = time.perf_counter()
+        placed = {
+            sentence.id: elected(election.count(sentence), election.thresholds)
+            for sentence in (*corpus.test, *corpus.validation)
+        }
+        seconds = time.perf_counter() - began
+        together = _f1(corpus.validation, placed)
+        tracker.log({"train/dev_f1": together}, 0)
+        log.info("validation F1 %.2f; the runs alone: %s", together, [f"{f:.2f}" for f in alone])
+        content = {
+            "thresholds": dict(election.thresholds),
+            **election.learnt,
+            "validation_f1": together,
+            "runs": [
+                {"run": str(m.directory), "name": m.record.name, "weight": w, "validation_f1": f1}
+                for m, w, f1 in zip(members, weights, alone, strict=True)
+            ],
+        }
+        write_json(directory / FILE, content)
+        return placed_outcome([*corpus.test, *corpus.validation], placed, seconds=seconds)
+
+    def reopen(self, directory: Path, backbone: Backbone) -> NoReturn:  # noqa: ARG002
+        """Refused: InputError. The votes of a finished run are over its own sentences."""
+        raise InputError(
+            f"{directory}: an ensemble votes over predictions that its runs have kept, so it has "
+            f"no model for other text; predict with one of its runs: {', '.join(self.runs)}"
+        )
+
+    def _election(self, corpus: Corpus, votes: Votes, weights: Sequence[float]) -> Election:
+        """The way of counting, with what is chosen on the validation split."""
+        types = corpus.labels.tags
+
+        def ballots(sentence: Sentence) -> Ballots:
+            return [each[sentence.id] for each in votes]
+
+        if self.voting == STACKED:
+            known = frozenset((s.mention(e), e.type) for s in corpus.train for e in s.entities)
+            stacking = fit(corpus.validation, ballots, known, types)
+            return Election(
+                lambda sentence: stacking.candidates(sentence, ballots(sentence), known),
+                dict.fromkeys(types, stacking.threshold),
+                {"weights": stacking.weights, "intercept": stacking.intercept},
+            )
+        vote = VOTINGS[self.voting]
+
+        def count(sentence: Sentence) -> list[Candidate]:
+            return vote(ballots(sentence), weights)
+
+        judged = [(sentence.entities, count(sentence)) for sentence in corpus.validation]
+        return Election(count, choose_thresholds(types, judged))
+
+    def _weights(self, alone: Sequence[float]) -> list[float]:
+        """The votes of each run, whose F1 on the validation split is `alone` (percent)."""
+        if self.weights == EQUAL:
+            return [1.0] * len(alone)
+        if self.weights == BY_F1:
+            return [max(f1, 0.01) for f1 in alone]
+        return [float(each) for each in self.weights]
+
+
+def _f1(sentences: Sequence[Sentence], placed: Mapping[str, Sequence[Span]]) -> float:
+    return span_scores((sentence.entities, placed[sentence.id]) for sentence in sentences).f1
+
+
+def _checked_weights(weights: Sequence[float] | str, count: int) -> Sequence[float] | str:
+    if weights in (EQUAL, BY_F1):
+        return weights
+    listed = isinstance(weights, Sequence) and not isinstance(weights, str)
+    if not listed or len(weights) != count:
+        raise InputError(
+            f"method.weights={weights}: give {EQUAL}, {BY_F1}, or a list of one number a run "
+            f"({count})"
+        )
+    numbers = [each for each in weights if type(each) in (int, float)]
+    if len(numbers) < count or not all(0 < float(each) < math.inf for each in numbers):
+        raise InputError(f"method.weights={weights}: give numbers above 0")
+    return weights

@@ -1,0 +1,244 @@
+"""The paper's method: ask a language model for the entities, read its answer, restore the spans."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chmed_ner.backbone.generate import generate, stored_completions
+from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.task import Task, grammars
+from chmed_ner.data.corpus import Corpus
+from chmed_ner.entities.restoration import POLICIES, restore
+from chmed_ner.entities.types import Completion, Sentence, Span
+from chmed_ner.errors import InputError
+from chmed_ner.model.asking import Generator, Request
+from chmed_ner.prompt import Answer, TaskPrompt
+from chmed_ner.prompt.formats.answer import PROBLEMS
+from chmed_ner.prompt.lexicon_hints import FILE, hinted
+from chmed_ner.run.experiment import Experiment
+from chmed_ner.run.outcome import Outcome
+from chmed_ner.score.spans import span_scores
+from chmed_ner.track.record import note_counts
+
+if TYPE_CHECKING:
+    from chmed_ner.track import Tracker
+
+log = logging.getLogger(__name__)
+
+
+class Generative:
+    """Prompt -> regime -> generate -> parse -> restore."""
+
+    name = "generative"
+    uses = frozenset({"script", "prompt", "backbone", "regime", "decoding", "restoration"})
+    named_by: tuple[str, ...] = ("backbone", "prompt", "regime")
+    trains = False  # its regime may
+
+    def check(self, experiment: Experiment, corpus: Corpus) -> None:
+        """InputError when decoding or regime do not suit the prompt, or decoding the backbone."""
+        prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
+        experiment.decoding.check(prompt, experiment.backbone)
+        if prompt.hints is not None and corpus.copies:
+            raise InputError(
+                "dataset.replace_entities: hints would name every mention of a copy, since all of "
+                "them are in the lexicon; leave it at 0, or hints@prompt.hints at none"
+            )
+        experiment.regime.check_prompt(prompt)
+
+    def tuned_on(
+        self,
+        experiment: Experiment,  # noqa: ARG002
+        training_files: Mapping[str, str],  # noqa: ARG002
+    ) -> dict[str, str]:
+        """No file beside those of the regime."""
+        return {}
+
+    def inputs(self, experiment: Experiment) -> dict[str, str]:  # noqa: ARG002
+        """Nothing beside corpus, backbone and regime."""
+        return {}
+
+    def reopen(self, directory: Path, backbone: Backbone) -> None:
+        """None: a finished run's backbone is opened by its regime, and prompted."""
+
+    def run(
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+    ) -> Outcome:
+        """Completions for the test split (and validation, where it is used), read and restored.
+
+        Completions land in `directory/completions.jsonl` as they come; those already there are not
+        asked again, and if none is missing no weights are loaded.
+        """
+        counts: dict[str, int] = {}
+        prompt = prompt_for(experiment, corpus, directory, counts)
+        store = CompletionStore(directory / "completions.jsonl")
+        kept = experiment.keeps_validation
+        splits = [corpus.test, corpus.validation if kept else ()]
+        asked = [(requests_for(split, prompt, experiment), store) for split in splits if split]
+        task = partial(task_of, experiment, corpus, prompt, directory, tracker, counts)
+        found = ask(experiment, asked, task, tracker)
+        completions = {id_: each for split in found for id_, each in split.items()}
+        outcome = read_completions(
+            [*corpus.test, *(corpus.validation if kept else ())], prompt, completions, counts
+        )
+        return replace(outcome, usd=experiment.backbone.usd(store))
+
+
+Asked = tuple[Sequence[Request], CompletionStore]
+"""Questions, and where their answers are kept."""
+
+
+def ask(
+    experiment: Experiment, asked: Sequence[Asked], task: Callable[[], Task], tracker: "Tracker"
+) -> list[dict[str, Completion]]:
+    """The completions of each list of questions by sentence id; what is stored is not asked again.
+
+    The backbone is loaded once, tuned or not as the regime says, and only if an answer is missing;
+    without any question, too, so that a regime can train alone.
+    """
+    stores = list({id(store): store for _, store in asked}.values())
+    if not all(_answered(requests, store) for requests, store in asked) or not asked:
+        with tracker.timed("prepare"):
+            generator = experiment.regime.prepare(experiment.backbone, task())
+        try:
+            for requests, store in asked:
+                generate(generator, requests, store)
+        except BaseException:  # a run that ends here has been paid for too
+            tracker.log({"cost/usd": experiment.backbone.usd(chain.from_iterable(stores))}, 0)
+            raise
+        finally:
+            generator.close()
+    return [stored_completions(requests, store) for requests, store in asked]
+
+
+def prompt_for(
+    experiment: Experiment, corpus: Corpus, directory: Path, counts: dict[str, int] | None = None
+) -> TaskPrompt:
+    """The run's prompt, with its hints, and the demonstrations that its regime shows, if it shows
+    any; what is counted of them lands in `counts`."""
+    prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
+    return demonstrated(prompt, experiment, corpus, directory, counts)
+
+
+def demonstrated(
+    prompt: TaskPrompt,
+    experiment: Experiment,
+    corpus: Corpus,
+    directory: Path,
+    counts: dict[str, int] | None = None,
+) -> TaskPrompt:
+    """`prompt` with its hints, and the demonstrations that the regime shows, if it shows any."""
+    regime, found = experiment.regime, {} if counts is None else counts
+    prompt = hinted(prompt, corpus.train, directory, regime.inherited(FILE))
+    return regime.demonstrated(
+        prompt, experiment.backbone, corpus, directory, seed=experiment.seed, note=found.update
+    )
+
+
+def requests_for(
+    sentences: Sequence[Sentence], prompt: TaskPrompt, experiment: Experiment
+) -> list[Request]:
+    """One question a sentence, in corpus order."""
+    questions = prompt.ask([sentence.model_text for sentence in sentences])
+    return [
+        Request(
+            id=sentence.id,
+            split=sentence.split,
+            genre=sentence.genre,
+            prompt=question.prompt,
+            max_new_tokens=experiment.decoding.max_new_tokens(prompt.room(len(sentence.text))),
+            target="" if sentence.tags is None else prompt.target(sentence),
+            grammar=experiment.decoding.grammar(prompt, sentence.model_text),
+            entity_bonus=experiment.decoding.bonus,
+            demonstrations=question.demonstrations,
+        )
+        for sentence, question in zip(sentences, questions, strict=True)
+    ]
+
+
+def read_completions(
+    sentences: Sequence[Sentence],
+    prompt: TaskPrompt,
+    completions: Mapping[str, Completion],
+    counts: Mapping[str, int] | None = None,
+) -> Outcome:
+    """Parse every completion and restore its mentions by every policy.
+
+    Where the answer format carries positions, those are the entities that count, and what the
+    policies make of the same mentions is kept for comparison.
+    """
+    answers: dict[str, Answer] = {}
+    for sentence in sentences:
+        completion = completions[sentence.id]
+        answers[sentence.id] = prompt.parse(completion.text, sentence.model_text, completion.stop)
+    tested = [completions[s.id] for s in sentences if s.split == "test"]
+    return Outcome(
+        spans={policy: restored(policy, sentences, answers) for policy in POLICIES},
+        mentions={id_: answer.mentions for id_, answer in answers.items()},
+        targets={sentence.id: prompt.target_mentions(sentence) for sentence in sentences},
+        problems={id_: answer.problems for id_, answer in answers.items()},
+        completions=tested,
+        reasons=PROBLEMS,
+        counts=counts or {},
+        placed=_placed(answers),
+        answered=len(tested),
+        seconds=sum(completion.seconds for completion in tested),
+    )
+
+
+def restored(
+    policy: str, sentences: Sequence[Sentence], answers: Mapping[str, Answer]
+) -> dict[str, tuple[Span, ...]]:
+    """The spans of every sentence's mentions by one policy."""
+    return {
+        sentence.id: restore(policy, sentence.model_text, answers[sentence.id].mentions).spans
+        for sentence in sentences
+    }
+
+
+def _placed(answers: Mapping[str, Answer]) -> dict[str, tuple[Span, ...]] | None:
+    """The spans that the answers carry themselves; None where the format has no positions."""
+    return {id_: a.spans for id_, a in answers.items() if a.spans is not None} or None
+
+
+def _answered(requests: Sequence[Request], store: CompletionStore) -> bool:
+    return all(store.get(request.split, request.id) for request in requests)
+
+
+def task_of(
+    experiment: Experiment,
+    corpus: Corpus,
+    prompt: TaskPrompt,
+    directory: Path,
+    tracker: "Tracker",
+    counts: dict[str, int],
+) -> Task:
+    """What the regime is given: training pairs in the words of `prompt`, validation as a judge."""
+
+    def dev_f1(generator: Generator, epoch: int) -> float:
+        """Micro F1 of the headline policy on the validation split; completions kept apart."""
+        store = CompletionStore(directory / "validation" / f"epoch{epoch}.jsonl")
+        store.clear()
+        requests = requests_for(corpus.validation, prompt, experiment)
+        outcome = read_completions(corpus.validation, prompt, generate(generator, requests, store))
+        spans = outcome.predicted(experiment.restoration.policy)
+        return span_scores((s.entities, spans[s.id]) for s in corpus.validation).f1
+
+    def note(more: Mapping[str, int]) -> None:
+        counts.update(more)
+        note_counts(directory, more)
+
+    return Task(
+        pairs=[prompt.pair(s) for s in corpus.learnt],
+        stop=prompt.stop,
+        dev_f1=dev_f1 if corpus.validation else None,
+        directory=directory,
+        seed=experiment.seed,
+        log=tracker.log,
+        note=note,
+        grammar=grammars(prompt, [s.model_text for s in corpus.learnt]),
+    )

@@ -1,0 +1,150 @@
+"""The network: a transformer, states of characters, a head that scores tags, a chain."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from chmed_ner.methods.tagger.linear_chain import IndependentTags, LegalPaths, LinearChainCRF
+from chmed_ner.methods.tagger.reading import FARTHEST, Reading
+from chmed_ner.methods.tagger.transformer import Transformer
+
+WIDTH_STEP = 8
+"""Rows are padded to a multiple of this: fewer shapes, so fewer kernels to compile."""
+
+PLACE_WIDTH = 32
+FEATURE_WIDTH = 64
+
+Features = Sequence[Sequence[int]]
+"""The features that hold for each character of a text, as numbers from 1."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands on the transformer: `recurrent` is the width of a BiLSTM over characters, each
+    direction (0: none); `features` how many features a character may have (0: none)."""
+
+    crf: bool
+    recurrent: int
+    dropout: float
+    features: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sentences as tensors; R rows of T tokens, B sentences of up to C characters.
+
+    `ids`, `mask` (R, T); `rows`, `positions` (B, C) say where a character's state is; `inside`
+    (B, C, 2); `features` (B, C, F) with 0 for none; `lengths` (B); `tags` (B, C) where known.
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    rows: torch.Tensor
+    positions: torch.Tensor
+    inside: torch.Tensor
+    features: torch.Tensor
+    lengths: torch.Tensor
+    tags: torch.Tensor | None
+
+
+class TaggerNetwork(nn.Module):
+    """Emission scores for the characters of a batch, and the chain that reads tags from them.
+
+    The head computes in float32 whatever the transformer multiplies in.
+    """
+
+    def __init__(self, transformer: Transformer, labels: Sequence[str], head: Head) -> None:
+        super().__init__()
+        self.base = transformer.model
+        self.causal = transformer.causal
+        width = int(self.base.config.hidden_size)
+        self.norm = nn.LayerNorm(width)
+        self.before = nn.Embedding(FARTHEST + 1, PLACE_WIDTH)
+        self.behind = nn.Embedding(FARTHEST + 1, PLACE_WIDTH)
+        width += PLACE_WIDTH
+        self.features: nn.EmbeddingBag | None = None
+        if head.features:
+            self.features = nn.EmbeddingBag(
+                head.features + 1, FEATURE_WIDTH, mode="sum", padding_idx=0
+            )
+            width += FEATURE_WIDTH
+        self.dropout = nn.Dropout(head.dropout)
+        self.recurrent: nn.LSTM | None = None
+        if head.recurrent:
+            self.recurrent = nn.LSTM(width, head.recurrent, batch_first=True, bidirectional=True)
+            width = 2 * head.recurrent
+        self.emit = nn.Linear(width, len(labels))
+        self.chain: LegalPaths = (LinearChainCRF if head.crf else IndependentTags)(labels)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Scores (B, C, L) of each tag at each character."""
+        # padding stands on the right: a causal model never sees it from a character
+        mask = None if self.causal else batch.mask
+        states = self.base(input_ids=batch.ids, attention_mask=mask).last_hidden_state
+        characters = states[batch.rows, batch.positions].float()  # (B, C, H)
+        places = self.before(batch.inside[..., 0]) + self.behind(batch.inside[..., 1])
+        parts = [self.norm(characters), places]
+        if self.features is not None:
+            flat = batch.features.flatten(0, 1)
+            parts.append(self.features(flat).view(*batch.features.shape[:2], -1))
+        found = self.dropout(torch.cat(parts, dim=-1))
+        if self.recurrent is not None:
+            found = self.dropout(self._both_ways(found, batch.lengths))
+        scores: torch.Tensor = self.emit(found)
+        return scores
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """The summed negative log-likelihood of the batch's tags."""
+        assert batch.tags is not None
+        return self.chain.loss(self(batch), batch.tags, batch.lengths)
+
+    def trained(self) -> dict[str, torch.Tensor]:
+        """Every parameter that is trained, by name; not copied."""
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
+
+    def _both_ways(self, characters: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        assert self.recurrent is not None
+        packed = pack_padded_sequence(
+            characters, lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
+        found, _ = self.recurrent(packed)
+        states, _ = pad_packed_sequence(found, batch_first=True, total_length=characters.shape[1])
+        return states
+
+
+def batch_of(
+    readings: Sequence[Reading],
+    features: Sequence[Features],
+    tags: Sequence[Sequence[int]] | None,
+    device: Any,
+) -> Batch:
+    """The tensors of some texts, none of them empty, padded on the right."""
+    rows = [row for reading in readings for row in reading.rows]
+    width = -(-max(map(len, rows)) // WIDTH_STEP) * WIDTH_STEP
+    lengths = [len(reading.places) for reading in readings]
+    most = max(lengths)
+    places, first = [], 0
+    for reading in readings:
+        places.append([(first + row, position) for row, position in reading.places])
+        first += len(reading.rows)
+    deep = max((len(found) for each in features for found in each), default=0) or 1
+    held = [[[*found, *[0] * (deep - len(found))] for found in each] for each in features]
+    where = torch.tensor(_filled(places, most, (0, 0)), device=device)
+    return Batch(
+        ids=torch.tensor(_filled(rows, width, 0), device=device),
+        mask=torch.tensor(_filled([[1] * len(row) for row in rows], width, 0), device=device),
+        rows=where[..., 0],
+        positions=where[..., 1],
+        inside=torch.tensor(_filled([r.inside for r in readings], most, (0, 0)), device=device),
+        features=torch.tensor(_filled(held, most, [0] * deep), device=device),
+        lengths=torch.tensor(lengths, device=device),
+        tags=None if tags is None else torch.tensor(_filled(tags, most, 0), device=device),
+    )
+
+
+def _filled(rows: Sequence[Sequence[Any]], width: int, value: Any) -> list[list[Any]]:
+    return [[*row, *[value] * (width - len(row))] for row in rows]

@@ -1,0 +1,233 @@
+"""A grammar walked in tokens: which tokens may come next, and where they lead.
+
+A state is the set of places in the grammar that the text so far may have reached (a grammar may be
+ambiguous), and the first bytes of a character whose last bytes are still to come. All tokenisations
+of a legal answer are legal. A state is explored once, when it is first reached, along the few
+characters that may follow; nothing is done for each token of the vocabulary.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from weakref import proxy
+
+import torch
+
+from chmed_ner.entities.grammar import Grammar, Node
+from chmed_ner.model.decoding.vocabulary import Vocabulary
+
+FORCED = 64
+"""Bytes, at most, for which a text without choice is followed at once."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The node behind a stop string of `length` characters."""
+
+    length: int
+
+
+Place = tuple[str, Node]
+"""Text that is still to be written, and the node that it leads to."""
+Places = frozenset[Place]
+Key = tuple[Places, bytes]
+
+
+@dataclass(eq=False)
+class State:
+    """A state of the automaton, explored when asked.
+
+    An automaton's own states hold it weakly, so that all are freed with it at once; a state cannot
+    be asked anything after that (ReferenceError).
+    """
+
+    automaton: "TokenAutomaton" = field(repr=False)
+    places: Places
+    pending: bytes
+    leading: bool = False
+
+    @cached_property
+    def successors(self) -> dict[int, Key]:
+        """Every token that may come next, and the state behind it."""
+        return self.automaton.explore(self)
+
+    @cached_property
+    def stopped(self) -> int:
+        """The length of the stop string that the text ends with, 0 for none."""
+        ends = [node.length for text, node in self.places if not text and type(node) is Stopped]
+        return 0 if self.pending else max(ends, default=0)
+
+    @cached_property
+    def ends(self) -> bool:
+        """May the answer end here?"""
+        return not self.pending and any(map(self.automaton.is_end, self.places))
+
+    @cached_property
+    def need(self) -> int:
+        """Tokens that certainly suffice to end the answer from here, its end token included."""
+        return self.automaton.need(self)
+
+    @cached_property
+    def options(self) -> torch.Tensor:
+        """The tokens that may come next, end tokens included, ascending, (U,).
+
+        Where the text leaves no choice, only its longest token.
+        """
+        if self.forced is not None:
+            return torch.tensor([self.forced])
+        ends = self.automaton.end_tokens if self.ends else []
+        return torch.tensor(sorted({*self.successors, *ends}), dtype=torch.long)
+
+    @cached_property
+    def begins(self) -> torch.Tensor | None:
+        """Which of the options begin an entity, (U,), where another passes on without one."""
+        if len(self.options) == 1:
+            return None
+        told = [self.automaton.tells(self, token) for token in self.options.tolist()]
+        if True not in told or False not in told:
+            return None
+        return torch.tensor([each is True for each in told])
+
+    @cached_property
+    def forced(self) -> int | None:
+        """The longest token of a text that must come, if no token reaches beyond that text."""
+        return self.automaton.forced(self)
+
+    def after(self, token: int) -> "State":
+        """The state behind `token`, which must be among the successors."""
+        return self.automaton.state(self.successors[token])
+
+
+class TokenAutomaton:
+    """The automaton of one sentence's answers."""
+
+    def __init__(
+        self,
+        grammar: Grammar,
+        vocabulary: Vocabulary,
+        *,
+        stop: Sequence[str],
+        end_tokens: Sequence[int],
+    ) -> None:
+        self.grammar = grammar.within(vocabulary.writable)
+        self.vocabulary = vocabulary
+        self.stop = tuple(stop)
+        self.end_tokens = list(end_tokens)
+        self._states: dict[Key, State] = {}
+        self._moves: dict[Places, dict[str, Places]] = {}
+        self._ways: dict[Node, int] = {}
+        places = frozenset([("", self.grammar.start)])
+        self.start = State(proxy(self), places, b"", leading=vocabulary.strips_space)
+
+    def state(self, key: Key) -> State:
+        """The state of a key, always the same object."""
+        found = self._states.get(key)
+        if found is None:
+            found = self._states[key] = State(proxy(self), *key)
+        return found
+
+    def is_end(self, place: Place) -> bool:
+        """May an answer end at this place?"""
+        text, node = place
+        return not text and (type(node) is Stopped or self.grammar.ends(node))
+
+    def tells(self, state: State, token: int) -> bool | None:
+        """Does `token` begin an entity (True), or pass on without one (False)?"""
+        if token not in state.successors:  # the end
+            return False
+        nodes = [node for _, node in state.successors[token][0] if type(node) is not Stopped]
+        told = {self.grammar.tells(node) for node in nodes} or {False}
+        return told.pop() if len(told) == 1 else None
+
+    def explore(self, state: State) -> dict[int, Key]:
+        """The tokens that may come next."""
+        found: dict[int, Key] = {}
+        vocabulary = self.vocabulary
+        todo = [(state.places, state.pending, b"")]
+        while todo:
+            places, pending, word = todo.pop()
+            moves = self.moves(places)
+            if state.leading and not word:
+                moves = {**moves, " ": places}  # decoding drops this space
+            # unless tokens are broken, only single bytes end within a character
+            cut = not word or vocabulary.breaks
+            for character, after in moves.items():
+                rest = character.encode()
+                if pending:
+                    if not rest.startswith(pending):
+                        continue
+                    rest = rest[len(pending) :]
+                for at in range(1, len(rest)) if cut else ():
+                    tokens = vocabulary.tokens(word + rest[:at])
+                    if tokens and vocabulary.in_bytes(rest[at:]):
+                        found.update(dict.fromkeys(tokens, (places, pending + rest[:at])))
+                whole = word + rest
+                found.update(dict.fromkeys(vocabulary.tokens(whole), (after, b"")))
+                if vocabulary.goes_on(whole):
+                    todo.append((after, b"", whole))
+        return found
+
+    def moves(self, places: Places) -> dict[str, Places]:
+        """The characters that may come next, and the places behind each."""
+        found = self._moves.get(places)
+        if found is None:
+            grouped: dict[str, list[Place]] = {}
+            for text, node in places:
+                for step, after in [(text, node)] if text else self._steps(node):
+                    grouped.setdefault(step[0], []).append((step[1:], after))
+            found = {character: frozenset(after) for character, after in grouped.items()}
+            self._moves[places] = found
+        return found
+
+    def _steps(self, node: Node) -> list[Place]:
+        """The grammar's steps, and at an end also the stop strings."""
+        if type(node) is Stopped:
+            return []
+        stops: list[Place] = [(text, Stopped(len(text))) for text in self.stop]
+        steps = [(self.vocabulary.written(text), after) for text, after in self.grammar.steps(node)]
+        return [*steps, *(stops if self.grammar.ends(node) else [])]
+
+    def need(self, state: State) -> int:
+        """Tokens to an end by the shortest known way, the end token included."""
+        if state.pending:
+            ways = [
+                len(character.encode()) - len(state.pending) + self._least(after)
+                for character, after in self.moves(state.places).items()
+                if character.encode().startswith(state.pending)
+            ]
+            return min(ways)
+        return self._least(state.places)
+
+    def _least(self, places: Places) -> int:
+        return min(self.vocabulary.count(text) + self._way(node) for text, node in places)
+
+    def _way(self, node: Node) -> int:
+        """Tokens from a node to an end, the end token included."""
+        steps = []
+        while node not in self._ways and not (type(node) is Stopped or self.grammar.ends(node)):
+            text, after = self.grammar.way_out(node)
+            steps.append((node, self.vocabulary.written(text)))
+            node = after
+        least = self._ways.get(node, 1)
+        for node, text in reversed(steps):
+            least = self._ways[node] = least + self.vocabulary.count(text)
+        return least
+
+    def forced(self, state: State) -> int | None:
+        """See `State.forced`."""
+        if state.ends or state.leading:
+            return None
+        text, places, pending = b"", state.places, state.pending
+        while len(text) < FORCED and not any(map(self.is_end, places)):
+            moves = self.moves(places)
+            if len(moves) != 1:
+                break
+            ((character, places),) = moves.items()
+            text += character.encode("utf-8")[len(pending) :]
+            pending = b""
+        words = self.vocabulary.bytes_of
+        longest = max((len(words[token]) for token in state.successors), default=0)
+        if not text or longest > len(text):
+            return None
+        whole = [token for token in state.successors if len(words[token]) == longest]
+        return self.vocabulary.ordinary(whole)

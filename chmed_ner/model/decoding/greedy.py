@@ -1,0 +1,201 @@
+"""Batched greedy decoding of a local model through transformers' `generate`: the plain path."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from chmed_ner.machine import free_unused
+from chmed_ner.model.asking import Reply, Request
+
+if TYPE_CHECKING:
+    from chmed_ner.model.decoding.automaton import TokenAutomaton
+    from chmed_ner.model.decoding.guided import GuidedWriter
+    from chmed_ner.model.decoding.vocabulary import Vocabulary
+    from chmed_ner.model.loaded import LoadedModel
+
+PROBE = 4
+"""Tokens decoded to learn how long a token takes."""
+
+LOOK_BACK = 12
+"""Tokens decoded at each step to look for a stop string; no stop string is longer than this."""
+
+
+class GreedyGenerator:
+    """Answers batches with left padding; a row ends at its end token, a stop string or its cap.
+
+    The answer to a request with a grammar follows it: all other tokens' scores are masked.
+    """
+
+    def __init__(self, loaded: "LoadedModel", *, batch_size: int, stop: Sequence[str]) -> None:
+        self.batch_size = batch_size
+        self.stop = tuple(stop)
+        self._loaded: LoadedModel | None = loaded
+        self._ids: dict[str, list[int]] = {}
+        self._vocabulary: Vocabulary | None = None
+
+    @property
+    def loaded(self) -> "LoadedModel":
+        """The model in memory; RuntimeError after `close`."""
+        if self._loaded is None:
+            raise RuntimeError("the generator was closed")
+        return self._loaded
+
+    def prompt_ids(self, request: Request) -> list[int]:
+        """The tokens the model reads for `request`."""
+        ids = self._ids.get(request.text)
+        if ids is None:
+            wrapping = self.loaded.wrapping
+            ids = wrapping.prompt_ids(request.prompt, request.demonstrations)
+            self._ids[request.text] = ids
+        return ids
+
+    def length(self, request: Request) -> int:
+        """The prompt's length in tokens."""
+        return len(self.prompt_ids(request))
+
+    def answer(self, batch: Sequence[Request]) -> list[Reply]:
+        """One reply a request. Rows are (B, T) with T the longest prompt, padded on the left."""
+        import torch
+        from transformers import LogitsProcessorList, StoppingCriteriaList
+
+        from chmed_ner.model.decoding.guided import GrammarMask, GuidedWriter, read_back
+
+        loaded = self.loaded
+        rows = [self.prompt_ids(request) for request in batch]
+        width = max(map(len, rows))
+        pad = int(loaded.tokenizer.pad_token_id)
+        input_ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+        ends = self._end_ids()
+        caps = [request.max_new_tokens for request in batch]
+        automata = self.automata(batch)
+        rule = StopRule(loaded.tokenizer, [() if a else self.stop for a in automata], caps, width)
+        writers = [
+            GuidedWriter(automaton, request.max_new_tokens, request.entity_bonus)
+            if automaton
+            else None
+            for automaton, request in zip(automata, batch, strict=True)
+        ]
+        with torch.inference_mode():
+            output = loaded.model.generate(
+                input_ids=input_ids.to(loaded.model.device),
+                attention_mask=mask.to(loaded.model.device),
+                max_new_tokens=max(caps),
+                do_sample=False,
+                eos_token_id=sorted(ends),
+                pad_token_id=pad,
+                stopping_criteria=StoppingCriteriaList([rule]),
+                logits_processor=LogitsProcessorList(
+                    [GrammarMask(writers, width, min(ends))] if any(writers) else []
+                ),
+            )
+        answers = output[:, width:].tolist()
+        return [
+            self._reply(request, len(row), ids, ends)
+            if automaton is None
+            else guided_reply(read_back(automaton, request.max_new_tokens, ids), len(row))
+            for request, row, ids, automaton in zip(batch, rows, answers, automata, strict=True)
+        ]
+
+    def automata(self, batch: Sequence[Request]) -> list["TokenAutomaton | None"]:
+        """For each request the automaton of its grammar, None where it has none.
+
+        InputError when the tokenizer's tokens cannot be read as bytes, or cannot write an answer.
+        """
+        if not any(request.grammar for request in batch):
+            return [None] * len(batch)
+        from chmed_ner.model.decoding.automaton import TokenAutomaton
+        from chmed_ner.model.decoding.vocabulary import Vocabulary, check_reading
+
+        if self._vocabulary is None:
+            rows = self.loaded.model.get_output_embeddings().weight.shape[0]
+            self._vocabulary = Vocabulary(self.loaded.tokenizer, rows)
+            check_reading(self._vocabulary, self.loaded.tokenizer, batch[0].prompt)
+        ends = sorted(self._end_ids())
+        return [
+            TokenAutomaton(request.grammar, self._vocabulary, stop=self.stop, end_tokens=ends)
+            if request.grammar
+            else None
+            for request in batch
+        ]
+
+    def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
+        """Every batch decoded to its longest cap, by the time that a few tokens of one take."""
+        if not batches:
+            return 0.0
+        middle = batches[len(batches) // 2]
+        short = [replace(request, max_new_tokens=PROBE) for request in middle]
+        began = time.perf_counter()
+        self.answer(short)
+        per_token = (time.perf_counter() - began) / PROBE
+        return per_token * sum(max(r.max_new_tokens for r in batch) for batch in batches)
+
+    def close(self) -> None:
+        """Let go of the model and, on CUDA, of its cached memory."""
+        self._loaded = None
+        self._ids.clear()
+        self._vocabulary = None
+        free_unused()
+
+    def _end_ids(self) -> set[int]:
+        configured = self.loaded.model.generation_config.eos_token_id
+        listed = configured if isinstance(configured, list) else [configured]
+        ends = {int(token) for token in listed if token is not None}
+        return ends | {self.loaded.wrapping.end_id()}
+
+    def _reply(self, request: Request, width: int, ids: list[int], ends: set[int]) -> Reply:
+        """The text up to the first end, and what ended it."""
+        length = next((n for n, token in enumerate(ids) if token in ends), None)
+        ended = length is not None and length < request.max_new_tokens
+        kept = ids[:length] if ended else ids[: request.max_new_tokens]
+        kept = _without_padding(kept, int(self.loaded.tokenizer.pad_token_id))
+        text = self.loaded.tokenizer.decode(kept, skip_special_tokens=True)
+        cuts = [text.index(stop) for stop in self.stop if stop in text]
+        if cuts:
+            text, ended = text[: min(cuts)], True
+        return Reply(text, "end" if ended else "length", width, len(kept))
+
+
+def guided_reply(writer: "GuidedWriter", width: int) -> Reply:
+    """What a writer has written; `width` is the prompt's length in tokens."""
+    return Reply(writer.text(), "end" if writer.ended else "length", width, len(writer.tokens))
+
+
+def _without_padding(ids: list[int], pad: int) -> list[int]:
+    """A row without the padding that `generate` appends once a stop string has ended it."""
+    length = len(ids)
+    while length and ids[length - 1] == pad:
+        length -= 1
+    return ids[:length]
+
+
+class StopRule:
+    """Per row: has it reached its own cap, or does its tail hold one of its stop strings?
+
+    `generate` calls it after each step with the rows so far, (B, T), and wants a boolean (B,).
+    """
+
+    def __init__(
+        self, tokenizer: Any, stops: Sequence[Sequence[str]], caps: Sequence[int], width: int
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.stops = stops
+        self.caps = caps
+        self.width = width
+
+    def __deepcopy__(self, memo: Any) -> "StopRule":
+        """Itself: `generate` copies its rules, and a tokenizer is slow to copy."""
+        return self
+
+    def __call__(self, input_ids: Any, *_: Any, **__: Any) -> Any:
+        """True for the rows that are over."""
+        import torch
+
+        new = input_ids.shape[1] - self.width
+        tails = self.tokenizer.batch_decode(input_ids[:, self.width :][:, -LOOK_BACK:])
+        over = [
+            new >= cap or any(stop in tail for stop in stops)
+            for cap, tail, stops in zip(self.caps, tails, self.stops, strict=True)
+        ]
+        return torch.tensor(over, device=input_ids.device, dtype=torch.bool)

@@ -1,0 +1,142 @@
+"""Answers that follow a grammar, written within their cap."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from chmed_ner.model.decoding.automaton import State, TokenAutomaton
+from chmed_ner.model.kernels.head import Options
+
+
+class GuidedWriter:
+    """Writes only what its automaton allows, and only while enough tokens are left to end.
+
+    `ended` is False only where the cap `most` is too small for any answer. `bonus` is added to the
+    logits of tokens that begin an entity where others pass on without one.
+    """
+
+    def __init__(self, automaton: TokenAutomaton, most: int, bonus: float = 0.0) -> None:
+        self.automaton = automaton
+        self.most = most
+        self.bonus = bonus
+        self.state: State = automaton.start
+        self.tokens: list[int] = []
+        self.ended = False
+
+    @property
+    def over(self) -> bool:
+        """Has the answer come to its end, or to its cap?"""
+        return self.ended or len(self.tokens) >= self.most
+
+    def opening(self) -> list[int]:
+        """What the grammar leaves no choice about at the beginning."""
+        return self._forced()
+
+    def options(self) -> Options:
+        """The tokens that the grammar allows next."""
+        return Options(self.state.options, self._raised(self.state.begins if self.bonus else None))
+
+    def swap(self, token: int) -> Options | None:
+        """Where behind `token` too few are left to end: those behind which they do not."""
+        return None if self._fits(token) else self.allowed()
+
+    def allowed(self) -> Options:
+        """The options behind which the answer can still end within the cap.
+
+        Where the cap is too small for that, those behind which the end is nearest.
+        """
+        options: list[int] = self.state.options.tolist()
+        fit = [self._fits(token) for token in options]
+        if not any(fit):
+            needs = [self.state.after(token).need for token in options]
+            nearest = min(needs)
+            fit = [need == nearest for need in needs]
+        kept = torch.tensor(fit)
+        everything = self.options()
+        raised = everything.raised
+        return Options(everything.tokens[kept], None if raised is None else raised[kept])
+
+    def _raised(self, begins: torch.Tensor | None) -> torch.Tensor | None:
+        return None if begins is None else begins * self.bonus
+
+    def step(self, token: int) -> None:
+        """Write one token."""
+        if token in self.automaton.end_tokens and token not in self.state.successors:
+            self.ended = True
+            return
+        self.state = self.state.after(token)
+        self.tokens.append(token)
+        self.ended = self.state.stopped > 0
+
+    def take(self, token: int) -> list[int]:
+        """Write `token` and what must follow it; returns these, none when the answer is over."""
+        self.step(token)
+        written = [] if self.ended else [token, *self._forced()]
+        return [] if self.over else written
+
+    def text(self) -> str:
+        """The answer, without the stop string that ended it."""
+        vocabulary = self.automaton.vocabulary
+        data = b"".join(vocabulary.bytes_of[token] for token in self.tokens)
+        text = data.decode("utf-8", "ignore")
+        if vocabulary.strips_space:
+            text = text.removeprefix(" ")
+        return text[: len(text) - self.state.stopped]
+
+    def _fits(self, token: int) -> bool:
+        """Are enough tokens left behind `token`?"""
+        if token not in self.state.successors:
+            return True
+        after = self.state.after(token)
+        return after.stopped > 0 or after.need < self.most - len(self.tokens)
+
+    def _forced(self) -> list[int]:
+        """Write what must come; a forced token is written only if it also fits."""
+        written = []
+        while not self.ended and (token := self.state.forced) is not None and self._fits(token):
+            self.step(token)
+            written.append(token)
+        return written
+
+
+class GrammarMask:
+    """The slow way: masks the whole vocabulary's scores in `generate`, row by row.
+
+    One call a step with the rows so far, (B, T), and their scores, (B, V). Rows without a writer
+    are left alone; one whose answer is over may only write `end`.
+    """
+
+    def __init__(self, writers: Sequence[GuidedWriter | None], width: int, end: int) -> None:
+        self.writers = writers
+        self.width = width
+        self.end = end
+
+    def __deepcopy__(self, memo: Any) -> "GrammarMask":
+        """Itself: `generate` copies what it is given."""
+        return self
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """The scores with -inf for what a row's grammar forbids."""
+        masked = scores.clone()
+        for row, writer in enumerate(self.writers):
+            if writer is None:
+                continue
+            if input_ids.shape[1] > self.width and not writer.over:
+                writer.step(int(input_ids[row, -1]))
+            legal = Options(torch.tensor([self.end])) if writer.over else writer.allowed()
+            masked[row] = -torch.inf
+            masked[row, legal.tokens] = scores[row, legal.tokens]
+            if legal.raised is not None:
+                masked[row, legal.tokens] += legal.raised.to(masked)
+        return masked
+
+
+def read_back(automaton: TokenAutomaton, most: int, tokens: Sequence[int]) -> GuidedWriter:
+    """The writer that has written `tokens`, as far as they belong to its answer."""
+    writer = GuidedWriter(automaton, most)
+    for token in tokens:
+        if writer.over:
+            break
+        writer.step(token)
+    return writer

@@ -1,0 +1,172 @@
+"""Which tokens of a packed forward pass belong to which sentence, and who attends together.
+
+Every row's last token attends, with those of all other rows or of the like long ones; the other
+tokens of rows that bring several, apart from these.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+import torch
+
+from chmed_ner.model.kernels.cache import SlotCache
+
+SHORT = 8
+"""Rows with up to this many tokens attend apart from those that bring a whole prompt."""
+
+APART = 2000
+"""Columns, over all rows, that a call of attention must spare to be worth its start."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that attend together, m of them with up to Q tokens each, to `columns` columns.
+
+    `rows` picks their slots; `at` (m, Q) are their tokens' positions.
+    """
+
+    rows: slice | torch.Tensor
+    at: torch.Tensor
+    columns: int
+    masks: dict[tuple[int | None, torch.dtype], torch.Tensor] = field(default_factory=dict)
+
+    def mask(self, window: int | None, dtype: torch.dtype) -> torch.Tensor:
+        """What is added to the scores: 0 or -inf, (m, 1, Q, columns)."""
+        if window is not None and window >= self.columns:
+            window = None
+        found = self.masks.get((window, dtype))
+        if found is None:
+            columns = torch.arange(self.columns, device=self.at.device)
+            hidden = columns > self.at[..., None]
+            if window is not None:
+                hidden |= columns <= self.at[..., None] - window
+            found = torch.zeros(hidden.shape, dtype=dtype, device=self.at.device)
+            found = found.masked_fill_(hidden, -torch.inf)[:, None]
+            self.masks[window, dtype] = found
+        return found
+
+
+@dataclass(frozen=True)
+class Early(Group):
+    """The tokens of some rows that are not their row's last.
+
+    `tokens` (m, Q) are indices among the N, padded with 0. Those that are real, `among` (k,) the
+    m * Q, are the tokens `indices` (k,) among the N.
+    """
+
+    tokens: torch.Tensor = field(kw_only=True)
+    among: torch.Tensor = field(kw_only=True)
+    indices: torch.Tensor = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Which sentence and position each packed token belongs to.
+
+    Row r of the batch lies in slot r of the cache and brings some tokens; `ends[r]` is the last
+    one's index among all N. `late` are these last tokens, row by row; `early` are the others: those
+    of rows with few, and those of rows with many. The states behind the tokens with the indices
+    `asked` are wanted: each row's last ones, row by row.
+    """
+
+    positions: torch.Tensor  # (N,)
+    ends: torch.Tensor  # (n,)
+    asked: torch.Tensor  # (a,)
+    late: Sequence[Group]
+    early: Sequence[Early] = ()
+
+    @property
+    def asks_for_ends(self) -> bool:
+        """Is nothing wanted but each row's last state?"""
+        return len(self.asked) == len(self.ends)
+
+    def of_last_tokens(self) -> "Packing":
+        """The packing of each row's last token alone."""
+        each = torch.arange(len(self.ends), device=self.ends.device)
+        return Packing(self.positions[self.ends], each, each, self.late)
+
+
+def pack(
+    starts: Sequence[int],
+    counts: Sequence[int],
+    cache: SlotCache,
+    device: Any,
+    asked: Sequence[int] | None = None,
+) -> Packing:
+    """The packing of rows 0, 1 ... that bring `counts` tokens each at positions from `starts` on.
+
+    The states of the last `asked` tokens of each row are wanted, of one where it is None. Also
+    tells the cache where their states go, and makes room for them.
+    """
+    lengths = [start + count for start, count in zip(starts, counts, strict=True)]
+    cache.ensure(max(lengths))
+    ends = [end - 1 for end in accumulate(counts)]
+    last = torch.tensor([length - 1 for length in lengths], device=device)
+    end = torch.tensor(ends, device=device)
+    late = [
+        Group(slice(first, behind), last[first:behind, None], max(lengths[first:behind]))
+        for first, behind in _parts(lengths)
+    ]
+    if len(counts) == ends[-1] + 1:
+        cache.place(torch.arange(len(counts), device=device) * cache.columns + last)
+        return Packing(last, end, end, late)
+    positions = torch.tensor(
+        [s + k for s, c in zip(starts, counts, strict=True) for k in range(c)], device=device
+    )
+    rows = torch.tensor([r for r, c in enumerate(counts) for _ in range(c)], device=device)
+    cache.place(rows * cache.columns + positions)
+    few = [row for row, count in enumerate(counts) if 1 < count <= SHORT]
+    many = [row for row, count in enumerate(counts) if count > SHORT]
+    early = [_early(some, starts, counts, ends, device) for some in (few, many) if some]
+    wanted = end
+    if asked is not None and max(asked) > 1:
+        spans = [range(end + 1 - count, end + 1) for end, count in zip(ends, asked, strict=True)]
+        wanted = torch.tensor([token for span in spans for token in span], device=device)
+    return Packing(positions, end, wanted, late, early)
+
+
+def _parts(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """The rows [first, behind) that attend together: all, or the first and the others.
+
+    Sentences come in by length, so that the few with long answers stay in the first slots. Apart
+    from them the others need not attend to columns that they do not have.
+    """
+    rows, most = len(lengths), max(lengths)
+    before = list(accumulate(lengths, max))
+    behind = list(accumulate(reversed(lengths), max))[::-1]
+    spared = [
+        at * (most - before[at - 1]) + (rows - at) * (most - behind[at]) for at in range(1, rows)
+    ]
+    if not spared or max(spared) < APART:
+        return [(0, rows)]
+    cut = 1 + spared.index(max(spared))
+    return [(0, cut), (cut, rows)]
+
+
+def _early(
+    rows: Sequence[int],
+    starts: Sequence[int],
+    counts: Sequence[int],
+    ends: Sequence[int],
+    device: Any,
+) -> Early:
+    """All but the last tokens of `rows`."""
+    width = max(counts[row] for row in rows) - 1
+    firsts = [ends[row] + 1 - counts[row] for row in rows]
+    real = [counts[row] - 1 for row in rows]
+    pairs = list(zip(firsts, real, strict=True))
+    tokens = [[first + k if k < count else 0 for k in range(width)] for first, count in pairs]
+    at = [[starts[row] + min(k, counts[row] - 1) for k in range(width)] for row in rows]
+    among = [m * width + k for m, count in enumerate(real) for k in range(count)]
+    indices = [first + k for first, count in pairs for k in range(count)]
+    together = rows[-1] - rows[0] == len(rows) - 1  # then keys need not be copied
+    return Early(
+        slice(rows[0], rows[-1] + 1) if together else torch.tensor(rows, device=device),
+        torch.tensor(at, device=device),
+        max(starts[row] + counts[row] for row in rows),
+        tokens=torch.tensor(tokens, device=device),
+        among=torch.tensor(among, device=device),
+        indices=torch.tensor(indices, device=device),
+    )

@@ -1,0 +1,220 @@
+"""An original checkpoint converted once into transformers' layout, kept as safetensors.
+
+The copy lies in the cache directory under the checksum of its source, so that a changed checkpoint
+is converted anew and an unchanged one is loaded at once, in any precision transformers offers.
+"""
+
+import hashlib
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chmed_ner.errors import InputError
+from chmed_ner.files import cache_directory, sha256_of, write_json
+from chmed_ner.model.original.layout import Config, Layout
+from chmed_ner.model.original.shards import shard_files, tensors_in
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CONVERSION = 1
+"""Raised when the conversion changes, so that an old copy is not taken for a new one."""
+SHARD_BYTES = 1 << 30
+"""A shard is written when it has grown to this; so much is in memory beside the mapped source."""
+
+log = logging.getLogger(__name__)
+
+
+def converted_directory(
+    source: Path,
+    layout: Layout,
+    config: Config,
+    cache: str | None = None,
+    shard_bytes: int = SHARD_BYTES,
+) -> Path:
+    """The folder with the converted copy of `source`, made now if it is not there.
+
+    Safe for several processes at once: one converts under a file lock, the others wait. InputError
+    when a tensor is missing, unknown or of another shape, or the cache cannot be written.
+    """
+    import filelock
+
+    files = shard_files(source)
+    place = (Path(cache).expanduser() if cache else cache_directory()) / "converted"
+    target = place / f"{layout.slug}-{_digest(source, files)[:16]}-v{CONVERSION}"
+    if (target / "config.json").is_file():
+        return target
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(place / f"{target.name}.lock"):
+            if not (target / "config.json").is_file():
+                _convert(files, target, layout, config, shard_bytes)
+    except OSError as error:
+        raise InputError(
+            f"{place}: the converted model cannot be kept there ({error}); point CHMED_NER_CACHE "
+            "at a folder that can be written and has room for the weights once more"
+        ) from error
+    return target
+
+
+def _digest(source: Path, files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in (source / "config.json", *files):
+        digest.update(f"{file.name} {sha256_of(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def _convert(
+    files: Sequence[Path], target: Path, layout: Layout, config: Config, shard_bytes: int
+) -> None:
+    """Write the copy beside `target` and move it there when it is whole."""
+    log.info("converting %s for the first use (%d weight files)", layout.name, len(files))
+    prefix = f".converting-{target.name}-"
+    for abandoned in (target, *target.parent.glob(f"{prefix}*")):  # by a process that was killed
+        shutil.rmtree(abandoned, ignore_errors=True)
+    needed = sum(file.stat().st_size for file in files)
+    free = shutil.disk_usage(target.parent).free
+    if free < needed:
+        raise InputError(
+            f"{target.parent}: {free >> 20} MiB are free, the converted model takes "
+            f"{needed >> 20} MiB; make room, or point CHMED_NER_CACHE elsewhere"
+        )
+    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=prefix))
+    try:
+        work.chmod(0o755)
+        _write(files, _Writer(work, shard_bytes), layout, config)
+        work.replace(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _write(files: Sequence[Path], writer: "_Writer", layout: Layout, config: Config) -> None:
+    from transformers import GenerationConfig
+
+    adapted = _adapted(files[0].parent, layout, config)
+    for name, tensor in _checked(files, layout, config, _shapes(layout, adapted)):
+        writer.add(name, tensor)
+    writer.finish()
+    ids = {
+        f"{kind}_token_id": getattr(adapted, f"{kind}_token_id", None)
+        for kind in ("pad", "bos", "eos")
+    }
+    GenerationConfig(**ids).save_pretrained(writer.folder)  # type: ignore[no-untyped-call]
+    adapted.save_pretrained(writer.folder)
+
+
+def _adapted(source: Path, layout: Layout, config: Config) -> Any:
+    """The configuration of the class; InputError naming the checkpoint for a value that is off."""
+    try:
+        adapted = layout.model_config(config)
+    except InputError as error:
+        raise InputError(f"backbone.path={source}: {error}") from None
+    adapted.architectures = [layout.model_class]
+    return adapted
+
+
+def _shapes(layout: Layout, adapted: Any) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor that the class has, learnt without memory for them."""
+    import torch
+    import transformers
+
+    with torch.device("meta"):
+        model = getattr(transformers, layout.model_class)(adapted)
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+def _checked(
+    files: Sequence[Path], layout: Layout, config: Config, shapes: dict[str, tuple[int, ...]]
+) -> "Iterator[tuple[str, Tensor]]":
+    """Every converted tensor; InputError unless they are exactly those in `shapes`."""
+    missing = dict(shapes)
+    for file in files:
+        for name, tensor in tensors_in(file):
+            for new_name, part in _parts(file, name, tensor, layout, config).items():
+                if new_name not in shapes:
+                    raise _unknown(file, name, layout)
+                if missing.pop(new_name, None) is None:
+                    raise InputError(f"{file}: {name} has been in an earlier file or place already")
+                if tuple(part.shape) != shapes[new_name]:
+                    raise InputError(
+                        f"{file}: {name} makes {new_name} {tuple(part.shape)}; config.json asks "
+                        f"for {shapes[new_name]}"
+                    )
+                if not part.is_floating_point():
+                    raise InputError(f"{file}: {name} holds {part.dtype}, not real numbers")
+                yield new_name, part
+    if missing:
+        raise InputError(
+            f"{files[0].parent}: {len(missing)} weights are missing, such as {min(missing)}; the "
+            "weights do not fit config.json, or a file is incomplete"
+        )
+
+
+def _parts(
+    file: Path, name: str, tensor: "Tensor", layout: Layout, config: Config
+) -> "dict[str, Tensor]":
+    try:
+        return layout.tensors(name, tensor, config)
+    except KeyError:
+        raise _unknown(file, name, layout) from None
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+
+
+def _unknown(file: Path, name: str, layout: Layout) -> InputError:
+    return InputError(
+        f"{file}: holds {name}, which {layout.name} with this config.json does not have; the "
+        "checkpoint is another model's, or has something added"
+    )
+
+
+class _Writer:
+    """Collects tensors and writes them to safetensors shards of limited size."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder = folder
+        self.limit = limit
+        self.pending: dict[str, Tensor] = {}
+        self.shards: list[list[str]] = []
+        self.bytes = 0
+        self.total = 0
+
+    def add(self, name: str, tensor: "Tensor") -> None:
+        """Take a copy of `tensor`."""
+        self.pending[name] = tensor.detach().clone().contiguous()
+        self.bytes += tensor.numel() * tensor.element_size()
+        if self.bytes >= self.limit:
+            self._flush()
+
+    def finish(self) -> None:
+        """Write what is left, and the index where there are several shards."""
+        if self.pending:
+            self._flush()
+        count = len(self.shards)
+        names = [f"model-{n + 1:05}-of-{count:05}.safetensors" for n in range(count)]
+        if count == 1:
+            names = ["model.safetensors"]
+        for number, name in enumerate(names):
+            self._part(number).replace(self.folder / name)
+        if count > 1:
+            weight_map = {
+                tensor: name
+                for name, shard in zip(names, self.shards, strict=True)
+                for tensor in shard
+            }
+            index = {"metadata": {"total_size": self.total}, "weight_map": weight_map}
+            write_json(self.folder / "model.safetensors.index.json", index)
+
+    def _flush(self) -> None:
+        from safetensors.torch import save_file
+
+        save_file(self.pending, self._part(len(self.shards)), metadata={"format": "pt"})
+        self.shards.append(list(self.pending))
+        self.total += self.bytes
+        self.pending, self.bytes = {}, 0
+
+    def _part(self, number: int) -> Path:
+        return self.folder / f"part-{number}.safetensors"

@@ -1,0 +1,213 @@
+"""What a model copied, put back on the sentence's places by edit-distance alignment.
+
+Formats that copy the sentence (bio, inline) carry positions. The copy need not be exact: a
+character that the model dropped, doubled or altered costs its own place and moves no other. The
+alignment is the one of least Levenshtein distance between copy and sentence, taken by rapidfuzz.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chmed_ner.entities.bio import OUTSIDE, chunks, split_tag
+from chmed_ner.entities.labels import folded
+from chmed_ner.entities.types import Mention, Span
+from chmed_ner.prompt.formats.answer import Answer
+from chmed_ner.prompt.formats.comparable import aligned_units, comparable
+
+if TYPE_CHECKING:
+    from rapidfuzz.distance import Opcode
+
+LONGEST_ALTERED = 3
+"""A longer stretch that differs from the sentence is other text and says nothing of its places."""
+WINDOW = 1024
+"""Sentences up to this length are aligned whole, longer ones window by window."""
+_NONE = frozenset({"无", "無", "没有", "沒有", "none"})
+_LONGEST_NONE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Entities on the sentence in text order; those without a place there, as written; and the
+    number of characters in which the copy differs from the sentence; and how many characters of the
+    sentence have a place in the copy."""
+
+    spans: tuple[Span, ...]
+    lost: tuple[Mention, ...]
+    edits: int
+    characters: int
+
+
+def most_copied(sentence: str) -> int:
+    """How many characters of a copy are read: what a loop repeats beyond them is not."""
+    return 3 * len(sentence) + 32
+
+
+def without_entities(text: str) -> Answer | None:
+    """The answer of a completion that copies nothing: blank, or the word for none; else None."""
+    if not text.strip():
+        return Answer((), {"empty": 1}, (), 0)
+    if len(text) <= _LONGEST_NONE and folded(text).strip("。.") in _NONE:
+        return Answer((), {}, (), 0)
+    return None
+
+
+def copied_answer(
+    copy: str, tags: Sequence[str], sentence: str, problems: Mapping[str, int], unread: int
+) -> Answer:
+    """The entities that `tags` mark in `copy`, on `sentence`, with what `place` cannot use counted
+    beside `problems`; `unread` is the number of characters that were not looked at."""
+    most = most_copied(sentence)
+    unread += max(0, len(copy) - most)
+    placed = place(copy[:most], tags[:most], sentence)
+    found = [Mention(sentence[span.start : span.end], span.type) for span in placed.spans]
+    known = set(found)
+    lost = [mention for mention in dict.fromkeys(placed.lost) if mention not in known]
+    counted = {
+        "altered_copy": placed.edits + unread,
+        "not_in_sentence": len(lost),
+        "repeated_line": len(placed.lost) - len(lost),
+    }
+    return Answer(
+        (*found, *lost),
+        {reason: n for reason, n in {**problems, **counted}.items() if n},
+        placed.spans,
+        placed.characters,
+    )
+
+
+def place(copy: str, tags: Sequence[str], sentence: str) -> Placed:
+    """The entities that `tags` (one BIO tag per character of `copy`) mark, on `sentence`.
+
+    An entity is lost when fewer than half of its characters have a place, or when those lie too far
+    apart to be one mention. Where the copy leaves out up to `LONGEST_ALTERED` places, an entity
+    that goes on behind them covers them.
+    """
+    plain = comparable(copy)
+    units, owners = aligned_units(comparable(sentence), plain)
+    places, edits = align(plain, units)
+    places = [owners[at] if at >= 0 else -1 for at in places]
+    found: list[str | None] = [None] * len(sentence)
+    for at, tag in zip(places, tags, strict=True):
+        if at >= 0:
+            found[at] = found[at] or tag
+    lost = []
+    for entity in chunks(tags):
+        at_places = [at for at in places[entity.start : entity.end] if at >= 0]
+        if not _together(at_places, entity.end - entity.start):
+            lost.append(Mention(copy[entity.start : entity.end], entity.type))
+            for at in at_places:
+                found[at] = OUTSIDE
+    characters = len({at for at in places if at >= 0})
+    return Placed(chunks(_bridged(found)), tuple(lost), edits, characters)
+
+
+def _together(places: Sequence[int], length: int) -> bool:
+    """Whether enough of a mention of `length` characters lies on neighbouring places."""
+    if 2 * len(places) < length:
+        return False
+    return places[-1] - places[0] < 2 * length + LONGEST_ALTERED
+
+
+def _bridged(found: Sequence[str | None]) -> list[str]:
+    """A tag for every place. Up to `LONGEST_ALTERED` places without one, before an inside tag,
+    belong to its entity: all if the same type stands before them, else the nearest alone (the model
+    dropped the entity's first character). Other places without a tag are outside.
+    """
+    tags = [tag or OUTSIDE for tag in found]
+    start = 0
+    for at, tag in enumerate(found):
+        if tag is None:
+            continue
+        prefix, type_ = split_tag(tag)
+        if prefix == "I" and 0 < at - start <= LONGEST_ALTERED:
+            goes_on = start > 0 and split_tag(tags[start - 1])[1] == type_
+            first = start if goes_on else at - 1
+            tags[first:at] = [tag] * (at - first)
+        start = at + 1
+    return tags
+
+
+def align(copy: str, sentence: str) -> tuple[list[int], int]:
+    """The place in `sentence` of each character of `copy`, -1 for none; and the number of edits.
+
+    A stretch of altered characters has places if it is no longer than `LONGEST_ALTERED`, and not
+    longer than the mean of the exact copies on both sides of it.
+    """
+    places = [-1] * len(copy)
+    edits = before = 0  # `before`: the length of the exact copy before the stretch
+    stretch: list[Step] = []
+    for step in (*_steps(copy, sentence), ("equal", len(copy), len(copy), 0, 0)):
+        tag, start, end, at, at_end = step
+        if tag != "equal":
+            stretch.append(step)
+            continue
+        size = sum(map(_size, stretch))
+        edits += size
+        if size <= LONGEST_ALTERED and 2 * size <= before + end - start:
+            for _, from_, to, there, there_end in stretch:
+                if to - from_ == there_end - there:
+                    places[from_:to] = range(there, there_end)
+        places[start:end] = range(at, at_end)
+        before = end - start
+        stretch.clear()
+    return places, edits
+
+
+Step = tuple[str, int, int, int, int]
+"""An edit: equal, replace, insert or delete; `[start, end)` in the copy and in the sentence."""
+
+
+def _size(step: Step) -> int:
+    """How many characters an edit costs."""
+    _, start, end, at, at_end = step
+    return max(end - start, at_end - at)
+
+
+def _steps(copy: str, sentence: str) -> Iterator[Step]:
+    """The edits that turn `copy` into `sentence`.
+
+    A long sentence is aligned in windows, of which the first half is kept, so that time grows
+    with its length, not with its square; a copy that leaves out or adds half a window is lost.
+    """
+    if len(sentence) <= WINDOW:
+        yield from _shifted(_opcodes(copy, sentence), 0, 0)
+        return
+    start = at = 0
+    while start < len(copy) and at < len(sentence):
+        here, there = copy[start : start + WINDOW], sentence[at : at + WINDOW]
+        last = start + WINDOW >= len(copy) and at + WINDOW >= len(sentence)
+        kept = _opcodes(here, there)
+        if not last:
+            kept = kept[: _half(kept)]
+        yield from _shifted(kept, start, at)
+        start, at = start + kept[-1].src_end, at + kept[-1].dest_end
+    if start < len(copy):
+        yield "delete", start, len(copy), at, at
+    if at < len(sentence):
+        yield "insert", start, start, at, len(sentence)
+
+
+def _half(steps: "Sequence[Opcode]") -> int:
+    """How many steps it takes to pass half a window on either side."""
+    for number, step in enumerate(steps, start=1):
+        if max(step.src_end, step.dest_end) >= WINDOW // 2:
+            return number
+    return len(steps)
+
+
+def _shifted(steps: "Sequence[Opcode]", start: int, at: int) -> Iterator[Step]:
+    for step in steps:
+        yield (
+            step.tag,
+            step.src_start + start,
+            step.src_end + start,
+            step.dest_start + at,
+            step.dest_end + at,
+        )
+
+
+def _opcodes(copy: str, sentence: str) -> "list[Opcode]":
+    from rapidfuzz.distance import Levenshtein
+
+    return list(Levenshtein.opcodes(copy, sentence))

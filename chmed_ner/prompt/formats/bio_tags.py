@@ -1,0 +1,182 @@
+"""The paper's BIO style: every character of the sentence with its tag, and two compact variants.
+
+`lines`: `血 B-检查`, a line for each character. `one_line`: `血/B-检查 压/I-检查`, separated by
+spaces. `runs`: a line for each entity and for each stretch between entities, `血压 检查`. Tags are
+`O`, `B-` and `I-` with the category's name; in runs the name alone. White space of the sentence is
+written `␣`. The characters carry the positions: see `alignment`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from chmed_ner.entities.bio import OUTSIDE, chunks, split_tag, tags_of
+from chmed_ner.entities.labels import LabelScheme, folded
+from chmed_ner.entities.types import Sentence
+from chmed_ner.errors import InputError
+from chmed_ner.prompt.formats.alignment import copied_answer, most_copied, without_entities
+from chmed_ner.prompt.formats.answer import Answer, gold_mentions
+from chmed_ner.prompt.formats.comparable import visible
+from chmed_ner.prompt.formats.copy_grammar import RunsGrammar, TaggedGrammar
+
+STYLES = ("lines", "one_line", "runs")
+_SEPARATORS = re.compile(r"[\s/\-:：|｜,，=_→]+")
+_PREFIXED = re.compile(r"([BI])[-_－—:：/ ]*(.+)", re.IGNORECASE | re.DOTALL)
+_OUTSIDE = frozenset({"o", "0", "无", "無", "none", "其他", "其它"})
+_MARKS = " |()（）[]【】。.，,;；"
+_ROOM = 12
+"""Characters that a line may take beyond one character and the longest category's name."""
+Piece = tuple[str, str]
+"""Some characters and their tag, which is that of the first of them."""
+
+
+class BioTags:
+    """Tagged characters, in one of the `STYLES`."""
+
+    def __init__(self, style: str = "lines") -> None:
+        if style not in STYLES:
+            raise InputError(f"prompt.answer.style={style!r}: choose one of {', '.join(STYLES)}")
+        self.style = style
+
+    def gold(self, sentence: Sentence) -> Answer:
+        """The gold spans."""
+        return Answer(gold_mentions(sentence), spans=sentence.entities)
+
+    def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:
+        """The sentence with the tags of `answer.spans`."""
+        names = {tag: "".join(labels.name_of(tag, script).split()) for tag in labels.tags}
+        shown = visible(sentence)
+        tags = tags_of(answer.spans or (), len(sentence))
+        if self.style == "runs":
+            return "\n".join(
+                f"{shown[start:end]} {names.get(type_, OUTSIDE)}"
+                for start, end, type_ in _runs(tags)
+            )
+        separator, between = (" ", "\n") if self.style == "lines" else ("/", " ")
+        return between.join(
+            f"{character}{separator}{_tag_name(tag, names)}"
+            for character, tag in zip(shown, tags, strict=True)
+        )
+
+    def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:
+        """The entities of `text` on `sentence`. What lies beyond three copies is not read, and
+        counts as altered."""
+        if (nothing := without_entities(text)) is not None:
+            return nothing
+        problems: Counter[str] = Counter()
+        copy: list[str] = []
+        tags: list[str] = []
+        readable = text[: most_copied(sentence) * (labels.longest + _ROOM)]
+        for words, tag in self._pieces(readable, labels, problems):
+            copy.append(words)
+            tags += [tag, *[_inside(tag)] * (len(words) - 1)]
+        unread = len(text) - len(readable)
+        return copied_answer("".join(copy), tags, sentence, problems, unread)
+
+    def grammar(
+        self,
+        sentence: str,
+        labels: LabelScheme,
+        script: str,
+        *,
+        in_order: bool,  # noqa: ARG002 - a copy is in the text's order
+    ) -> TaggedGrammar | RunsGrammar:
+        """Every character with a tag, `I-` behind its own type only; in runs, no two stretches
+        outside entities in a row."""
+        shown = tuple(visible(sentence))
+        names = {tag: "".join(labels.name_of(tag, script).split()) for tag in labels.tags}
+        if self.style == "runs":
+            return RunsGrammar(shown, " ", "\n", tuple(names.values()), OUTSIDE)
+        separator, between = (" ", "\n") if self.style == "lines" else ("/", " ")
+        tags = {"": (OUTSIDE, OUTSIDE)}
+        tags |= {tag: (f"B-{name}", f"I-{name}") for tag, name in names.items()}
+        return TaggedGrammar(shown, separator, between, tags)
+
+    def room(self, characters: int, longest_name: int) -> int:
+        """A line may take a token for its character, two for its tag, the name's and a line end;
+        a run only adds a line or two to what its characters take."""
+        if self.style == "runs":
+            return 2 * characters
+        return characters * (4 + longest_name) // 2
+
+    def _pieces(self, text: str, labels: LabelScheme, problems: Counter[str]) -> Iterator[Piece]:
+        """Every piece of `text` that can be read; the others are counted."""
+        reader = _Reader(self.style, labels)
+        lines = text.split() if self.style == "one_line" else re.split(r"[\r\n]", text)
+        for line in lines:
+            if not line.strip():
+                continue
+            piece = reader.piece(line.rstrip())
+            if isinstance(piece, str):
+                problems[piece] += 1
+            else:
+                yield piece
+
+
+def _runs(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """`[start, end)` and type of each entity and of each stretch between them (type empty)."""
+    start = 0
+    for entity in chunks(tags):
+        if start < entity.start:
+            yield start, entity.start, ""
+        yield entity.start, entity.end, entity.type
+        start = entity.end
+    if start < len(tags):
+        yield start, len(tags), ""
+
+
+def _tag_name(tag: str, names: Mapping[str, str]) -> str:
+    prefix, type_ = split_tag(tag)
+    return f"{prefix}-{names[type_]}" if type_ else tag
+
+
+def _inside(tag: str) -> str:
+    """The tag of a further character of the same piece."""
+    type_ = split_tag(tag)[1]
+    return f"I-{type_}" if type_ else tag
+
+
+class _Reader:
+    """Lines (or `one_line`'s words) read as characters and a tag."""
+
+    def __init__(self, style: str, labels: LabelScheme) -> None:
+        self.separator = "/" if style == "one_line" else " "
+        self.runs = style == "runs"
+        self.labels = labels
+        self.longest = labels.longest + _ROOM
+        self.type = ""  # of the piece before, which a tag without prefix may continue
+
+    def piece(self, line: str) -> Piece | str:
+        """The piece that `line` is, or the reason why it is none."""
+        for words, name in self._readings(line):
+            if tag := self._tag(name, len(words)):
+                self.type = split_tag(tag)[1]
+                return words, tag
+        self.type = ""
+        return "unknown_label" if _SEPARATORS.search(line[1:-1]) else "unparsable_line"
+
+    def _readings(self, line: str) -> Iterator[tuple[str, str]]:
+        """Characters and name: as `write` divides them, then at each separator from the left."""
+        at = line.rfind(self.separator) if self.runs else 1
+        if 0 < at < len(line) and line[at] == self.separator:
+            yield line[:at], line[at + 1 :]
+        for match in _SEPARATORS.finditer(line, max(1, len(line) - self.longest)):
+            words = line[: match.start()]
+            yield words.strip(" |") or words, line[match.end() :]
+
+    def _tag(self, name: str, characters: int) -> str | None:
+        """The BIO tag that `name` stands for."""
+        if len(name) > self.longest:
+            return None
+        name = name.strip(_MARKS)
+        bare = self.labels.tag_of(name)
+        if bare and self.runs:
+            return f"B-{bare}"
+        if name.upper() == OUTSIDE:
+            return OUTSIDE
+        prefixed = _PREFIXED.fullmatch(name)
+        if prefixed and (type_ := self.labels.tag_of(prefixed[2])):
+            return f"{prefixed[1].upper()}-{type_}"
+        if bare:
+            return f"{'I' if characters == 1 and bare == self.type else 'B'}-{bare}"
+        return OUTSIDE if folded(name) in _OUTSIDE else None

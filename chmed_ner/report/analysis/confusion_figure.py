@@ -1,0 +1,106 @@
+"""Which type was taken for which: a matrix, gold in rows, predicted in columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chmed_ner.entities.labels import Label
+from chmed_ner.report.figures import QUIET, RULE, TEXT, new_figure, plain_axes, png, spoken
+from chmed_ner.report.figures import text_style as style
+from chmed_ner.score.error_kinds import Confusion
+
+RIGHT, WRONG = np.array([0.07, 0.42, 0.35]), np.array([0.80, 0.30, 0.10])
+MISSED, SPURIOUS = "漏標 missed", "多標 spurious"
+
+Matrix = NDArray[np.int64]
+
+
+def confusion_matrix(found: Mapping[Confusion, int], types: Sequence[str]) -> Matrix:
+    """Entities by gold type (rows) and predicted type (columns), in the order of `types`.
+
+    The last column holds the missed ones, the last row the spurious ones; so a row adds up to the
+    gold entities of its type, a column to the predicted ones. An entity with a wrong boundary
+    stands where its types say.
+    """
+    place: dict[str | None, int] = {type_: number for number, type_ in enumerate((*types, None))}
+    matrix = np.zeros((len(types) + 1, len(types) + 1), dtype=np.int64)
+    for (gold, predicted, _), count in found.items():
+        matrix[place[gold], place[predicted]] += count
+    return matrix
+
+
+def confusion_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> bytes:
+    """The matrix as a PNG; a cell's colour is its share of its row."""
+    matrix = confusion_matrix(found, [label.tag for label in labels])
+    size = len(matrix)
+    cell = min(0.62, 9.0 / size)
+    boundary = sum(n for (_, _, kind), n in found.items() if kind == "boundary")
+    figure = new_figure(
+        cell * size + 2.75,
+        cell * size + 2.2,
+        "類型混淆：列為標準答案，欄為預測",
+        f"每格為實體數，顏色為占該列的比例；對角線含邊界不符的 {boundary:,} 個",
+    )
+    axes = plain_axes(figure, 1.65, 0.3, 1.1, 1.9)
+    axes.imshow(_colours(matrix), aspect="auto", interpolation="nearest")
+    _grid(axes, size)
+    _ticks(axes, matrix, [spoken(label) for label in labels])
+    _numbers(axes, matrix, min(9.0, cell * 14.5))
+    return png(figure)
+
+
+def _colours(matrix: Matrix) -> NDArray[np.float64]:
+    """RGB of each cell, shape (rows, columns, 3): white where it is empty."""
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    hue = np.where(np.eye(len(matrix), dtype=bool)[..., None], RIGHT, WRONG)
+    colours: NDArray[np.float64] = 1 - (share**0.6)[..., None] * (1 - hue)
+    return colours
+
+
+def _grid(axes: Any, size: int) -> None:
+    lines = np.arange(size + 1) - 0.5
+    axes.set_xticks(lines, minor=True)
+    axes.set_yticks(lines, minor=True)
+    axes.tick_params(which="minor", length=0)
+    axes.grid(which="minor", color=RULE, linewidth=0.8)
+    for line in (axes.axhline, axes.axvline):
+        line(size - 1.5, color=QUIET, linewidth=1.2)
+
+
+def _ticks(axes: Any, matrix: Matrix, names: Sequence[str]) -> None:
+    """Names to the left and above; what a row or a column adds up to, to the right and below."""
+    size = len(matrix)
+    axes.xaxis.tick_top()
+    axes.set_xticks(range(size))
+    axes.set_xticklabels(
+        [*names, MISSED], rotation=45, ha="left", rotation_mode="anchor", **style(9)
+    )
+    axes.set_yticks(range(size))
+    axes.set_yticklabels([*names, SPURIOUS], **style(9))
+    for number, (row, column) in enumerate(
+        zip(matrix.sum(axis=1), matrix.sum(axis=0), strict=True)
+    ):
+        kwargs = style(8.5, QUIET)
+        axes.text(size - 0.35, number, f"{row:,}", va="center", **kwargs)
+        axes.text(number, size - 0.35, f"{column:,}", ha="center", va="top", **kwargs)
+    axes.text(size - 0.35, -0.75, "合計", va="center", **style(8.5, QUIET))
+
+
+SAME_CONTRAST = 0.2
+"""Relative luminance on which white and `TEXT` are equally easy to read."""
+
+
+def luminance(colour: NDArray[np.float64]) -> float:
+    """Relative luminance (WCAG 2), 0 to 1, of an sRGB colour: three values from 0 to 1."""
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
+
+
+def _numbers(axes: Any, matrix: Matrix, points: float) -> None:
+    colours = _colours(matrix)
+    light, dark = style(points, "white"), style(points, TEXT)
+    for row, column in zip(*np.nonzero(matrix), strict=True):
+        text = light if luminance(colours[row, column]) < SAME_CONTRAST else dark
+        axes.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", **text)

@@ -1,0 +1,211 @@
+"""The sentences of a page: filters and an empty list in HTML, and the JSON they are drawn from.
+
+`explorer.js` draws only what is looked at, so that thousands of sentences cost nothing to open.
+"""
+
+import html
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from chmed_ner.entities.types import Completion, Sentence, Span
+from chmed_ner.errors import InputError
+from chmed_ner.report.pages.marks import EntityMarks
+from chmed_ner.report.pages.visible import is_named, plain
+
+OUTLINED, FIRST_KIND = 1, 2
+"""The mark of an entity in error: outlined; from `FIRST_KIND` on a kind is named behind its type.
+"""
+
+_STOPS = {"end": "正常結束", "length": "達長度上限", "refused": "拒答"}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What an entity of a sentence can be: its name, and whether it is one to look for."""
+
+    name: str
+    flagged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An entity of a sentence, gold or predicted: its kind (an index), its types, whether its
+    string was seen in training (None: not known)."""
+
+    kind: int
+    types: tuple[str, ...]
+    seen: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A sentence: its lines of (span, mark), its items, its completions by their heading."""
+
+    sentence: Sentence
+    lines: Sequence[Sequence[tuple[Span, int]]]
+    items: Sequence[Item]
+    completions: Sequence[tuple[str, Completion]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explorer:
+    """Everything but the rows. `lines` are the headings of each sentence's lines; `any_` and `none`
+    say what a sentence with, and without, a flagged entity is called."""
+
+    genres: Sequence[str]
+    types: Sequence[str]
+    marks: EntityMarks
+    lines: Sequence[str]
+    kinds: Sequence[Kind]
+    any_: str
+    none: str
+    seen: bool = False
+
+    def frame(self) -> str:
+        """The filters and the list, empty; they stay hidden without scripts."""
+        kinds = [("any", self.any_), ("none", self.none)]
+        kinds += [(str(number), kind.name) for number, kind in enumerate(self.kinds)]
+        types = [(str(n), self._type_option(tag)) for n, tag in enumerate(self.types)]
+        seen = [("1", "訓練中見過"), ("0", "訓練中未見")]
+        return (
+            '<div class="filters" id="filters" role="search" aria-label="篩選句子" hidden>\n'
+            + _select("genre", "文類", [(str(n), name) for n, name in enumerate(self.genres)])
+            + _select("type", "類別", types)
+            + _select("kind", "結果", kinds)
+            + (_select("seen", "字串", seen) if self.seen else "")
+            + _SEARCH
+            + "</div>\n"
+            '<ol class="sentences" id="sentences"></ol>\n'
+            '<p id="nothing" hidden>沒有符合的句子。</p>\n'
+            '<button type="button" id="more" class="more" hidden>顯示更多句子</button>\n'
+            "<noscript><p>句子由這一頁裡的 JavaScript 顯示；請允許它執行。</p></noscript>\n"
+        )
+
+    def data(self, rows: Iterable[Row]) -> Iterator[str]:
+        """The JSON, in pieces, as it may stand in a script element.
+
+        Raises InputError for an entity that overlaps another of its line or leaves its sentence.
+        """
+        head = {
+            "genres": list(self.genres),
+            "types": [[self.marks.style(tag), self.marks.name(tag)] for tag in self.types],
+            "lines": list(self.lines),
+            "kinds": [[kind.name, int(kind.flagged)] for kind in self.kinds],
+        }
+        yield _dumped(head)[:-1] + ',"rows":['
+        numbers = {genre: number for number, genre in enumerate(self.genres)}
+        types = {tag: number for number, tag in enumerate(self.types)}
+        for number, row in enumerate(rows):
+            record = [
+                row.sentence.id,
+                numbers[row.sentence.genre],
+                row.sentence.text,
+                [_spans(row.sentence, line, types) for line in row.lines],
+                [_item(item, types) for item in row.items],
+                [_completion(name, each) for name, each in row.completions],
+            ]
+            yield (",\n" if number else "\n") + _dumped(record)
+        yield "\n]}"
+
+    def _type_option(self, tag: str) -> str:
+        name = self.marks.name(tag)
+        return tag if name == tag else f"{tag} {name}"
+
+
+_SEARCH = (
+    '<label>搜尋 <input type="search" id="search" autocomplete="off" spellcheck="false" '
+    'placeholder="句子、編號或模型輸出"></label>\n'
+    '<label><input type="checkbox" id="expanded" autocomplete="off">展開模型輸出</label>\n'
+    '<button type="button" id="clear">清除篩選</button>\n'
+    '<output id="shown" for="genre type kind search"></output>\n'
+    '<p class="keys"><kbd>j</kbd> <kbd>k</kbd> 下一句、上一句　<kbd>o</kbd> 模型輸出　'
+    "<kbd>/</kbd> 搜尋　<kbd>x</kbd> 清除篩選</p>\n"
+)
+
+
+def used_types(marks: EntityMarks, spans: Iterable[Span]) -> list[str]:
+    """The types of the scheme, then those of `spans` that it does not have, by their tag."""
+    return [*marks.classes, *sorted({span.type for span in spans} - set(marks.classes))]
+
+
+def by_sentence(name: str, completions: Iterable[Completion]) -> dict[str, list[Any]]:
+    """sentence id -> (`name`, completion) of each of its completions."""
+    found: dict[str, list[Any]] = {}
+    for completion in completions:
+        found.setdefault(completion.id, []).append((name, completion))
+    return found
+
+
+def spans_of(spans: Mapping[str, Sequence[Span]], sentence: Sentence) -> Sequence[Span]:
+    """The predicted entities of a sentence; InputError when there is no entry for it."""
+    try:
+        return spans[sentence.id]
+    except KeyError:
+        raise InputError(
+            f"spans, sentence {sentence.id!r}: missing; give each sentence its predicted "
+            "entities, an empty list where there are none"
+        ) from None
+
+
+def _select(id_: str, name: str, options: Sequence[tuple[str, str]]) -> str:
+    listed = "".join(
+        f'<option value="{value}">{html.escape(plain(text))}</option>' for value, text in options
+    )
+    return (
+        f'<label>{name} <select id="{id_}" autocomplete="off"><option value="">全部</option>'
+        f"{listed}</select></label>\n"
+    )
+
+
+def _spans(
+    sentence: Sentence, line: Sequence[tuple[Span, int]], types: Mapping[str, int]
+) -> list[list[int]]:
+    """[start, end, type, mark] in UTF-16 units, by which the script cuts, from left to right."""
+    text = sentence.text
+    units = _units(text)
+    found, cursor = [], 0
+    for span, mark in sorted(line):
+        if not cursor <= span.start < span.end <= len(text):
+            raise InputError(
+                f"sentence {sentence.id!r}: {span} overlaps another entity or does not lie in the "
+                f"{len(text)} characters of the sentence; restore flat spans first"
+            )
+        found.append([units[span.start], units[span.end], types[span.type], mark])
+        cursor = span.end
+    return found
+
+
+def _units(text: str) -> Sequence[int]:
+    """The UTF-16 offset of each code point's offset, that of the end included."""
+    if max(text, default="") <= "\uffff":
+        return range(len(text) + 1)
+    return list(accumulate((1 + (character > "\uffff") for character in text), initial=0))
+
+
+def _item(item: Item, types: Mapping[str, int]) -> list[int]:
+    first, last = types[item.types[0]], types[item.types[-1]]
+    return [item.kind, first, last, -1 if item.seen is None else int(item.seen)]
+
+
+def _completion(name: str, completion: Completion) -> list[Any]:
+    stop = _STOPS.get(completion.stop, completion.stop)
+    return [name, stop, completion.completion_tokens, completion.text]
+
+
+def _dumped(value: Any) -> str:
+    r"""JSON that ends no script element, opens no comment and hides nothing from who reads it:
+    `<`, `>`, `&` and what acts or cannot be seen are written as `\uXXXX`."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, _escaped(character))
+    if text.isprintable():
+        return text
+    return "".join(_escaped(each) if is_named(each) else each for each in text)
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

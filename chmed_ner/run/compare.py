@@ -1,0 +1,196 @@
+"""Two finished runs on the same test sentences, compared from what they predicted: no weights."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from chmed_ner.backbone.store import read_completions
+from chmed_ner.data import Dataset
+from chmed_ner.data.corpus import Corpus, Limit
+from chmed_ner.data.predictions import read_predictions
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.types import Completion, Sentence, Span
+from chmed_ner.errors import InputError
+from chmed_ner.run.config import build
+from chmed_ner.score.intervals import Counts, sentence_counts
+from chmed_ner.score.significance import Comparison, Comparisons, Estimate, compare_counts
+from chmed_ner.track.record import FILE, RunRecord
+
+PREDICTIONS, COMPLETIONS = "predictions.jsonl", "completions.jsonl"
+READ = (FILE, PREDICTIONS)
+"""The files of a run that are read, beside its gold."""
+
+
+@dataclass(frozen=True)
+class TestedRun:
+    """A finished run: its test sentences with gold, and the spans predicted, by sentence id."""
+
+    directory: Path
+    record: RunRecord
+    sentences: Mapping[str, Sentence]
+    spans: Mapping[str, tuple[Span, ...]]
+    labels: LabelScheme
+
+    def completions(self) -> list[Completion]:
+        """What a model answered for the test split, a rescoring's those of its run; may be none."""
+        for folder in (self.directory, self.directory.parents[1]):
+            if (folder / COMPLETIONS).is_file():
+                found = read_completions(folder / COMPLETIONS)
+                return [each for each in found if each.split == "test"]
+            if self.directory.parent.name != "rescore":
+                break
+        return []
+
+    def counts(self, order: Sequence[Sentence]) -> dict[str, Counts]:
+        """The counts of each sentence by genre, sentences in the order given."""
+        pairs: defaultdict[str, list[tuple[tuple[Span, ...], tuple[Span, ...]]]] = defaultdict(list)
+        for sentence in order:
+            pairs[sentence.genre].append((sentence.entities, self.spans[sentence.id]))
+        return {genre: sentence_counts(members) for genre, members in pairs.items()}
+
+
+def read_run(directory: Path) -> TestedRun:
+    """The finished run, or rescoring of one, in `directory`.
+
+    Its gold is read again from the files the run was tested on. Raises InputError for a run that
+    is not finished or tested nothing, for gold files that are missing or have changed since, and
+    for predictions that are not those of the test sentences.
+    """
+    record = RunRecord.read(directory)
+    if record.status != "FINISHED":
+        raise InputError(
+            f"{directory}: the run is not finished ({record.status}); finish it with "
+            f"`chmed-ner run ... resume={directory}`, or name another"
+        )
+    corpus = _tested(directory, record)
+    sentences = {sentence.id: sentence for sentence in corpus.test}
+    if not sentences:
+        raise InputError(f"{directory}: the run has no test sentence; compare runs that have")
+    spans = _spans(directory, sentences)
+    return TestedRun(directory, record, sentences, spans, corpus.labels)
+
+
+def compare_runs(first: TestedRun, second: TestedRun) -> Comparisons:
+    """Scores, difference (second minus first) and p-values, as `compare_counts` defines them.
+
+    Raises InputError, naming the first difference, for runs whose test sentences differ in id,
+    genre, text or gold.
+    """
+    _check_same(first, second)
+    order = list(first.sentences.values())
+    return compare_counts(first.counts(order), second.counts(order))
+
+
+def as_json(first: TestedRun, second: TestedRun, found: Comparisons) -> dict[str, object]:
+    """What `chmed-ner compare --json` writes; chmed_ner/score/README.md lists the keys."""
+    return {
+        "run_a": _named(first),
+        "run_b": _named(second),
+        "macro": _figures(found.macro),
+        "genres": {genre: _figures(each) for genre, each in found.genres.items()},
+        "resamples": found.resamples,
+        "rounds": found.rounds,
+        "seed": found.seed,
+    }
+
+
+def _named(run: TestedRun) -> dict[str, object]:
+    record = run.record
+    return {
+        "name": record.name,
+        "directory": str(run.directory),
+        "mlflow_run_id": record.mlflow_run_id,
+        "config_hash": record.config_hash,
+        "seed": record.seed,
+    }
+
+
+def _figures(comparison: Comparison) -> dict[str, object]:
+    def figures(estimate: Estimate) -> dict[str, float]:
+        found = asdict(estimate)
+        return {"f1": found["f1"], "f1_low": found["low"], "f1_high": found["high"]}
+
+    return {
+        "sentences": comparison.sentences,
+        "run_a": figures(comparison.first),
+        "run_b": figures(comparison.second),
+        "difference": figures(comparison.difference),
+        "p_value": comparison.p_value,
+    }
+
+
+def _tested(directory: Path, record: RunRecord) -> Corpus:
+    """The test split of the run's own configuration, its files checked against the record."""
+    corpus = _corpus(directory, record.config)
+    files = {**record.test_files, **corpus.test_files}
+    for name in files:
+        then, now = record.test_files.get(name, "none"), corpus.test_files.get(name, "none")
+        if then != now:
+            raise InputError(
+                f"{name}: has changed since the run in {directory} (SHA-256 {now[:12]}, was "
+                f"{then[:12]}); bring the old file back, or start a new run"
+            )
+    return corpus
+
+
+def _corpus(directory: Path, config: Mapping[str, Any]) -> Corpus:
+    try:
+        dataset, root = config["dataset"], Path(config["paths"]["data"])
+        seed, limits = config["seed"], dict(config["limit"])
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{directory / FILE}: its configuration lacks {error}; restore the file"
+        ) from None
+    chosen: Dataset = build(dataset, "dataset")
+    return chosen.load_test(root, seed=seed, limit=Limit(test=limits.get("test")))
+
+
+def _spans(directory: Path, sentences: Mapping[str, Sentence]) -> dict[str, tuple[Span, ...]]:
+    """The predicted spans of the test sentences, by id, in their order."""
+    path = directory / PREDICTIONS
+    found = {each.id: each for each in read_predictions(path) if each.split == "test"}
+    for id_ in sorted(sentences.keys() ^ found.keys())[:1]:
+        problem = "has no prediction" if id_ in sentences else "is not in the run's test split"
+        raise InputError(f"{path}: sentence {id_} {problem}; restore the file, or rescore the run")
+    for id_, sentence in sentences.items():
+        if found[id_].text != sentence.text:
+            raise InputError(
+                f"{path}: sentence {id_} has another text than its gold file; restore the file"
+            )
+    return {id_: found[id_].entities for id_ in sentences}
+
+
+def _check_same(first: TestedRun, second: TestedRun) -> None:
+    names = f"{first.directory} and {second.directory}"
+    for id_ in [*first.sentences, *second.sentences]:
+        one, two = first.sentences.get(id_), second.sentences.get(id_)
+        if one is None or two is None:
+            only = first if two is None else second
+            problem = f"only {only.directory} was tested on it"
+        else:
+            problem = _difference(one, two)
+        if problem:
+            raise InputError(
+                f"{names} were tested on different sentences; the first difference is "
+                f"sentence {id_}: {problem}; compare runs with the same test split "
+                "(dataset, genres, limit.test, seed)"
+            )
+
+
+def _difference(one: Sentence, two: Sentence) -> str:
+    """What differs between two sentences of one id, the first one before the second; else empty."""
+    if one.genre != two.genre:
+        return f"genre {one.genre}, but {two.genre}"
+    columns = (("text", one.text, two.text), ("gold", one.tags or (), two.tags or ()))
+    for what, ones, twos in columns:
+        for position, (a, b) in enumerate(zip_longest(ones, twos)):
+            if a != b:
+                return f"its {what} at offset {position} is {_shown(a)}, but {_shown(b)}"
+    return ""
+
+
+def _shown(value: str | None) -> str:
+    return "at its end" if value is None else repr(value)

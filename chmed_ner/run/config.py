@@ -1,0 +1,239 @@
+"""Configuration at the edge: composed by Hydra, checked, turned into objects once.
+
+Nothing below `configure` sees a DictConfig. Every `_target_` must lie in this package.
+"""
+
+import importlib
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from chmed_ner.data.corpus import Limit
+from chmed_ner.errors import InputError
+from chmed_ner.files import (
+    cache_directory,
+    config_directory,
+    data_directory,
+    output_directory,
+    sweep_directory,
+)
+from chmed_ner.knobs import check_knobs
+from chmed_ner.run.experiment import Experiment, Method
+from chmed_ner.run.naming import LONGEST_NAME, runs_directory
+from chmed_ner.run.none import Unused
+from chmed_ner.track.secrets import without_credentials
+
+GROUPS = (
+    "dataset",
+    "script",
+    "prompt",
+    "backbone",
+    "regime",
+    "decoding",
+    "restoration",
+    "method",
+    "tracking",
+)
+OPTIONAL = ("script", "prompt", "backbone", "regime", "decoding", "restoration")
+"""The groups that a method may do without: their option is then `none`."""
+
+
+@dataclass
+class LimitSchema:
+    """The `limit` keys."""
+
+    train: int | None = None
+    validation: int | None = None
+    test: int | None = None
+
+
+@dataclass
+class PathsSchema:
+    """The `paths` keys."""
+
+    data: str = MISSING
+    output: str = MISSING
+    cache: str = MISSING
+
+
+@dataclass
+class RootSchema:
+    """The root keys; the groups' own keys are checked against their constructors."""
+
+    seed: int = 13
+    name: str | None = None
+    experiment: str = "chmed_ner"
+    resume: str | None = None
+    rerun: bool = False
+    validate: bool = False
+    limit: LimitSchema = field(default_factory=LimitSchema)
+    paths: PathsSchema = field(default_factory=PathsSchema)
+    dataset: Any = MISSING
+    script: Any = MISSING
+    prompt: Any = MISSING
+    backbone: Any = MISSING
+    regime: Any = MISSING
+    decoding: Any = MISSING
+    restoration: Any = MISSING
+    method: Any = MISSING
+    tracking: Any = MISSING
+
+
+def register() -> None:
+    """Make the root schema and our resolvers known to Hydra; may be called again."""
+    ConfigStore.instance().store(name="root_schema", node=RootSchema)
+    resolvers: dict[str, Callable[..., str]] = {
+        "data_directory": lambda: str(data_directory()),
+        "output_directory": lambda: str(output_directory()),
+        "cache_directory": lambda: str(cache_directory()),
+        "sweep_directory": lambda: str(sweep_directory()),
+        "runs_directory": runs_directory,
+    }
+    for name, resolver in resolvers.items():
+        OmegaConf.register_new_resolver(name, resolver, replace=True)
+
+
+def compose(overrides: Sequence[str]) -> DictConfig:
+    """The composed configuration for Hydra `overrides`; InputError with Hydra's message."""
+    register()
+    try:
+        with initialize_config_dir(str(config_directory()), version_base="1.3"):
+            return hydra_compose("config", overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise InputError(message_of(error)) from None
+
+
+def message_of(error: BaseException) -> str:
+    """Hydra's message with the reason below it, on one or a few lines."""
+    cause = error.__cause__
+    reason = f"\n{cause}" if cause and str(cause) not in str(error) else ""
+    return f"{error}{reason}".strip()
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The configuration as resolved plain values; InputError naming a value that is missing."""
+    try:
+        content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None)
+        raise InputError(f"{key}: {str(error).splitlines()[0]}; give it with {key}=...") from None
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
+
+
+def build(node: Any, key: str = "") -> Any:
+    """The object that a node with `_target_` describes, its own nodes built first.
+
+    Raises InputError for a target outside this package, and for a knob its constructor lacks.
+    """
+    if isinstance(node, DictConfig):
+        node = plain(node)
+    if isinstance(node, list):
+        return [build(item, key) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    content = {
+        name: build(value, f"{key}.{name}" if key else str(name)) for name, value in node.items()
+    }
+    if "_target_" not in content:
+        return content
+    target = content.pop("_target_")
+    constructor = _constructor(target, key)
+    check_knobs(constructor, content, key)
+    try:
+        return constructor(**content)
+    except TypeError as error:
+        raise InputError(f"{key}: {error}; a value has the wrong type for {target}") from error
+
+
+def _constructor(target: Any, key: str) -> Any:
+    if not isinstance(target, str) or not target.startswith("chmed_ner."):
+        raise InputError(f"{key}._target_={target}: only targets inside chmed_ner are built")
+    module, _, name = target.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        raise InputError(f"{key}._target_={target}: there is no such class") from None
+
+
+def configure(config: DictConfig, choices: Mapping[str, str | None]) -> Experiment:
+    """The experiment that a composed configuration describes, all light parts built."""
+    content = plain(config)
+    _check_keys(content)
+    parts = {group: build(content[group], group) for group in GROUPS}
+    _check_uses(parts, choices)
+    name = _checked_name(content["name"] or default_name(parts["method"], content, choices))
+    return Experiment(
+        **parts,
+        name=name,
+        experiment=content["experiment"],
+        seed=content["seed"],
+        limit=Limit(**content["limit"]),
+        validate=content["validate"],
+        resume=content["resume"] is not None,
+        data=Path(content["paths"]["data"]).absolute(),
+        output=Path(content["paths"]["output"]).absolute(),
+        choices={key: str(value) for key, value in choices.items() if value is not None},
+        config=without_credentials(content),
+    )
+
+
+def _check_uses(parts: Mapping[str, Any], choices: Mapping[str, str | None]) -> None:
+    """InputError for a group that the method uses and is `none`, or does without and is not."""
+    method = parts["method"]
+    chosen = choices.get("method") or method.name
+    for group in OPTIONAL:
+        none = isinstance(parts[group], Unused)
+        if none and group in method.uses:
+            raise InputError(
+                f"{group}=none: method={chosen} needs a {group}; name one with {group}=..."
+            )
+        if not none and group not in method.uses:
+            option = choices.get(group) or getattr(
+                parts[group], "name", type(parts[group]).__name__
+            )
+            raise InputError(
+                f"{group}={option}: method={chosen} uses no {group}; leave {group} out (or say "
+                f"{group}=none), and a preset that sets it too"
+            )
+
+
+def _check_keys(content: Mapping[str, Any]) -> None:
+    """InputError for a root, `limit` or `paths` key that was added (`+key=`) or deleted."""
+    for prefix, schema in (("", RootSchema), ("limit", LimitSchema), ("paths", PathsSchema)):
+        given = content[prefix] if prefix else content
+        known = [each.name for each in fields(schema)]
+        for key in [*given, *known]:
+            if key not in known or key not in given:
+                what = "is not a key" if key not in known else "is missing"
+                name = f"{prefix}.{key}" if prefix else key
+                raise InputError(f"{name}: {what}; the keys are {', '.join(known)}")
+
+
+def _checked_name(name: str) -> str:
+    """`name`, which becomes a part of the name of the run's directory."""
+    if not re.fullmatch(r"[^/\\\0\n]+", name) or len(os.fsencode(name)) > LONGEST_NAME:
+        raise InputError(
+            f"name={name[:60]}: becomes part of a folder's name; give up to {LONGEST_NAME} bytes "
+            "without / and \\"
+        )
+    return name
+
+
+def default_name(
+    method: Method, content: Mapping[str, Any], choices: Mapping[str, str | None]
+) -> str:
+    """dataset-backbone-prompt-regime-sSEED, dataset-crf-sSEED: the options the method goes by."""
+    groups = ("dataset", *method.named_by)
+    parts = [str(choices.get(group)).replace("/", "_") for group in groups]
+    return "-".join([*parts, f"s{content['seed']}"])

@@ -1,0 +1,97 @@
+"""A finished run as an MLflow model: in a folder, or logged to the run."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from chmed_ner.errors import InputError, RunError
+from chmed_ner.run.predict import load
+from chmed_ner.track.provenance import version
+from chmed_ner.track.record import FILE, RunRecord
+from chmed_ner.track.store import Away, Store, quiet_mlflow
+
+CODE = Path(__file__).with_name("pyfunc_model.py")
+KEPT = ("adapter", "model", "few_shot", "hints")
+"""What a run leaves that its model is opened from, beside `run.json`; the backbone stays out."""
+EXAMPLE = ["醫師說我有輕微的脂肪肝，需要吃藥嗎？"]
+NAME = "chmed_ner"
+
+
+def save_model(run: Path, folder: Path) -> None:
+    """Write the run in directory `run` as an MLflow model to the new folder `folder`, at once.
+
+    Raises InputError when `folder` is there, or when the run has no model for raw text.
+    """
+    if folder.exists():
+        raise InputError(f"{folder}: is there already; name a new folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as partial:
+            _write(run, Path(partial) / "model")
+            (Path(partial) / "model").rename(folder)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
+
+
+def log_model(run: Path, uri: str | None = None) -> str:
+    """Log the run in directory `run` as a model of its MLflow run; returns the model's address.
+
+    `uri` replaces the store's address that the run has noted, which is without credentials. Raises
+    InputError for a run that is not in MLflow, RunError when the store cannot be used.
+    """
+    record = RunRecord.read(run)
+    if record.mlflow_run_id is None or not (uri or record.mlflow_tracking_uri):
+        raise InputError(
+            f"{run}: is not in MLflow; write the model to a folder with --out DIR, or send the run "
+            "first with chmed-ner report --sync"
+        )
+    store = Store(uri or str(record.mlflow_tracking_uri))
+    try:
+        client = store.client()
+        with tempfile.TemporaryDirectory() as partial:
+            return _logged(client, store, run, record.mlflow_run_id, Path(partial) / "model")
+    except Away as error:
+        raise RunError(f"MLflow at {store.shown} cannot be reached ({error}); try later") from None
+
+
+def _logged(client: Any, store: Store, run: Path, run_id: str, folder: Path) -> str:
+    """Announce the model, write it, upload it; it is READY only when everything is there."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
+
+    with store.reported(), store.locked():
+        experiment = client.get_run(run_id).info.experiment_id
+        model = client.create_logged_model(experiment, name=NAME, source_run_id=run_id)
+    status = "FAILED"
+    try:
+        _write(run, folder, Model(run_id=run_id, model_id=model.model_id))
+        with store.reported(), store.locked():
+            client.log_model_artifacts(model.model_id, str(folder))
+            client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        status = "READY"
+    finally:
+        with store.reported(), store.locked():
+            client.finalize_logged_model(model.model_id, status)
+    return f"models:/{model.model_id}"
+
+
+def _write(run: Path, folder: Path, model: Any = None) -> None:
+    """The model in `folder`; InputError, before anything is written, when it does not load."""
+    load(run).close()
+    quiet_mlflow()
+    import mlflow.pyfunc
+
+    parts = {name: str(run / name) for name in (FILE, *KEPT) if (run / name).exists()}
+    try:
+        mlflow.pyfunc.save_model(
+            str(folder),
+            mlflow_model=model,
+            python_model=str(CODE),
+            artifacts=parts,
+            input_example=EXAMPLE,
+            pip_requirements=[f"chmed-ner=={version()}"],
+        )
+    except mlflow.MlflowException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise RunError(f"MLflow cannot write the model of {run} ({error})") from error

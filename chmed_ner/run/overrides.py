@@ -1,0 +1,57 @@
+"""Scoring many times what was inferred once: no weights, no torch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from chmed_ner.errors import InputError
+from chmed_ner.run.config import compose
+
+CHANGEABLE = ("restoration", "prompt.answer", "tracking")
+
+
+def _merged(config: Mapping[str, Any], overrides: Sequence[str]) -> Any:
+    """The run's configuration with the overrides applied; groups are composed as in `run`."""
+    merged = OmegaConf.create(dict(config))
+    for override in overrides:
+        key, equals, _ = override.partition("=")
+        if not equals or not any(key == root or key.startswith(f"{root}.") for root in CHANGEABLE):
+            raise InputError(
+                f"rescore {override!r}: only {', '.join(CHANGEABLE)} may change, since the "
+                "completions answer the run's own prompts; for anything else start a new run"
+            )
+        if "." in key:
+            if OmegaConf.select(merged, key, default=OmegaConf) is OmegaConf:
+                raise InputError(f"rescore {override!r}: the run's configuration has no key {key}")
+            OmegaConf.update(merged, key, _value(override))
+        else:  # unresolved, so that it follows the run's own paths
+            merged[key] = OmegaConf.to_container(compose([override])[key], resolve=False)
+    return merged
+
+
+def _value(override: str) -> Any:
+    """The value that Hydra reads in `key=value`."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    try:
+        return OverridesParser.create().parse_override(override).value()
+    except (HydraException, ValueError) as error:
+        raise InputError(f"rescore {override!r}: {error}") from None
+
+
+def _chosen(overrides: Sequence[str]) -> dict[str, str]:
+    """Group choices among the overrides, for tags."""
+    pairs = (override.partition("=") for override in overrides)
+    return {key: value for key, _, value in pairs if "." not in key}
+
+
+def _choices(run: Path) -> dict[str, str]:
+    """The options that the run chose, from the file that Hydra keeps beside its configuration."""
+    path = run / ".hydra" / "hydra.yaml"
+    if not path.is_file():
+        return {}
+    choices = OmegaConf.load(path).hydra.runtime.choices
+    return {str(key): str(value) for key, value in choices.items() if value is not None}

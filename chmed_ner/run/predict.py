@@ -1,0 +1,189 @@
+"""A finished run's model on raw text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from chmed_ner.backbone.batching import plan_batches
+from chmed_ner.backbone.generate import answers
+from chmed_ner.entities.grammar import Grammar
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.restoration import restore
+from chmed_ner.entities.script import Script, convert_leniently
+from chmed_ner.entities.types import Completion, Prediction
+from chmed_ner.errors import InputError
+from chmed_ner.machine import keep_threads_awake, prepare_memory, progress
+from chmed_ner.model.asking import Answered, Generator, Reply, Request
+from chmed_ner.prompt import TaskPrompt
+from chmed_ner.prompt.lexicon_hints import reopened
+from chmed_ner.run.config import build
+from chmed_ner.run.experiment import SpanModel
+from chmed_ner.track.record import RunRecord, find_run
+
+UNREADABLE = "unreadable_character"
+"""The problem counted for a lone surrogate, which the model is shown as U+FFFD."""
+NOTHING = Completion("", "predict", "", "", "", "end", 0, 0, 0.0)
+
+
+class Decoding(Protocol):
+    """What of a decoding setting is needed here."""
+
+    @property
+    def bonus(self) -> float:
+        """What is added to the logits of tokens that begin an entity."""
+
+    def max_new_tokens(self, characters: int) -> int:
+        """The cap of an answer."""
+
+    def grammar(self, prompt: TaskPrompt, model_text: str) -> Grammar | None:
+        """What an answer must follow, if anything."""
+
+
+@dataclass
+class Predictor:
+    """The model, prompt, script and restoration of one run, ready for text; closes with `close`.
+
+    `paid` sums up all answers so far, those from a cache left out: a budget is for all of them.
+    """
+
+    generator: Generator
+    prompt: TaskPrompt
+    script: Script
+    decoding: Decoding
+    policy: str
+    paid: Completion = NOTHING
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction a text, in order, ids `0`, `1` ...; offsets are code points of the texts.
+
+        The sentences of a run's test split, given together, get that run's predictions.
+        """
+        converted = [convert_leniently(self.script, text) for text in texts]
+        model_texts = [model_text for model_text, _ in converted]
+        requests = [
+            Request(
+                id=str(number),
+                split="predict",
+                genre="",
+                prompt=question.prompt,
+                max_new_tokens=self.decoding.max_new_tokens(self.prompt.room(len(model_text))),
+                grammar=self.decoding.grammar(self.prompt, model_text),
+                entity_bonus=self.decoding.bonus,
+                demonstrations=question.demonstrations,
+            )
+            for number, (model_text, question) in enumerate(
+                zip(model_texts, self.prompt.ask(model_texts), strict=True)
+            )
+        ]
+        replies = self._replies(requests)
+        return [
+            self._prediction(str(number), text, model_text, odd, replies[str(number)])
+            for number, (text, (model_text, odd)) in enumerate(zip(texts, converted, strict=True))
+        ]
+
+    def close(self) -> None:
+        """Free the model."""
+        self.generator.close()
+
+    def _replies(self, requests: Sequence[Request]) -> dict[str, Reply]:
+        replies: dict[str, Reply] = {}
+        before = self.paid
+        batches = plan_batches(requests, self.generator.length, self.generator.batch_size)
+        with progress(len(requests), "predict", "text") as bar:
+            for some in answers(self.generator, batches, (before,)):
+                self.paid = _with(self.paid, some)
+                replies |= {each.request.id: each.reply for each in some}
+                bar.update(len(some))
+        return replies
+
+    def _prediction(
+        self, id_: str, text: str, model_text: str, odd: int, reply: Reply
+    ) -> Prediction:
+        answer = self.prompt.parse(reply.text, model_text, reply.stop)
+        spans = answer.spans
+        if spans is None:
+            spans = restore(self.policy, model_text, answer.mentions).spans
+        problems = {**answer.problems, **({UNREADABLE: odd} if odd else {})}
+        return Prediction(id_, "predict", "", text, spans, problems)
+
+
+@dataclass
+class FittedPredictor:
+    """A fitted model (a lexicon, a CRF ...) and the script it reads, ready for text."""
+
+    model: SpanModel
+    script: Script
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction a text, as `Predictor.predict`."""
+        converted = [convert_leniently(self.script, text) for text in texts]
+        found = self.model.find([model_text for model_text, _ in converted])
+        return [
+            Prediction(str(number), "predict", "", text, spans, {UNREADABLE: odd} if odd else {})
+            for number, (text, (_, odd), spans) in enumerate(
+                zip(texts, converted, found, strict=True)
+            )
+        ]
+
+    def close(self) -> None:
+        """Free the model."""
+        self.model.close()
+
+
+def _with(paid: Completion, answered: Sequence[Answered]) -> Completion:
+    """The sum that also holds the answers just given."""
+    new = [each for each in answered if each.seconds]
+    return replace(
+        paid,
+        prompt_tokens=paid.prompt_tokens + sum(each.reply.prompt_tokens for each in new),
+        completion_tokens=paid.completion_tokens
+        + sum(each.reply.completion_tokens for each in new),
+        seconds=paid.seconds + sum(each.seconds for each in new),
+    )
+
+
+def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPredictor:
+    """The predictor of a run: its directory, its MLflow run id, or `latest`.
+
+    The latter two are looked up under `output`, None for the default output directory.
+
+    Raises InputError when there is no such run, its backbone is not the one it was made with, or
+    its method leaves no model behind.
+    """
+    prepare_memory()
+    keep_threads_awake()
+    directory = find_run(str(run), output=output)
+    record = RunRecord.read(directory)
+    parts = {
+        group: build(record.config[group], group)
+        for group in (
+            "dataset",
+            "script",
+            "prompt",
+            "backbone",
+            "regime",
+            "decoding",
+            "restoration",
+            "method",
+        )
+    }
+    backbone, regime = parts["backbone"], parts["regime"]
+    backbone.check()
+    if record.backbone_sha256 and backbone.checksum() != record.backbone_sha256:
+        raise InputError(
+            f"{directory}: the backbone {record.backbone} has changed since the run "
+            f"(checksum {backbone.checksum()[:12]}, was {record.backbone_sha256[:12]}); "
+            "bring the weights back that it was made with"
+        )
+    model: SpanModel | None = parts["method"].reopen(directory, backbone)
+    if model is not None:
+        return FittedPredictor(model, parts["script"])
+    labels: LabelScheme = parts["dataset"].labels
+    prompt: TaskPrompt = parts["prompt"].task(labels, parts["script"].name)
+    prompt = reopened(prompt, directory)
+    prompt = regime.reopened(prompt, backbone, directory, seed=record.seed)
+    generator = regime.reopen(backbone, directory, prompt.stop)
+    return Predictor(
+        generator, prompt, parts["script"], parts["decoding"], parts["restoration"].policy
+    )

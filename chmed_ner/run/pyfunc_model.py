@@ -1,0 +1,55 @@
+"""A run as an MLflow model: "models from code", a copy of this file in the model's folder.
+
+MLflow runs the copy when it loads the model, beside the run's record and its adapter or fitted
+model. Nothing is pickled. The package must be installed, and the run's backbone must be there with
+the checksum it had.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow.models
+import mlflow.pyfunc
+from pydantic import BaseModel
+
+from chmed_ner.data.documents import Document, annotate
+from chmed_ner.run.predict import load
+
+
+class Entity(BaseModel):
+    """An entity of a text: `[start, end)` in its code points."""
+
+    start: int
+    end: int
+    type: str
+    mention: str
+
+
+class Annotation(BaseModel):
+    """A text with its entities, and the problems met in reading it, counted by reason."""
+
+    id: str
+    sentence: str
+    entities: list[Entity]
+    problems: dict[str, int]
+
+
+class ExtractsEntities(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Texts in, the records of `chmed-ner predict` out."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the run's model."""
+        self.predictor = load(Path(context.artifacts["run.json"]).parent)
+
+    def predict(self, model_input: list[str]) -> list[Annotation]:
+        """One record a text; a text is cut into sentences to be read."""
+        from chmed_ner.data.predictions import as_record
+
+        blocks = [[Document(text) for text in model_input]]
+        found = annotate(self.predictor, blocks)
+        # plain values of that shape, which every client of MLflow can write as JSON
+        records: Any = [as_record(each.prediction, split=False) for each in found]
+        return list(records)
+
+
+mlflow.models.set_model(ExtractsEntities())

@@ -1,0 +1,107 @@
+"""Scores on spans, on mention strings and on characters; each as counts (`types.Scores`)."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from chmed_ner.entities.types import Mention, Scores, Span
+from chmed_ner.errors import InputError
+
+SpanPair = tuple[Sequence[Span], Sequence[Span]]
+"""The gold and the predicted spans of one sentence."""
+
+
+def scores_by_type(pairs: Iterable[SpanPair]) -> dict[str, Scores]:
+    """Counts per type found in gold or prediction, types in alphabetical order.
+
+    A prediction is correct when gold has the same `[start, end)` and type in that sentence.
+    """
+    gold_types: Counter[str] = Counter()
+    predicted_types: Counter[str] = Counter()
+    correct_types: Counter[str] = Counter()
+    for gold, predicted in pairs:
+        wanted, given = set(gold), set(predicted)
+        gold_types.update(span.type for span in wanted)
+        predicted_types.update(span.type for span in given)
+        correct_types.update(span.type for span in wanted & given)
+    return {
+        type_: Scores(gold_types[type_], predicted_types[type_], correct_types[type_])
+        for type_ in sorted(gold_types | predicted_types)
+    }
+
+
+def total(by_type: Mapping[str, Scores]) -> Scores:
+    """The counts of all types together."""
+    every = by_type.values()
+    return Scores(
+        sum(scores.gold for scores in every),
+        sum(scores.predicted for scores in every),
+        sum(scores.correct for scores in every),
+    )
+
+
+def span_scores(pairs: Iterable[SpanPair]) -> Scores:
+    """Exact spans with their types, micro over the sentences: the official counts on flat spans."""
+    return total(scores_by_type(pairs))
+
+
+def mention_scores(
+    pairs: Iterable[tuple[Collection[Mention], Collection[Mention]]],
+) -> Scores:
+    """Distinct (mention, type) pairs of each sentence, micro over the sentences.
+
+    This is what a model listed, before restoration: where a mention stands and how often it is
+    repeated does not matter. Both sides must be in the same script.
+    """
+    gold, predicted, correct = 0, 0, 0
+    for wanted, given in pairs:
+        gold_mentions, predicted_mentions = set(wanted), set(given)
+        gold += len(gold_mentions)
+        predicted += len(predicted_mentions)
+        correct += len(gold_mentions & predicted_mentions)
+    return Scores(gold, predicted, correct)
+
+
+def tag_scores(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> Scores:
+    """Characters whose tag is not `O`: in gold, predicted, and with the very same tag in both.
+
+    This is the "F1 of tags" of the corpora's READMEs, not the official figure. Raises InputError
+    where the tags of a sentence differ in number.
+    """
+    gold, predicted, correct = 0, 0, 0
+    for wanted, given in pairs:
+        if len(wanted) != len(given):
+            raise InputError(f"{len(wanted)} gold tags, but {len(given)} predicted ones")
+        gold += sum(tag != "O" for tag in wanted)
+        predicted += sum(tag != "O" for tag in given)
+        correct += sum(a == b != "O" for a, b in zip(wanted, given, strict=True))
+    return Scores(gold, predicted, correct)
+
+
+def seen_scores(
+    sentences: Iterable[tuple[str, Sequence[Span], Sequence[Span]]],
+    training_mentions: Collection[str],
+) -> tuple[Scores, Scores]:
+    """Span scores on mention strings (seen, unseen) in training, from (text, gold, predicted).
+
+    Every gold and every predicted entity is put on one side by its own characters: seen when some
+    entity of the training split, of whatever type, has the very same string. So the two sides add
+    up to `span_scores`, and a wrong boundary may cost recall on one side and precision on the
+    other.
+    `training_mentions` must be in the script of the texts.
+    """
+    known = frozenset(training_mentions)
+    seen: list[SpanPair] = []
+    unseen: list[SpanPair] = []
+    for text, gold, predicted in sentences:
+        for side, wanted in ((seen, True), (unseen, False)):
+            side.append(
+                (
+                    [span for span in gold if (text[span.start : span.end] in known) is wanted],
+                    [
+                        span
+                        for span in predicted
+                        if (text[span.start : span.end] in known) is wanted
+                    ],
+                )
+            )
+    return span_scores(seen), span_scores(unseen)

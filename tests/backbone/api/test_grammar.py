@@ -1,0 +1,67 @@
+"""A grammar on its way to a server."""
+
+import pytest
+
+from chmed_ner.backbone.api.grammar import FIELDS
+from chmed_ner.backbone.api.messages import Wording
+from chmed_ner.backbone.api.openai_compatible import OpenAICompatible
+from chmed_ner.backbone.decoding import Constrained, Greedy
+from chmed_ner.entities.grammar import ebnf
+from chmed_ner.entities.labels import label_scheme
+from chmed_ner.errors import InputError
+from chmed_ner.prompt.formats.extraction import Extraction
+
+LABELS = label_scheme("two", {"SYMP": {"simplified": "症状"}, "DISE": {"simplified": "疾病"}})
+GRAMMAR = Extraction().grammar("头痛", LABELS, "simplified", in_order=False)
+RULES = """root ::= "无" n1 | "头" n2 | "痛" n3
+n1 ::= ""
+n2 ::= "痛" n3 | "-" n4
+n3 ::= "-" n4
+n4 ::= "症状" n5 | "疾病" n5
+n5 ::= "\\n" n6 | ""
+n6 ::= "头" n2 | "痛" n3
+"""
+
+
+class Asked:
+    """A prompt with this grammar."""
+
+    def grammar(self, model_text: str, *, in_order: bool) -> object:  # noqa: ARG002
+        return GRAMMAR
+
+
+def test_the_rules() -> None:
+    assert ebnf(GRAMMAR) == RULES
+
+
+@pytest.mark.parametrize(
+    ("server", "added"),
+    [
+        ("vllm", {"structured_outputs": {"grammar": RULES}}),
+        ("vllm_guided", {"guided_grammar": RULES}),
+        ("sglang", {"ebnf": RULES}),
+        ("llama_cpp", {"grammar": RULES}),
+    ],
+)
+def test_every_server_has_its_field(server: str, added: dict[str, object]) -> None:
+    plain = Wording("tiny").body("头痛", 9)
+    wording = Wording("tiny", grammar_server=server)
+    assert wording.body("头痛", 9, GRAMMAR) == {**plain, **added}
+    assert wording.body("头痛", 9) == plain
+    assert server in FIELDS
+
+
+def test_a_server_that_takes_none_is_refused_beforehand() -> None:
+    def backbone(grammar: str | None) -> OpenAICompatible:
+        return OpenAICompatible("mine", "http://127.0.0.1:1/v1", "tiny", grammar=grammar)
+
+    with pytest.raises(InputError, match="backbone=mine cannot be held to a grammar"):
+        Constrained().check(Asked(), backbone(None))  # type: ignore[arg-type]
+    Constrained().check(Asked(), backbone("vllm"))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="entity_bonus"):
+        Constrained(entity_bonus=1.0).check(Asked(), backbone("vllm"))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"text_order: backbone=mine .*leave it at false"):
+        Constrained(text_order=True).check(Asked(), backbone("vllm"))  # type: ignore[arg-type]
+    Greedy().check(Asked(), backbone(None))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"backbone\.grammar='tgi': choose one of vllm"):
+        backbone("tgi")

@@ -1,0 +1,152 @@
+"""What is sent to an endpoint, and what its answers mean."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chmed_ner.backbone.api.messages import Wording, cut
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["choices", "message", "content", "text", "usage", "finish_reason", "error", "type"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+def answer(content: Any = "头痛-症状", reason: Any = "stop", **message: Any) -> dict[str, Any]:
+    """An endpoint's JSON for a chat question."""
+    return {
+        "choices": [{"message": {"content": content, **message}, "finish_reason": reason}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3},
+    }
+
+
+def test_the_body_of_a_chat_question() -> None:
+    wording = Wording("tiny", system="你是医生", seed=13, stop=("\n\n",))
+    assert wording.body("句子：头痛", 40) == {
+        "model": "tiny",
+        "messages": [
+            {"role": "system", "content": "你是医生"},
+            {"role": "user", "content": "句子：头痛"},
+        ],
+        "max_tokens": 40,
+        "temperature": 0.0,
+        "n": 1,
+        "seed": 13,
+        "stop": ["\n\n"],
+    }
+
+
+def test_the_body_of_a_completion() -> None:
+    body = Wording("tiny", endpoint="completions").body("句子：头痛", 40)
+    assert body == {
+        "model": "tiny", "prompt": "句子：头痛", "max_tokens": 40, "temperature": 0.0, "n": 1,
+    }  # fmt: skip
+
+
+def test_extra_fields_are_added_and_a_null_takes_one_out() -> None:
+    wording = Wording(
+        "tiny",
+        seed=13,
+        max_tokens_field="max_completion_tokens",
+        extra={"temperature": None, "seed": 5, "chat_template_kwargs": {"enable_thinking": False}},
+    )
+    body = wording.body("头痛", 40)
+    assert "temperature" not in body
+    assert "max_tokens" not in body
+    assert body["max_completion_tokens"] == 40
+    assert body["seed"] == 5
+    assert body["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+@pytest.mark.parametrize(
+    ("reason", "stop"),
+    [
+        ("stop", "end"), (None, "end"), ("eos_token", "end"), ("length", "length"),
+        ("content_filter", "refused"),
+    ],
+)  # fmt: skip
+def test_why_an_answer_ended(reason: str | None, stop: str) -> None:
+    reply = Wording("tiny").read(answer(reason=reason))
+    assert (reply.text, reply.stop) == ("头痛-症状", stop)
+    assert (reply.prompt_tokens, reply.completion_tokens) == (7, 3)
+
+
+def test_a_refusal_of_the_model() -> None:
+    reply = Wording("tiny").read(answer(content=None, refusal="不能回答"))
+    assert (reply.text, reply.stop) == ("不能回答", "refused")
+
+
+def test_the_text_of_a_completion() -> None:
+    said = {"choices": [{"text": " 头痛-症状", "finish_reason": "length"}]}
+    reply = Wording("tiny", endpoint="completions").read(said)
+    assert (reply.text, reply.stop) == (" 头痛-症状", "length")
+    assert (reply.prompt_tokens, reply.completion_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, ""),
+        ("", ""),
+        ([{"type": "text", "text": "头痛"}, {"type": "text", "text": "-症状"}], "头痛-症状"),
+        ([{"type": "reasoning", "text": "想"}, {"type": "text", "text": "无"}], "无"),
+        ("<think>\n头痛是症状\n</think>\n\n头痛-症状", "头痛-症状"),
+        ("<think>\n头痛是", ""),
+        ("头痛-症状\n<think>", "头痛-症状\n<think>"),
+    ],
+)
+def test_contents_of_many_shapes(content: Any, text: str) -> None:
+    assert Wording("tiny").read(answer(content, reasoning_content="想")).text == text
+
+
+def test_a_stop_string_that_the_server_did_not_heed() -> None:
+    wording = Wording("tiny", stop=("\n\n", "\n句子："))
+    reply = wording.read(answer("头痛-症状\n句子：胃痛\n\n无", reason="length"))
+    assert (reply.text, reply.stop) == ("头痛-症状", "end")
+
+
+@given(st.text("ab\n", max_size=12), st.lists(st.text("ab\n", min_size=1, max_size=3), max_size=3))
+def test_a_cut_leaves_no_stop_string(text: str, stop: list[str]) -> None:
+    kept, ended = cut(text, stop)
+    assert text.startswith(kept)
+    assert not any(each in kept for each in stop)
+    assert ended == any(each in text for each in stop)
+    assert ended or kept == text
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None, [], "无", {}, {"choices": []}, {"choices": ["无"]}, {"choices": [{}]},
+        {"choices": [{"message": "无", "finish_reason": "stop"}]},
+        answer(reason="insufficient_system_resource"), answer(reason="tool_calls"),
+        answer(content=7), {**answer(), "error": {"code": 502}},
+    ],
+)  # fmt: skip
+def test_what_is_no_answer(said: Any) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        Wording("tiny").read(said)
+
+
+@given(JSON, st.sampled_from(["chat", "completions"]))
+def test_nothing_but_a_value_error_comes_of_any_json(said: Any, endpoint: str) -> None:
+    for content in (said, {"choices": [said]}, {"choices": [{"message": said}]}):
+        try:
+            reply = Wording("tiny", endpoint=endpoint).read(content)
+        except ValueError:
+            continue
+        assert isinstance(reply.text, str)
+        assert reply.stop in ("end", "length", "refused")
+        assert reply.prompt_tokens >= 0

@@ -1,0 +1,48 @@
+"""The candidate tokens of a sentence against a walk through every state of its automaton."""
+
+from typing import Any
+
+import pytest
+
+from chmed_ner.entities.labels import label_scheme
+from chmed_ner.model.decoding.automaton import TokenAutomaton
+from chmed_ner.model.decoding.vocabulary import Vocabulary
+from chmed_ner.prompt.formats.bio_tags import STYLES, BioTags
+from chmed_ner.prompt.formats.extraction import Extraction
+from chmed_ner.prompt.formats.inline import Inline
+from chmed_ner.train.candidates import answer_tokens
+
+FORMATS: dict[str, Any] = {
+    "extraction": Extraction(),
+    "inline": Inline(),
+    **{style: BioTags(style) for style in STYLES},
+}
+LABELS = label_scheme(
+    "ten", {f"T{at}": {"simplified": name} for at, name in enumerate(("疾病", "时间"))}
+)
+
+
+@pytest.mark.parametrize("kind", ["tiny_tokenizer", "spaced_tokenizer"])
+@pytest.mark.parametrize("style", FORMATS)
+@pytest.mark.parametrize("sentence", ["胃痛两天", " 😀-胃\n病", "[头|痛"])
+def test_they_are_those_that_some_state_allows(
+    kind: str, style: str, sentence: str, request: pytest.FixtureRequest
+) -> None:
+    tokenizer = request.getfixturevalue(kind)
+    grammar = FORMATS[style].grammar(sentence, LABELS, "simplified", in_order=False).forgetful()
+    automaton = TokenAutomaton(
+        grammar,
+        Vocabulary(tokenizer, len(tokenizer)),
+        stop=("\n\n", "\n句子："),
+        end_tokens=[tokenizer.eos_token_id],
+    )
+    allowed = {tokenizer.eos_token_id, *automaton.start.successors}
+    todo, seen = [automaton.start], {automaton.start}
+    while todo:
+        state = todo.pop()
+        allowed.update(state.successors)
+        after = {automaton.state(key) for key in state.successors.values()} - seen
+        seen |= after
+        todo += after
+    assert answer_tokens(automaton) == allowed
+    assert 20 < len(allowed) < len(tokenizer)

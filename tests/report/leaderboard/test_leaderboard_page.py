@@ -1,0 +1,74 @@
+"""The leaderboard's page and figures: nothing cut off, nothing hard to read."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from chmed_ner.report.analysis.confusion_figure import SAME_CONTRAST, luminance
+from chmed_ner.report.analysis.error_figure import KIND_STYLES
+from chmed_ner.report.leaderboard.drawing import MOST, bars_figure
+from chmed_ner.report.leaderboard.page import Section, write_leaderboard_page
+
+HEADER = ("system", "source", "F1", "comparable", "remark")
+OURS = (("crf <b>", "ours", "65.37 ± 1.10", "", ""), {2}, True)
+TEAM = (("a team", "a paper", "70.00", "partly", ""), set[int](), False)
+
+
+def page(path: Path, *lines: tuple[tuple[str, ...], set[int], bool]) -> str:
+    """The page of one board."""
+    write_leaderboard_page(path, [Section("a board", HEADER, lines, {}, [])], notes=[], looks=[])
+    return path.read_text(encoding="utf-8")
+
+
+def test_columns_that_say_nothing_are_left_out(tmp_path: Path) -> None:
+    alone = page(tmp_path / "a.html", OURS)
+    assert ">comparable<" not in alone
+    assert ">remark<" not in alone
+    both = page(tmp_path / "b.html", OURS, TEAM)
+    assert ">comparable<" in both
+    assert ">partly<" in both
+    assert ">remark<" not in both
+
+
+def test_ours_stand_out_and_a_spread_is_small(tmp_path: Path) -> None:
+    text = page(tmp_path / "a.html", OURS, TEAM)
+    assert "<td><b>65.37</b> <small>± 1.10</small></td>" in text
+    assert '<span class="ours"><span class="words">crf &lt;b&gt;</span></span>' in text
+    assert '<span class="quiet"><span class="words">a team</span></span>' in text
+
+
+def test_bars_of_many_systems_are_no_wider_than_the_page() -> None:
+    types = dict.fromkeys("ABCDEFGHIJ", 50.0)
+    drawn = bars_figure("F1", {f"system {n}": types for n in range(MOST)}, list(types))
+    assert Image.open(BytesIO(drawn)).width <= 1180
+
+
+@pytest.mark.parametrize(
+    ("colour", "expected"), [("#000000", 0.0), ("#ffffff", 1.0), ("#808080", 0.2159)]
+)
+def test_luminance(colour: str, expected: float) -> None:
+    assert luminance(rgb(colour)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_numbers_can_be_read_on_every_colour() -> None:
+    dark = luminance(rgb("#16191d"))
+    for grey in np.linspace(0, 1, 101):
+        ground = luminance(np.array([grey, grey, grey]))
+        assert contrast(ground, 1.0 if ground < SAME_CONTRAST else dark) > 4
+    for name, ground_colour, text in KIND_STYLES:
+        on = luminance(rgb({"white": "#ffffff"}.get(text, text)))
+        assert contrast(luminance(rgb(ground_colour)), on) >= 4.5, name
+
+
+def rgb(colour: str) -> np.ndarray:
+    """Three values from 0 to 1."""
+    return np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+
+
+def contrast(one: float, other: float) -> float:
+    """The contrast ratio of two luminances (WCAG 2)."""
+    low, high = sorted((one, other))
+    return (high + 0.05) / (low + 0.05)
