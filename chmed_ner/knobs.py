@@ -109,7 +109,7 @@ def _markers(annotation: Any) -> Iterator[Any]:
 
 def _wanted(types: tuple[Any, ...], value: Any) -> str | None:
     """What is needed instead of `value`; None where it fits, or nothing can be said."""
-    if any(not isinstance(each, type) or each is object for each in types):
+    if any(not isinstance(each, type) or each in (Any, object) for each in types):
         return None
     if value is None:
         fits = NoneType in types

@@ -1,7 +1,7 @@
 """Repairs for training: stray and malformed tags written again, counted by kind.
 
 The rule: a training sentence gets the tags of the chunks that the official scorer sees in it
-(`chmed_ner.entities.bio`), so training and scoring speak of the same entities. Sentences that are scored as
+(`entities.bio`), so training and scoring speak of the same entities. Sentences that are scored as
 a test keep their tags as the file has them.
 
 | found | becomes | kind |

@@ -13,14 +13,14 @@ from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
-from chmed_ner.run.experiment import Experiment
+from chmed_ner.run.experiment import Experiment, Method
 from chmed_ner.run.outcome import Outcome, placed_outcome
 
 if TYPE_CHECKING:
     from chmed_ner.track import Tracker
 
 
-class PredictedFiles:
+class PredictedFiles(Method):
     """The entities in official-format files, one file a genre of the test split.
 
     `files` maps a genre to a file; relative paths are taken from `paths.data`. A file must hold the
@@ -29,9 +29,6 @@ class PredictedFiles:
     """
 
     name = "file"
-    uses: frozenset[str] = frozenset()
-    named_by = ("method",)
-    trains = False
 
     def __init__(self, files: Mapping[str, str]) -> None:
         if not isinstance(files, Mapping) or not files:
@@ -79,7 +76,7 @@ class PredictedFiles:
             found = self._entities(experiment, corpus)
         return placed_outcome(corpus.test, {s.id: found[s.id] for s in corpus.test})
 
-    def reopen(self, directory: Path, backbone: Backbone) -> NoReturn:  # noqa: ARG002
+    def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:  # noqa: ARG002
         """Refused: InputError. The system behind the files is not here."""
         raise InputError(
             f"{directory}: its predictions came from another system's files (method=file), so "

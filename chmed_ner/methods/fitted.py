@@ -1,8 +1,9 @@
 """What all methods share that fit a model of their own to the training split."""
 
 import logging
+import math
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -11,23 +12,18 @@ from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.run.experiment import Experiment, SpanModel
+from chmed_ner.run.experiment import Experiment, Method, SpanModel
 from chmed_ner.run.outcome import Outcome, placed_outcome
 from chmed_ner.score.spans import span_scores
 
 if TYPE_CHECKING:
     from chmed_ner.track import Tracker
 
-import math
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
 
 
-class Fitted(ABC):
+class Fitted(Method):
     """Fit -> save -> open what was saved -> place entities in the test and validation split.
 
     The model lies in `<run>/model`. It is complete when `finished` says so; a run that is resumed
@@ -35,9 +31,7 @@ class Fitted(ABC):
     run predicts what it scored.
     """
 
-    name: ClassVar[str]
-    uses: ClassVar[Collection[str]] = frozenset({"script"})
-    named_by: ClassVar[tuple[str, ...]] = ("method",)
+    needs: ClassVar[Collection[str]] = ("script",)
     trains = True
 
     @property
@@ -61,7 +55,7 @@ class Fitted(ABC):
         """Learn from `corpus.train`, choose on `corpus.validation`, save in `directory`."""
 
     @abstractmethod
-    def reopen(self, directory: Path, backbone: Backbone) -> SpanModel:
+    def reopen(self, directory: Path, backbone: Backbone | None) -> SpanModel:
         """The saved model; InputError where it is absent or has changed."""
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:  # noqa: ARG002
@@ -87,10 +81,6 @@ class Fitted(ABC):
         """The dataset's training files."""
         return dict(training_files)
 
-    def inputs(self, experiment: Experiment) -> dict[str, str]:  # noqa: ARG002
-        """Nothing beside the corpus."""
-        return {}
-
     def run(
         self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
     ) -> Outcome:
@@ -100,7 +90,7 @@ class Fitted(ABC):
         else:
             with tracker.timed("prepare"):
                 self.fit(experiment, corpus, directory, tracker)
-        model = self.reopen(directory, experiment.backbone)
+        model = self.reopen(directory, experiment.parts.get("backbone"))
         try:
             placed, seconds = placed_by(model, corpus.test)
             placed |= placed_by(model, corpus.validation)[0]

@@ -90,7 +90,7 @@ class LexiconMethod(Fitted):
             },
         )
 
-    def reopen(self, directory: Path, backbone: Backbone) -> LexiconMatcher:  # noqa: ARG002
+    def reopen(self, directory: Path, backbone: Backbone | None) -> LexiconMatcher:  # noqa: ARG002
         """The lexicon that was written, with its threshold."""
         path = directory / FILE
         content = read_json(path)

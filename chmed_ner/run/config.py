@@ -3,6 +3,7 @@
 Nothing below `configure` sees a DictConfig. Every `_target_` must lie in this package.
 """
 
+import functools
 import importlib
 import os
 import re
@@ -28,24 +29,12 @@ from chmed_ner.files import (
     sweep_directory,
 )
 from chmed_ner.knobs import check_knobs
-from chmed_ner.run.experiment import Experiment, Method
+from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
 from chmed_ner.run.naming import LONGEST_NAME, runs_directory
-from chmed_ner.run.none import Unused
 from chmed_ner.track.secrets import without_credentials
 
-GROUPS = (
-    "dataset",
-    "script",
-    "prompt",
-    "backbone",
-    "regime",
-    "decoding",
-    "restoration",
-    "method",
-    "tracking",
-)
-OPTIONAL = ("script", "prompt", "backbone", "regime", "decoding", "restoration")
-"""The groups that a method may do without: their option is then `none`."""
+GROUPS = ("dataset", *OPTIONAL, "method", "tracking")
+"""The groups that are built; all other keys are plain values."""
 
 
 @dataclass
@@ -79,12 +68,12 @@ class RootSchema:
     limit: LimitSchema = field(default_factory=LimitSchema)
     paths: PathsSchema = field(default_factory=PathsSchema)
     dataset: Any = MISSING
-    script: Any = MISSING
-    prompt: Any = MISSING
-    backbone: Any = MISSING
-    regime: Any = MISSING
-    decoding: Any = MISSING
-    restoration: Any = MISSING
+    script: Any = None
+    prompt: Any = None
+    backbone: Any = None
+    regime: Any = None
+    decoding: Any = None
+    restoration: Any = None
     method: Any = MISSING
     tracking: Any = MISSING
 
@@ -156,6 +145,20 @@ def build(node: Any, key: str = "") -> Any:
         raise InputError(f"{key}: {error}; a value has the wrong type for {target}") from error
 
 
+@functools.cache
+def _option(group: str, name: str) -> Any:
+    """The plain values of an option in its group."""
+    return plain(compose([f"{group}={name}"]))[group]
+
+
+def option(group: str, name: str, **knobs: Any) -> Any:
+    """The object of an option, some of its knobs changed: `option("regime", "lora", epochs=1)`.
+
+    Raises InputError for an option or a knob that does not exist, and for a value that is wrong.
+    """
+    return build({**_option(group, name), **knobs}, group)
+
+
 def _constructor(target: Any, key: str) -> Any:
     if not isinstance(target, str) or not target.startswith("chmed_ner."):
         raise InputError(f"{key}._target_={target}: only targets inside chmed_ner are built")
@@ -166,15 +169,20 @@ def _constructor(target: Any, key: str) -> Any:
         raise InputError(f"{key}._target_={target}: there is no such class") from None
 
 
-def configure(config: DictConfig, choices: Mapping[str, str | None]) -> Experiment:
+def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> Experiment:
     """The experiment that a composed configuration describes, all light parts built."""
-    content = plain(config)
+    content: dict[str, Any] = plain(config) if isinstance(config, DictConfig) else dict(config)
     _check_keys(content)
-    parts = {group: build(content[group], group) for group in GROUPS}
-    _check_uses(parts, choices)
-    name = _checked_name(content["name"] or default_name(parts["method"], content, choices))
+    built = {group: build(content[group], group) for group in GROUPS if content[group] is not None}
+    method: Method = built["method"]
+    parts = {group: built[group] for group in OPTIONAL if group in built}
+    _check_needs(method, parts, choices)
+    name = _checked_name(content["name"] or default_name(method, content, choices))
     return Experiment(
-        **parts,
+        dataset=built["dataset"],
+        method=method,
+        parts=parts,
+        tracking=built["tracking"],
         name=name,
         experiment=content["experiment"],
         seed=content["seed"],
@@ -188,23 +196,23 @@ def configure(config: DictConfig, choices: Mapping[str, str | None]) -> Experime
     )
 
 
-def _check_uses(parts: Mapping[str, Any], choices: Mapping[str, str | None]) -> None:
-    """InputError for a group that the method uses and is `none`, or does without and is not."""
-    method = parts["method"]
+def _check_needs(
+    method: Method, parts: Mapping[str, Any], choices: Mapping[str, str | None]
+) -> None:
+    """InputError for a group that the method needs and that is null, or the other way round."""
     chosen = choices.get("method") or method.name
     for group in OPTIONAL:
-        none = isinstance(parts[group], Unused)
-        if none and group in method.uses:
+        if group in method.needs and group not in parts:
             raise InputError(
-                f"{group}=none: method={chosen} needs a {group}; name one with {group}=..."
+                f"{group}=null: method={chosen} needs a {group}; name one with {group}=..."
             )
-        if not none and group not in method.uses:
+        if group in parts and group not in method.needs:
             option = choices.get(group) or getattr(
                 parts[group], "name", type(parts[group]).__name__
             )
             raise InputError(
-                f"{group}={option}: method={chosen} uses no {group}; leave {group} out (or say "
-                f"{group}=none), and a preset that sets it too"
+                f"{group}={option}: method={chosen} uses no {group}; leave {group} out, and a "
+                "preset that sets it too"
             )
 
 

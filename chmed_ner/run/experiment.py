@@ -1,17 +1,20 @@
-"""An experiment: every part chosen, built and light; nothing is loaded yet."""
+"""An experiment, every part chosen and built, nothing loaded yet; and what a method is."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from chmed_ner.backbone.decoding import Greedy
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.backbone.regime import Regime
 from chmed_ner.data.corpus import Corpus, Limit
-from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.data.dataset import Dataset
 from chmed_ner.entities.restoration import Headline
 from chmed_ner.entities.script import Script
 from chmed_ner.entities.types import Span
+from chmed_ner.errors import InputError
 from chmed_ner.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -19,66 +22,8 @@ if TYPE_CHECKING:
     from chmed_ner.track import Tracker, Tracking
 
 
-class Dataset(Protocol):
-    """A corpus by name, ready to be read."""
-
-    @property
-    def name(self) -> str:
-        """Its name in tags and tables."""
-
-    @property
-    def labels(self) -> LabelScheme:
-        """The entity types it is annotated with."""
-
-    def load(self, root: Path, *, seed: int, limit: Limit, training: bool = True) -> Corpus:
-        """Its splits; with `training=False` an absent training file is tolerated."""
-
-
-class Method(Protocol):
-    """A way from a corpus to entities.
-
-    `uses` names the groups it needs of `config.OPTIONAL`; those it does without must be `none`.
-    `named_by` are the groups whose options make the run's default name. `trains` says whether
-    something is learnt or chosen on the training files, validation included.
-    """
-
-    @property
-    def name(self) -> str:
-        """Its name in tags and tables."""
-
-    @property
-    def uses(self) -> Collection[str]:
-        """The groups it needs."""
-
-    @property
-    def named_by(self) -> tuple[str, ...]:
-        """The groups that name its runs."""
-
-    @property
-    def trains(self) -> bool:
-        """Whether it needs the training files."""
-
-    def check(self, experiment: "Experiment", corpus: Corpus) -> None:
-        """InputError for what can be known to be wrong before anything is computed."""
-
-    def tuned_on(
-        self, experiment: "Experiment", training_files: Mapping[str, str]
-    ) -> dict[str, str]:
-        """The files that its predictions come from, with their SHA-256."""
-
-    def inputs(self, experiment: "Experiment") -> dict[str, str]:
-        """The SHA-256 of what goes into the run beside corpus and backbone."""
-
-    def run(
-        self, experiment: "Experiment", corpus: Corpus, directory: Path, tracker: "Tracker"
-    ) -> "Outcome":
-        """The entities of the test split, and of validation where it is kept."""
-
-    def reopen(self, directory: Path, backbone: Backbone) -> "SpanModel | None":
-        """The fitted model of a finished run; None where a prompted backbone answers instead.
-
-        Raises InputError where there is no model, or not the one that was saved.
-        """
+OPTIONAL = ("script", "prompt", "backbone", "regime", "decoding", "restoration")
+"""The groups that a method may do without: they are then null in the configuration."""
 
 
 class SpanModel(Protocol):
@@ -91,22 +36,63 @@ class SpanModel(Protocol):
         """Free what it holds."""
 
 
+class Method(ABC):
+    """A way from a corpus to entities; the base has nothing to check, to learn or to reopen.
+
+    `needs` names the groups it needs of `experiment.OPTIONAL`; its YAML sets the others to null.
+    `named_by` are the groups whose options make the run's default name. `trains` says whether
+    something is learnt or chosen on the training files, validation included.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[Collection[str]] = ()
+    named_by: ClassVar[tuple[str, ...]] = ("method",)
+    trains: ClassVar[bool] = False
+
+    def check(self, experiment: "Experiment", corpus: Corpus) -> None:  # noqa: B027
+        """InputError for what can be known to be wrong before anything is computed."""
+
+    def tuned_on(
+        self,
+        experiment: "Experiment",  # noqa: ARG002
+        training_files: Mapping[str, str],  # noqa: ARG002
+    ) -> dict[str, str]:
+        """The files that its predictions come from beside its regime's, with their SHA-256."""
+        return {}
+
+    def inputs(self, experiment: "Experiment") -> dict[str, str]:  # noqa: ARG002
+        """The SHA-256 of what goes into the run beside corpus, backbone and regime."""
+        return {}
+
+    @abstractmethod
+    def run(
+        self, experiment: "Experiment", corpus: Corpus, directory: Path, tracker: "Tracker"
+    ) -> "Outcome":
+        """The entities of the test split, and of validation where it is kept."""
+
+    def reopen(
+        self,
+        directory: Path,  # noqa: ARG002
+        backbone: "Backbone | None",  # noqa: ARG002
+    ) -> SpanModel | None:
+        """The fitted model of a finished run; None where a prompted backbone answers instead.
+
+        Raises InputError where there is no model, or not the one that was saved.
+        """
+        return None
+
+
 @dataclass(frozen=True)
 class Experiment:
     """The parts of one run and where it reads and writes.
 
-    `choices` names the option chosen in each group; `config` is the composed configuration as plain
-    values, for the record.
+    `parts` are those of the optional groups that the method needs. `choices` names the option
+    chosen in each group; `config` is the composed configuration as plain values, for the record.
     """
 
     dataset: Dataset
-    script: Script
-    prompt: Prompt
-    backbone: Backbone
-    regime: Regime
-    decoding: Any
-    restoration: Headline
     method: Method
+    parts: Mapping[str, Any]
     tracking: "Tracking"
     name: str
     experiment: str
@@ -119,20 +105,73 @@ class Experiment:
     choices: Mapping[str, str]
     config: Mapping[str, Any]
 
+    def part(self, group: str) -> Any:
+        """The part of an optional group; InputError where the method needs none."""
+        if group not in self.parts:
+            raise InputError(
+                f"{group}=none: the run's method uses no {group}, so there is none to show, parse "
+                "or score again; only runs of a method that uses one can do this, such as "
+                "method=generative"
+            )
+        return self.parts[group]
+
+    @property
+    def script(self) -> Script:
+        """What converts the text to the script that the model reads."""
+        script: Script = self.part("script")
+        return script
+
+    @property
+    def prompt(self) -> Prompt:
+        """The words of the questions and the format of the answers."""
+        prompt: Prompt = self.part("prompt")
+        return prompt
+
+    @property
+    def backbone(self) -> Backbone:
+        """The model, not loaded."""
+        backbone: Backbone = self.part("backbone")
+        return backbone
+
+    @property
+    def regime(self) -> Regime:
+        """What is done to the backbone before it is asked."""
+        regime: Regime = self.part("regime")
+        return regime
+
+    @property
+    def decoding(self) -> Greedy:
+        """How answers are decoded."""
+        decoding: Greedy = self.part("decoding")
+        return decoding
+
+    @property
+    def policy(self) -> str:
+        """The headline restoration policy; `none` where the method places entities itself."""
+        restoration: Headline | None = self.parts.get("restoration")
+        return restoration.policy if restoration else "none"
+
+    @property
+    def backbone_checksum(self) -> str:
+        """What identifies the backbone's weights; empty without a backbone."""
+        return self.backbone.checksum() if "backbone" in self.parts else ""
+
     @property
     def trains(self) -> bool:
         """Whether something is learnt or chosen on the training files."""
-        return bool(self.regime.trains or self.method.trains)
+        return self.method.trains or ("regime" in self.parts and self.regime.trains)
 
     @property
     def hints_from_training(self) -> bool:
         """Whether the training files are the source of the prompt's hints."""
-        return self.prompt.hints is not None and self.regime.inherited("") is None
+        asks = "prompt" in self.parts and self.prompt.hints is not None
+        return asks and self.regime.inherited("") is None
 
     @property
     def reads_training(self) -> bool:
         """Whether the training files must be there: to be learnt from, or to be shown."""
-        return self.trains or self.hints_from_training or self.regime.shows_training
+        shown = "regime" in self.parts and self.regime.shows_training
+        return self.trains or self.hints_from_training or shown
 
     @property
     def keeps_validation(self) -> bool:
@@ -141,20 +180,19 @@ class Experiment:
 
     def check(self, corpus: Corpus) -> None:
         """InputError for what can be known to be wrong before anything is computed."""
-        self.backbone.check()
-        self.regime.check(self.backbone, corpus.test_files)
+        if "backbone" in self.parts:
+            self.backbone.check()
         self.method.check(self, corpus)
 
     def tuned_on(self, corpus: Corpus) -> dict[str, str]:
         """The files that something was learnt or chosen on, with their SHA-256."""
         files = corpus.training_files
         shown = files if self.hints_from_training else {}
-        return {**shown, **self.regime.tuned_on(files), **self.method.tuned_on(self, files)}
+        return {**shown, **self.method.tuned_on(self, files)}
 
     def inputs(self, corpus: Corpus) -> dict[str, str]:
         """The SHA-256 of every file that goes into this run beside the backbone."""
-        own = {**self.regime.inputs(), **self.method.inputs(self)}
-        return {**corpus.training_files, **corpus.test_files, **own}
+        return {**corpus.training_files, **corpus.test_files, **self.method.inputs(self)}
 
     def load(self) -> Corpus:
         """The corpus, in its original script."""

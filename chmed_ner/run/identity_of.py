@@ -8,4 +8,4 @@ def identity_of(experiment: Experiment) -> str:
     """The config hash of an experiment; InputError for files that are absent or bad."""
     corpus = experiment.load()
     files = experiment.inputs(corpus)
-    return config_hash(experiment.config, files, experiment.backbone.checksum())
+    return config_hash(experiment.config, files, experiment.backbone_checksum)

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from chmed_ner.backbone.batching import plan_batches
+from chmed_ner.backbone.decoding import Greedy
 from chmed_ner.backbone.generate import answers
-from chmed_ner.entities.grammar import Grammar
-from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.entities.restoration import restore
 from chmed_ner.entities.script import Script, convert_leniently
 from chmed_ner.entities.types import Completion, Prediction
@@ -17,27 +16,13 @@ from chmed_ner.machine import keep_threads_awake, prepare_memory, progress
 from chmed_ner.model.asking import Answered, Generator, Reply, Request
 from chmed_ner.prompt import TaskPrompt
 from chmed_ner.prompt.lexicon_hints import reopened
-from chmed_ner.run.config import build
+from chmed_ner.run.config import configure
 from chmed_ner.run.experiment import SpanModel
 from chmed_ner.track.record import RunRecord, find_run
 
 UNREADABLE = "unreadable_character"
 """The problem counted for a lone surrogate, which the model is shown as U+FFFD."""
 NOTHING = Completion("", "predict", "", "", "", "end", 0, 0, 0.0)
-
-
-class Decoding(Protocol):
-    """What of a decoding setting is needed here."""
-
-    @property
-    def bonus(self) -> float:
-        """What is added to the logits of tokens that begin an entity."""
-
-    def max_new_tokens(self, characters: int) -> int:
-        """The cap of an answer."""
-
-    def grammar(self, prompt: TaskPrompt, model_text: str) -> Grammar | None:
-        """What an answer must follow, if anything."""
 
 
 @dataclass
@@ -50,7 +35,7 @@ class Predictor:
     generator: Generator
     prompt: TaskPrompt
     script: Script
-    decoding: Decoding
+    decoding: Greedy
     policy: str
     paid: Completion = NOTHING
 
@@ -155,35 +140,27 @@ def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPr
     keep_threads_awake()
     directory = find_run(str(run), output=output)
     record = RunRecord.read(directory)
-    parts = {
-        group: build(record.config[group], group)
-        for group in (
-            "dataset",
-            "script",
-            "prompt",
-            "backbone",
-            "regime",
-            "decoding",
-            "restoration",
-            "method",
-        )
-    }
-    backbone, regime = parts["backbone"], parts["regime"]
+    experiment = configure(record.config, {})
+    backbone = experiment.parts.get("backbone")
+    if record.backbone_sha256:
+        _check_backbone(experiment.backbone, record, directory)
+    model = experiment.method.reopen(directory, backbone)
+    if model is not None:
+        return FittedPredictor(model, experiment.script)
+    prompt = experiment.prompt.task(experiment.dataset.labels, experiment.script.name)
+    prompt = reopened(prompt, directory)
+    regime = experiment.regime
+    prompt = regime.reopened(prompt, experiment.backbone, directory, seed=record.seed)
+    generator = regime.reopen(experiment.backbone, directory, prompt.stop)
+    return Predictor(generator, prompt, experiment.script, experiment.decoding, experiment.policy)
+
+
+def _check_backbone(backbone: Backbone, record: RunRecord, directory: Path) -> None:
+    """InputError when the backbone cannot be loaded, or is not the one the run was made with."""
     backbone.check()
-    if record.backbone_sha256 and backbone.checksum() != record.backbone_sha256:
+    if backbone.checksum() != record.backbone_sha256:
         raise InputError(
             f"{directory}: the backbone {record.backbone} has changed since the run "
             f"(checksum {backbone.checksum()[:12]}, was {record.backbone_sha256[:12]}); "
             "bring the weights back that it was made with"
         )
-    model: SpanModel | None = parts["method"].reopen(directory, backbone)
-    if model is not None:
-        return FittedPredictor(model, parts["script"])
-    labels: LabelScheme = parts["dataset"].labels
-    prompt: TaskPrompt = parts["prompt"].task(labels, parts["script"].name)
-    prompt = reopened(prompt, directory)
-    prompt = regime.reopened(prompt, backbone, directory, seed=record.seed)
-    generator = regime.reopen(backbone, directory, prompt.stop)
-    return Predictor(
-        generator, prompt, parts["script"], parts["decoding"], parts["restoration"].policy
-    )

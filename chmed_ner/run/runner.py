@@ -52,7 +52,7 @@ def run(experiment: Experiment, directory: Path) -> dict[str, float]:
     with tracked(experiment, record, directory) as tracker:
         outcome = experiment.method.run(experiment, corpus, directory, tracker)
         record.counts |= {**corpus.counts, **outcome.counts}
-        spans = outcome.predicted(experiment.restoration.policy)
+        spans = outcome.predicted(experiment.policy)
         kept = [s for s in (*corpus.test, *corpus.validation) if s.id in spans]
         write_predictions(directory, predictions(kept, spans, outcome.problems))
         metrics = score(experiment, corpus, outcome) if corpus.test else {}
@@ -68,6 +68,8 @@ def read_corpus(experiment: Experiment) -> Corpus:
     """The corpus with the text that the model reads; what was changed in it is logged."""
     corpus = experiment.load()
     log_changes(corpus.name, corpus.counts)
+    if "script" not in experiment.parts:
+        return corpus
     convert = experiment.script
     return replace(
         corpus,
@@ -81,7 +83,7 @@ def read_corpus(experiment: Experiment) -> Corpus:
 def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunRecord:
     """A new `run.json`, or that of the run that is resumed, which must have the same identity."""
     files = experiment.inputs(corpus)
-    backbone = experiment.backbone.checksum()
+    backbone = experiment.backbone_checksum
     identity = config_hash(experiment.config, files, backbone)
     if experiment.resume and (directory / FILE).is_file():
         record = RunRecord.read(directory)
@@ -93,7 +95,7 @@ def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunR
         experiment=experiment.experiment,
         config_hash=identity,
         config=experiment.config,
-        backbone=experiment.backbone.name,
+        backbone=experiment.parts["backbone"].name if backbone else "none",
         backbone_sha256=backbone,
         training_files=experiment.tuned_on(corpus),
         test_files=dict(corpus.test_files),
@@ -185,7 +187,7 @@ def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str,
             policy: {id_: found for id_, found in spans.items() if id_ in ids}
             for policy, spans in outcome.spans.items()
         },
-        headline=experiment.restoration.policy,
+        headline=experiment.policy,
         placed=outcome.placed and {id_: outcome.placed[id_] for id_ in ids},
         mentions={id_: found for id_, found in outcome.mentions.items() if id_ in ids},
         target_mentions={id_: found for id_, found in outcome.targets.items() if id_ in ids},
@@ -228,7 +230,7 @@ def write_report(
         directory / "report.html",
         title=experiment.name,
         sentences=corpus.test,
-        spans=outcome.predicted(experiment.restoration.policy),
+        spans=outcome.predicted(experiment.policy),
         completions=outcome.completions,
         metrics=metrics,
         labels=corpus.labels,
@@ -243,7 +245,7 @@ def analyse(experiment: Experiment, corpus: Corpus, outcome: Outcome, directory:
     write_analysis(
         directory,
         sentences=corpus.test,
-        spans=outcome.predicted(experiment.restoration.policy),
+        spans=outcome.predicted(experiment.policy),
         training_mentions={s.mention(span) for s in corpus.train for span in s.entities},
         labels=corpus.labels,
     )

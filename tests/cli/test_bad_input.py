@@ -116,7 +116,10 @@ def test_a_genre_that_no_metric_name_can_hold_is_refused_before_anything_is_aske
         (["+decoding.beams=4"], ["decoding", "'beams'", "spare_tokens"]),
         (["backbone._target_=os.system"], ["backbone._target_=os.system", "inside chmed_ner"]),
         (["prompt.answer._target_=subprocess.run"], ["prompt.answer._target_=subprocess.run"]),
-        (["script._target_=chmed_ner.entities.script.Pinyin"], ["script._target_", "no such class"]),
+        (
+            ["script._target_=chmed_ner.entities.Pinyin"],
+            ["script._target_", "no such class"],
+        ),
         (["restoration.policy=longest"], ["restoration.policy='longest'", "longest_first"]),
         (["prompt.answer.order=random"], ["prompt.answer.order='random'", "text_order"]),
         (["prompt.answer=null"], ["prompt.answer=null"]),

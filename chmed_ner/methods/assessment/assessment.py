@@ -149,5 +149,5 @@ def _reading(
         s.id: prompt.parse(completions[s.id].text, s.model_text, completions[s.id].stop)
         for s in corpus.test
     }
-    spans = outcome.predicted(experiment.restoration.policy)
+    spans = outcome.predicted(experiment.policy)
     return Reading(variant.kind, variant.name, prompt, completions, answers, spans)

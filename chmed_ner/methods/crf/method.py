@@ -139,7 +139,7 @@ class CRF(Fitted):
             },
         )
 
-    def reopen(self, directory: Path, backbone: Backbone) -> CRFTagger:  # noqa: ARG002
+    def reopen(self, directory: Path, backbone: Backbone | None) -> CRFTagger:  # noqa: ARG002
         """The tagger of a finished run; InputError where a file is absent, broken or changed."""
         path, weights = directory / FILE, directory / WEIGHTS
         content = read_json(path)

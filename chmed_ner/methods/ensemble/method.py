@@ -22,7 +22,7 @@ from chmed_ner.methods.ensemble.voting import (
     choose_thresholds,
     elected,
 )
-from chmed_ner.run.experiment import Experiment
+from chmed_ner.run.experiment import Experiment, Method
 from chmed_ner.run.outcome import Outcome, placed_outcome
 from chmed_ner.score.spans import span_scores
 
@@ -53,7 +53,7 @@ class Election:
     learnt: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Ensemble:
+class Ensemble(Method):
     """Entities that enough of the runs predict; what is enough is set on their validation split.
 
     `runs` are directories, MLflow run ids or `latest`, all on this run's test and validation
@@ -66,8 +66,6 @@ class Ensemble:
     """
 
     name = "ensemble"
-    uses: frozenset[str] = frozenset()
-    named_by = ("method",)
     trains = True  # thresholds are set on validation sentences, carved from the training files
 
     def __init__(self, runs: Sequence[str], voting: str, weights: Sequence[float] | str) -> None:
@@ -141,7 +139,7 @@ class Ensemble:
         write_json(directory / FILE, content)
         return placed_outcome([*corpus.test, *corpus.validation], placed, seconds=seconds)
 
-    def reopen(self, directory: Path, backbone: Backbone) -> NoReturn:  # noqa: ARG002
+    def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:  # noqa: ARG002
         """Refused: InputError. The votes of a finished run are over its own sentences."""
         raise InputError(
             f"{directory}: an ensemble votes over predictions that its runs have kept, so it has "

@@ -6,10 +6,9 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from chmed_ner.backbone.generate import generate, stored_completions
-from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.backbone.task import Task, grammars
 from chmed_ner.data.corpus import Corpus
@@ -20,7 +19,7 @@ from chmed_ner.model.asking import Generator, Request
 from chmed_ner.prompt import Answer, TaskPrompt
 from chmed_ner.prompt.formats.answer import PROBLEMS
 from chmed_ner.prompt.lexicon_hints import FILE, hinted
-from chmed_ner.run.experiment import Experiment
+from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
 from chmed_ner.run.outcome import Outcome
 from chmed_ner.score.spans import span_scores
 from chmed_ner.track.record import note_counts
@@ -31,16 +30,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Generative:
+class Generative(Method):
     """Prompt -> regime -> generate -> parse -> restore."""
 
     name = "generative"
-    uses = frozenset({"script", "prompt", "backbone", "regime", "decoding", "restoration"})
-    named_by: tuple[str, ...] = ("backbone", "prompt", "regime")
-    trains = False  # its regime may
+    needs = OPTIONAL
+    named_by: ClassVar[tuple[str, ...]] = ("backbone", "prompt", "regime")
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
         """InputError when decoding or regime do not suit the prompt, or decoding the backbone."""
+        experiment.regime.check(experiment.backbone, corpus.test_files)
         prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
         experiment.decoding.check(prompt, experiment.backbone)
         if prompt.hints is not None and corpus.copies:
@@ -50,20 +49,13 @@ class Generative:
             )
         experiment.regime.check_prompt(prompt)
 
-    def tuned_on(
-        self,
-        experiment: Experiment,  # noqa: ARG002
-        training_files: Mapping[str, str],  # noqa: ARG002
-    ) -> dict[str, str]:
-        """No file beside those of the regime."""
-        return {}
+    def tuned_on(self, experiment: Experiment, training_files: Mapping[str, str]) -> dict[str, str]:
+        """The files of the regime."""
+        return experiment.regime.tuned_on(training_files)
 
-    def inputs(self, experiment: Experiment) -> dict[str, str]:  # noqa: ARG002
-        """Nothing beside corpus, backbone and regime."""
-        return {}
-
-    def reopen(self, directory: Path, backbone: Backbone) -> None:
-        """None: a finished run's backbone is opened by its regime, and prompted."""
+    def inputs(self, experiment: Experiment) -> dict[str, str]:
+        """What goes into the run with the regime."""
+        return experiment.regime.inputs()
 
     def run(
         self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
@@ -225,7 +217,7 @@ def task_of(
         store.clear()
         requests = requests_for(corpus.validation, prompt, experiment)
         outcome = read_completions(corpus.validation, prompt, generate(generator, requests, store))
-        spans = outcome.predicted(experiment.restoration.policy)
+        spans = outcome.predicted(experiment.policy)
         return span_scores((s.entities, spans[s.id]) for s in corpus.validation).f1
 
     def note(more: Mapping[str, int]) -> None:

@@ -49,7 +49,7 @@ def rescore(run: Path, overrides: Sequence[str]) -> tuple[Path, dict[str, float]
         git_commit=record.git_commit,
         versions=record.versions,
     )
-    spans = outcome.predicted(experiment.restoration.policy)
+    spans = outcome.predicted(experiment.policy)
     rescore_of = record.mlflow_run_id or run.name
     with tracked(experiment, new, directory, rescore_of=rescore_of) as tracker:
         metrics = score(experiment, corpus, outcome)

@@ -46,7 +46,7 @@ class TaggerMethod(Fitted):
     """
 
     name = "tagger"
-    uses = frozenset({"script", "backbone"})
+    needs = ("script", "backbone")
     named_by = ("backbone", "method")
 
     def __init__(
@@ -183,7 +183,7 @@ class TaggerMethod(Fitted):
             describe=describe,
         )
 
-    def reopen(self, directory: Path, backbone: Backbone) -> "Tagger":
+    def reopen(self, directory: Path, backbone: Backbone | None) -> "Tagger":
         """The tagger of a finished run; InputError where a file is absent, broken or changed."""
         from chmed_ner.methods.tagger.model import load_weights, new_tagger
 
@@ -199,6 +199,7 @@ class TaggerMethod(Fitted):
                 f"{weights}: absent, or another file than the one that was trained; bring it back, "
                 "or run the method again"
             )
+        assert backbone is not None, "the method needs one"
         tagger = new_tagger(backbone, self.architecture, types, features, seed=0)
         load_weights(tagger.network, weights)
         return tagger

@@ -7,8 +7,8 @@ from omegaconf import OmegaConf
 
 from chmed_ner.cli import main
 from chmed_ner.errors import InputError
-from chmed_ner.run.config import OPTIONAL, compose, configure
-from chmed_ner.run.none import Unused
+from chmed_ner.run.config import compose, configure
+from chmed_ner.run.experiment import OPTIONAL
 from chmed_ner.run.runner import tags
 from chmed_ner.track.record import RunRecord
 
@@ -30,15 +30,18 @@ def configured(*words: str, **choices: str) -> Any:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_a_method_does_without_is_none(method: str) -> None:
+def test_what_a_method_does_without_is_absent(method: str) -> None:
     chosen = {"method": method, "backbone": "gemma3_270m"}
     experiment = configured(f"method={method}", *NEEDED.get(method, []), **chosen)
-    uses = set(experiment.method.uses)
-    for group in OPTIONAL:
-        assert isinstance(getattr(experiment, group), Unused) is (group not in uses)
-    backbone = "gemma3_270m-" if "backbone" in uses else ""
+    needs = set(experiment.method.needs)
+    assert set(experiment.parts) == needs
+    for group in set(OPTIONAL) - needs:
+        assert experiment.config[group] is None
+        with pytest.raises(InputError, match=f"{group}=none"):
+            experiment.part(group)
+    backbone = "gemma3_270m-" if "backbone" in needs else ""
     assert experiment.name == f"sample-{backbone}{method}-s13"
-    assert experiment.restoration.policy == "none"
+    assert experiment.policy == "none"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -49,11 +52,14 @@ def test_a_group_is_named_where_it_is_used_and_nowhere_else(method: str, group: 
         "crf": ["script"],
         "tagger": ["script", "backbone"],
     }.get(method, [])
-    option = "none" if used else OTHER[group]
+    option = "null" if used else OTHER[group]
     says = f"{group}={option}: method={method} {'needs a' if used else 'uses no'} {group}"
-    words = [f"method={method}", *NEEDED.get(method, []), f"{group}={option}"]
+    choice = f"~{group}" if used else f"{group}={option}"
     with pytest.raises(InputError, match=says):
-        configured(*words, **{group: option, "method": method})
+        configured(
+            f"method={method}", *NEEDED.get(method, []), choice, method=method,
+            **({} if used else {group: option}),
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("order", [0, 1])
@@ -65,8 +71,8 @@ def test_the_order_of_the_words_does_not_matter(order: int) -> None:
 
 @pytest.mark.parametrize("group", OPTIONAL)
 def test_generation_needs_every_group(group: str) -> None:
-    with pytest.raises(InputError, match=f"{group}=none: method=generative needs a {group}"):
-        configured("regime=zero_shot", f"{group}=none")
+    with pytest.raises(InputError, match=f"{group}=null: method=generative needs a {group}"):
+        configured(f"~{group}")
 
 
 def test_a_preset_that_sets_an_unused_group_is_an_error() -> None:
@@ -94,9 +100,9 @@ def test_the_metric_names_are_those_of_any_run(lexicon_run, scripted_run) -> Non
 def test_the_tags_say_none(lexicon_run) -> None:
     words = ["method=lexicon"]
     choices = {"method": "lexicon", "script": "simplified"}
-    choices |= {group: "none" for group in OPTIONAL if group != "script"}
     found = tags(configured(*words, **choices), RunRecord.read(lexicon_run.directory))
-    assert {group: found[group] for group in ("method", *OPTIONAL)} == choices
+    others = {group: "none" for group in OPTIONAL if group != "script"}
+    assert {group: found[group] for group in ("method", *OPTIONAL)} == {**choices, **others}
     hydra = OmegaConf.load(lexicon_run.directory / ".hydra" / "hydra.yaml")
     assert {group: hydra.hydra.runtime.choices[group] for group in choices} == choices
 
