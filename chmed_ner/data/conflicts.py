@@ -3,11 +3,10 @@
 import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.entities.bio import tags_of
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.files import replacing
 
@@ -55,40 +54,6 @@ def conflicting_mentions(sentences: Iterable[Sentence]) -> tuple[ConflictingMent
         if len(counts) > 1
     )
     return tuple(sorted(found, key=lambda mention: (-mention.entities, mention.text)))
-
-
-def with_majority_types(
-    sentences: Sequence[Sentence], threshold: float
-) -> tuple[tuple[Sentence, ...], int]:
-    """`sentences` with conflicting mentions repaired, and how many entities got another type.
-
-    An entity whose type has less than `threshold` (0 to 0.5) of the entities with its string gets
-    the type that has most of them. Nothing is changed where two types have equally many. Tags are
-    written from the entities where any of them changed.
-    """
-    better: dict[tuple[str, str], str] = {}
-    for found in conflicting_mentions(sentences):
-        (majority, most), (_, second), *_ = found.types.items()
-        for type_, count in found.types.items():
-            if most > second and count / found.entities < threshold:
-                better[found.text, type_] = majority
-    repaired = tuple(_retyped(sentence, better) for sentence in sentences)
-    changed = (
-        span != before
-        for sentence, new in zip(sentences, repaired, strict=True)
-        for before, span in zip(sentence.entities, new.entities, strict=True)
-    )
-    return repaired, sum(changed)
-
-
-def _retyped(sentence: Sentence, better: Mapping[tuple[str, str], str]) -> Sentence:
-    entities = tuple(
-        replace(span, type=better.get((sentence.mention(span), span.type), span.type))
-        for span in sentence.entities
-    )
-    if entities == sentence.entities:
-        return sentence
-    return replace(sentence, entities=entities, tags=tags_of(entities, len(sentence.text)))
 
 
 def conflicting_sentences(sentences: Iterable[Sentence]) -> tuple[ConflictingSentence, ...]:

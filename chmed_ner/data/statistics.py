@@ -9,8 +9,8 @@ from typing import Any
 from chmed_ner.data.published import Published
 from chmed_ner.entities.bio import split_tag
 from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.restoration import POLICIES, restore
-from chmed_ner.entities.types import Mention, Scores, Sentence, Span
+from chmed_ner.entities.restoration import POLICIES, ceiling
+from chmed_ner.entities.types import Sentence
 
 ALL = "all"
 """The row that pools the genres of a split."""
@@ -54,21 +54,8 @@ def _row(sentences: Sequence[Sentence], labels: LabelScheme) -> dict[str, Any]:
         "entities": sum(types.values()),
         "official_chunks": sum(len(sentence.entities) for sentence in sentences),
         "types": types,
-        "ceilings": {policy: ceiling(sentences, policy).f1 for policy in POLICIES},
+        "ceilings": {policy: ceiling(policy, sentences).f1 for policy in POLICIES},
     }
-
-
-def ceiling(sentences: Sequence[Sentence], policy: str) -> Scores:
-    """Gold mentions in text order, restored by `policy`, scored against the gold entities."""
-    gold = predicted = correct = 0
-    for sentence in sentences:
-        entities = set(sentence.entities)
-        mentions = [Mention(sentence.mention(span), span.type) for span in sentence.entities]
-        spans: tuple[Span, ...] = restore(policy, sentence.text, mentions).spans
-        gold += len(entities)
-        predicted += len(spans)
-        correct += len(entities.intersection(spans))
-    return Scores(gold, predicted, correct)
 
 
 Row = Mapping[str, Any]

@@ -57,7 +57,7 @@ def placed_outcome(
     mentions = {sentence.id: listed(sentence, placed[sentence.id]) for sentence in sentences}
     return Outcome(
         spans={
-            policy: {s.id: restore(policy, s.model_text, mentions[s.id]).spans for s in sentences}
+            policy: {s.id: restore(policy, s.model_text, mentions[s.id]) for s in sentences}
             for policy in POLICIES
         },
         mentions=mentions,

@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chmed_ner.data.changes import log_changes
 from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.data.predictions import predictions, write_predictions
+from chmed_ner.data.repairs import log_changes
 from chmed_ner.entities.script import in_script
 from chmed_ner.errors import Stopped
 from chmed_ner.files import write_json
@@ -74,7 +74,6 @@ def read_corpus(experiment: Experiment) -> Corpus:
     return replace(
         corpus,
         train=in_script(convert, corpus.train),
-        copies=in_script(convert, corpus.copies),
         validation=in_script(convert, corpus.validation),
         test=in_script(convert, corpus.test),
     )

@@ -36,7 +36,7 @@ def ceiling_scores(policy: str, sentences: Iterable[Sentence]) -> Scores:
                 policy,
                 sentence.text,
                 [Mention(sentence.mention(span), span.type) for span in sentence.entities],
-            ).spans,
+            ),
         )
         for sentence in sentences
     )
@@ -49,6 +49,6 @@ def target_ceiling_scores(
     restores a model's answer, in the text the model reads. KeyError for an unknown policy or id.
     """
     return span_scores(
-        (sentence.entities, restore(policy, sentence.model_text, listed[sentence.id]).spans)
+        (sentence.entities, restore(policy, sentence.model_text, listed[sentence.id]))
         for sentence in sentences
     )

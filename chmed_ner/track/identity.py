@@ -19,7 +19,7 @@ UNHASHED = (
 )  # fmt: skip
 """What does not change a result."""
 LATER: Mapping[str, Any] = {
-    "dataset.split_seed": None, "dataset.repair_conflicts": 0, "dataset.replace_entities": 0,
+    "dataset.split_seed": None,
     "prompt.hints": {"_target_": "chmed_ner.prompt.hints.no_hints"},
     "decoding.entity_bonus": 0.0, "regime.average_decay": None, "regime.candidate_softmax": False,
     "regime.keep": "best",

@@ -110,12 +110,6 @@ def test_without_a_scheme_any_type_is_read(tmp_path: Path) -> None:
     assert sentence.entities == (Span(0, 1, "物"),)
 
 
-def test_untagged(tmp_path: Path) -> None:
-    first, second = read('好\r\n"\r\n \r\n的\r\n'.encode(), tmp_path, tagged=False)
-    assert (first.text, first.tags, first.entities) == ('好"', None, ())
-    assert second.text == "的"
-
-
 FIRST = "肺 B-DISE\n".encode()
 
 
@@ -175,12 +169,6 @@ def test_a_file_cut_within_a_character(tmp_path: Path) -> None:
         read(FIRST + "炎".encode()[:2], tmp_path)
 
 
-@pytest.mark.parametrize("content", ["好 O\n", "好的\n", "\ufeff\n"])
-def test_untagged_files_have_one_character_a_line(content: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"line 1: .*(one character a line|byte order mark)"):
-        read(content.encode(), tmp_path, tagged=False)
-
-
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.txt", tmp_path):
         with pytest.raises(InputError, match=str(path)):
@@ -217,13 +205,12 @@ def test_the_official_files(
     assert again == found
 
 
-def test_tagged_and_untagged_official_files_agree(corpora_dir: Path) -> None:
+def test_the_official_test_file_holds_the_characters_of_the_gold_file(corpora_dir: Path) -> None:
     folder = corpora_dir / "rocling2022"
     options = {"prefix": "x/", "split": "test", "genre": "WA", "labels": None}
     gold = read_columns(folder / "ROCLING22_CHNER_truth.txt", **options)
-    plain = read_columns(folder / "ROCLING22_CHNER_test.txt", **options, tagged=False)
-    assert [sentence.text for sentence in plain] == [sentence.text for sentence in gold]
-    assert all(sentence.tags is None for sentence in plain)
+    plain = (folder / "ROCLING22_CHNER_test.txt").read_bytes().decode().split("\r\n \r\n")
+    assert ["".join(block.split("\r\n")) for block in plain] == [each.text for each in gold]
 
 
 def test_repairing_the_official_gold_keeps_its_chunks(corpora_dir: Path) -> None:

@@ -54,14 +54,14 @@ def assist(experiment: Experiment) -> None:
             prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
             prompt = hinted(prompt, corpus.train, Path(directory))
             task = Task(
-                pairs=[prompt.pair(s) for s in corpus.learnt],
+                pairs=[prompt.pair(s) for s in corpus.train],
                 stop=prompt.stop,
                 dev_f1=None,
                 directory=Path(directory),
                 seed=experiment.seed,
                 log=lambda _metrics, _step: None,
                 note=lambda _counts: None,
-                grammar=grammars(prompt, [s.model_text for s in corpus.learnt]),
+                grammar=grammars(prompt, [s.model_text for s in corpus.train]),
             )
             assert isinstance(experiment.regime, Tuned), "checked before"
             experiment.regime.train(experiment.backbone, task)
