@@ -10,8 +10,6 @@ from chmed_ner.data.matching import check_same
 from chmed_ner.errors import InputError
 from chmed_ner.score.official import OfficialScores, as_json, score_sentences, table
 
-HELP = "official scores of official-format files; several genres give the macro average"
-
 _USE = "give GOLD PRED, or --genre NAME GOLD PRED for each genre, not both"
 
 

@@ -12,8 +12,6 @@ from chmed_ner.data.corpus import Sentences
 from chmed_ner.data.published import Published, parts_of, published_for
 from chmed_ner.errors import InputError
 
-HELP = "corpus statistics (the paper's Table 2) for each split and genre"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the overrides, which choose the dataset, `--json`, and the listing of conflicts."""

@@ -60,21 +60,18 @@ class Dataset(ABC):
     @cached_property
     def tested(self) -> tuple[str, ...]:
         """The genres to test, in the dataset's order."""
-        choices = self.choices
-        if self.genres is None:
+        choices, given = self.choices, self.genres
+        if given is None:
             return choices
-        cure = f"choose from {', '.join(choices)}, as in {example(choices[:2])}, or null for all"
-        if isinstance(self.genres, str) or not isinstance(self.genres, Sequence) or not self.genres:
+        fine = isinstance(given, Sequence) and not isinstance(given, str)
+        listed = [str(genre) for genre in given] if fine else []
+        chosen = tuple(genre for genre in choices if genre in listed)
+        if not listed or len(chosen) != len(listed):
             raise InputError(
-                f"dataset.genres={self.genres!r}: a list that is not empty is needed; {cure}"
+                f"dataset.genres={given!r}: give a list of some of {', '.join(choices)}, each "
+                f"once, as in {example(choices[:2])}, or null for all"
             )
-        listed = [str(genre) for genre in self.genres]
-        for genre in listed:
-            if genre not in choices:
-                raise InputError(f"dataset.genres: unknown genre {genre!r}; {cure}")
-            if listed.count(genre) > 1:
-                raise InputError(f"dataset.genres: {genre} is listed twice; {cure}")
-        return tuple(genre for genre in choices if genre in listed)
+        return chosen
 
     @property
     @abstractmethod

@@ -214,20 +214,17 @@ class _Continued:
                 f"{url}: {answer}; check --base-url, below which a mirror has "
                 "REPOSITORY/COMMIT/FILE"
             ) from error
-        except requests.RequestException as error:
+        except (requests.RequestException, ConnectionError) as error:
             return _cause(error)
         return None
 
     def begin(self, response: "requests.Response", **_: Any) -> None:
         """Forget the beginning where the server sends anything but the rest."""
         rest = response.headers.get("Content-Range", "").startswith(f"bytes {self.offset}-")
-        if response.status_code == 200:
+        if response.status_code == 200 or (response.status_code == 206 and not rest):
             self.part.unlink(missing_ok=True)
-        elif response.status_code == 206 and not rest:
-            from requests import RequestException
-
-            self.part.unlink(missing_ok=True)
-            raise RequestException("the server sent a range that was not asked for")
+        if response.status_code == 206 and not rest:
+            raise ConnectionError("the server sent a range that was not asked for")
 
     def write(self, piece: bytes) -> None:
         """Add a piece of the answer; an endless one must not fill the disk."""

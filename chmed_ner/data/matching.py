@@ -17,47 +17,32 @@ SAME_CHARACTERS = (
 
 def check_same(gold: ColumnFile, predicted: ColumnFile) -> None:
     """InputError naming the lines of both files where they first differ."""
-    for number, (wanted, given) in enumerate(
-        zip_longest(gold.sentences, predicted.sentences), start=1
-    ):
-        if given is None:
-            problem = (
-                f"{_place(predicted, predicted.sentences[-1][-1])}: the last of {number - 1} "
-                f"sentences ends, but {_place(gold, wanted[0])} begins sentence {number}"
-            )
-        elif wanted is None:
-            problem = (
-                f"{_place(predicted, given[0])}: begins sentence {number}, but the last of "
-                f"{number - 1} sentences ends at {_place(gold, gold.sentences[-1][-1])}"
-            )
-        else:
+    nothing: list[Row] = []
+    both = zip_longest(gold.sentences, predicted.sentences, fillvalue=nothing)
+    for number, (wanted, given) in enumerate(both, start=1):
+        if [row.character for row in wanted] != [row.character for row in given]:
             problem = _difference(number, (gold, wanted), (predicted, given))
-        if problem:
             raise InputError(f"{problem}; {SAME_CHARACTERS}")
 
 
 def _difference(
     number: int, gold: tuple[ColumnFile, list[Row]], predicted: tuple[ColumnFile, list[Row]]
 ) -> str:
-    """What is different in a sentence; empty where nothing is."""
-    (gold_file, gold_rows), (predicted_file, predicted_rows) = gold, predicted
-    for wanted, given in zip_longest(gold_rows, predicted_rows):
-        if given is None:
-            return (
-                f"{_place(predicted_file, predicted_rows[-1])}: sentence {number} ends, but "
-                f"{_place(gold_file, wanted)} goes on with {wanted.character!r}"
-            )
-        if wanted is None:
-            return (
-                f"{_place(predicted_file, given)}: sentence {number} goes on with "
-                f"{given.character!r}, but ends at {_place(gold_file, gold_rows[-1])}"
-            )
+    """How the files differ in a sentence; one without rows is missing in its file."""
+    for wanted, given in zip(gold[1], predicted[1], strict=False):
         if wanted.character != given.character:
             return (
-                f"{_place(predicted_file, given)}: {given.character!r}, but "
-                f"{_place(gold_file, wanted)} has {wanted.character!r}"
+                f"{_place(predicted[0], given)}: {given.character!r}, but "
+                f"{_place(gold[0], wanted)} has {wanted.character!r}"
             )
-    return ""
+    (file, rows), (longer, longer_rows) = sorted((gold, predicted), key=lambda side: len(side[1]))
+    end = _place(file, (rows or file.sentences[-1])[-1])
+    what = f"sentence {number}" if rows else f"the last of {number - 1} sentences"
+    row = longer_rows[len(rows)]
+    more = f"goes on with {row.character!r}" if rows else f"begins sentence {number}"
+    if file is predicted[0]:
+        return f"{end}: {what} ends, but {_place(longer, row)} {more}"
+    return f"{_place(longer, row)}: {more}, but {what} ends at {end}"
 
 
 def _place(file: ColumnFile, row: Row) -> str:
