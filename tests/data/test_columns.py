@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chmed_ner.data import read_columns, write_columns
-from chmed_ner.entities.bio import repairs, tags_of
+from chmed_ner.data.repairs import repair_counts, repaired
+from chmed_ner.entities.bio import chunks
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
@@ -216,6 +217,7 @@ def test_the_official_test_file_holds_the_characters_of_the_gold_file(corpora_di
 def test_repairing_the_official_gold_keeps_its_chunks(corpora_dir: Path) -> None:
     path = corpora_dir / "rocling2022" / "ROCLING22_CHNER_truth.txt"
     found = read_columns(path, prefix="x/", split="test", genre="WA", labels=None)
-    assert sum(repairs(sentence.tags or ()) for sentence in found) == 8
-    for sentence in found:
-        assert repairs(tags_of(sentence.entities, len(sentence.text))) == 0
+    assert repair_counts(found)["repaired_tags"] == 8
+    for sentence in map(repaired, found):
+        assert chunks(sentence.tags or ()) == sentence.entities
+        assert repaired(sentence) is sentence

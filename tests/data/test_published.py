@@ -90,7 +90,7 @@ def test_every_difference_of_rocling2022_is_explained(corpora_dir: Path) -> None
         f"| {paper.row['entities']:,} | the paper's Table 2 |",
         f"**{whole['official_chunks']:,} against {whole['entities']:,}**: "
         f"{whole['official_chunks'] - whole['entities']} entities begin with an `I-` tag "
-        f"({after_outside} after an outside tag, {behind} behind an",
+        f"({after_outside} after an outside tag, {behind} after an",
         f"holds {whole['types']['TIME']} TIME where the Readme says "
         f"{organisers.row['types']['TIME']}",
         f"its {whole['sentences']:,} sentences by {separators:,} lines of one",
@@ -112,7 +112,7 @@ def test_every_difference_of_rocling2023_is_explained(corpora_dir: Path) -> None
     after_outside, behind = beginning_with_i(sentences)
     assert (
         f"FT has {after_outside + behind} entities that begin with an `I-` tag "
-        f"({after_outside} after an outside tag, {behind} behind an entity of another type): "
+        f"({after_outside} after an outside tag, {behind} after an entity of another type): "
         f"{sum(len(sentence.entities) for sentence in sentences):,} official chunks"
     ) in readme()
     without = sum(not sentence.entities for sentence in sentences)
