@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -179,16 +178,9 @@ def _record_failure(
     experiment: Experiment, identity: str, directory: Path, error: Exception
 ) -> None:
     """The record of a cell that was refused before it began."""
-    RunRecord(
-        name=experiment.name,
-        experiment=experiment.experiment,
-        config_hash=identity,
-        config=experiment.config,
-        status="FAILED",
-        error=reason(error),
-        seed=experiment.seed,
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
-    ).write(directory)
+    from chmed_ner.run.runner import new_record
+
+    new_record(experiment, identity, status="FAILED", error=reason(error)).write(directory)
 
 
 def _leave_out(claim: Claim, report: Report) -> None:

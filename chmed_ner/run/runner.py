@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from chmed_ner.data.changes import log_changes
 from chmed_ner.data.corpus import Corpus, Limit
@@ -52,16 +53,8 @@ def run(experiment: Experiment, directory: Path) -> dict[str, float]:
     with tracked(experiment, record, directory) as tracker:
         outcome = experiment.method.run(experiment, corpus, directory, tracker)
         record.counts |= {**corpus.counts, **outcome.counts}
-        spans = outcome.predicted(experiment.policy)
-        kept = [s for s in (*corpus.test, *corpus.validation) if s.id in spans]
-        write_predictions(directory, predictions(kept, spans, outcome.problems))
-        metrics = score(experiment, corpus, outcome) if corpus.test else {}
-        metrics |= {**costs(outcome, tracker), **outcome.metrics} if corpus.test else {}
-        write_json(directory / "metrics.json", metrics)
-        write_report(experiment, corpus, outcome, metrics, directory)
-        tracker.log(metrics, 0)
-        analyse(experiment, corpus, outcome, directory)
-    return metrics
+        measured = {**costs(outcome, tracker), **outcome.metrics}
+        return conclude(experiment, corpus, outcome, directory, tracker, measured)
 
 
 def read_corpus(experiment: Experiment) -> Corpus:
@@ -90,19 +83,28 @@ def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunR
         check_same(directory, record, experiment.config, identity)
         if record.versions:  # else it was refused before it began
             return record
+    return new_record(
+        experiment,
+        identity,
+        backbone=experiment.backbone.name if backbone else "none",
+        backbone_sha256=backbone,
+        training_files=experiment.tuned_on(corpus),
+        test_files=dict(corpus.test_files),
+        git_commit=git_commit(),
+        versions=versions(),
+    )
+
+
+def new_record(experiment: Experiment, identity: str, **known: Any) -> RunRecord:
+    """A record that begins now, with what is `known` of the run."""
     return RunRecord(
         name=experiment.name,
         experiment=experiment.experiment,
         config_hash=identity,
         config=experiment.config,
-        backbone=experiment.parts["backbone"].name if backbone else "none",
-        backbone_sha256=backbone,
-        training_files=experiment.tuned_on(corpus),
-        test_files=dict(corpus.test_files),
         seed=experiment.seed,
-        git_commit=git_commit(),
-        versions=versions(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        **known,
     )
 
 
@@ -178,22 +180,49 @@ def tags(experiment: Experiment, record: RunRecord) -> dict[str, str]:
     }
 
 
+def conclude(
+    experiment: Experiment,
+    corpus: Corpus,
+    outcome: Outcome,
+    directory: Path,
+    tracker: DryRun,
+    measured: Mapping[str, float],
+) -> dict[str, float]:
+    """Write what was predicted, score it, track it, explain it; returns all metrics by name.
+
+    `measured` are the metrics that do not come from predictions. Without a test sentence there are
+    no metrics.
+    """
+    policy = experiment.policy
+    write_predictions(
+        directory,
+        [
+            prediction
+            for found in (outcome.test, outcome.validation)
+            for prediction in predictions(found.sentences, found.predicted(policy), found.problems)
+        ],
+    )
+    metrics = {**score(experiment, corpus, outcome), **measured} if corpus.test else {}
+    write_json(directory / "metrics.json", metrics)
+    write_report(experiment, corpus, outcome, metrics, directory)
+    tracker.log(metrics, 0)
+    analyse(experiment, corpus, outcome, directory)
+    return metrics
+
+
 def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str, float]:
     """Every metric that comes from predictions."""
-    ids = {sentence.id for sentence in corpus.test}
+    found = outcome.test
     return run_metrics(
         corpus.test,
-        spans={
-            policy: {id_: found for id_, found in spans.items() if id_ in ids}
-            for policy, spans in outcome.spans.items()
-        },
+        spans=found.spans,
         headline=experiment.policy,
-        placed=outcome.placed and {id_: outcome.placed[id_] for id_ in ids},
-        mentions={id_: found for id_, found in outcome.mentions.items() if id_ in ids},
-        target_mentions={id_: found for id_, found in outcome.targets.items() if id_ in ids},
+        placed=found.placed,
+        mentions=found.mentions,
+        target_mentions=found.targets,
         training_mentions={s.mention(span) for s in corpus.train for span in s.entities},
         types=corpus.labels.tags,
-        problems={id_: found for id_, found in outcome.problems.items() if id_ in ids},
+        problems=found.problems,
         completions=len(outcome.completions),
         reasons=outcome.reasons,
         seed=experiment.seed,
@@ -208,7 +237,7 @@ def costs(outcome: Outcome, tracker: DryRun) -> dict[str, float]:
     return {
         **{f"time/{stage}_seconds": spent for stage, spent in tracker.seconds.items()},
         "time/generate_seconds": seconds,
-        "time/sentences_per_second": outcome.answered / seconds if seconds else 0.0,
+        "time/sentences_per_second": len(outcome.test.sentences) / seconds if seconds else 0.0,
         "tokens/prompt": sum(completion.prompt_tokens for completion in completions),
         "tokens/completion": sum(completion.completion_tokens for completion in completions),
         "cost/usd": outcome.usd,
@@ -230,7 +259,7 @@ def write_report(
         directory / "report.html",
         title=experiment.name,
         sentences=corpus.test,
-        spans=outcome.predicted(experiment.policy),
+        spans=outcome.test.predicted(experiment.policy),
         completions=outcome.completions,
         metrics=metrics,
         labels=corpus.labels,
@@ -245,7 +274,7 @@ def analyse(experiment: Experiment, corpus: Corpus, outcome: Outcome, directory:
     write_analysis(
         directory,
         sentences=corpus.test,
-        spans=outcome.predicted(experiment.policy),
+        spans=outcome.test.predicted(experiment.policy),
         training_mentions={s.mention(span) for s in corpus.train for span in s.entities},
         labels=corpus.labels,
     )
