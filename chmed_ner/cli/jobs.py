@@ -20,7 +20,6 @@ from chmed_ner.methods.generative.worker import assist, assisted, assists, check
 from chmed_ner.run.cells import METRICS, Claim, State, claimed, mark_killed
 from chmed_ner.run.config import configure, register
 from chmed_ner.run.experiment import Experiment
-from chmed_ner.run.identity_of import identity_of
 from chmed_ner.run.naming import cell_name
 from chmed_ner.track import best
 from chmed_ner.track.provenance import git_commit
@@ -127,7 +126,7 @@ def _run(
     if config.resume is not None:
         place = find_run(str(config.resume), key="resume", output=experiment.output)
     mark_killed(experiment.output, experiment.tracking)
-    identity = identity_of(experiment)
+    identity = experiment.identity(experiment.load())
     once = sweep and not config.rerun
     with claimed(experiment, identity, place, once=once) as claim:
         report.directory = str(claim.directory)
@@ -178,7 +177,7 @@ def _record_failure(
     experiment: Experiment, identity: str, directory: Path, error: Exception
 ) -> None:
     """The record of a cell that was refused before it began."""
-    from chmed_ner.run.runner import new_record
+    from chmed_ner.run.recording import new_record
 
     new_record(experiment, identity, status="FAILED", error=reason(error)).write(directory)
 

@@ -10,7 +10,8 @@ from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.method import outcome_of, prompt_for, requests_for
 from chmed_ner.run.changed_config import changed_choices, changed_config
 from chmed_ner.run.config import configure
-from chmed_ner.run.runner import conclude, new_record, read_corpus, tracked
+from chmed_ner.run.recording import new_record, tracked
+from chmed_ner.run.runner import conclude, read_corpus
 from chmed_ner.track.identity import config_hash
 from chmed_ner.track.record import RunRecord
 
