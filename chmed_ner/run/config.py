@@ -16,7 +16,6 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from chmed_ner.data.corpus import Limit
 from chmed_ner.errors import InputError
 from chmed_ner.files import (
     cache_directory,
@@ -176,7 +175,7 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
         name=name,
         experiment=content["experiment"],
         seed=content["seed"],
-        limit=Limit(**content["limit"]),
+        limit=build({"_target_": "chmed_ner.data.corpus.Limit", **content["limit"]}, "limit"),
         validate=content["validate"],
         resume=content["resume"] is not None,
         data=Path(content["paths"]["data"]).absolute(),
