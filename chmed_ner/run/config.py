@@ -39,9 +39,9 @@ GROUPS = ("dataset", *OPTIONAL, "method", "tracking")
 class LimitSchema:
     """The `limit` keys."""
 
-    train: int | None = None
-    validation: int | None = None
-    test: int | None = None
+    train: int | None = MISSING
+    validation: int | None = MISSING
+    test: int | None = MISSING
 
 
 @dataclass
@@ -55,14 +55,14 @@ class PathsSchema:
 
 @dataclass
 class RootSchema:
-    """The root keys; the groups' own keys are checked against their constructors."""
+    """The root keys and their types; what is in a group is checked by its constructor."""
 
-    seed: int = 13
-    name: str | None = None
-    experiment: str = "chmed_ner"
-    resume: str | None = None
-    rerun: bool = False
-    validate: bool = False
+    seed: int = MISSING
+    name: str | None = MISSING
+    experiment: str = MISSING
+    resume: str | None = MISSING
+    rerun: bool = MISSING
+    validate: bool = MISSING
     limit: LimitSchema = field(default_factory=LimitSchema)
     paths: PathsSchema = field(default_factory=PathsSchema)
     dataset: Any = MISSING
