@@ -18,7 +18,8 @@ from chmed_ner.files import write_json
 from chmed_ner.machine import keep_threads_awake, peak_mib, prepare_memory, reset_peak
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.outcome import Outcome
-from chmed_ner.score.metrics import check_names, run_metrics
+from chmed_ner.score.answers import Answers, check_names
+from chmed_ner.score.metrics import run_metrics
 from chmed_ner.track import Description, DryRun
 from chmed_ner.track.identity import check_same, config_hash
 from chmed_ner.track.provenance import git_commit, versions
@@ -182,21 +183,23 @@ def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str,
     """Every metric that comes from predictions."""
     ids = {sentence.id for sentence in corpus.test}
     return run_metrics(
-        corpus.test,
-        spans={
-            policy: {id_: found for id_, found in spans.items() if id_ in ids}
-            for policy, spans in outcome.spans.items()
-        },
-        headline=experiment.policy,
-        placed=outcome.placed and {id_: outcome.placed[id_] for id_ in ids},
-        mentions={id_: found for id_, found in outcome.mentions.items() if id_ in ids},
-        target_mentions={id_: found for id_, found in outcome.targets.items() if id_ in ids},
-        training_mentions={s.mention(span) for s in corpus.train for span in s.entities},
-        types=corpus.labels.tags,
-        problems={id_: found for id_, found in outcome.problems.items() if id_ in ids},
-        completions=len(outcome.completions),
-        reasons=outcome.reasons,
-        seed=experiment.seed,
+        Answers(
+            sentences=corpus.test,
+            spans={
+                policy: {id_: found for id_, found in spans.items() if id_ in ids}
+                for policy, spans in outcome.spans.items()
+            },
+            headline=experiment.policy,
+            placed=outcome.placed and {id_: outcome.placed[id_] for id_ in ids},
+            mentions={id_: found for id_, found in outcome.mentions.items() if id_ in ids},
+            targets={id_: found for id_, found in outcome.targets.items() if id_ in ids},
+            training_mentions={s.mention(span) for s in corpus.train for span in s.entities},
+            types=corpus.labels.tags,
+            problems={id_: found for id_, found in outcome.problems.items() if id_ in ids},
+            completions=len(outcome.completions),
+            reasons=outcome.reasons,
+            seed=experiment.seed,
+        )
     )
 
 

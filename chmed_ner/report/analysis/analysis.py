@@ -16,7 +16,7 @@ from chmed_ner.report.analysis.analysis_tables import (
 from chmed_ner.report.analysis.confusion_figure import confusion_figure
 from chmed_ner.report.analysis.error_figure import error_figure
 from chmed_ner.report.analysis.f1_figures import length_figure, string_figure
-from chmed_ner.score.breakdowns import Scored
+from chmed_ner.score.breakdowns import ScoredSentence
 
 FOLDER = "analysis"
 
@@ -40,9 +40,9 @@ def write_analysis(
     """
     if not sentences:
         return
-    scored: dict[str, list[Scored]] = {}
+    scored: dict[str, list[ScoredSentence]] = {}
     for sentence in sentences:
-        found = Scored(sentence.text, sentence.entities, spans[sentence.id])
+        found = ScoredSentence(sentence.text, sentence.entities, spans[sentence.id])
         scored.setdefault(sentence.genre, []).append(found)
         scored.setdefault(ALL, []).append(found)
     groups = (*(genre for genre in scored if genre != ALL), ALL)

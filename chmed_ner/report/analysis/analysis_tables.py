@@ -13,7 +13,7 @@ from typing import Any
 from chmed_ner.entities.types import Scores
 from chmed_ner.files import replacing
 from chmed_ner.score.breakdowns import (
-    Scored,
+    ScoredSentence,
     by_entity_length,
     by_seen,
     by_sentence_length,
@@ -46,7 +46,7 @@ class Table:
     rows: Sequence[Sequence[Any]]
 
 
-def breakdown(sentences: Sequence[Scored], training_mentions: Collection[str]) -> Breakdown:
+def breakdown(sentences: Sequence[ScoredSentence], training_mentions: Collection[str]) -> Breakdown:
     """Every breakdown of these sentences."""
     found: Counter[Confusion] = Counter()
     for sentence in sentences:
