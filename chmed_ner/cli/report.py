@@ -76,7 +76,7 @@ def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
     groups = arguments.by.split(",") if arguments.by is not None else GROUPS
     try:
         written = write_leaderboard(
-            TrackedRuns(tracking.store),
+            TrackedRuns(tracking.place),
             out,
             experiment=arguments.experiment,
             by=tuple(group.strip() for group in groups),

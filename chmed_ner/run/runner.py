@@ -20,7 +20,7 @@ from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.outcome import Outcome
 from chmed_ner.score.answers import Answers, check_names
 from chmed_ner.score.metrics import run_metrics
-from chmed_ner.track import Description, DryRun
+from chmed_ner.track import Description, Tracker
 from chmed_ner.track.identity import check_same, config_hash
 from chmed_ner.track.provenance import git_commit, versions
 from chmed_ner.track.record import FILE, RunRecord, reason
@@ -110,10 +110,10 @@ def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunR
 @contextmanager
 def tracked(
     experiment: Experiment, record: RunRecord, directory: Path, **more_tags: str
-) -> Iterator[DryRun]:
+) -> Iterator[Tracker]:
     """The run's tracker; the run is marked FINISHED, FAILED or KILLED however the block ends."""
     began = time.perf_counter()
-    status, tracker = "FAILED", DryRun()
+    status, tracker = "FAILED", Tracker()
     record.status, record.error = "RUNNING", ""
     directory.mkdir(parents=True, exist_ok=True)
     record.write(directory)  # its key, before MLflow is asked: a crash in between loses nothing
@@ -150,14 +150,14 @@ def description(
     )
 
 
-def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: DryRun) -> None:
+def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: Tracker) -> None:
     """Write the record, upload the files and end the run; as FAILED if that does not succeed."""
     status = "FAILED"
     try:
         record.counts = {**RunRecord.read(directory).counts, **record.counts}  # noted on the way
         record.write(directory)
         tracker.artifacts(directory, ARTIFACTS)
-        if getattr(experiment.tracking, "upload_adapter", False):
+        if experiment.tracking.upload_adapter:
             tracker.artifacts(directory, ["adapter", "model"])
         status = record.status
     finally:
@@ -203,7 +203,7 @@ def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str,
     )
 
 
-def costs(outcome: Outcome, tracker: DryRun) -> dict[str, float]:
+def costs(outcome: Outcome, tracker: Tracker) -> dict[str, float]:
     """Seconds, tokens, money and memory. Generation counts the seconds of every answer, those given
     before an interruption too."""
     completions = outcome.completions
