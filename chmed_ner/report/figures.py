@@ -16,6 +16,7 @@ from chmed_ner.entities.labels import Label
 
 DPI = 110
 TEXT, QUIET, RULE = "#16191d", "#5b646e", "#dfe3e8"
+COLOURS = ("#2166ac", "#d1733b", "#2f8f6b", "#8a5aab", "#b0413e", "#8a97a6")
 TRADITIONAL_CHINESE = 3
 """The face of the font collection with Taiwan's glyph forms."""
 
@@ -51,20 +52,26 @@ def new_figure(width: float, height: float, title: str, subtitle: str = "") -> F
     return figure
 
 
-def plain_axes(figure: Figure, left: float, bottom: float, right: float, top: float) -> Any:
+def add_axes(figure: Figure, left: float, bottom: float, right: float, top: float) -> Any:
     """Axes without a frame; the margins around them in inches."""
     width, height = figure.get_size_inches()
-    box = (
-        left / width,
-        bottom / height,
-        (width - left - right) / width,
-        (height - bottom - top) / height,
-    )
-    axes = figure.add_axes(box)
+    across, up = width - left - right, height - bottom - top
+    axes = figure.add_axes((left / width, bottom / height, across / width, up / height))
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.tick_params(length=0, pad=5)
     return axes
+
+
+def f1_axis(axes: Any, title: str = "") -> None:
+    """Give axes the scale of an F1, from 0 to 100, and a title."""
+    ticks = range(0, 101, 20)
+    axes.set_ylim(0, 100)
+    axes.set_yticks(ticks)
+    axes.set_yticklabels([str(tick) for tick in ticks], **text_style(8.5, QUIET))
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.set_title(title, loc="left", pad=9, **text_style(10))
 
 
 def png(figure: Figure) -> bytes:

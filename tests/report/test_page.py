@@ -20,9 +20,9 @@ from chmed_ner.data.datasets import Sample
 from chmed_ner.entities.labels import Label, LabelScheme
 from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.errors import InputError
+from chmed_ner.report.pages.document import DARK_TEXT, LIGHT_TEXT, PALETTE
 from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED
 from chmed_ner.report.pages.page import write_page
-from chmed_ner.report.pages.style import DARK_TEXT, LIGHT_TEXT, PALETTE
 from chmed_ner.score.error_kinds import KINDS
 
 VOID = {"meta", "input", "br"}
