@@ -3,6 +3,7 @@
 Matplotlib is used by its objects, never by pyplot. Import this module only where a figure is drawn.
 """
 
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -11,6 +12,7 @@ from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 
 from chmed_ner.entities.labels import Label
 
@@ -72,6 +74,41 @@ def f1_axis(axes: Any, title: str = "") -> None:
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.set_title(title, loc="left", pad=9, **text_style(10))
+
+
+def name_places(axes: Any, names: Sequence[str]) -> None:
+    """Name the places 0, 1, 2 ... of the horizontal axis."""
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_xticks(range(len(names)))
+    axes.set_xticklabels(names, **text_style(9))
+
+
+def grouped_bars(
+    axes: Any, groups: Sequence[tuple[str, Sequence[float | None]]], digits: int, points: float
+) -> None:
+    """At each place a bar of each group, (colour, heights by place), with its figure above it."""
+    width = 0.84 / max(1, len(groups))
+    for number, (colour, heights) in enumerate(groups):
+        offset = (number - (len(groups) - 1) / 2) * width
+        for place, height in enumerate(heights):
+            if height is not None:
+                x, figure = place + offset, f"{height:.{digits}f}"
+                axes.bar(x, height, width=0.9 * width, color=colour)
+                axes.text(x, height + 1, figure, ha="center", **text_style(points))
+
+
+def add_legend(figure: Figure, entries: Iterable[tuple[str, str, str]], **where: Any) -> None:
+    """Names with their colours and markers; `where` is what matplotlib's `legend` takes."""
+    keys = [
+        Line2D([], [], linestyle="", marker=marker, color=colour, label=name, markersize=6)
+        for name, colour, marker in entries
+    ]
+    font = text_style(9)["fontproperties"]
+    legend = figure.legend(
+        handles=keys, prop=font, labelcolor=TEXT, frameon=False, handletextpad=0.2, **where
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def png(figure: Figure) -> bytes:

@@ -149,6 +149,7 @@ class TrackedRuns:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._texts: dict[tuple[str, str], str | None] = {}
         with self._reached():
             self._client = store.client()
 
@@ -158,12 +159,18 @@ class TrackedRuns:
             return sorted(self._runs(), key=lambda run: (run.started, run.run_id))
 
     def artifact(self, run: TrackedRun, path: str) -> str | None:
-        """The text of a run's file; None when the store does not have it."""
+        """The text of a run's file, fetched once; None when the store does not have it."""
+        key = (run.run_id, path)
+        if key not in self._texts:
+            self._texts[key] = self._fetched(*key)
+        return self._texts[key]
+
+    def _fetched(self, run_id: str, path: str) -> str | None:
         from mlflow.exceptions import MlflowException
 
         with tempfile.TemporaryDirectory() as folder:
             try:
-                place = self._client.download_artifacts(run.run_id, path, folder)
+                place = self._client.download_artifacts(run_id, path, folder)
                 return Path(place).read_text(encoding="utf-8")
             except (MlflowException, OSError, UnicodeDecodeError):
                 return None

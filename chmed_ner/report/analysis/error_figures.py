@@ -13,6 +13,7 @@ from chmed_ner.report.figures import (
     RULE,
     TEXT,
     add_axes,
+    add_legend,
     new_figure,
     png,
     spoken,
@@ -146,7 +147,12 @@ def error_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> byt
         axes.set_yticks(range(len(rows)))
         axes.set_yticklabels(names if side == 0 else [""] * len(rows), **text_style(9))
         axes.set_title(title, loc="left", pad=7, **text_style(10))
-    _legend(figure)
+    add_legend(
+        figure,
+        [(name, colour, "s") for name, colour, _ in KIND_STYLES],
+        loc="lower center",
+        ncols=len(KIND_STYLES),
+    )
     return png(figure)
 
 
@@ -171,16 +177,3 @@ def _bars(axes: Any, counts: Sequence[Sequence[int]]) -> None:
     axes.set_xlim(0, 100)
     axes.set_ylim(len(counts) - 0.5, -0.5)
     axes.set_xticks([])
-
-
-def _legend(figure: Any) -> None:
-    width, height = figure.get_size_inches()
-    axes = figure.add_axes((0, 0, 1, 0.5 / height))
-    axes.set_axis_off()
-    axes.set_xlim(0, width)
-    axes.set_ylim(0, 0.5)
-    start = 1.55
-    for name, colour, _ in KIND_STYLES:
-        axes.bar(start + 0.08, 0.16, width=0.16, bottom=0.2, color=colour)
-        axes.text(start + 0.24, 0.28, name, va="center", **text_style(9))
-        start += 0.55 + 0.092 * sum(1 if character.isascii() else 1.75 for character in name)

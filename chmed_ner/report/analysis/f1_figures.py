@@ -10,7 +10,10 @@ from chmed_ner.report.figures import (
     COLOURS,
     QUIET,
     add_axes,
+    add_legend,
     f1_axis,
+    grouped_bars,
+    name_places,
     new_figure,
     png,
     text_style,
@@ -60,10 +63,8 @@ def string_figure(genres: Mapping[str, Breakdown]) -> bytes:
     f1_axis(axes)
     _categories(axes, parts[ALL])
     shown = _shown(genres)
-    width = 0.8 / len(shown)
-    for number, (genre, colour) in enumerate(shown):
-        offset = (number - (len(shown) - 1) / 2) * width
-        _bars(axes, parts[genre], offset, width, colour)
+    groups = [(colour, _heights(parts[genre])) for genre, colour in shown]
+    grouped_bars(axes, groups, 1, min(9.0, 27 / len(shown)))
     _legend(figure, shown)
     return png(figure)
 
@@ -79,6 +80,10 @@ def _strings(found: Breakdown) -> dict[str, Scores]:
     }
 
 
+def _heights(parts: Parts) -> list[float | None]:
+    return [each.f1 if each.gold or each.predicted else None for each in parts.values()]
+
+
 def _shown(genres: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The genres to draw with their colours; all of them together only where there are several."""
     own = [genre for genre in genres if genre != ALL]
@@ -88,9 +93,7 @@ def _shown(genres: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _categories(axes: Any, parts: Parts) -> None:
     """Names below the axis, and how many gold entities each has."""
-    axes.set_xlim(-0.6, len(parts) - 0.4)
-    axes.set_xticks(range(len(parts)))
-    axes.set_xticklabels(list(parts), **text_style(9))
+    name_places(axes, list(parts))
     for number, scores in enumerate(parts.values()):
         axes.text(number, -13, f"{scores.gold:,}", ha="center", va="top", **text_style(8, QUIET))
 
@@ -104,30 +107,7 @@ def _line(axes: Any, parts: Parts, colour: str) -> None:
         axes.plot(x, each.f1, "o", color=colour, markerfacecolor=fill, markersize=5, clip_on=False)
 
 
-def _bars(axes: Any, parts: Parts, offset: float, width: float, colour: str) -> None:
-    for x, scores in enumerate(parts.values()):
-        if scores.gold or scores.predicted:
-            axes.bar(x + offset, scores.f1, width=0.92 * width, color=colour)
-            axes.text(
-                x + offset,
-                scores.f1 + 1.5,
-                f"{scores.f1:.1f}",
-                ha="center",
-                **text_style(min(9.0, 34 * width)),
-            )
-
-
 def _legend(figure: Any, shown: Sequence[tuple[str, str]]) -> None:
     """Genres and their colours, to the right of the title."""
-    width, height = figure.get_size_inches()
-    place = width - 0.3
-    for genre, colour in reversed(shown):
-        name = "全部 all" if genre == ALL else genre
-        text = figure.text(
-            place / width, 1 - 0.27 / height, name, ha="right", va="center", **text_style(9)
-        )
-        place -= text.get_window_extent().width / figure.dpi + 0.08
-        figure.text(
-            place / width, 1 - 0.27 / height, "●", ha="right", va="center", **text_style(9, colour)
-        )
-        place -= 0.35
+    named = [("全部 all" if genre == ALL else genre, colour, "o") for genre, colour in shown]
+    add_legend(figure, named, loc="upper right", ncols=len(named), columnspacing=1)

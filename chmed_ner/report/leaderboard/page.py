@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chmed_ner.files import replacing
 from chmed_ner.report.leaderboard.figures import Drawn
 from chmed_ner.report.leaderboard.tables import OURS, WORDS, BoardTable
-from chmed_ner.report.pages.document import closing, html_table, opening, style_sheet, visible
+from chmed_ner.report.pages.document import closing, html_table, opening, visible
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -26,7 +26,7 @@ def write_leaderboard_page(
 ) -> None:
     """Write the page to `path`, atomically, with what `runs.looks` found."""
     with replacing(path) as file:
-        file.write(opening("Leaderboard", style_sheet(0)))
+        file.write(opening("Leaderboard"))
         file.writelines(f"<p>{visible(note)}</p>\n" for note in notes)
         for table, drawn in boards:
             file.write(f"<h2>{visible(table.title)}</h2>\n{_table(table)}")

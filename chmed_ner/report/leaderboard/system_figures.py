@@ -9,7 +9,10 @@ from chmed_ner.report.figures import (
     RULE,
     TEXT,
     add_axes,
+    add_legend,
     f1_axis,
+    grouped_bars,
+    name_places,
     new_figure,
     png,
     text_style,
@@ -30,17 +33,10 @@ def bars_figure(title: str, systems: Systems, categories: Sequence[str]) -> byte
     """F1 of each system in each category, side by side, as a PNG."""
     wanted = 1.1 * len(categories) * max(1.0, len(systems) / 4) + 2
     figure, axes = _canvas(title, systems, wanted, "s" * len(systems))
-    axes.set_xlim(-0.55, len(categories) - 0.45)
-    axes.set_xticks(range(len(categories)))
-    axes.set_xticklabels(categories, **text_style(9))
-    width = 0.84 / max(1, len(systems))
-    for number, (values, colour, _) in enumerate(_drawn(systems)):
-        offset = (number - (len(systems) - 1) / 2) * width
-        for place, category in enumerate(categories):
-            if category in values:
-                f1 = values[category]
-                axes.bar(place + offset, f1, width=0.9 * width, color=colour)
-                axes.text(place + offset, f1 + 1, f"{f1:.0f}", ha="center", **text_style(7.5))
+    name_places(axes, categories)
+    drawn = _drawn(systems)
+    groups = [(colour, [values.get(name) for name in categories]) for values, colour, _ in drawn]
+    grouped_bars(axes, groups, 0, 7.5)
     return png(figure)
 
 
@@ -90,19 +86,21 @@ def _canvas(
     title: str, systems: Mapping[str, Any], width: float, markers: str = MARKERS
 ) -> tuple[Any, Any]:
     """A figure with a title, a legend line for each system, and axes of F1 below it."""
-    from matplotlib.lines import Line2D
-
     width = min(max(width, 7.0), WIDEST)
     top = 0.75 + 0.24 * len(systems)
-    figure = new_figure(width, top + 3.6, title)
-    legend = zip(systems, SYSTEM_COLOURS, markers, strict=False)
-    for number, (name, colour, marker) in enumerate(legend):
-        place = 1 - (0.62 + 0.24 * number) / (top + 3.6)
-        key = Line2D([0.32 / width], [place], linestyle="", marker=marker, color=colour)
-        key.set(markersize=6, transform=figure.transFigure)
-        figure.add_artist(key)
-        short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-        figure.text(0.48 / width, place, short, va="center_baseline", **text_style(9))
+    height = top + 3.6
+    figure = new_figure(width, height, title)
+    add_legend(
+        figure,
+        zip(map(_short, systems), SYSTEM_COLOURS, markers, strict=False),
+        loc="upper left",
+        bbox_to_anchor=(0.1 / width, 1 - 0.4 / height),
+        labelspacing=0.55,
+    )
     axes = add_axes(figure, 0.6, 0.65, 0.35, top + 0.2)
     f1_axis(axes)
     return figure, axes
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

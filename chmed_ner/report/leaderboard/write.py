@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from chmed_ner.report.leaderboard.figures import Drawn, figures
 from chmed_ner.report.leaderboard.page import write_leaderboard_page
 from chmed_ner.report.leaderboard.published import published_rows, rows_for
 from chmed_ner.report.leaderboard.rows import boards, check_groups
-from chmed_ner.report.leaderboard.runs import Artifact, looks, scored_runs
+from chmed_ner.report.leaderboard.runs import looks, scored_runs
 from chmed_ner.report.leaderboard.tables import (
     BoardTable,
     as_csv,
@@ -72,8 +71,7 @@ def write_leaderboard(
     check_groups(by)
     every = tracked.all()
     wanted = _wanted(every, experiment)
-    artifact = _cached(tracked)
-    scored, left_out = scored_runs(wanted, artifact)
+    scored, left_out = scored_runs(wanted, tracked.artifact)
     found, superseded = boards(scored, by)
     hidden = sum(not partial and run.partial for run in scored)
     left_out += superseded + Counter({"partial (shown by --partial)": hidden})
@@ -93,11 +91,11 @@ def write_leaderboard(
     written = Leaderboard(
         directory,
         tuple(
-            (board_table(board, each), figures(board, rows, artifact))
+            (board_table(board, each), figures(board, rows, tracked.artifact))
             for (board, rows), each in zip(shown, records, strict=True)
         ),
         left_out,
-        looks(scored_runs(every, artifact)[0]),
+        looks(scored_runs(every, tracked.artifact)[0]),
     )
     genres = dict.fromkeys(genre for board, _ in shown for genre in board.genres)
     _write(written, as_csv(records, list(genres), by))
@@ -118,21 +116,6 @@ def _wanted(every: Sequence[TrackedRun], experiment: str | None) -> list[Tracked
             f"--experiment {experiment}: no run there; experiments with runs: {', '.join(known)}"
         )
     return wanted
-
-
-def _cached(tracked: TrackedRuns) -> Artifact:
-    """Files of runs, each fetched once."""
-    runs: dict[str, TrackedRun] = {}
-
-    @lru_cache(maxsize=4096)
-    def fetched(run_id: str, path: str) -> str | None:
-        return tracked.artifact(runs[run_id], path)
-
-    def artifact(run: TrackedRun, path: str) -> str | None:
-        runs[run.run_id] = run
-        return fetched(run.run_id, path)
-
-    return artifact
 
 
 def counted(left_out: Counter[str]) -> str:

@@ -11,28 +11,6 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-LIGHT_TEXT, DARK_TEXT = "#16191d", "#eceff3"
-"""Text on the light and on the dark page, and on the colours below."""
-
-PALETTE = (
-    ("#ffd6b8", "#7a3d12"),
-    ("#ffe88a", "#5c4a00"),
-    ("#d3dbe4", "#465463"),
-    ("#aeeadb", "#085a4c"),
-    ("#d8f09a", "#435a08"),
-    ("#ffc2cb", "#80213a"),
-    ("#bcd8ff", "#1c4788"),
-    ("#b9ecb6", "#1b5c22"),
-    ("#dac8ff", "#513393"),
-    ("#e6d2b9", "#5d4733"),
-    ("#aee6f5", "#075567"),
-    ("#f8c6f0", "#702a68"),
-)
-"""Background of a type on the light page, on the dark page; types beyond the last begin again.
-
-The type's name is always next to the colour, so no reader depends on telling hues apart.
-"""
-
 # Controls, format characters (bidi controls and zero-width characters among them), lone surrogates,
 # line and paragraph separators: they act on the page or cannot be seen, so they are named instead.
 _NAMED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -99,30 +77,19 @@ def html_table(
 
 
 @lru_cache
-def explorer_script() -> str:
-    """The script that draws and filters the sentences."""
-    return Path(__file__).with_name("explorer.js").read_text(encoding="utf-8")
+def page_file(name: str) -> str:
+    """The text of `page.css`, the style of every page, or of `explorer.js`."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-@lru_cache
-def style_sheet(types: int) -> str:
-    """The CSS of a page whose label scheme has `types` entity types (classes `t0`, `t1`, ...)."""
-    page = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    page = page.replace("LIGHT_TEXT", LIGHT_TEXT).replace("DARK_TEXT", DARK_TEXT)
-    colours = [PALETTE[number % len(PALETTE)] for number in range(types)]
-    light = [f".t{number}{{background:{light}}}" for number, (light, _) in enumerate(colours)]
-    dark = [f".t{number}{{background:{dark}}}" for number, (_, dark) in enumerate(colours)]
-    lines = ["", page, *light, "@media(prefers-color-scheme:dark){", *dark, "}", ""]
-    return "\n".join(lines)
-
-
-def opening(title: str, style: str, script: str = "", *, skip: tuple[str, str] = ("", "")) -> str:
+def opening(title: str, script: str = "", skip: tuple[str, str] = ("", "")) -> str:
     """Everything up to the heading and the beginning of `main`.
 
-    The policy lets run only the given style and script, so that even a mistake in escaping could
+    Only our style and the given script have an effect, so that even a mistake in escaping could
     neither run anything nor fetch anything; pictures may be in the page itself. `skip` is the
     anchor and the words of a link, for the keyboard, past what comes first.
     """
+    style = page_file("page.css")
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; img-src data:; "
         + (f"script-src '{_digest(script)}'; " if script else "")

@@ -17,11 +17,10 @@ from chmed_ner.errors import InputError
 from chmed_ner.files import replacing
 from chmed_ner.report.pages.document import (
     closing,
-    explorer_script,
     is_named,
     opening,
+    page_file,
     plain,
-    style_sheet,
 )
 from chmed_ner.report.pages.marks import EntityMarks
 
@@ -88,16 +87,14 @@ class Explorer:
         `outlined` says what an outline means. Raises InputError for an entity that overlaps
         another of its line or leaves its sentence.
         """
-        style, script = style_sheet(len(self.marks.classes)), explorer_script()
-        count = f'<h2 id="list">測試句（{len(self.sentences):,}）</h2>\n'
-        skip = ("list", "跳到測試句")
+        script = page_file("explorer.js") if self.sentences else ""
         with replacing(path) as file:
+            file.write(opening(title, script, skip=("list", "跳到測試句")) + above)
+            file.write(f'<h2 id="list">測試句（{len(self.sentences):,}）</h2>\n')
             if self.sentences:
-                file.write(opening(title, style, script, skip=skip) + above + count)
                 file.write(self.marks.legend(outlined) + self._frame())
                 file.write(closing(self._data(), script))
             else:
-                file.write(opening(title, style, skip=skip) + above + count)
                 file.write(f"<p>這次執行沒有測試句。</p>\n{closing()}")
 
     @cached_property

@@ -15,6 +15,13 @@ ERROR_NAMES = {
 """What a page calls each kind of error of `chmed_ner.score.error_kinds`."""
 
 
+COLOURS = 12
+"""The classes `t0`, `t1` ... of page.css; types beyond the last begin again.
+
+The type's name is always next to the colour, so no reader depends on telling hues apart.
+"""
+
+
 class EntityMarks:
     """How a page marks each entity type: CSS class and name, by tag, in the scheme's order.
 
@@ -22,7 +29,9 @@ class EntityMarks:
     """
 
     def __init__(self, labels: LabelScheme) -> None:
-        self.classes: Mapping[str, str] = {tag: f"t{n}" for n, tag in enumerate(labels.tags)}
+        self.classes: Mapping[str, str] = {
+            tag: f"t{number % COLOURS}" for number, tag in enumerate(labels.tags)
+        }
         self._names = {label.tag: label.traditional for label in labels.labels}
 
     def mark(self, text: str, type_: str) -> str:
