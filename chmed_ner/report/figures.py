@@ -90,11 +90,10 @@ def grouped_bars(
     width = 0.84 / max(1, len(groups))
     for number, (colour, heights) in enumerate(groups):
         offset = (number - (len(groups) - 1) / 2) * width
-        for place, height in enumerate(heights):
-            if height is not None:
-                x, figure = place + offset, f"{height:.{digits}f}"
-                axes.bar(x, height, width=0.9 * width, color=colour)
-                axes.text(x, height + 1, figure, ha="center", **text_style(points))
+        known = {place: height for place, height in enumerate(heights) if height is not None}
+        places = [place + offset for place in known]
+        bars = axes.bar(places, list(known.values()), width=0.9 * width, color=colour)
+        axes.bar_label(bars, fmt=f"%.{digits}f", padding=1, **text_style(points))
 
 
 def add_legend(figure: Figure, entries: Iterable[tuple[str, str, str]], **where: Any) -> None:

@@ -89,13 +89,11 @@ def _ticks(axes: Any, matrix: Matrix, names: Sequence[str]) -> None:
     )
     axes.set_yticks(range(size))
     axes.set_yticklabels([*names, SPURIOUS], **text_style(9))
-    for number, (row, column) in enumerate(
-        zip(matrix.sum(axis=1), matrix.sum(axis=0), strict=True)
-    ):
-        kwargs = text_style(8.5, QUIET)
-        axes.text(size - 0.35, number, f"{row:,}", va="center", **kwargs)
-        axes.text(number, size - 0.35, f"{column:,}", ha="center", va="top", **kwargs)
-    axes.text(size - 0.35, -0.75, "合計", va="center", **text_style(8.5, QUIET))
+    quiet, end = text_style(8.5, QUIET), size - 0.35
+    for number, (row, column) in enumerate(zip(matrix.sum(1), matrix.sum(0), strict=True)):
+        axes.text(end, number, f"{row:,}", va="center", **quiet)
+        axes.text(number, end, f"{column:,}", ha="center", va="top", **quiet)
+    axes.text(end, -0.75, "合計", va="center", **quiet)
 
 
 SAME_CONTRAST = 0.2
@@ -157,22 +155,17 @@ def error_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> byt
 
 
 def _bars(axes: Any, counts: Sequence[Sequence[int]]) -> None:
-    for row, (whole, *parts) in enumerate(counts):
-        start = 0.0
-        for part, (_, colour, text) in zip(parts, KIND_STYLES, strict=True):
-            width = 100 * part / whole if whole else 0.0
-            axes.barh(row, width, left=start, height=0.74, color=colour)
-            if width >= LEAST_NAMED:
-                axes.text(
-                    start + width / 2,
-                    row,
-                    f"{width:.0f}",
-                    ha="center",
-                    va="center_baseline",
-                    **text_style(8, text),
-                )
-            start += width
-        axes.text(102, row, f"{whole:,}", va="center_baseline", **text_style(8.5, QUIET))
+    """A bar of each row of `counts`: how many there are, then how many of each kind."""
+    entities, *kinds = np.array(counts).T
+    left = np.zeros(len(entities))
+    for kind, (_, colour, text) in zip(kinds, KIND_STYLES, strict=True):
+        shares = 100 * kind / np.maximum(entities, 1)
+        bars = axes.barh(range(len(left)), shares, left=left, height=0.74, color=colour)
+        numbers = [f"{share:.0f}" if share >= LEAST_NAMED else "" for share in shares]
+        axes.bar_label(bars, numbers, label_type="center", **text_style(8, text))
+        left += shares
+    for row, count in enumerate(entities):
+        axes.text(102, row, f"{count:,}", va="center_baseline", **text_style(8.5, QUIET))
     axes.axhline(len(counts) - 1.5, color=RULE, linewidth=1)
     axes.set_xlim(0, 100)
     axes.set_ylim(len(counts) - 0.5, -0.5)
