@@ -1,7 +1,7 @@
 """Scores of parts of the entities: by length, by sentence length, seen or unseen, one character.
 
 Every gold and every predicted entity falls into the part of its own string or sentence, so the
-parts of a breakdown add up to the scores of the whole. A prediction with a wrong boundary may
+parts of a breakdown add up to the scores of all of them. A prediction with a wrong boundary may
 therefore cost recall in one part and precision in another.
 """
 

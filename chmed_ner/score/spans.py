@@ -50,7 +50,7 @@ def mention_scores(
 ) -> Scores:
     """Distinct (mention, type) pairs of each sentence, micro over the sentences.
 
-    This is what a model listed, before restoration: where a mention stands and how often it is
+    This is what a model listed, before restoration: where a mention is and how often it is
     repeated does not matter. Both sides must be in the same script.
     """
     gold, predicted, correct = 0, 0, 0

@@ -137,7 +137,7 @@ class MLflowRun(Tracker):
         self._note.write(self._directory)
         try:
             self.run_id = upload(self._directory, self._store)
-            log.info("tracking: MLflow at %s is back and has the whole run", self.uri)
+            log.info("tracking: MLflow at %s is back and has all of this run", self.uri)
         except Exception as failure:  # of every kind, as in _tell: the run itself is done
             log.warning(
                 "tracking: MLflow at %s lacks this run (%s); it is kept in %s: send it later with "

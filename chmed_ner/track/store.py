@@ -112,7 +112,7 @@ class Store:
             return str(known.experiment_id)
 
     def _place(self, experiment: str) -> str | None:
-        """Where the experiment's files lie: a server says it itself; MLflow would put those of a
+        """Where the experiment's files go: a server says it itself; MLflow would put those of a
         database into the current directory."""
         if self.artifacts is None or not self.uri.startswith(DATABASES):
             return None

@@ -53,7 +53,7 @@ def write_analysis(
 
 
 def _types(found: Breakdown, labels: LabelScheme) -> list[Label]:
-    """The scheme's types and then those that occur beside it."""
+    """The scheme's types, then the others that occur."""
     met = {type_ for gold, predicted, _ in found.confusions for type_ in (gold, predicted)}
     extra = sorted(type_ for type_ in met - set(labels.tags) if type_ is not None)
     return [*labels.labels, *(Label(tag, tag, tag) for tag in extra)]

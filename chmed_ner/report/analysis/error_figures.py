@@ -32,7 +32,7 @@ def confusion_matrix(found: Mapping[Confusion, int], types: Sequence[str]) -> Ma
 
     The last column holds the missed ones, the last row the spurious ones; so a row adds up to the
     gold entities of its type, a column to the predicted ones. An entity with a wrong boundary
-    stands where its types say.
+    counts where its types say.
     """
     place: dict[str | None, int] = {type_: number for number, type_ in enumerate((*types, None))}
     matrix = np.zeros((len(types) + 1, len(types) + 1), dtype=np.int64)

@@ -1,7 +1,7 @@
 """The metrics of a run as HTML: headline, genres, types, restoration, parse problems, errors.
 
 The names are those that `chmed_ner.score.metrics` writes; a table whose metrics are absent is left
-out, and every metric stands once more in the full list.
+out, and every metric is once more in the full list.
 """
 
 from collections import Counter
