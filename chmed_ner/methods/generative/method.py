@@ -20,7 +20,7 @@ from chmed_ner.prompt import Answer, TaskPrompt
 from chmed_ner.prompt.formats.answer import PROBLEMS
 from chmed_ner.prompt.lexicon_hints import FILE, hinted
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
-from chmed_ner.run.outcome import Outcome
+from chmed_ner.run.outcome import Findings, Outcome
 from chmed_ner.score.spans import span_scores
 from chmed_ner.track.record import note_counts
 
@@ -68,16 +68,14 @@ class Generative(Method):
         counts: dict[str, int] = {}
         prompt = prompt_for(experiment, corpus, directory, counts)
         store = CompletionStore(directory / "completions.jsonl")
-        kept = experiment.keeps_validation
-        splits = [corpus.test, corpus.validation if kept else ()]
-        asked = [(requests_for(split, prompt, experiment), store) for split in splits if split]
+        validation = corpus.validation if experiment.keeps_validation else ()
+        splits = [split for split in (corpus.test, validation) if split]
+        asked = [(requests_for(split, prompt, experiment), store) for split in splits]
         task = partial(task_of, experiment, corpus, prompt, directory, tracker, counts)
         found = ask(experiment, asked, task, tracker)
         completions = {id_: each for split in found for id_, each in split.items()}
-        outcome = read_completions(
-            [*corpus.test, *(corpus.validation if kept else ())], prompt, completions, counts
-        )
-        return replace(outcome, usd=experiment.backbone.usd(store))
+        outcome = outcome_of(corpus.test, validation, prompt, completions)
+        return replace(outcome, counts=counts, usd=experiment.backbone.usd(store))
 
 
 Asked = tuple[Sequence[Request], CompletionStore]
@@ -152,12 +150,26 @@ def requests_for(
     ]
 
 
-def read_completions(
-    sentences: Sequence[Sentence],
+def outcome_of(
+    test: Sequence[Sentence],
+    validation: Sequence[Sentence],
     prompt: TaskPrompt,
     completions: Mapping[str, Completion],
-    counts: Mapping[str, int] | None = None,
 ) -> Outcome:
+    """What the completions of both splits say."""
+    tested = [completions[sentence.id] for sentence in test]
+    return Outcome(
+        read_completions(test, prompt, completions),
+        read_completions(validation, prompt, completions),
+        completions=tested,
+        reasons=PROBLEMS,
+        seconds=sum(completion.seconds for completion in tested),
+    )
+
+
+def read_completions(
+    sentences: Sequence[Sentence], prompt: TaskPrompt, completions: Mapping[str, Completion]
+) -> Findings:
     """Parse every completion and restore its mentions by every policy.
 
     Where the answer format carries positions, those are the entities that count, and what the
@@ -167,18 +179,13 @@ def read_completions(
     for sentence in sentences:
         completion = completions[sentence.id]
         answers[sentence.id] = prompt.parse(completion.text, sentence.model_text, completion.stop)
-    tested = [completions[s.id] for s in sentences if s.split == "test"]
-    return Outcome(
+    return Findings(
+        sentences,
         spans={policy: restored(policy, sentences, answers) for policy in POLICIES},
         mentions={id_: answer.mentions for id_, answer in answers.items()},
         targets={sentence.id: prompt.target_mentions(sentence) for sentence in sentences},
         problems={id_: answer.problems for id_, answer in answers.items()},
-        completions=tested,
-        reasons=PROBLEMS,
-        counts=counts or {},
         placed=_placed(answers),
-        answered=len(tested),
-        seconds=sum(completion.seconds for completion in tested),
     )
 
 
@@ -216,8 +223,8 @@ def task_of(
         store = CompletionStore(directory / "validation" / f"epoch{epoch}.jsonl")
         store.clear()
         requests = requests_for(corpus.validation, prompt, experiment)
-        outcome = read_completions(corpus.validation, prompt, generate(generator, requests, store))
-        spans = outcome.predicted(experiment.policy)
+        found = read_completions(corpus.validation, prompt, generate(generator, requests, store))
+        spans = found.predicted(experiment.policy)
         return span_scores((s.entities, spans[s.id]) for s in corpus.validation).f1
 
     def note(more: Mapping[str, int]) -> None:

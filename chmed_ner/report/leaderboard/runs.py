@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.track import TrackedRun
-from chmed_ner.track.identity import UNHASHED
+from chmed_ner.track.identity import neutral_keys
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -18,8 +18,6 @@ GENRE = re.compile(r"test/([^/]+)/f1")
 
 Artifact = Callable[[TrackedRun, str], str | None]
 """The text of a run's file, by its name; None where there is none."""
-
-_NEUTRAL = frozenset((*UNHASHED, "experiment", "seed"))
 
 
 @dataclass(frozen=True)
@@ -62,16 +60,15 @@ class ScoredRun:
 
     def setting(self) -> dict[str, str]:
         """What determines its figures, the seed aside: params, weights, data."""
-        kept = {key: value for key, value in self.run.params.items() if not _neutral(key)}
+        params = self.run.params
+        neutral = {*neutral_keys(params), "experiment"}
+        kept = {
+            key: value
+            for key, value in params.items()
+            if key not in neutral and key.rpartition(".")[2] != "seed"
+        }
         digest = ",".join(sorted({*self.training_files.values(), *self.test_files.values()}))
         return {**kept, "weights": self.backbone_sha256[:8], "data": digest}
-
-
-def _neutral(key: str) -> bool:
-    """Whether a param, or a group that it is in, says nothing about a run's results."""
-    parts = key.split(".")
-    heads = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
-    return bool(heads & _NEUTRAL) or parts[-1] == "seed"
 
 
 def scored_runs(
