@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.data.columns import Row, ScorerTags, read_rows
 from chmed_ner.data.corpus import Corpus, Limit
-from chmed_ner.data.tagged_files import CURE, Row, tagged_sentences
+from chmed_ner.data.matching import SAME_CHARACTERS
 from chmed_ner.entities.bio import chunks
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Sentence, Span
@@ -100,7 +101,7 @@ class PredictedFiles(Method):
         entities: dict[str, tuple[Span, ...]] = {}
         for genre, path in self._paths(experiment).items():
             sentences = [each for each in whole.test if each.genre == genre]
-            rows = tagged_sentences(path)
+            rows = read_rows(path, ScorerTags()).sentences
             _check_characters(path, sentences, rows)
             for sentence, tagged in zip(sentences, rows, strict=True):
                 entities[sentence.id] = _spans(path, tagged, whole.labels)
@@ -116,17 +117,17 @@ def _check_characters(
             if row.character != character:
                 raise InputError(
                     f"{path}, line {row.line}: {row.character!r}, but sentence {sentence.id} has "
-                    f"{character!r}; {CURE}"
+                    f"{character!r}; {SAME_CHARACTERS}"
                 )
         if len(rows) != len(sentence.text):
             raise InputError(
                 f"{path}, line {rows[-1].line}: a sentence of {len(rows)} characters ends, but "
-                f"sentence {sentence.id} has {len(sentence.text)}; {CURE}"
+                f"sentence {sentence.id} has {len(sentence.text)}; {SAME_CHARACTERS}"
             )
     if len(found) != len(sentences):
         raise InputError(
             f"{path}, line {found[-1][-1].line}: the last of {len(found)} sentences, but the "
-            f"corpus has {len(sentences)}; {CURE}"
+            f"corpus has {len(sentences)}; {SAME_CHARACTERS}"
         )
 
 

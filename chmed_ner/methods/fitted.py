@@ -35,11 +35,6 @@ class Fitted(Method):
     trains = True
 
     @property
-    def takes_copies(self) -> bool:
-        """Whether it can learn from the copies of `dataset.replace_entities`."""
-        return False
-
-    @property
     @abstractmethod
     def choices(self) -> int:
         """How many settings are tried on the validation split; 1 where nothing is chosen."""
@@ -60,12 +55,7 @@ class Fitted(Method):
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:  # noqa: ARG002
         """InputError where there is nothing to choose on (a dataset without training sentences is
-        refused by the dataset itself), and for copies that it cannot learn from."""
-        if corpus.copies and not self.takes_copies:
-            raise InputError(
-                f"dataset.replace_entities: method={self.name} uses a lexicon of the training "
-                "split here, in which it would find every mention of a copy; leave it at 0"
-            )
+        refused by the dataset itself)."""
         if self.choices > 1 and not corpus.validation:
             raise InputError(
                 f"method={self.name}: chooses among {self.choices} settings on validation "

@@ -149,7 +149,7 @@ def _option(group: str, name: str) -> Any:
     return plain(compose([f"{group}={name}"]))[group]
 
 
-def option(group: str, name: str, **knobs: Any) -> Any:
+def option(group: str, name: str, /, **knobs: Any) -> Any:
     """The object of an option, some of its knobs changed: `option("regime", "lora", epochs=1)`.
 
     Raises InputError for an option or a knob that does not exist, and for a value that is wrong.

@@ -77,7 +77,7 @@ class Predictor:
         answer = self.prompt.parse(reply.text, model_text, reply.stop)
         spans = answer.spans
         if spans is None:
-            spans = restore(self.policy, model_text, answer.mentions).spans
+            spans = restore(self.policy, model_text, answer.mentions)
         problems = {**answer.problems, **({UNREADABLE: odd} if odd else {})}
         return Prediction(id_, "predict", "", text, spans, problems)
 
@@ -136,7 +136,7 @@ def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPr
     model = experiment.method.reopen(directory, backbone)
     if model is not None:
         return FittedPredictor(model, experiment.script)
-    prompt = experiment.prompt.task(experiment.dataset.labels, experiment.script.name)
+    prompt = experiment.prompt.task(experiment.dataset.scheme, experiment.script.name)
     prompt = reopened(prompt, directory)
     regime = experiment.regime
     prompt = regime.reopened(prompt, experiment.backbone, directory, seed=record.seed)

@@ -101,8 +101,8 @@ def test_a_stray_knob_is_refused_by_every_option(group: str, option: str) -> Non
 def test_every_label_scheme_serves_a_dataset(label: str) -> None:
     config = compose([f"labels@dataset.labels={label}"])
     dataset = build(config.dataset, "dataset")
-    assert dataset.labels.name == label
-    assert dataset.labels.tags
+    assert dataset.scheme.name == label
+    assert dataset.scheme.tags
 
 
 @pytest.mark.parametrize("definitions", DEFINITIONS)
@@ -112,7 +112,7 @@ def test_every_definition_set_serves_every_prompt(definitions: str) -> None:
         experiment = configure(compose(words), {})
         config = experiment.config["prompt"]["definitions"]
         assert config["name"] == definitions
-        labels = experiment.dataset.labels
+        labels = experiment.dataset.scheme
         for script in ("simplified", "traditional"):
             with_them = experiment.prompt.task(labels, script).fill("头痛")
             none = configure(compose([f"prompt={prompt}"]), {}).prompt.task(labels, script)
@@ -187,15 +187,13 @@ types:
 """
 TOY_DATASET = """\
 defaults:
-  - /labels@labels: toy
+  - column_files
+  - override /labels@labels: toy
   - _self_
-_target_: chmed_ner.data.datasets.ColumnFiles
 name: toy
 train: train.txt
-validation: null
 test: {KITCHEN: kitchen.txt, MARKET: market.txt}
 validation_share: 0.2
-genres: null
 """
 
 

@@ -14,7 +14,6 @@ from chmed_ner.backbone.task import Task
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.restoration import POLICIES, restore
 from chmed_ner.entities.types import Completion, Sentence, Span
-from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Generator, Request
 from chmed_ner.prompt import Answer, TaskPrompt
 from chmed_ner.prompt.formats.answer import PROBLEMS
@@ -42,11 +41,6 @@ class Generative(Method):
         experiment.regime.check(experiment.backbone, corpus.test_files)
         prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
         experiment.decoding.check(prompt, experiment.backbone)
-        if prompt.hints is not None and corpus.copies:
-            raise InputError(
-                "dataset.replace_entities: hints would name every mention of a copy, since all of "
-                "them are in the lexicon; leave it at 0, or hints@prompt.hints at none"
-            )
         experiment.regime.check_prompt(prompt)
 
     def tuned_on(self, experiment: Experiment, training_files: Mapping[str, str]) -> dict[str, str]:
@@ -175,7 +169,7 @@ def restored(
 ) -> dict[str, tuple[Span, ...]]:
     """The spans of every sentence's mentions by one policy."""
     return {
-        sentence.id: restore(policy, sentence.model_text, answers[sentence.id].mentions).spans
+        sentence.id: restore(policy, sentence.model_text, answers[sentence.id].mentions)
         for sentence in sentences
     }
 
@@ -215,9 +209,9 @@ def task_of(
     **listeners: Any,
 ) -> Task:
     """What the regime is given: training pairs in the words of `prompt`, a judge, listeners."""
-    texts = [sentence.model_text for sentence in corpus.learnt]
+    texts = [sentence.model_text for sentence in corpus.train]
     return Task(
-        pairs=[prompt.pair(sentence) for sentence in corpus.learnt],
+        pairs=[prompt.pair(sentence) for sentence in corpus.train],
         stop=prompt.stop,
         dev_f1=dev_f1,
         directory=directory,

@@ -110,11 +110,6 @@ class TaggerMethod(Fitted):
         self.checkpoint_minutes = checkpoint_minutes
 
     @property
-    def takes_copies(self) -> bool:
-        """Not with lexicon features: every mention of a copy is in the lexicon."""
-        return not self.lexicon
-
-    @property
     def choices(self) -> int:
         """One setting; of its epochs the last one is kept where there is nothing to choose on."""
         return 1
@@ -152,7 +147,7 @@ class TaggerMethod(Fitted):
         from chmed_ner.methods.tagger.model import new_tagger
 
         types, seed = corpus.labels.tags, experiment.seed
-        train = [sentence for sentence in corpus.learnt if sentence.text]
+        train = [sentence for sentence in corpus.train if sentence.text]
         features, numbered = self._features(train, types, seed)
         tagger = new_tagger(experiment.backbone, self.architecture, types, features, seed)
         trained = sum(each.numel() for each in tagger.network.trained().values())
