@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chmed_ner.backbone.decoding import Guide
 from chmed_ner.entities.grammar import Grammar
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Generator
+
+if TYPE_CHECKING:
+    from chmed_ner.prompt import TaskPrompt
 
 Log = Callable[[Mapping[str, float], int], None]
 
@@ -38,7 +41,7 @@ class Task:
     grammar: Callable[[int], Grammar] = _no_grammar
 
 
-def grammars(prompt: Guide, model_texts: Sequence[str]) -> Callable[[int], Grammar]:
+def grammars(prompt: "TaskPrompt", model_texts: Sequence[str]) -> Callable[[int], Grammar]:
     """`Task.grammar` for the questions that `prompt` asks about `model_texts`."""
 
     def grammar(number: int) -> Grammar:

@@ -54,7 +54,6 @@ class Predictor:
                 prompt=question.prompt,
                 max_new_tokens=self.decoding.max_new_tokens(self.prompt.room(len(model_text))),
                 grammar=self.decoding.grammar(self.prompt, model_text),
-                entity_bonus=self.decoding.bonus,
                 demonstrations=question.demonstrations,
             )
             for number, (model_text, question) in enumerate(

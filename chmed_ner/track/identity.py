@@ -21,7 +21,7 @@ UNHASHED = (
 LATER: Mapping[str, Any] = {
     "dataset.split_seed": None, "dataset.repair_conflicts": 0, "dataset.replace_entities": 0,
     "prompt.hints": {"_target_": "chmed_ner.prompt.hints.no_hints"},
-    "decoding.entity_bonus": 0.0, "regime.average_decay": None, "regime.candidate_softmax": False,
+    "regime.average_decay": None, "regime.candidate_softmax": False,
     "regime.keep": "best",
 }  # fmt: skip
 """Settings that came after runs had been recorded, each with the value that changes nothing; at

@@ -145,7 +145,6 @@ def requests_for(
             max_new_tokens=experiment.decoding.max_new_tokens(prompt.room(len(sentence.text))),
             target="" if sentence.tags is None else prompt.target(sentence),
             grammar=experiment.decoding.grammar(prompt, sentence.model_text),
-            entity_bonus=experiment.decoding.bonus,
             demonstrations=question.demonstrations,
         )
         for sentence, question in zip(sentences, questions, strict=True)

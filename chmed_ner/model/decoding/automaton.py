@@ -79,16 +79,6 @@ class State:
         return torch.tensor(sorted({*self.successors, *ends}), dtype=torch.long)
 
     @cached_property
-    def begins(self) -> torch.Tensor | None:
-        """Which of the options begin an entity, (U,), where another passes on without one."""
-        if len(self.options) == 1:
-            return None
-        told = [self.automaton.tells(self, token) for token in self.options.tolist()]
-        if True not in told or False not in told:
-            return None
-        return torch.tensor([each is True for each in told])
-
-    @cached_property
     def forced(self) -> int | None:
         """The longest token of a text that must come, if no token reaches beyond that text."""
         return self.automaton.forced(self)
@@ -130,14 +120,6 @@ class TokenAutomaton:
         """May an answer end at this place?"""
         text, node = place
         return not text and (type(node) is Stopped or self.grammar.ends(node))
-
-    def tells(self, state: State, token: int) -> bool | None:
-        """Does `token` begin an entity (True), or pass on without one (False)?"""
-        if token not in state.successors:  # the end
-            return False
-        nodes = [node for _, node in state.successors[token][0] if type(node) is not Stopped]
-        told = {self.grammar.tells(node) for node in nodes} or {False}
-        return told.pop() if len(told) == 1 else None
 
     def explore(self, state: State) -> dict[int, Key]:
         """The tokens that may come next."""

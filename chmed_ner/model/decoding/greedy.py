@@ -72,9 +72,7 @@ class GreedyGenerator:
         automata = self.automata(batch)
         rule = StopRule(loaded.tokenizer, [() if a else self.stop for a in automata], caps, width)
         writers = [
-            GuidedWriter(automaton, request.max_new_tokens, request.entity_bonus)
-            if automaton
-            else None
+            GuidedWriter(automaton, request.max_new_tokens) if automaton else None
             for automaton, request in zip(automata, batch, strict=True)
         ]
         with torch.inference_mode():

@@ -6,20 +6,17 @@ from typing import Any
 import torch
 
 from chmed_ner.model.decoding.automaton import State, TokenAutomaton
-from chmed_ner.model.kernels.head import Options
 
 
 class GuidedWriter:
     """Writes only what its automaton allows, and only while enough tokens are left to end.
 
-    `ended` is False only where the cap `most` is too small for any answer. `bonus` is added to the
-    logits of tokens that begin an entity where others pass on without one.
+    `ended` is False only where the cap `most` is too small for any answer.
     """
 
-    def __init__(self, automaton: TokenAutomaton, most: int, bonus: float = 0.0) -> None:
+    def __init__(self, automaton: TokenAutomaton, most: int) -> None:
         self.automaton = automaton
         self.most = most
-        self.bonus = bonus
         self.state: State = automaton.start
         self.tokens: list[int] = []
         self.ended = False
@@ -33,15 +30,15 @@ class GuidedWriter:
         """What the grammar leaves no choice about at the beginning."""
         return self._forced()
 
-    def options(self) -> Options:
-        """The tokens that the grammar allows next."""
-        return Options(self.state.options, self._raised(self.state.begins if self.bonus else None))
+    def options(self) -> torch.Tensor:
+        """The tokens that the grammar allows next, ascending, (U,)."""
+        return self.state.options
 
-    def swap(self, token: int) -> Options | None:
+    def swap(self, token: int) -> torch.Tensor | None:
         """Where behind `token` too few are left to end: those behind which they do not."""
         return None if self._fits(token) else self.allowed()
 
-    def allowed(self) -> Options:
+    def allowed(self) -> torch.Tensor:
         """The options behind which the answer can still end within the cap.
 
         Where the cap is too small for that, those behind which the end is nearest.
@@ -52,13 +49,7 @@ class GuidedWriter:
             needs = [self.state.after(token).need for token in options]
             nearest = min(needs)
             fit = [need == nearest for need in needs]
-        kept = torch.tensor(fit)
-        everything = self.options()
-        raised = everything.raised
-        return Options(everything.tokens[kept], None if raised is None else raised[kept])
-
-    def _raised(self, begins: torch.Tensor | None) -> torch.Tensor | None:
-        return None if begins is None else begins * self.bonus
+        return self.state.options[torch.tensor(fit)]
 
     def step(self, token: int) -> None:
         """Write one token."""
@@ -124,11 +115,9 @@ class GrammarMask:
                 continue
             if input_ids.shape[1] > self.width and not writer.over:
                 writer.step(int(input_ids[row, -1]))
-            legal = Options(torch.tensor([self.end])) if writer.over else writer.allowed()
+            legal = torch.tensor([self.end]) if writer.over else writer.allowed()
             masked[row] = -torch.inf
-            masked[row, legal.tokens] = scores[row, legal.tokens]
-            if legal.raised is not None:
-                masked[row, legal.tokens] += legal.raised.to(masked)
+            masked[row, legal] = scores[row, legal]
         return masked
 
 

@@ -78,7 +78,7 @@ class LocalGenerator(GreedyGenerator):
         prompts = [self.prompt_ids(request) for request in batch]
         ends = self._end_ids()
         writers = [
-            GuidedWriter(automaton, request.max_new_tokens, request.entity_bonus)
+            GuidedWriter(automaton, request.max_new_tokens)
             if automaton
             else FreeWriter(request.max_new_tokens, ends, stop)
             for request, automaton in zip(batch, self.automata(batch), strict=True)

@@ -18,7 +18,7 @@ import torch
 from chmed_ner.model.decoding.guesses import MOST_GUESSES, Guesses
 from chmed_ner.model.kernels.attention_over_cache import asked_states, packed_attention_in
 from chmed_ner.model.kernels.cache import SlotCache
-from chmed_ner.model.kernels.head import Head, Options
+from chmed_ner.model.kernels.head import Head
 from chmed_ner.model.kernels.layers import merged_layers_in
 from chmed_ner.model.kernels.norms import fused_norms_in
 from chmed_ner.model.kernels.packing import pack
@@ -44,13 +44,13 @@ class Writer(Protocol):
     def opening(self) -> list[int]:
         """The tokens that the answer begins with in any case."""
 
-    def options(self) -> Options | None:
+    def options(self) -> torch.Tensor | None:
         """The tokens that may come next; None for the whole vocabulary."""
 
     def take(self, token: int) -> list[int]:
         """Write `token` and what must follow it; returns these tokens, none at the answer's end."""
 
-    def swap(self, token: int) -> Options | None:
+    def swap(self, token: int) -> torch.Tensor | None:
         """The tokens to choose from instead, where `token` leaves too little room; else None."""
 
 

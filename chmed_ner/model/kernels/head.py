@@ -1,7 +1,7 @@
 """The output head: logits of the whole vocabulary, or of a few candidate tokens only."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -9,13 +9,6 @@ from torch.nn import functional
 FILLED_ROWS, FILLED_COLUMNS = 16, 128
 """On a CPU states and candidates are filled up to multiples of these: oneDNN compiles a kernel for
 every new shape, which takes longer than the product."""
-
-
-class Options(NamedTuple):
-    """Token ids to choose from, ascending, (U,), and what is added to the logit of each, (U,)."""
-
-    tokens: torch.Tensor
-    raised: torch.Tensor | None = None
 
 
 class Head:
@@ -62,25 +55,18 @@ class Head:
         tokens: list[int] = first_largest(self.logits(states)).tolist()
         return tokens
 
-    def likeliest_of(self, states: torch.Tensor, options: Sequence[Options]) -> list[int]:
+    def likeliest_of(self, states: torch.Tensor, options: Sequence[torch.Tensor]) -> list[int]:
         """The likeliest of each row's `options`; of equals, the one of lowest id.
 
         The head is computed for the union of all rows' options.
         """
-        counts = torch.tensor([len(each.tokens) for each in options])
+        counts = torch.tensor([len(each) for each in options])
         rows = torch.repeat_interleave(torch.arange(len(options)), counts).to(states.device)
-        union, columns = torch.unique(
-            torch.cat([each.tokens for each in options]), return_inverse=True
-        )
+        union, columns = torch.unique(torch.cat(list(options)), return_inverse=True)
         union, columns = union.to(states.device), columns.to(states.device)
         logits = self.logits(states, union)
         legal = torch.full_like(logits, -torch.inf, dtype=torch.float32)
         legal[rows, columns] = logits[rows, columns].float()
-        if any(each.raised is not None for each in options):
-            nothing = [torch.zeros(len(each.tokens)) for each in options]
-            pairs = zip(options, nothing, strict=True)
-            raised = torch.cat([none if o.raised is None else o.raised for o, none in pairs])
-            legal[rows, columns] += raised.to(legal)
         tokens: list[int] = union[legal.argmax(-1)].tolist()
         return tokens
 

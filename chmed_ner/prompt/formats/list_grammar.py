@@ -99,11 +99,6 @@ class ListGrammar:
         name = self.names[category]
         return name if kind == _NAMED else self.separator + name, after
 
-    def tells(self, node: Node) -> bool | None:
-        """A mention, or a line for one, begins an entity; the word for none passes on."""
-        kind = cast("_Place", node)[0]
-        return None if kind == _START else kind != _NONE
-
     def within(self, writable: Callable[[str], bool]) -> Grammar:
         """Without the pieces that hold a character which cannot be written."""
         check_words([*self.names, self.separator, self.none, "\n"], writable)

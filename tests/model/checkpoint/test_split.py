@@ -55,7 +55,11 @@ def backbones(folder: Path) -> tuple[CausalLM, CausalLM]:
 def requests(texts: list[str], *, constrained: bool) -> list[Request]:
     """A request for each text."""
     grammars = [
-        Extraction().grammar(text, LABELS, "simplified", in_order=False) if constrained else None
+        Extraction(order="unique", separator="-").grammar(
+            text, LABELS, "simplified", in_order=False
+        )
+        if constrained
+        else None
         for text in texts
     ]
     return [

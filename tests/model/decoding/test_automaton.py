@@ -26,10 +26,10 @@ from chmed_ner.prompt.formats.list_grammar import ListGrammar
 
 STOP = ("\n\n", "\n句")
 FORMATS: dict[str, Any] = {
-    "unique": Extraction("unique"),
-    "in order": Extraction("text_order"),
+    "unique": Extraction(order="unique", separator="-"),
+    "in order": Extraction(order="text_order", separator="-"),
     "inline": Inline(),
-    **{style: BioTags(style) for style in STYLES},
+    **{style: BioTags(style=style) for style in STYLES},
 }
 LABELS = label_scheme(
     "ten", {f"T{at}": {"simplified": name} for at, name in enumerate(("身体", "疾病", "营养品"))}

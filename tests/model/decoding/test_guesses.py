@@ -75,7 +75,7 @@ def written(
     model = generator.loaded.model
     stop = StopStrings(generator.loaded.tokenizer, ("痛", "的，"))
     writers: list[Any] = [
-        GuidedWriter(automaton, request.max_new_tokens, bonus=0.5)
+        GuidedWriter(automaton, request.max_new_tokens)
         if automaton
         else FreeWriter(request.max_new_tokens, {generator.loaded.wrapping.end_id()}, stop)
         for request, automaton in zip(asked, generator.automata(asked), strict=True)
@@ -95,7 +95,7 @@ def written(
 CASES = [
     (name, answers, slots, count)
     for name in ("tiny_llama", "tiny_gemma3")
-    for answers in (None, Extraction(), Inline())
+    for answers in (None, Extraction(order="unique", separator="-"), Inline())
     for slots, count in ((4, 12), (1, 1))
 ]
 
