@@ -31,3 +31,8 @@ class EstimateOnly(Stopped):
     """Only what a run would cost was asked for."""
 
     exit_code = 0
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a library's message; the name of its class where it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

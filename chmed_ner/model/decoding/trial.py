@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from chmed_ner.model.checkpoint.split import is_split
+from chmed_ner.model.checkpoint.hardware import is_split
 from chmed_ner.model.decoding.loop import fast_reading_in
 from chmed_ner.model.kernels.attention_over_cache import asked_states
 from chmed_ner.model.kernels.cache import SlotCache
