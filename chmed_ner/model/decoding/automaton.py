@@ -22,7 +22,7 @@ FORCED = 64
 
 @dataclass(frozen=True)
 class Stopped:
-    """The node behind a stop string of `length` characters."""
+    """The node after a stop string of `length` characters."""
 
     length: int
 
@@ -48,7 +48,7 @@ class State:
 
     @cached_property
     def successors(self) -> dict[int, Key]:
-        """Every token that may come next, and the state behind it."""
+        """Every token that may come next, and the state after it."""
         return self.automaton.explore(self)
 
     @cached_property
@@ -84,7 +84,7 @@ class State:
         return self.automaton.forced(self)
 
     def after(self, token: int) -> "State":
-        """The state behind `token`, which must be among the successors."""
+        """The state after `token`, which must be among the successors."""
         return self.automaton.state(self.successors[token])
 
 
@@ -143,14 +143,14 @@ class TokenAutomaton:
                     tokens = vocabulary.tokens(word + rest[:at])
                     if tokens and vocabulary.in_bytes(rest[at:]):
                         found.update(dict.fromkeys(tokens, (places, pending + rest[:at])))
-                whole = word + rest
-                found.update(dict.fromkeys(vocabulary.tokens(whole), (after, b"")))
-                if vocabulary.goes_on(whole):
-                    todo.append((after, b"", whole))
+                longer = word + rest
+                found.update(dict.fromkeys(vocabulary.tokens(longer), (after, b"")))
+                if vocabulary.goes_on(longer):
+                    todo.append((after, b"", longer))
         return found
 
     def moves(self, places: Places) -> dict[str, Places]:
-        """The characters that may come next, and the places behind each."""
+        """The characters that may come next, and the places after each."""
         found = self._moves.get(places)
         if found is None:
             grouped: dict[str, list[Place]] = {}
@@ -211,5 +211,5 @@ class TokenAutomaton:
         longest = max((len(words[token]) for token in state.successors), default=0)
         if not text or longest > len(text):
             return None
-        whole = [token for token in state.successors if len(words[token]) == longest]
-        return self.vocabulary.ordinary(whole)
+        longest_tokens = [token for token in state.successors if len(words[token]) == longest]
+        return self.vocabulary.ordinary(longest_tokens)

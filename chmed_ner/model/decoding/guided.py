@@ -6,20 +6,19 @@ from typing import Any
 import torch
 
 from chmed_ner.model.decoding.automaton import State, TokenAutomaton
+from chmed_ner.model.decoding.writing import Writer
 
 
-class GuidedWriter:
+class GuidedWriter(Writer):
     """Writes only what its automaton allows, and only while enough tokens are left to end.
 
     `ended` is False only where the cap `most` is too small for any answer.
     """
 
     def __init__(self, automaton: TokenAutomaton, most: int) -> None:
+        super().__init__(most)
         self.automaton = automaton
-        self.most = most
         self.state: State = automaton.start
-        self.tokens: list[int] = []
-        self.ended = False
 
     @property
     def over(self) -> bool:
@@ -28,20 +27,20 @@ class GuidedWriter:
 
     def opening(self) -> list[int]:
         """What the grammar leaves no choice about at the beginning."""
-        return self._forced()
+        return self._write_forced()
 
     def options(self) -> torch.Tensor:
         """The tokens that the grammar allows next, ascending, (U,)."""
         return self.state.options
 
     def swap(self, token: int) -> torch.Tensor | None:
-        """Where behind `token` too few are left to end: those behind which they do not."""
+        """None if `token` leaves enough tokens to finish the answer; else tokens that do, (U,)."""
         return None if self._fits(token) else self.allowed()
 
     def allowed(self) -> torch.Tensor:
-        """The options behind which the answer can still end within the cap.
+        """The options that leave enough tokens to finish the answer within the cap, (U,).
 
-        Where the cap is too small for that, those behind which the end is nearest.
+        Where the cap is too small for that, those after which the end is nearest.
         """
         options: list[int] = self.state.options.tolist()
         fit = [self._fits(token) for token in options]
@@ -63,7 +62,7 @@ class GuidedWriter:
     def take(self, token: int) -> list[int]:
         """Write `token` and what must follow it; returns these, none when the answer is over."""
         self.step(token)
-        written = [] if self.ended else [token, *self._forced()]
+        written = [] if self.ended else [token, *self._write_forced()]
         return [] if self.over else written
 
     def text(self) -> str:
@@ -76,13 +75,13 @@ class GuidedWriter:
         return text[: len(text) - self.state.stopped]
 
     def _fits(self, token: int) -> bool:
-        """Are enough tokens left behind `token`?"""
+        """Are enough tokens left after `token`?"""
         if token not in self.state.successors:
             return True
         after = self.state.after(token)
         return after.stopped > 0 or after.need < self.most - len(self.tokens)
 
-    def _forced(self) -> list[int]:
+    def _write_forced(self) -> list[int]:
         """Write what must come; a forced token is written only if it also fits."""
         written = []
         while not self.ended and (token := self.state.forced) is not None and self._fits(token):
@@ -92,7 +91,7 @@ class GuidedWriter:
 
 
 class GrammarMask:
-    """The slow way: masks the whole vocabulary's scores in `generate`, row by row.
+    """The slow way: masks the scores of all the vocabulary in `generate`, row by row.
 
     One call a step with the rows so far, (B, T), and their scores, (B, V). Rows without a writer
     are left alone; one whose answer is over may only write `end`.

@@ -12,10 +12,10 @@ LONGEST = 16
 
 
 class Vocabulary:
-    """The tokens of a tokenizer by the bytes they stand for, special tokens left out.
+    """The tokens of a tokenizer by the bytes they mean, special tokens left out.
 
-    `strips_space` tells tokenizers (of the SentencePiece kind) that drop one space in front of a
-    decoded text. InputError when the tokens' bytes cannot be told.
+    `strips_space`: tokenizers of the SentencePiece kind drop one space in front of a decoded text.
+    InputError when the tokens' bytes cannot be found out.
     """
 
     def __init__(self, tokenizer: Any, size: int) -> None:
@@ -23,7 +23,7 @@ class Vocabulary:
         self.bytes_of = {token: word for token, word in spelt.items() if word}
         self._plain = {token: not _is_byte(name) for token, name in _names(tokenizer, spelt)}
         self._tokenizer = tokenizer
-        # tuples, which Python's collector of garbage leaves alone: lists it walks again and again
+        # tuples, which the garbage collector skips; it would scan lists again and again
         tokens: dict[bytes, tuple[int, ...]] = {}
         for token, word in self.bytes_of.items():
             tokens[word] = (*tokens.get(word, ()), token)
@@ -37,7 +37,7 @@ class Vocabulary:
         self.strips_space = _strips_space(tokenizer, self.bytes_of)
 
     def tokens(self, word: bytes) -> tuple[int, ...]:
-        """The tokens that stand for exactly `word`."""
+        """The tokens that mean exactly `word`."""
         return self._tokens.get(word, ())
 
     def goes_on(self, word: bytes) -> bool:

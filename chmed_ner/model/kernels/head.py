@@ -1,4 +1,11 @@
-"""The output head: logits of the whole vocabulary, or of a few candidate tokens only."""
+"""The output head: logits of all of the vocabulary, or of a few candidate tokens only.
+
+For n states, (n, H), of which each may choose among tokens of its own:
+
+1. Take the union of all states' options, (U,).
+2. Multiply the states with these U rows of the head only, (n, U).
+3. Mask, per state, what is not among its options; the largest that is left is the choice.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,8 +34,8 @@ class Head:
     def logits(self, states: torch.Tensor, tokens: torch.Tensor | None = None) -> torch.Tensor:
         """Logits (n, V) of states (n, H); with `tokens`, (U,), only those columns, (n, U).
 
-        Only the candidates' rows of the weights are read then. A head that is not a plain matrix
-        (quantised, with an adapter) is computed whole.
+        Only the candidates' rows of the weights are read then. Of a head that is not a plain matrix
+        (quantised, with an adapter) all logits are computed.
         """
         if tokens is None:
             logits = self.module(states)
@@ -56,16 +63,13 @@ class Head:
         return tokens
 
     def likeliest_of(self, states: torch.Tensor, options: Sequence[torch.Tensor]) -> list[int]:
-        """The likeliest of each row's `options`; of equals, the one of lowest id.
-
-        The head is computed for the union of all rows' options.
-        """
+        """The likeliest of each row's `options`, ascending, (U,) each; of equals, the lowest."""
         counts = torch.tensor([len(each) for each in options])
         rows = torch.repeat_interleave(torch.arange(len(options)), counts).to(states.device)
-        union, columns = torch.unique(torch.cat(list(options)), return_inverse=True)
+        union, columns = torch.unique(torch.cat(list(options)), return_inverse=True)  # 1.
         union, columns = union.to(states.device), columns.to(states.device)
-        logits = self.logits(states, union)
-        legal = torch.full_like(logits, -torch.inf, dtype=torch.float32)
+        logits = self.logits(states, union)  # 2. (n, U)
+        legal = torch.full_like(logits, -torch.inf, dtype=torch.float32)  # 3.
         legal[rows, columns] = logits[rows, columns].float()
         tokens: list[int] = union[legal.argmax(-1)].tolist()
         return tokens
