@@ -76,6 +76,7 @@ def load_model(
     if device == SPLIT or quantized is not None:
         how["device_map"] = "auto" if device == SPLIT else {"": place}
     weights = transformers_checkpoint(path_or_id, revision=revision, cache=cache)
+    model: PreTrainedModel
     model, missing = _read_weights("AutoModelForCausalLM", weights, revision, how)
     if missing:  # transformers would go on with random numbers in their place
         raise InputError(
@@ -94,12 +95,13 @@ def load_model(
             f"{kind_of(model)}; backbone.quantization={quantization} needs the checkpoint in full "
             "precision, or say what it is"
         )
-    return model.eval()
+    model.eval()
+    return model
 
 
 def load_encoder(
     path_or_id: str | Path, *, dtype: str, device: str, attention: str, revision: str | None
-) -> "PreTrainedModel":
+) -> Any:
     """The encoder in evaluation mode on its device, without pooler or head.
 
     Raises InputError when there is no checkpoint, or none of an encoder.

@@ -117,7 +117,10 @@ def check_reading(vocabulary: Vocabulary, tokenizer: Any, text: str) -> None:
 
 def _spellings(tokenizer: Any, size: int) -> dict[int, bytes]:
     """The bytes of every ordinary token."""
-    alphabet = _byte_alphabet() if _is_byte_level(tokenizer) else None
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    shown = bytes_to_unicode() if _is_byte_level(tokenizer) else {}  # type: ignore[no-untyped-call]
+    alphabet = {character: byte for byte, character in shown.items()}
     added = tokenizer.added_tokens_decoder
     special = {*tokenizer.all_special_ids, *(at for at, token in added.items() if token.special)}
     spelt = {}
@@ -160,16 +163,6 @@ def _is_text(word: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _byte_alphabet() -> dict[str, int]:
-    """Printable Latin-1 characters stand for themselves, the other bytes for U+0100 onwards."""
-    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in plain]
-    return {
-        **{chr(byte): byte for byte in plain},
-        **{chr(256 + at): byte for at, byte in enumerate(others)},
-    }
 
 
 def _strips_space(tokenizer: Any, spelt: dict[int, bytes]) -> bool:

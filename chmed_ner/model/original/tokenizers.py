@@ -4,12 +4,11 @@ transformers' own conversions of these two models' `tokenizer.model` are not exa
 converted: text goes to sentencepiece, its pieces become ids, and ids go back through it.
 """
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedTokenizer
+from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
 
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import read_json, write_json
@@ -17,47 +16,22 @@ from chmed_ner.files import read_json, write_json
 MODEL = "tokenizer.model"
 
 
-class SentencePieceTokenizer(PreTrainedTokenizer):
-    """The base of the two: a vocabulary of pieces, then the tokens in `COMMANDS`.
+class SentencePieceTokenizer(SentencePieceBackend):
+    """The base of the two. It pads on the left.
 
-    It pads on the left. Ids beyond the vocabulary, which a model's padded head can produce, decode
-    to nothing.
+    Ids beyond the vocabulary, which a model's padded head can produce, decode to nothing.
     """
 
-    vocab_files_names = {"vocab_file": MODEL}  # noqa: RUF012 (as in transformers)
-    model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012
+    model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012 (as in transformers)
     padding_side = "left"
-    COMMANDS: tuple[str, ...] = ()
 
     def __init__(self, vocab_file: str, **kwargs: Any) -> None:
-        self.vocab_file = vocab_file
-        self.sp_model = sentencepiece_model(Path(vocab_file))
-        self._pieces = int(self.sp_model.get_piece_size())
-        self._command_ids = {name: self._pieces + at for at, name in enumerate(self.COMMANDS)}
+        sentencepiece_model(Path(vocab_file))  # InputError where it is broken
         super().__init__(vocab_file=vocab_file, **kwargs)  # type: ignore[no-untyped-call]
 
-    @property
-    def vocab_size(self) -> int:
-        """Pieces and command tokens."""
-        return self._pieces + len(self.COMMANDS)
-
-    def get_vocab(self) -> dict[str, int]:
-        """Every token and its id."""
-        pieces = {str(self.sp_model.id_to_piece(number)): number for number in range(self._pieces)}
-        return {**pieces, **self._command_ids}
-
-    def _tokenize(self, text: str, **_: Any) -> list[str]:
-        return list(self.sp_model.encode_as_pieces(text))
-
-    def _convert_token_to_id(self, token: str) -> int:
-        command = self._command_ids.get(token)
-        return int(self.sp_model.piece_to_id(token)) if command is None else command
-
     def _convert_id_to_token(self, index: int) -> str:
-        if 0 <= index < self._pieces:
-            return str(self.sp_model.id_to_piece(index))
-        beyond = index - self._pieces
-        return self.COMMANDS[beyond] if 0 <= beyond < len(self.COMMANDS) else ""
+        pieces = self.sp_model.get_piece_size()
+        return str(self.sp_model.id_to_piece(index)) if index < pieces else ""
 
     def get_special_tokens_mask(
         self,
@@ -78,16 +52,6 @@ class SentencePieceTokenizer(PreTrainedTokenizer):
     def text_of(self, pieces: Sequence[str]) -> str:
         """The text of `pieces`, bytes put together; invalid ones become U+FFFD."""
         return str(self.sp_model.decode_pieces(list(pieces)))
-
-    def save_vocabulary(
-        self, save_directory: str, filename_prefix: str | None = None
-    ) -> tuple[str, ...]:
-        """Copy `tokenizer.model` into a folder; returns its path there."""
-        name = f"{filename_prefix}-{MODEL}" if filename_prefix else MODEL
-        target = Path(save_directory) / name
-        if target.absolute() != Path(self.vocab_file).absolute():
-            shutil.copyfile(self.vocab_file, target)
-        return (str(target),)
 
 
 def sentencepiece_model(file: Path) -> Any:
@@ -200,6 +164,11 @@ class ChatGLMTokenizer(SentencePieceTokenizer):
             },
         )
 
+    @property
+    def vocab_size(self) -> int:
+        """Pieces and commands."""
+        return max([super().vocab_size - 1, *self._added_tokens_decoder]) + 1
+
     def tokenize(self, text: str, *_: Any, **__: Any) -> list[str]:
         """The pieces of `text`."""
         return self._tokenize(text)
@@ -208,33 +177,20 @@ class ChatGLMTokenizer(SentencePieceTokenizer):
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
         """`[gMASK] sop` and the text; a second text follows it and is ended."""
-        prefix = [self._command_ids["[gMASK]"], self._command_ids["sop"]]
+        prefix: list[int] = self.convert_tokens_to_ids(["[gMASK]", "sop"])
         second = [] if token_ids_1 is None else [*token_ids_1, self.eos_token_id]
         return [*prefix, *token_ids_0, *second]
 
     def apply_chat_template(  # type: ignore[override]
-        self,
-        conversation: Any,
-        *,
-        tokenize: bool = True,
-        return_dict: bool = True,
-        padding: Any = False,
-        truncation: bool = False,
-        max_length: int | None = None,
-        return_tensors: Any = None,
-        **kwargs: Any,
+        self, conversation: Any, *, tokenize: bool = True, return_dict: bool = True, **kwargs: Any
     ) -> Any:
         """The conversation in rounds, as text or, with `[gMASK] sop` before it, as ids."""
+        names = ("padding", "truncation", "max_length", "return_tensors")
+        how = {name: kwargs.pop(name) for name in names if name in kwargs}
         text = super().apply_chat_template(conversation, tokenize=False, **kwargs)
         if not tokenize:
             return text
-        encoded = self(
-            text,
-            padding=padding,
-            truncation=truncation,
-            max_length=max_length,
-            return_tensors=return_tensors,
-        )
+        encoded = self(text, **how)
         return encoded if return_dict else encoded["input_ids"]
 
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
