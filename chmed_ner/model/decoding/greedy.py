@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -160,19 +160,17 @@ def _written(ids: list[int], most: int, ends: set[int], pad: int) -> tuple[list[
     return kept, ended
 
 
+@dataclass(eq=False)
 class StopRule:
     """Per row: has it reached its own cap, or does its tail hold one of its stop strings?
 
     `generate` calls it after each step with the rows so far, (B, T), and wants a boolean (B,).
     """
 
-    def __init__(
-        self, tokenizer: Any, stops: Sequence[Sequence[str]], caps: Sequence[int], width: int
-    ) -> None:
-        self.tokenizer = tokenizer
-        self.stops = stops
-        self.caps = caps
-        self.width = width
+    tokenizer: Any
+    stops: Sequence[Sequence[str]]
+    caps: Sequence[int]
+    width: int
 
     def __deepcopy__(self, memo: Any) -> "StopRule":
         """Itself: `generate` copies its rules, and a tokenizer is slow to copy."""

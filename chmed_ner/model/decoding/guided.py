@@ -1,6 +1,7 @@
 """Answers that follow a grammar, written within their cap."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -90,6 +91,7 @@ class GuidedWriter(Writer):
         return written
 
 
+@dataclass(eq=False)
 class GrammarMask:
     """The slow way: masks the scores of all the vocabulary in `generate`, row by row.
 
@@ -97,10 +99,9 @@ class GrammarMask:
     are left alone; one whose answer is over may only write `end`.
     """
 
-    def __init__(self, writers: Sequence[GuidedWriter | None], width: int, end: int) -> None:
-        self.writers = writers
-        self.width = width
-        self.end = end
+    writers: Sequence[GuidedWriter | None]
+    width: int
+    end: int
 
     def __deepcopy__(self, memo: Any) -> "GrammarMask":
         """Itself: `generate` copies what it is given."""
