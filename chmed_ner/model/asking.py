@@ -34,7 +34,7 @@ class Request:
 
 
 def plain_text(prompt: str, demonstrations: Sequence[Demonstration]) -> str:
-    """A prompt behind its demonstrations, for a model that knows no turns."""
+    """A prompt after its demonstrations, for a model that knows no turns."""
     return "".join([*(each.text for each in demonstrations), prompt])
 
 

@@ -137,14 +137,14 @@ class TaskPrompt:
 
     def _about_training(self, sentence: Sentence) -> str:
         """The words about a sentence whose entities the hinter has counted."""
-        hinted = self.hinter.hints_without(sentence) if self.hinter else ()
-        return self._filled(sentence.model_text, hinted)
+        known = self.hinter.hints_without(sentence) if self.hinter else ()
+        return self._filled(sentence.model_text, known)
 
-    def _filled(self, model_text: str, hinted: Sequence[Mention]) -> str:
+    def _filled(self, model_text: str, known: Sequence[Mention]) -> str:
         field, hints = FIELDS["sentence"], ""
         if self.hints is not None:
             assert self.hinter is not None, "a prompt with hints is given their source first"
-            hints = self.hints.words(hinted, self.labels, self.script)
+            hints = self.hints.words(known, self.labels, self.script)
         line_end = self.template.find("\n", self.template.index(field)) + 1
         parts = self.template[:line_end], self.template[line_end:]
         return hints.join(part.replace(field, model_text) for part in parts)

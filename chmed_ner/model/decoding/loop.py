@@ -24,7 +24,7 @@ import torch
 
 from chmed_ner.model.decoding.guesses import MOST_GUESSES, Guesses
 from chmed_ner.model.decoding.writing import Writer
-from chmed_ner.model.kernels.attention_over_cache import asked_states, attention_over_cache_in
+from chmed_ner.model.kernels.attention_over_cache import asked_states, cache_attention_in
 from chmed_ner.model.kernels.cache import SlotCache
 from chmed_ner.model.kernels.head import Head
 from chmed_ner.model.kernels.layers import merged_layers_in
@@ -141,7 +141,7 @@ def fast_reading_in(model: Any, layouts: Layouts, *, head: bool) -> Iterator[Non
     """
     with (
         torch.inference_mode(),
-        attention_over_cache_in(model),
+        cache_attention_in(model),
         merged_layers_in(model, layouts),
         fused_norms_in(model),
         fast_products_in(model, layouts, head=head),

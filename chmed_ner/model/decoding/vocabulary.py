@@ -51,7 +51,7 @@ class Vocabulary:
         return found
 
     def ordinary(self, tokens: Iterable[int]) -> int:
-        """Of tokens with the same bytes the one that is not a byte's stand-in, else the first."""
+        """Of tokens with the same bytes the one that is no name of a byte, else the first."""
         return min(tokens, key=lambda token: (not self._plain[token], token))
 
     def in_bytes(self, rest: bytes) -> bool:
@@ -105,7 +105,7 @@ class Vocabulary:
 
 
 def check_reading(vocabulary: Vocabulary, tokenizer: Any, text: str) -> None:
-    """InputError when the tokens of `text` do not stand for the text that they are decoded to."""
+    """InputError when the tokens of `text` do not mean the text that they are decoded to."""
     ids = tokenizer.encode(text, add_special_tokens=False)
     found = b"".join(vocabulary.bytes_of.get(token, b"") for token in ids)
     if found.removeprefix(b" ") != tokenizer.decode(ids).encode().removeprefix(b" "):
@@ -157,7 +157,7 @@ def _is_byte_level(tokenizer: Any) -> bool:
 
 
 def _is_text(word: bytes) -> bool:
-    """Is `word` whole characters?"""
+    """Does `word` begin and end with a character?"""
     try:
         word.decode("utf-8")
     except UnicodeDecodeError:

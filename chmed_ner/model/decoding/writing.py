@@ -14,7 +14,7 @@ class Writer(ABC):
     """The author of one answer: says what may come next and when the answer is over.
 
     `most` is the most tokens that the answer may have; `tokens` are those written so far. `ended`
-    tells an answer that came to its end from one that was cut at `most`.
+    is true for an answer that came to its end, false for one that was cut at `most`.
     """
 
     def __init__(self, most: int) -> None:

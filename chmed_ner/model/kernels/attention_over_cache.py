@@ -39,7 +39,7 @@ class Scoring:
     softcap: float | None
 
 
-def attention_over_cache(
+def cache_attention(
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -118,16 +118,16 @@ def _attend(
 
 
 @contextmanager
-def attention_over_cache_in(model: Any) -> Iterator[None]:
-    """Within the block `model` attends through `attention_over_cache`; then as before."""
-    with attention_replaced(model, NAME, attention_over_cache):
+def cache_attention_in(model: Any) -> Iterator[None]:
+    """Within the block `model` attends through `cache_attention`; then as before."""
+    with attention_replaced(model, NAME, cache_attention):
         yield
 
 
 def asked_states(
     model: Any, tokens: Sequence[int], packing: Packing, cache: SlotCache
 ) -> torch.Tensor:
-    """The hidden states of the tokens asked for, (a, H), within `attention_over_cache_in`."""
+    """The hidden states of the tokens asked for, (a, H), within `cache_attention_in`."""
     hidden: torch.Tensor = model.base_model(
         input_ids=torch.tensor([tokens], device=model.device),  # (1, N)
         position_ids=packing.positions[None],  # (1, N)

@@ -47,7 +47,7 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """3. Write the states of the N tokens, (1, heads, N, width), to their places.
 
-        Returns the buffers, (slots, columns, heads, width), which only `attention_over_cache`
+        Returns the buffers, (slots, columns, heads, width), which only `cache_attention`
         understands.
         """
         if not self.is_initialized:

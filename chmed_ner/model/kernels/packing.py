@@ -19,7 +19,7 @@ import torch
 from chmed_ner.model.kernels.cache import SlotCache
 
 SHORT = 8
-"""Rows with up to this many tokens attend apart from those that bring a whole prompt."""
+"""Rows with up to this many tokens attend apart from those that bring a prompt."""
 
 APART = 2000
 """Columns, over all rows, that a call of attention must spare to be worth its start."""
@@ -102,7 +102,7 @@ def pack(
     """The packing of rows 0, 1 ... that bring `counts` tokens each at positions from `starts` on.
 
     Wanted are the states of the last `asked` tokens of each row, of one where it is None. Also
-    makes room in the cache, and tells it where the tokens' states go.
+    makes room in the cache, and gives it the places of the tokens' states.
     """
     lengths = [start + count for start, count in zip(starts, counts, strict=True)]
     cache.ensure(max(lengths))

@@ -54,8 +54,8 @@ def converted_directory(
 def converted_once(target: Path, convert: Callable[[Path], None], needs: str) -> Path:
     """`target`, a checkpoint's folder; if it is not there, `convert` writes it, in an empty folder.
 
-    One process converts under a file lock, the others wait. What a killed process has left behind
-    is removed. InputError, with what the cache `needs`, where it cannot be written.
+    One process converts under a file lock, the others wait. What a killed process has left is
+    removed. InputError, with what the cache `needs`, where it cannot be written.
     """
     import filelock
 

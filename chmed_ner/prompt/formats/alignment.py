@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LONGEST_ALTERED = 3
 """A longer stretch that differs from the sentence is other text and says nothing of its places."""
 WINDOW = 1024
-"""Sentences up to this length are aligned whole, longer ones window by window."""
+"""Sentences up to this length are aligned at once, longer ones window by window."""
 BLANK = "␣"
 """How white space inside a sentence is written where an answer uses white space itself."""
 
@@ -40,9 +40,9 @@ class Placed:
 def place(copy: str, tags: Sequence[str], sentence: str) -> Placed:
     """The entities that `tags` (one BIO tag per character of `copy`) mark, on `sentence`.
 
-    An entity is lost when fewer than half of its characters have a place, or when those lie too far
+    An entity is lost when fewer than half of its characters have a place, or when those are too far
     apart to be one mention. Where the copy leaves out up to `LONGEST_ALTERED` places, an entity
-    that goes on behind them covers them.
+    that goes on after them covers them.
     """
     plain = comparable(copy)
     units, owners = aligned_units(comparable(sentence), plain)
@@ -64,7 +64,7 @@ def place(copy: str, tags: Sequence[str], sentence: str) -> Placed:
 
 
 def _together(places: Sequence[int], length: int) -> bool:
-    """Whether enough of a mention of `length` characters lies on neighbouring places."""
+    """Whether enough of a mention of `length` characters is on neighbouring places."""
     if 2 * len(places) < length:
         return False
     return places[-1] - places[0] < 2 * length + LONGEST_ALTERED
@@ -72,7 +72,7 @@ def _together(places: Sequence[int], length: int) -> bool:
 
 def _bridged(found: Sequence[str | None]) -> list[str]:
     """A tag for every place. Up to `LONGEST_ALTERED` places without one, before an inside tag,
-    belong to its entity: all if the same type stands before them, else the nearest alone (the model
+    belong to its entity: all if the same type comes before them, else the nearest alone (the model
     dropped the entity's first character). Other places without a tag are outside.
     """
     tags = [tag or OUTSIDE for tag in found]
@@ -196,8 +196,8 @@ def _compatible(character: str) -> str:
 def aligned_units(sentence: str, copy: str) -> tuple[str, list[int]]:
     """What `sentence` is aligned as, and the place of each of its characters.
 
-    Some tokenizers write one character as several (`℃` as `°C`): one that is not in `copy` stands
-    for them if they are.
+    Some tokenizers write one character as several (`℃` as `°C`): one that is not in `copy` is
+    aligned as them if they are.
     """
     owners, units = [], []
     for at, character in enumerate(sentence):

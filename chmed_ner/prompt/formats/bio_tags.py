@@ -169,7 +169,7 @@ class _Reader:
             yield words.strip(" |") or words, line[match.end() :]
 
     def _tag(self, name: str, characters: int) -> str | None:
-        """The BIO tag that `name` stands for."""
+        """The BIO tag that `name` means."""
         if len(name) > self.longest:
             return None
         name = name.strip(_MARKS)

@@ -15,14 +15,14 @@ class CopyFormat(AnswerFormat):
     """A format whose answer holds every character of the sentence."""
 
     most_marks: ClassVar[int]
-    """Characters that an answer spends on one of the copy, at most, beside a category's name."""
+    """Characters that an answer spends on one of the copy, at most, without a category's name."""
 
     def gold(self, sentence: Sentence) -> Answer:
         """The gold spans."""
         return Answer(gold_mentions(sentence), spans=sentence.entities)
 
     def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:
-        """The entities of `text` on `sentence`. What lies beyond three copies is not read, and
+        """The entities of `text` on `sentence`. What comes after three copies is not read, and
         counts as altered."""
         if (nothing := without_entities(text)) is not None:
             return nothing

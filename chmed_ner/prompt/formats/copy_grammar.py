@@ -25,7 +25,7 @@ class CopyGrammar(Grammar):
 
     @abstractmethod
     def words(self) -> Iterable[str]:
-        """What an answer needs beside the sentence's characters."""
+        """What an answer needs in addition to the sentence's characters."""
 
     def within(self, writable: Callable[[str], bool]) -> Grammar:
         """Without the characters that cannot be written: the copy passes over them."""

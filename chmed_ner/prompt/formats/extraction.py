@@ -111,7 +111,7 @@ def _mention(line: str, page: Page, labels: LabelScheme) -> Mention | str | None
 def _readings(line: str, labels: LabelScheme) -> Iterator[tuple[str, str]]:
     """Each (words, type) into which a separator divides the line, shortest words first.
 
-    A mention may hold separators, and so may a category. Only separators near the end can stand
+    A mention may hold separators, and so may a category. Only separators near the end can come
     before a category's name, so a line without end costs no more than its length.
     """
     end = len(line.rstrip(_ENDS))

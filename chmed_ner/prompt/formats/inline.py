@@ -59,7 +59,7 @@ class Inline(CopyFormat):
         *,
         in_order: bool,  # noqa: ARG002 - a copy is in the text's order
     ) -> MarkedGrammar:
-        """The whole sentence with pieces of it marked, none within another."""
+        """The sentence with pieces of it marked, none within another."""
         names = tuple(f"{_escaped(name)}]" for name in labels.names(script))
         return MarkedGrammar(tuple(map(_escaped, sentence)), "[", "|", names)
 

@@ -16,7 +16,7 @@ from chmed_ner.model.decoding.greedy import GreedyGenerator
 from chmed_ner.model.decoding.local import ROUNDS, LocalGenerator
 from chmed_ner.model.decoding.loop import shared_prefix
 from chmed_ner.model.decoding.trial import understood
-from chmed_ner.model.kernels.attention_over_cache import asked_states, attention_over_cache_in
+from chmed_ner.model.kernels.attention_over_cache import asked_states, cache_attention_in
 from chmed_ner.model.kernels.cache import SlotCache
 from chmed_ner.model.kernels.head import first_largest
 from chmed_ner.model.kernels.layers import merged_layers_in
@@ -204,7 +204,7 @@ def states_of(model: Any, layouts: Layouts | None) -> torch.Tensor:
             (7 * n + 3 * at) % 290 + 5 for n, count in enumerate(counts) for at in range(count)
         ]
         merging = nullcontext() if layouts is None else merged_layers_in(model, layouts)
-        with torch.inference_mode(), attention_over_cache_in(model), merging:
+        with torch.inference_mode(), cache_attention_in(model), merging:
             packing = pack(starts, counts, cache, "cpu", asked)
             found.append(asked_states(model, tokens, packing, cache))
     assert [len(states) for states in found] == [4, 7]
