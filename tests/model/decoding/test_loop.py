@@ -170,7 +170,7 @@ def test_fused_norms_change_no_bit_and_are_gone_afterwards(
 
 
 @pytest.mark.parametrize("family", ["Llama", "Gemma2", "Qwen3"])
-def test_prepacked_weights_change_no_bit_and_are_gone_afterwards(family: str) -> None:
+def test_fast_products_change_no_bit_and_are_gone_afterwards(family: str) -> None:
     model = a_model(family, {}).to(torch.bfloat16)
     linear = [module for module in model.modules() if type(module) is torch.nn.Linear]
     layouts: Layouts = {}
