@@ -95,7 +95,7 @@ def load_model(
             f"{kind_of(model)}; backbone.quantization={quantization} needs the checkpoint in full "
             "precision, or say what it is"
         )
-    model.eval()
+    model.eval()  # type: ignore[no-untyped-call]
     return model
 
 

@@ -171,13 +171,13 @@ class ChatGLMTokenizer(SentencePieceTokenizer):
 
     def tokenize(self, text: str, *_: Any, **__: Any) -> list[str]:
         """The pieces of `text`."""
-        return self._tokenize(text)
+        return list(self.sp_model.encode_as_pieces(text))
 
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
         """`[gMASK] sop` and the text; a second text follows it and is ended."""
-        prefix: list[int] = self.convert_tokens_to_ids(["[gMASK]", "sop"])
+        prefix = [int(self.convert_tokens_to_ids(name)) for name in ("[gMASK]", "sop")]  # type: ignore[arg-type]
         second = [] if token_ids_1 is None else [*token_ids_1, self.eos_token_id]
         return [*prefix, *token_ids_0, *second]
 

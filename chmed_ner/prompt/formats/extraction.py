@@ -15,8 +15,9 @@ from chmed_ner.entities.labels import LabelScheme, folded
 from chmed_ner.entities.types import Mention, Sentence
 from chmed_ner.knobs import Range, one_of
 from chmed_ner.prompt.formats.answer import Answer, AnswerFormat, gold_mentions
+from chmed_ner.prompt.formats.folding import FoldedText
 from chmed_ner.prompt.formats.list_grammar import ListGrammar
-from chmed_ner.prompt.formats.lists import Page, bare, listed_answer, unquoted
+from chmed_ner.prompt.formats.lists import bare, listed_answer, spelling, unquoted
 
 NONE = {"simplified": "无", "traditional": "無"}
 _NONE_WORDS = frozenset({"无", "無", "没有", "沒有", "none", "无医疗实体", "無醫療實體"})
@@ -65,7 +66,7 @@ class Extraction(AnswerFormat):
         lines = [line for part in re.split(r"[\r\n]", text) if (line := part.strip())]
         if not lines:
             return Answer((), {"empty": 1})
-        page = Page(sentence)
+        page = FoldedText(sentence)
 
         def read(line: str) -> Mention | str | None:
             return _mention(line, page, labels)
@@ -90,7 +91,7 @@ class Extraction(AnswerFormat):
         )
 
 
-def _mention(line: str, page: Page, labels: LabelScheme) -> Mention | str | None:
+def _mention(line: str, page: FoldedText, labels: LabelScheme) -> Mention | str | None:
     """The mention that a line names, or why it names none; None where it is the word for none."""
     if not _SEPARATORS.search(line, 1):
         return None if _is_none(line) else "unparsable_line"
@@ -98,9 +99,9 @@ def _mention(line: str, page: Page, labels: LabelScheme) -> Mention | str | None
     if not readings and (plain := bare(line.rstrip(_ENDS))) != line:
         readings = list(_readings(plain, labels))
     for words, tag in reversed(readings):
-        spelling = page.spelling(words)
-        if spelling is not None:
-            return Mention(spelling, tag)
+        found = spelling(page, words)
+        if found is not None:
+            return Mention(found, tag)
     if readings:
         words, tag = readings[0]
         return Mention(bare(words), tag)

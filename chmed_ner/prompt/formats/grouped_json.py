@@ -20,7 +20,8 @@ from chmed_ner.prompt.formats.answer import (
     gold_mentions,
     without_entities,
 )
-from chmed_ner.prompt.formats.lists import Page, listed_answer
+from chmed_ner.prompt.formats.folding import FoldedText
+from chmed_ner.prompt.formats.lists import listed_answer, spelling
 
 _TOKENS = re.compile(
     r'"((?:[^"\\\n]|\\.)*)"?'
@@ -73,13 +74,13 @@ class GroupedJson(AnswerFormat):
         if items is None:
             problems["repaired"] += 1
             items = list(_scanned(text, problems))
-        page = Page(sentence)
+        page = FoldedText(sentence)
         return listed_answer(
             items, lambda item: _mention(item, page, labels), lambda _: 1, sentence, problems
         )
 
 
-def _mention(item: Item, page: Page, labels: LabelScheme) -> Mention | str:
+def _mention(item: Item, page: FoldedText, labels: LabelScheme) -> Mention | str:
     """The mention of an item, or the reason why it has none; a model may put the mention before the
     category."""
     category, words = item[0].strip(), item[1].strip()
@@ -89,7 +90,7 @@ def _mention(item: Item, page: Page, labels: LabelScheme) -> Mention | str:
         words = category
     if type_ is None or not words:
         return reason
-    return Mention(page.spelling(words) or words, type_)
+    return Mention(spelling(page, words) or words, type_)
 
 
 def _loaded(text: str, labels: LabelScheme, problems: Counter[str]) -> list[Item] | None:

@@ -7,7 +7,6 @@ spelled as the sentence spells it.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from typing import TypeVar
 
 from chmed_ner.entities.types import Mention
@@ -52,24 +51,14 @@ def listed_answer(
     return Answer(tuple(mentions), {reason: n for reason, n in problems.items() if n})
 
 
-class Page:
-    """A sentence in which mentions are looked up as written, then folded."""
-
-    def __init__(self, sentence: str) -> None:
-        self.sentence = sentence
-
-    @cached_property
-    def _folded(self) -> FoldedText:
-        return FoldedText(self.sentence)
-
-    def spelling(self, words: str) -> str | None:
-        """The piece of the sentence that `words` means; None where it holds none."""
-        variants = _variants(words)
-        for variant in variants:
-            if variant in self.sentence:
-                return variant
-        places = (self._folded.place(variant) for variant in variants)
-        return next((self.sentence[slice(*place)] for place in places if place), None)
+def spelling(sentence: FoldedText, words: str) -> str | None:
+    """The piece of the sentence that `words` means, as written, else folded; None for none."""
+    variants = _variants(words)
+    for variant in variants:
+        if variant in sentence.text:
+            return variant
+    places = (sentence.place(variant) for variant in variants)
+    return next((sentence.text[slice(*place)] for place in places if place), None)
 
 
 def bare(words: str) -> str:
