@@ -163,7 +163,7 @@ class FewShot(ZeroShot):
             keep=note is not None,
             note=note,
         )
-        return replace(prompt, demonstrator=demonstrator)
+        return replace(prompt, demonstrate=demonstrator.shown)
 
     def _ranking(self, pool: Pool, folder: Path, seed: int) -> Ranking:
         if self.draws:

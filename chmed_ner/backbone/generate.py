@@ -33,7 +33,6 @@ def requests_for(
             max_new_tokens=decoding.max_new_tokens(prompt.room(len(sentence.model_text))),
             target="" if sentence.tags is None else prompt.target(sentence),
             grammar=decoding.grammar(prompt, sentence.model_text),
-            entity_bonus=decoding.bonus,
             demonstrations=question.demonstrations,
         )
         for sentence, question in zip(sentences, questions, strict=True)

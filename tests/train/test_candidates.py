@@ -41,7 +41,9 @@ def a_task(directory: Path, stop: tuple[str, ...] = ("\n\n",), **knobs: Any) -> 
 
 def grammar(number: int) -> Any:
     """That of the extraction format."""
-    return Extraction().grammar(SENTENCES[number], LABELS, "simplified", in_order=False)
+    return Extraction(order="unique", separator="-").grammar(
+        SENTENCES[number], LABELS, "simplified", in_order=False
+    )
 
 
 def loaded_from(folder: Path) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chmed_ner.errors import InputError
 from chmed_ner.machine import keep_threads_awake, prepare_memory
-from chmed_ner.model.checkpoint.split import SPLIT
+from chmed_ner.model.checkpoint.hardware import SPLIT
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.train.parallel import call, called, joined, processes
 from chmed_ner.train.tuned import Tuned

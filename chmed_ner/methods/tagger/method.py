@@ -18,7 +18,7 @@ from chmed_ner.methods.features import match_features, out_of_fold_features
 from chmed_ner.methods.fitted import Fitted, validation_f1
 from chmed_ner.methods.tagger.lexicon_features import LexiconFeatures, from_json, learnt
 from chmed_ner.methods.tagger.recipe import Architecture, Recipe
-from chmed_ner.model.checkpoint.split import SPLIT
+from chmed_ner.model.checkpoint.hardware import SPLIT
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.track.record import note_counts
 

@@ -12,8 +12,8 @@ from chmed_ner.backbone.task import Task
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Request
+from chmed_ner.model.checkpoint.hardware import is_split, refuse_offloaded
 from chmed_ner.model.checkpoint.loading import load_model
-from chmed_ner.model.checkpoint.split import is_split, refuse_offloaded
 from chmed_ner.model.loaded import LoadedModel
 from chmed_ner.prompt.formats.extraction import Extraction
 from chmed_ner.train.full import Full
@@ -55,7 +55,11 @@ def backbones(folder: Path) -> tuple[CausalLM, CausalLM]:
 def requests(texts: list[str], *, constrained: bool) -> list[Request]:
     """A request for each text."""
     grammars = [
-        Extraction().grammar(text, LABELS, "simplified", in_order=False) if constrained else None
+        Extraction(order="unique", separator="-").grammar(
+            text, LABELS, "simplified", in_order=False
+        )
+        if constrained
+        else None
         for text in texts
     ]
     return [

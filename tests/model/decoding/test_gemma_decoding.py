@@ -42,7 +42,9 @@ def requests(texts: list[str], cap: int, *, constrained: bool) -> list[Request]:
             "FT",
             f"{shown}句子：{text}\n医疗实体：\n",
             cap,
-            grammar=Extraction().grammar(text, LABELS, "simplified", in_order=False)
+            grammar=Extraction(order="unique", separator="-").grammar(
+                text, LABELS, "simplified", in_order=False
+            )
             if constrained
             else None,
         )
@@ -102,6 +104,6 @@ def test_same_answers_as_generate(
     if constrained:
         for text, reply in zip(texts, ours, strict=True):
             assert reply.stop == "end"
-            answer = Extraction().parse(reply.text, text, LABELS)
+            answer = Extraction(order="unique", separator="-").parse(reply.text, text, LABELS)
             assert not answer.problems
             assert all(mention.text in text for mention in answer.mentions)

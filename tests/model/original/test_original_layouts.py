@@ -257,7 +257,7 @@ def index_of(**weight_map: str) -> Callable[[Path, Mapping[str, Any]], None]:
         (lambda folder, _: (folder / "model.safetensors").unlink(), "no weights there"),
         (lambda folder, _: (folder / "model.safetensors").write_bytes(b"1234"), "cannot be read"),
         (index_of(a="gone.safetensors"), r"gone\.safetensors: no such file"),
-        (index_of(a="../model/model.safetensors"), "does not lie in"),
+        (index_of(a="../model/model.safetensors"), "is not in"),
         (index_of(), "has no weight_map"),
     ],
 )
