@@ -3,8 +3,29 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from chmed_ner.model.checkpoint.chat import Wrapping
+
+POOL = 50
+"""Batches whose examples are sorted by length together."""
+
+
+class Sized(Protocol):
+    """An example of any kind; its length is in tokens."""
+
+    def __len__(self) -> int: ...
+
+
+class Shaped(Sized, Protocol):
+    """An example that knows how many rows of a padded batch it fills, and its longest row."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+
+E = TypeVar("E", bound=Sized)
+S = TypeVar("S", bound=Shaped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +42,11 @@ class Example:
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """One row of a padded batch."""
+        return 1, len(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,40 +92,39 @@ def shared_prefix(examples: Sequence[Example]) -> tuple[int, ...]:
     return first[: next((at for at, (one, other) in pairs if one != other), len(first))]
 
 
-def epoch_batches(
-    examples: Sequence[Example], batch_size: int, seed: int, epoch: int
-) -> list[list[Example]]:
+def epoch_batches(examples: Sequence[E], batch_size: int, seed: int, epoch: int) -> list[list[E]]:
     """One pass over all examples in random batches of like length.
 
-    Shuffled, cut into pools of 50 batches, sorted by length within a pool, and the batches shuffled
-    again: little padding, and hardly less random. Depends on seed and epoch only.
+    Shuffled, cut into pools of POOL batches, sorted by length within a pool, and the batches
+    shuffled again: little padding, and hardly less random. Depends on seed and epoch only.
     """
     chance = random.Random(f"batches {seed} {epoch}")
     shuffled = list(examples)
     chance.shuffle(shuffled)
     batches = []
-    pool_size = 50 * batch_size
-    for start in range(0, len(shuffled), pool_size):
-        pool = sorted(shuffled[start : start + pool_size], key=len)
+    for start in range(0, len(shuffled), POOL * batch_size):
+        pool = sorted(shuffled[start : start + POOL * batch_size], key=len)
         batches += [pool[at : at + batch_size] for at in range(0, len(pool), batch_size)]
     chance.shuffle(batches)
     return batches
 
 
-def parts_of(batch: Sequence[Example], tokens: int) -> list[list[Example]]:
+def padded_parts_of(batch: Sequence[S], tokens: int) -> list[list[S]]:
     """A batch cut into parts of at most `tokens` tokens, padding included (at least one example).
 
     Memory grows with the tokens read at once; the gradients of the parts add up to the batch's.
     """
-    parts: list[list[Example]] = []
-    longest = 0
-    for example in sorted(batch, key=len):
-        longest = max(longest, len(example))
-        if parts and (len(parts[-1]) + 1) * longest <= tokens:
+    parts: list[list[S]] = []
+    rows = longest = 0
+    for example in sorted(batch, key=lambda each: each.shape[1]):
+        more, width = example.shape
+        longest = max(longest, width)
+        rows += more
+        if parts and rows * longest <= tokens:
             parts[-1].append(example)
         else:
             parts.append([example])
-            longest = len(example)
+            rows, longest = more, width
     return parts
 
 

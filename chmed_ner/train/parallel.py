@@ -1,7 +1,7 @@
 """Data-parallel training: the processes that `torchrun` or `accelerate launch` starts.
 
-The first process (rank 0) does the run; it calls the others when it trains and sends them home when
-it is done. Every process reads its own part of each batch, and the gradients are added up.
+The first process (rank 0) does the run; it calls the others when it trains, and tells them to stop
+when it is done. Every process reads its own part of each batch, and the gradients are added up.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError
-from chmed_ner.train.examples import Example
+from chmed_ner.train.examples import E
 
 PATIENCE = timedelta(days=7)
 """The others wait while the first scores and saves; one that died is noticed at once."""
@@ -34,7 +34,7 @@ class Processes:
         """Does this process write, score and track?"""
         return self.rank == 0
 
-    def part(self, batch: Sequence[Example]) -> list[Example]:
+    def part(self, batch: Sequence[E]) -> list[E]:
         """This process's examples of a batch, with like lengths in every process."""
         if self.count == 1:
             return list(batch)
@@ -118,7 +118,7 @@ def joined() -> Iterator[None]:
 
 
 def call(directory: Path | None) -> None:
-    """From the first process: the others join the training in `directory`; None sends them home."""
+    """From the first process: let the others train in `directory`; None tells them to stop."""
     import torch
     from torch import distributed
 
@@ -129,7 +129,7 @@ def call(directory: Path | None) -> None:
 
 
 def called() -> Path | None:
-    """In the other processes: wait for the first one's call; the run directory, None to go home."""
+    """In the other processes: wait for the first one's call; the run directory, None to stop."""
     import torch
     from torch import distributed
 

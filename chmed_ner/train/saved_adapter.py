@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from chmed_ner.backbone.protocol import Backbone
@@ -11,11 +12,11 @@ from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.model.asking import Generator
 from chmed_ner.track.record import RunRecord, find_run
-from chmed_ner.train.adapter import WEIGHTS, adapted_generator
-from chmed_ner.train.full import MODEL, is_model, model_generator, share_model
-from chmed_ner.train.regimes import ADAPTER
+from chmed_ner.train.full import MODEL_FOLDER, is_model, model_generator, share_model
+from chmed_ner.train.lora import ADAPTER_FOLDER, ADAPTER_WEIGHTS, adapted_generator
 
 
+@dataclass(frozen=True, kw_only=True)
 class SavedAdapter(Regime):
     """The adapter of the run `path`, on the backbone it was trained on; or its fully tuned model.
 
@@ -24,8 +25,7 @@ class SavedAdapter(Regime):
 
     name = "adapter"
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    path: str
 
     def source(self) -> tuple[Path, RunRecord]:
         """The directory and record of the run that the adapter comes from."""
@@ -67,7 +67,7 @@ class SavedAdapter(Regime):
         weights = _tuned_weights(self.source()[0])
         if weights is None:
             return {}
-        if weights.parent.name == ADAPTER:
+        if weights.parent.name == ADAPTER_FOLDER:
             return {"adapter": sha256_of(weights)}
         files = sorted(weights.parent.glob("*.safetensors"))
         return {f"model/{file.name}": sha256_of(file) for file in files}
@@ -77,22 +77,25 @@ class SavedAdapter(Regime):
         if _tuned_weights(task.directory) is None:
             weights = _tuned_weights(self.source()[0])
             assert weights is not None, "checked before"
-            if weights.parent.name == ADAPTER:
-                _copy_adapter(weights.parent, task.directory / ADAPTER)
+            if weights.parent.name == ADAPTER_FOLDER:
+                _copy_adapter(weights.parent, task.directory / ADAPTER_FOLDER)
             else:
-                share_model(weights.parent, task.directory / MODEL)
+                share_model(weights.parent, task.directory / MODEL_FOLDER)
         return noted(self.reopen(backbone, task.directory, task.stop), task)
 
     def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
         """The generator of a finished run in `directory`: its adapter on the backbone."""
-        if is_model(directory / MODEL):
-            return model_generator(backbone.tunable(), directory / MODEL, stop)
-        return adapted_generator(backbone.tunable(), directory / ADAPTER, stop)
+        if is_model(directory / MODEL_FOLDER):
+            return model_generator(backbone.tunable(), directory / MODEL_FOLDER, stop)
+        return adapted_generator(backbone.tunable(), directory / ADAPTER_FOLDER, stop)
 
 
 def _tuned_weights(directory: Path) -> Path | None:
     """The adapter's weights or the tuned model's configuration in a run; None without either."""
-    adapter, model = directory / ADAPTER / WEIGHTS, directory / MODEL / "config.json"
+    adapter, model = (
+        directory / ADAPTER_FOLDER / ADAPTER_WEIGHTS,
+        directory / MODEL_FOLDER / "config.json",
+    )
     return next((path for path in (adapter, model) if path.is_file()), None)
 
 

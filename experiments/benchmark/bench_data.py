@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chmed_ner.train.regimes import LoRA
+
 from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.method import prompt_for
 from chmed_ner.model.checkpoint.chat import wrapping
@@ -15,7 +17,6 @@ from chmed_ner.model.checkpoint.loading import load_tokenizer
 from chmed_ner.run.config import compose, configure
 from chmed_ner.run.runner import read_corpus
 from chmed_ner.train.examples import Example, encode, epoch_batches
-from chmed_ner.train.regimes import LoRA
 
 Batch = list[Example]
 

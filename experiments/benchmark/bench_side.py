@@ -87,12 +87,13 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     """The answers to `job["sentences"]` and the seconds they took; other sentences warm up."""
     if job["decoder"] != "generate":
         prepare_memory()
+    from chmed_ner.train.adapter import adapted_generator
+
     from chmed_ner.backbone.batching import plan_batches
     from chmed_ner.methods.generative.method import prompt_for, requests_for
     from chmed_ner.model.decoding.greedy import GreedyGenerator
     from chmed_ner.run.config import compose, configure
     from chmed_ner.run.runner import read_corpus
-    from chmed_ner.train.adapter import adapted_generator
     from chmed_ner.train.examples import shared_prefix
 
     experiment = configure(compose(job["words"]), {})

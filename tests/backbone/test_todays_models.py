@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from chmed_ner.train.regimes import LoRA
 from safetensors.torch import load_file, save_file
 
 from chmed_ner.backbone import load_causal_lm, load_tokenizer
@@ -22,7 +23,6 @@ from chmed_ner.backbone.task import Task
 from chmed_ner.model.asking import Request
 from chmed_ner.run.config import build, compose
 from chmed_ner.train.full import Full
-from chmed_ner.train.regimes import LoRA
 from experiments.backbones.facts import read_facts
 
 CONF = Path(__file__).parents[2] / "conf" / "backbone"

@@ -3,10 +3,9 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
@@ -20,21 +19,17 @@ from chmed_ner.entities.lexicon import (
     mention_strings,
 )
 from chmed_ner.entities.types import Sentence
-from chmed_ner.errors import InputError, RunError
-from chmed_ner.files import read_json, sha256_of, write_json
+from chmed_ner.errors import RunError
+from chmed_ner.knobs import Count, at_least
 from chmed_ner.methods.crf.tagger import CRFTagger
-from chmed_ner.methods.features import Rows
-from chmed_ner.methods.fitted import Fitted, distinct_numbers, validation_f1
+from chmed_ner.methods.features import Rows, out_of_fold_features
+from chmed_ner.methods.fitted import Fitted, numbers, validation_f1
 from chmed_ner.run.experiment import Experiment
 
 if TYPE_CHECKING:
     from chmed_ner.track import Tracker
-from chmed_ner.methods.features import out_of_fold_features
 
 log = logging.getLogger(__name__)
-
-FILE = "model/crf.json"
-WEIGHTS = "model/crf.crfsuite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +41,7 @@ class Setting:
     iterations: int
 
 
+@dataclass(frozen=True, kw_only=True)
 class CRF(Fitted):
     """A linear-chain CRF, fitted with L-BFGS for every setting of a grid; the best is kept.
 
@@ -60,39 +56,29 @@ class CRF(Fitted):
 
     name = "crf"
 
-    def __init__(
-        self,
-        c1: Sequence[float],
-        c2: Sequence[float],
-        iterations: Sequence[int],
-        min_frequency: int,
-        folds: int,
-    ) -> None:
-        if isinstance(iterations, Sequence) and any(type(each) is float for each in iterations):
-            raise InputError(f"method.iterations={iterations}: give a list of whole numbers from 1")
-        self.grid = [
-            Setting(*point)
-            for point in product(
-                distinct_numbers("method.c1", c1, 0.0),
-                distinct_numbers("method.c2", c2, 0.0),
-                map(int, distinct_numbers("method.iterations", iterations, 1)),
-            )
+    description_file = "crf.json"
+    weights_file = "crf.crfsuite"
+
+    c1: Annotated[Sequence[float], numbers(0)]
+    c2: Annotated[Sequence[float], numbers(0)]
+    iterations: Annotated[Sequence[int], numbers(1, whole=True)]
+    min_frequency: Count
+    folds: Annotated[int, at_least(2)]
+
+    @property
+    def grid(self) -> list[Setting]:
+        """Every setting, in ascending order."""
+        return [
+            Setting(c1, c2, iterations)
+            for c1 in sorted(map(float, self.c1))
+            for c2 in sorted(map(float, self.c2))
+            for iterations in sorted(self.iterations)
         ]
-        if min_frequency < 1:
-            raise InputError(f"method.min_frequency={min_frequency}: give 1 or more")
-        if folds < 2:
-            raise InputError(f"method.folds={folds}: give 2 or more")
-        self.min_frequency = min_frequency
-        self.folds = folds
 
     @property
     def choices(self) -> int:
         """How many settings are tried."""
         return len(self.grid)
-
-    def finished(self, directory: Path) -> bool:
-        """Whether the model is there: its description is written last."""
-        return (directory / FILE).is_file()
 
     def fit(
         self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
@@ -104,7 +90,7 @@ class CRF(Fitted):
         rows = out_of_fold_features(corpus.train, types, self.folds, experiment.seed)
         trials: list[dict[str, Any]] = []
         best = -1.0
-        weights = directory / WEIGHTS
+        weights = self.weights_path(directory)
         weights.parent.mkdir(parents=True, exist_ok=True)
         with _instances(corpus.train, rows) as train:
             for step, setting in enumerate(self.grid):
@@ -116,43 +102,25 @@ class CRF(Fitted):
                 log.info("%s: validation F1 %.2f", setting, f1)
                 if corpus.validation:
                     tracker.log({"train/dev_f1": f1}, step)
-                trials.append({**_as_json(setting), "validation_f1": f1})
+                trials.append({**asdict(setting), "validation_f1": f1})
                 if f1 > best:
                     best = f1
                     trial.replace(weights)
                 else:
                     trial.unlink()
-        self._describe(directory, lexicon, trials)
-
-    def _describe(
-        self, directory: Path, lexicon: Lexicon, trials: Sequence[dict[str, Any]]
-    ) -> None:
         chosen = max(trials, key=lambda trial: float(trial["validation_f1"]))
         log.info("chosen: %s", chosen)
-        write_json(
-            directory / FILE,
-            {
-                "chosen": chosen,
-                "trials": list(trials),
-                "sha256": sha256_of(directory / WEIGHTS),
-                "lexicon": entries_as_json(lexicon),
-            },
-        )
+        content = {"chosen": chosen, "trials": trials, "lexicon": entries_as_json(lexicon)}
+        self.write_description(directory, content)
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> CRFTagger:  # noqa: ARG002
         """The tagger of a finished run; InputError where a file is absent, broken or changed."""
-        path, weights = directory / FILE, directory / WEIGHTS
-        content = read_json(path)
-        try:
-            digest, lexicon = content["sha256"], entries_from_json(content["lexicon"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path}: not a CRF's ({error!r}); run the method again") from None
-        if not weights.is_file() or sha256_of(weights) != digest:
-            raise InputError(
-                f"{weights}: absent, or another file than the one that was fitted; bring it back, "
-                "or run the method again"
-            )
-        return CRFTagger(weights, lexicon)
+
+        def parse(content: Any) -> Lexicon:
+            return entries_from_json(content["lexicon"])
+
+        lexicon = self.read_description(directory, parse)
+        return CRFTagger(self.weights_path(directory), lexicon)
 
 
 def is_whole(path: Path) -> bool:
@@ -162,10 +130,6 @@ def is_whole(path: Path) -> bool:
     with path.open("rb") as file:
         header = file.read(8)
     return int.from_bytes(header[4:], "little") == path.stat().st_size > len(header)
-
-
-def _as_json(setting: Setting) -> dict[str, float]:
-    return {"c1": setting.c1, "c2": setting.c2, "iterations": setting.iterations}
 
 
 @contextmanager

@@ -12,12 +12,8 @@ from typing import Any
 
 from chmed_ner.errors import InputError
 
-NATIVE, CHARACTERS = "native", "characters"
-PIECES = (NATIVE, CHARACTERS)
-"""Tokens as the tokenizer forms them, or each character tokenised by itself."""
-
 WORD_START = "▁"
-"""What SentencePiece puts before a word, and so before a character that stands alone."""
+"""What SentencePiece puts before a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +36,24 @@ class Alignment:
 
 
 class Aligner:
-    """Splits text into tokens, `native` or `characters`, and matches characters with them.
+    """Splits text into tokens and matches characters with them.
 
-    InputError where `native` needs offsets that the tokenizer does not give.
+    InputError for a tokenizer that does not say which characters a token covers.
     """
 
-    def __init__(self, tokenizer: Any, pieces: str) -> None:
-        if pieces == NATIVE and not getattr(tokenizer, "is_fast", False):
+    def __init__(self, tokenizer: Any) -> None:
+        if not getattr(tokenizer, "is_fast", False):
             raise InputError(
-                f"method.pieces={NATIVE}: {type(tokenizer).__name__} does not say which characters "
-                f"a token covers; use method.pieces={CHARACTERS}"
+                f"method=tagger: the backbone's {type(tokenizer).__name__} does not say which "
+                "characters a token covers; choose a backbone with a fast tokenizer"
             )
         self.tokenizer = tokenizer
-        self.native = pieces == NATIVE
-        self._alone: dict[str, tuple[int, ...]] = {}
         self._word_start = tokenizer.get_vocab().get(WORD_START)
         known = (tokenizer.unk_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id)
         self._filler = next((id_ for id_ in known if id_ is not None), 0)
 
     def __call__(self, text: str) -> Alignment:
         """The alignment of `text`, special tokens left out; of none there is no token."""
-        ids, spans = self._native(text) if self.native else self._characters(text)
-        if text and not any(start < end for start, end in spans):
-            return aligned([self._filler], [(0, len(text))], len(text))
-        return aligned(ids, spans, len(text))
-
-    def _native(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         encoded = self.tokenizer(
             text,
             add_special_tokens=False,
@@ -78,22 +66,9 @@ class Aligner:
         for at, id_ in enumerate(ids[:-1]):  # what was only put before a word covers nothing
             if id_ == self._word_start and spans[at][0] == spans[at + 1][0]:
                 spans[at] = (spans[at][0], spans[at][0])
-        return ids, bytes_apart(text, spans)
-
-    def _characters(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        ids: list[int] = []
-        spans: list[tuple[int, int]] = []
-        for at, character in enumerate(text):
-            found = self._alone.get(character)
-            if found is None:
-                found = self._alone[character] = self._encoded_alone(character)
-            ids += found
-            spans += [(at, at + 1)] * len(found)
-        return ids, spans
-
-    def _encoded_alone(self, character: str) -> tuple[int, ...]:
-        ids = tuple(self.tokenizer.encode(character, add_special_tokens=False))
-        return ids[1:] if len(ids) > 1 and ids[0] == self._word_start else ids
+        if text and not any(start < end for start, end in spans):
+            return aligned([self._filler], [(0, len(text))], len(text))
+        return aligned(ids, bytes_apart(text, spans), len(text))
 
 
 def bytes_apart(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from chmed_ner.methods.tagger.architecture import Architecture, Transformer
 from chmed_ner.methods.tagger.linear_chain import IndependentTags, LegalPaths, LinearChainCRF
 from chmed_ner.methods.tagger.reading import FARTHEST, Reading
-from chmed_ner.methods.tagger.transformer import Transformer
 
 WIDTH_STEP = 8
 """Rows are padded to a multiple of this: fewer shapes, so fewer kernels to compile."""
@@ -20,17 +20,6 @@ FEATURE_WIDTH = 64
 
 Features = Sequence[Sequence[int]]
 """The features that hold for each character of a text, as numbers from 1."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """What stands on the transformer: `recurrent` is the width of a BiLSTM over characters, each
-    direction (0: none); `features` how many features a character may have (0: none)."""
-
-    crf: bool
-    recurrent: int
-    dropout: float
-    features: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,10 +43,18 @@ class Batch:
 class TaggerNetwork(nn.Module):
     """Emission scores for the characters of a batch, and the chain that reads tags from them.
 
-    The head computes in float32 whatever the transformer multiplies in.
+    A character may have up to `features` features (0: none). The head computes in float32 whatever
+    the transformer multiplies in.
     """
 
-    def __init__(self, transformer: Transformer, labels: Sequence[str], head: Head) -> None:
+    def __init__(
+        self,
+        transformer: Transformer,
+        labels: Sequence[str],
+        architecture: Architecture,
+        *,
+        features: int,
+    ) -> None:
         super().__init__()
         self.base = transformer.model
         self.causal = transformer.causal
@@ -67,22 +64,20 @@ class TaggerNetwork(nn.Module):
         self.behind = nn.Embedding(FARTHEST + 1, PLACE_WIDTH)
         width += PLACE_WIDTH
         self.features: nn.EmbeddingBag | None = None
-        if head.features:
-            self.features = nn.EmbeddingBag(
-                head.features + 1, FEATURE_WIDTH, mode="sum", padding_idx=0
-            )
+        if features:
+            self.features = nn.EmbeddingBag(features + 1, FEATURE_WIDTH, mode="sum", padding_idx=0)
             width += FEATURE_WIDTH
-        self.dropout = nn.Dropout(head.dropout)
+        self.dropout = nn.Dropout(architecture.dropout)
         self.recurrent: nn.LSTM | None = None
-        if head.recurrent:
-            self.recurrent = nn.LSTM(width, head.recurrent, batch_first=True, bidirectional=True)
-            width = 2 * head.recurrent
+        if both := architecture.recurrent:
+            self.recurrent = nn.LSTM(width, both, batch_first=True, bidirectional=True)
+            width = 2 * both
         self.emit = nn.Linear(width, len(labels))
-        self.chain: LegalPaths = (LinearChainCRF if head.crf else IndependentTags)(labels)
+        self.chain: LegalPaths = (LinearChainCRF if architecture.crf else IndependentTags)(labels)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Scores (B, C, L) of each tag at each character."""
-        # padding stands on the right: a causal model never sees it from a character
+        # padding is on the right: a causal model never sees it from a character
         mask = None if self.causal else batch.mask
         states = self.base(input_ids=batch.ids, attention_mask=mask).last_hidden_state
         characters = states[batch.rows, batch.positions].float()  # (B, C, H)

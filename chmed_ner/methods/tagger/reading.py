@@ -32,38 +32,28 @@ class Reader:
     """Turns text into readings of at most `most` tokens a row (None: without a limit).
 
     A text that is longer is read in windows that overlap, each character tagged where it is
-    farthest from a cut. With `repeat`, each row holds its tokens twice and characters are tagged in
-    the second copy, where a causal model has seen the whole row (Springer et al. 2024, "Repetition
-    improves language model embeddings").
+    farthest from a cut.
     """
 
-    def __init__(self, tokenizer: Any, *, pieces: str, repeat: bool, most: int | None) -> None:
-        self.aligner = Aligner(tokenizer, pieces)
+    def __init__(self, tokenizer: Any, *, most: int | None) -> None:
+        self.aligner = Aligner(tokenizer)
         self.before, self.behind = special_tokens(tokenizer)
-        self.repeat = repeat
-        newline = tuple(tokenizer.encode("\n", add_special_tokens=False))
-        self.between = (newline or self.behind) if repeat else ()
-        fixed = len(self.before) + len(self.behind) + len(self.between)
-        self.most = None if most is None else (most - fixed) // (2 if repeat else 1)
+        fixed = len(self.before) + len(self.behind)
+        self.most = None if most is None else most - fixed
         if self.most is not None and self.most < SMALLEST_WINDOW:
             raise InputError(
                 f"method.window={most}: leaves {self.most} tokens of text in a window; give "
-                f"{fixed + SMALLEST_WINDOW * (2 if repeat else 1)} or more, or a backbone with "
-                "more positions"
+                f"{fixed + SMALLEST_WINDOW} or more, or a backbone with more positions"
             )
 
     def __call__(self, text: str) -> Reading:
         """The reading of `text`; no row for none."""
         found = self.aligner(text)
-        cuts = windows(len(found.ids), self.most)
-        offset = len(self.before)
         rows = []
         place_of: dict[int, tuple[int, int]] = {}
-        for row, (start, end, begin, stop) in enumerate(cuts):
-            ids = found.ids[start:end]
-            twice = (*ids, *self.between, *ids) if self.repeat else ids
-            shift = offset + (len(ids) + len(self.between) if self.repeat else 0) - start
-            rows.append((*self.before, *twice, *self.behind))
+        for row, (start, end, begin, stop) in enumerate(windows(len(found.ids), self.most)):
+            rows.append((*self.before, *found.ids[start:end], *self.behind))
+            shift = len(self.before) - start
             place_of |= {token: (row, token + shift) for token in range(begin, stop)}
         return Reading(
             tuple(rows),

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chmed_ner.train.adapter import QUANTIZED
+from chmed_ner.train.regimes import LoRA
 
 from chmed_ner.backbone.causal_lm import CausalLM, Gemma3
 from chmed_ner.backbone.regime import ZeroShot
@@ -15,8 +17,6 @@ from chmed_ner.backbone.task import Task
 from chmed_ner.cli import main
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Request
-from chmed_ner.train.adapter import QUANTIZED
-from chmed_ner.train.regimes import LoRA
 from chmed_ner.train.saved_adapter import SavedAdapter
 
 HERE = importlib.util.find_spec("bitsandbytes") is not None

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from chmed_ner.train.regimes import LoRA
 
 from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.task import Task
@@ -17,7 +18,6 @@ from chmed_ner.model.checkpoint.split import is_split, refuse_offloaded
 from chmed_ner.model.loaded import LoadedModel
 from chmed_ner.prompt.formats.extraction import Extraction
 from chmed_ner.train.full import Full
-from chmed_ner.train.regimes import LoRA
 from chmed_ner.train.tuned import Tuned
 
 LABELS = label_scheme("two", {"A": {"simplified": "症状"}, "B": {"simplified": "药品"}})
