@@ -1,9 +1,9 @@
 """`method=file`: another system's predictions, in the official format, scored as a run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus, Limit
@@ -13,6 +13,7 @@ from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
+from chmed_ner.knobs import Range
 from chmed_ner.run.experiment import Experiment, Method
 from chmed_ner.run.outcome import Outcome, placed_outcome
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from chmed_ner.track import Tracker
 
 
+def _names_files(files: Any) -> bool:
+    return isinstance(files, Mapping) and len(files) > 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictedFiles(Method):
     """The entities in official-format files, one file a genre of the test split.
 
@@ -30,10 +36,7 @@ class PredictedFiles(Method):
 
     name = "file"
 
-    def __init__(self, files: Mapping[str, str]) -> None:
-        if not isinstance(files, Mapping) or not files:
-            raise InputError(f"method.files={files}: give a file a genre, as {{FT: my/FT.txt}}")
-        self.files = {str(genre): str(file) for genre, file in files.items()}
+    files: Annotated[Any, Range("a file a genre, as {FT: my/FT.txt}", _names_files)]
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
         """InputError for genres without a file, and for files that are not of this test split."""
@@ -48,14 +51,6 @@ class PredictedFiles(Method):
                 f"{', '.join(corpus.genres)}, or set dataset.genres"
             )
         self._entities(experiment, corpus)
-
-    def tuned_on(
-        self,
-        experiment: Experiment,  # noqa: ARG002
-        training_files: Mapping[str, str],  # noqa: ARG002
-    ) -> dict[str, str]:
-        """Nothing is known of it."""
-        return {}
 
     def inputs(self, experiment: Experiment) -> dict[str, str]:
         """The checksums of the files."""

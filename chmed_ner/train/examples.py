@@ -11,21 +11,17 @@ POOL = 50
 """Batches whose examples are sorted by length together."""
 
 
-class Sized(Protocol):
+class Learnable(Protocol):
     """An example of any kind; its length is in tokens."""
 
     def __len__(self) -> int: ...
 
-
-class Shaped(Sized, Protocol):
-    """An example that knows how many rows of a padded batch it fills, and its longest row."""
-
     @property
-    def shape(self) -> tuple[int, int]: ...
+    def shape(self) -> tuple[int, int]:
+        """How many rows of a padded batch it fills, and how long its longest row is."""
 
 
-E = TypeVar("E", bound=Sized)
-S = TypeVar("S", bound=Shaped)
+E = TypeVar("E", bound=Learnable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +105,12 @@ def epoch_batches(examples: Sequence[E], batch_size: int, seed: int, epoch: int)
     return batches
 
 
-def padded_parts_of(batch: Sequence[S], tokens: int) -> list[list[S]]:
+def padded_parts_of(batch: Sequence[E], tokens: int) -> list[list[E]]:
     """A batch cut into parts of at most `tokens` tokens, padding included (at least one example).
 
     Memory grows with the tokens read at once; the gradients of the parts add up to the batch's.
     """
-    parts: list[list[S]] = []
+    parts: list[list[E]] = []
     rows = longest = 0
     for example in sorted(batch, key=lambda each: each.shape[1]):
         more, width = example.shape

@@ -10,7 +10,7 @@ from chmed_ner.backbone.task import Log
 from chmed_ner.errors import RunError
 from chmed_ner.machine import duration, give_back, progress
 from chmed_ner.train.checkpoint import Checkpoint, Position
-from chmed_ner.train.examples import Sized, epoch_batches
+from chmed_ner.train.examples import Learnable, epoch_batches
 from chmed_ner.train.master_weights import MasterWeights
 from chmed_ner.train.parallel import Processes
 from chmed_ner.train.recipe import Recipe, learning_rate_factor
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 STEPS_BETWEEN_TRIMS = 10
 
-E = TypeVar("E", bound=Sized)
-F = TypeVar("F", bound=Sized, contravariant=True)
+E = TypeVar("E", bound=Learnable)
+F = TypeVar("F", bound=Learnable, contravariant=True)
 
 
 class Objective(Protocol[F]):

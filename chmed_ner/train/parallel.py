@@ -49,17 +49,16 @@ class Processes:
             return loss
         import torch
         from torch import distributed
+        from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
         for bucket in _buckets(parameters):
             for parameter in bucket:
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
             gradients = [parameter.grad for parameter in bucket]
-            flat = torch.cat([gradient.flatten() for gradient in gradients])
+            flat = parameters_to_vector(gradients)
             distributed.all_reduce(flat)
-            pieces = torch.split(flat, [gradient.numel() for gradient in gradients])
-            for gradient, piece in zip(gradients, pieces, strict=True):
-                gradient.copy_(piece.view_as(gradient))
+            vector_to_parameters(flat, gradients)
         total = torch.tensor([loss], dtype=torch.float64)
         distributed.all_reduce(total)
         return float(total)
@@ -119,24 +118,18 @@ def joined() -> Iterator[None]:
 
 def call(directory: Path | None) -> None:
     """From the first process: let the others train in `directory`; None tells them to stop."""
-    import torch
-    from torch import distributed
-
-    name = b"" if directory is None else os.fsencode(directory.absolute())
-    distributed.broadcast(torch.tensor([len(name)]), src=0)
-    if name:
-        distributed.broadcast(torch.frombuffer(bytearray(name), dtype=torch.uint8), src=0)
+    _broadcast([directory.absolute() if directory else None])
 
 
 def called() -> Path | None:
     """In the other processes: wait for the first one's call; the run directory, None to stop."""
+    return _broadcast([None])
+
+
+def _broadcast(name: list[Path | None]) -> Path | None:
+    """The first process's `name`, in every process."""
     import torch
     from torch import distributed
 
-    length = torch.zeros(1, dtype=torch.long)
-    distributed.broadcast(length, src=0)
-    if not int(length):
-        return None
-    name = torch.zeros(int(length), dtype=torch.uint8)
-    distributed.broadcast(name, src=0)
-    return Path(os.fsdecode(bytes(name.tolist())))
+    distributed.broadcast_object_list(name, src=0, device=torch.device("cpu"))
+    return name[0]

@@ -20,6 +20,7 @@ from chmed_ner.machine import free_unused
 from chmed_ner.model.asking import Generator
 from chmed_ner.train.parallel import call, processes
 from chmed_ner.train.recipe import Recipe
+from chmed_ner.train.tuned_weights import local_generator, tuned_folder, tuned_generator
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import CausalLM
@@ -48,10 +49,6 @@ class Tuned(Recipe, Regime):
         """The backbone as this regime loads it; InputError when it has no weights or unfit ones."""
         found: CausalLM = backbone.tunable()
         return found
-
-    @abstractmethod
-    def saved(self, directory: Path) -> bool:
-        """Has the run in `directory` saved what it trained?"""
 
     @abstractmethod
     def prepared(self, loaded: "LoadedModel") -> Any:
@@ -88,7 +85,7 @@ class Tuned(Recipe, Regime):
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         """The tuned backbone: trained, saved, and loaded again from what was saved."""
-        if self.saved(task.directory):
+        if tuned_folder(task.directory):
             log.info("tuned already: no training")
         else:
             if processes().count > 1:
@@ -96,6 +93,10 @@ class Tuned(Recipe, Regime):
             self.train(backbone, task)
             free_unused()  # the model is loaded again
         return noted(self.reopen(backbone, task.directory, task.stop), task)
+
+    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
+        """The generator of a finished run in `directory`, with its tuned weights."""
+        return tuned_generator(self.backbone(backbone), directory, stop)
 
     def train(self, backbone: Backbone, task: Task) -> None:
         """Train, in every process; the first one scores the epochs and saves one."""
@@ -168,10 +169,3 @@ def causal_lm(model: Any) -> Any:
     from peft import PeftModel
 
     return model.get_base_model() if isinstance(model, PeftModel) else model
-
-
-def local_generator(loaded: "LoadedModel", batch_size: int, stop: Sequence[str]) -> Generator:
-    """The generator of a loaded model."""
-    from chmed_ner.model.decoding.local import LocalGenerator
-
-    return LocalGenerator(loaded, batch_size=batch_size, stop=stop)
