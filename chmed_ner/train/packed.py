@@ -43,9 +43,9 @@ class PackedBatch:
 
     def unpacked(self, states: torch.Tensor) -> torch.Tensor:
         """The examples' own tokens of `states`, (N, ...), as a padded batch (B, T, ...)."""
-        own = _Unpack.apply(states[self.shared :], self.places, self.rows * self.width)
-        found: torch.Tensor = own.view(self.rows, self.width, *states.shape[1:])
-        return found
+        empty = states.new_zeros(self.rows * self.width, *states.shape[1:])
+        own = empty.index_copy_(0, self.places, states[self.shared :])
+        return own.view(self.rows, self.width, *states.shape[1:])
 
     def with_prefix(self, states: torch.Tensor) -> torch.Tensor:
         """The same with the prefix before each example, (B, shared + T, ...)."""
@@ -78,21 +78,11 @@ class PackedBatch:
         return found
 
 
-class _Unpack(torch.autograd.Function):
-    """(N, ...) to (size, ...), token n at `places[n]`, zeros elsewhere; no place is used twice."""
-
-    @staticmethod
-    def forward(ctx: Any, tokens: torch.Tensor, places: torch.Tensor, size: int) -> torch.Tensor:
-        ctx.save_for_backward(places)
-        return tokens.new_zeros(size, *tokens.shape[1:]).index_copy_(0, places, tokens)
-
-    @staticmethod
-    def backward(ctx: Any, *outer: Any) -> tuple[torch.Tensor, None, None]:
-        return outer[0].index_select(0, ctx.saved_tensors[0]), None, None
-
-
 class _Pack(torch.autograd.Function):
-    """The opposite of `_Unpack`."""
+    """(B * T, ...) to (N, ...), token n from `places[n]`; no place is used twice.
+
+    That is why the gradient can be copied, which index_select's own backward pass adds up.
+    """
 
     @staticmethod
     def forward(ctx: Any, padded: torch.Tensor, places: torch.Tensor) -> torch.Tensor:

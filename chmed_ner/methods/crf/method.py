@@ -1,8 +1,7 @@
 """`method=crf`: a linear-chain CRF over characters (CRFsuite), without any neural network."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -92,22 +91,22 @@ class CRF(Fitted):
         best = -1.0
         weights = self.weights_path(directory)
         weights.parent.mkdir(parents=True, exist_ok=True)
-        with _instances(corpus.train, rows) as train:
-            for step, setting in enumerate(self.grid):
-                trial = weights.with_name("trial.crfsuite")
-                train(setting, self.min_frequency, trial)
-                tagger = CRFTagger(trial, lexicon)
-                f1 = validation_f1(tagger, corpus.validation)
-                tagger.close()
-                log.info("%s: validation F1 %.2f", setting, f1)
-                if corpus.validation:
-                    tracker.log({"train/dev_f1": f1}, step)
-                trials.append({**asdict(setting), "validation_f1": f1})
-                if f1 > best:
-                    best = f1
-                    trial.replace(weights)
-                else:
-                    trial.unlink()
+        trainer = _trainer(corpus.train, rows)
+        for step, setting in enumerate(self.grid):
+            trial = weights.with_name("trial.crfsuite")
+            _train(trainer, setting, self.min_frequency, trial)
+            tagger = CRFTagger(trial, lexicon)
+            f1 = validation_f1(tagger, corpus.validation)
+            tagger.close()
+            log.info("%s: validation F1 %.2f", setting, f1)
+            if corpus.validation:
+                tracker.log({"train/dev_f1": f1}, step)
+            trials.append({**asdict(setting), "validation_f1": f1})
+            if f1 > best:
+                best = f1
+                trial.replace(weights)
+            else:
+                trial.unlink()
         chosen = max(trials, key=lambda trial: float(trial["validation_f1"]))
         log.info("chosen: %s", chosen)
         content = {"chosen": chosen, "trials": trials, "lexicon": entries_as_json(lexicon)}
@@ -132,36 +131,28 @@ def is_whole(path: Path) -> bool:
     return int.from_bytes(header[4:], "little") == path.stat().st_size > len(header)
 
 
-@contextmanager
-def _instances(
-    sentences: Sequence[Sentence], rows: Sequence[Rows]
-) -> Iterator[Callable[[Setting, int, Path], None]]:
-    """A function that fits a setting to the sentences and writes the model to a path.
-
-    It raises RunError where the file does not come out whole: CRFsuite does not say so.
-    """
+def _trainer(sentences: Sequence[Sentence], rows: Sequence[Rows]) -> Any:
+    """CRFsuite's trainer, which holds the sentences with their features."""
     import pycrfsuite
 
     trainer = pycrfsuite.Trainer(verbose=False)
     for sentence, features in zip(sentences, rows, strict=True):
         trainer.append(features, tags_of(sentence.entities, len(sentence.text)))
+    return trainer
 
-    def train(setting: Setting, min_frequency: int, path: Path) -> None:
-        trainer.select("lbfgs")
-        trainer.set_params(
-            {
-                "c1": setting.c1,
-                "c2": setting.c2,
-                "max_iterations": setting.iterations,
-                "feature.minfreq": min_frequency,
-                "feature.possible_transitions": True,  # so that illegal ones are unlearnt
-            }
-        )
-        trainer.train(str(path))
-        if not is_whole(path):
-            raise RunError(f"{path}: could not be written; is the disk full?")
 
-    try:
-        yield train
-    finally:
-        trainer.clear()
+def _train(trainer: Any, setting: Setting, min_frequency: int, path: Path) -> None:
+    """Fit a setting and write the model; RunError where CRFsuite writes only a part of the file."""
+    trainer.select("lbfgs")
+    trainer.set_params(
+        {
+            "c1": setting.c1,
+            "c2": setting.c2,
+            "max_iterations": setting.iterations,
+            "feature.minfreq": min_frequency,
+            "feature.possible_transitions": True,  # so that illegal ones are unlearnt
+        }
+    )
+    trainer.train(str(path))
+    if not is_whole(path):
+        raise RunError(f"{path}: could not be written; is the disk full?")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,18 +20,9 @@ from chmed_ner.methods.tagger.architecture import (
     transformer_of,
     tune,
 )
+from chmed_ner.methods.tagger.lexicon_features import LexiconFeatures
 from chmed_ner.methods.tagger.network import WIDTH_STEP, Features, TaggerNetwork, batch_of
 from chmed_ner.methods.tagger.reading import Reader, Reading
-
-
-class FeatureSet(Protocol):
-    """What computes the lexicon features of a text; its length is how many there are."""
-
-    def __len__(self) -> int:
-        """The highest number of a feature."""
-
-    def __call__(self, text: str) -> Features:
-        """The numbers of the features of each character."""
 
 
 class Tagger:
@@ -45,7 +36,7 @@ class Tagger:
         network: TaggerNetwork,
         reader: Reader,
         labels: Sequence[str],
-        features: FeatureSet | None,
+        features: LexiconFeatures | None,
         batch_size: int,
     ) -> None:
         self.network = network
@@ -102,7 +93,7 @@ def new_tagger(
     backbone: Backbone,
     architecture: Architecture,
     types: Sequence[str],
-    features: FeatureSet | None,
+    features: LexiconFeatures | None,
     seed: int,
 ) -> Tagger:
     """An untrained tagger on the backbone; `seed` decides what its fresh weights are.
