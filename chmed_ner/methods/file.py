@@ -30,7 +30,7 @@ class PredictedFiles(Method):
     """The entities in official-format files, one file a genre of the test split.
 
     `files` maps a genre to a file; relative paths are taken from `paths.data`. A file must hold the
-    characters of the whole test split of its genre, sentence by sentence, and types of the label
+    characters of the full test split of its genre, sentence by sentence, and types of the label
     scheme; of a limited test split only the sampled sentences count.
     """
 
@@ -72,7 +72,7 @@ class PredictedFiles(Method):
         return placed_outcome(corpus.test, {s.id: found[s.id] for s in corpus.test})
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:  # noqa: ARG002
-        """Refused: InputError. The system behind the files is not here."""
+        """Refused: InputError. The system that wrote the files is not here."""
         raise InputError(
             f"{directory}: its predictions came from another system's files (method=file), so "
             "there is no model for other text; predict with a run that trained or prompted one"
@@ -91,14 +91,14 @@ class PredictedFiles(Method):
     def _entities(self, experiment: Experiment, corpus: Corpus) -> dict[str, tuple[Span, ...]]:
         """The entities of every test sentence, those that a limit leaves out too, by id."""
         limited = experiment.limit.test is not None
-        whole = replace(experiment, limit=Limit()).load() if limited else corpus
+        full = replace(experiment, limit=Limit()).load() if limited else corpus
         entities: dict[str, tuple[Span, ...]] = {}
         for genre, path in self._paths(experiment).items():
-            sentences = [each for each in whole.test if each.genre == genre]
+            sentences = [each for each in full.test if each.genre == genre]
             rows = tagged_sentences(path)
             _check_characters(path, sentences, rows)
             for sentence, tagged in zip(sentences, rows, strict=True):
-                entities[sentence.id] = _spans(path, tagged, whole.labels)
+                entities[sentence.id] = _spans(path, tagged, full.labels)
         return entities
 
 

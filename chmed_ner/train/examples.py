@@ -28,8 +28,8 @@ E = TypeVar("E", bound=Learnable)
 class Example:
     """What the model reads and what it should answer, in tokens; only the answer is learnt.
 
-    `candidates` are the tokens among which each of the answer's is chosen, ascending; empty for the
-    whole vocabulary.
+    `candidates` are the tokens among which each of the answer's is chosen, ascending; empty for
+    the full vocabulary.
     """
 
     prompt: tuple[int, ...]
@@ -83,7 +83,7 @@ def shared_prefix(examples: Sequence[Example]) -> tuple[int, ...]:
     if not examples:
         return ()
     prompts = [example.prompt[:-1] for example in examples]
-    first, last = min(prompts), max(prompts)  # all others lie between them
+    first, last = min(prompts), max(prompts)  # all others sort between them
     pairs = enumerate(zip(first, last, strict=False))
     return first[: next((at for at, (one, other) in pairs if one != other), len(first))]
 

@@ -4,12 +4,12 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Protocol
 
-from chmed_ner.backbone.task import Log
 from chmed_ner.errors import RunError
 from chmed_ner.machine import duration, give_back, progress
-from chmed_ner.train.checkpoint import Checkpoint, Position
+from chmed_ner.train.checkpoint import Checkpoint, KeptEpoch, Position, training_id
 from chmed_ner.train.examples import Learnable, epoch_batches
 from chmed_ner.train.master_weights import MasterWeights
 from chmed_ner.train.parallel import Processes
@@ -19,11 +19,8 @@ log = logging.getLogger(__name__)
 
 STEPS_BETWEEN_TRIMS = 10
 
-E = TypeVar("E", bound=Learnable)
-F = TypeVar("F", bound=Learnable, contravariant=True)
 
-
-class Objective(Protocol[F]):
+class Objective(Protocol):
     """What is minimised: the mean, over the terms of a batch, of a loss of `model`.
 
     A term is a token or a character; the mean is over those of all parts that a batch is read in.
@@ -35,33 +32,32 @@ class Objective(Protocol[F]):
     def groups(self) -> Sequence[tuple[Iterable[Any], float]]:
         """Parameters of the model, each group with its peak learning rate."""
 
-    def parts(self, batch: Sequence[F]) -> list[list[Any]]:
+    def parts(self, batch: Sequence[Any]) -> list[list[Any]]:
         """The batch, cut into parts that fit the memory."""
 
-    def terms(self, batch: Sequence[F]) -> int:
+    def terms(self, batch: Sequence[Any]) -> int:
         """How many terms the loss of the batch is the mean over."""
 
-    def loss(self, part: Sequence[F], terms: int) -> Any:
+    def loss(self, part: Sequence[Any], terms: int) -> Any:
         """The sum of the part's losses over `terms`: its share of the mean, with gradient."""
 
 
-class Training(Generic[E]):
-    """A training from its start or its checkpoint.
+class Training:
+    """A training from its start, or from its checkpoint in `directory`.
 
-    `log` takes the loss of each step. After each epoch, the kept epoch of the checkpoint is called.
-    With several `processes` each reads its part of every batch, and the sums are those of one
-    process.
+    `kept` scores each epoch, and logs. With several `processes` each reads its part of every batch,
+    and the sums are those of one process.
     """
 
     def __init__(
         self,
-        objective: Objective[E],
-        examples: Sequence[E],
+        objective: Objective,
+        examples: Sequence[Learnable],
         recipe: Recipe,
+        kept: KeptEpoch,
         *,
         seed: int,
-        log: Log,
-        checkpoint: Checkpoint,
+        directory: Path,
         processes: Processes = Processes(),  # noqa: B008
     ) -> None:
         import torch
@@ -71,8 +67,7 @@ class Training(Generic[E]):
         self.examples = examples
         self.recipe = recipe
         self.seed = seed
-        self.log = log
-        self.checkpoint = checkpoint
+        self.kept = kept
         self.processes = processes
         self.weights = [MasterWeights(parameters) for parameters, _ in objective.groups]
         self.rates = [rate for _, rate in objective.groups]
@@ -80,6 +75,13 @@ class Training(Generic[E]):
         self.optimiser = torch.optim.AdamW(
             [{"params": weights.parameters} for weights in self.weights],
             weight_decay=recipe.weight_decay,
+        )
+        self.checkpoint = Checkpoint(
+            directory,
+            recipe.checkpoint_minutes,
+            training_id(recipe, examples, seed),
+            kept,
+            self.parameters[0].device,
         )
         self.steps = -(-len(examples) // recipe.batch_size) * recipe.epochs
 
@@ -104,7 +106,7 @@ class Training(Generic[E]):
                 step = self._epoch(epoch, done, step)
             self.model.eval()
             if self.processes.first:
-                self.checkpoint.kept(epoch + 1, step)
+                self.kept(epoch + 1, step)
                 if epoch + 1 < self.recipe.epochs:
                     self._save(Position(epoch + 1, 0, step))
 
@@ -148,7 +150,7 @@ class Training(Generic[E]):
                 loss = self._step(batch, epoch, step)
                 step += 1
                 if self.processes.first:
-                    self.log({"train/loss": loss}, step)
+                    self.kept.log({"train/loss": loss}, step)
                     if self.checkpoint.due():
                         self._save(Position(epoch, number, step))
                 if step % STEPS_BETWEEN_TRIMS == 0:
@@ -163,7 +165,7 @@ class Training(Generic[E]):
         )
         return step
 
-    def _step(self, batch: Sequence[E], epoch: int, step: int) -> float:
+    def _step(self, batch: Sequence[Learnable], epoch: int, step: int) -> float:
         """One optimiser step on `batch`; returns its mean loss."""
         import torch
 
@@ -191,7 +193,7 @@ class Training(Generic[E]):
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
 
-    def _backward(self, batch: Sequence[E], terms: int) -> float:
+    def _backward(self, batch: Sequence[Learnable], terms: int) -> float:
         """Add the gradients of `batch`, read in parts; returns its share of the mean loss.
 
         The mean is over the `terms` of the batch of all processes, of which this may be a part.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class LoRA(Tuned):
     """Instruct-tuning with low-rank adapters, which are saved in `<run>/adapter`.
 
-    With a `quantization` the frozen backbone is held in that form, as in QLoRA; null leaves it as
+    With a `quantization` the frozen backbone is loaded in that form, as in QLoRA; null leaves it as
     the backbone's own setting says.
     """
 

@@ -49,14 +49,14 @@ class Processes:
             return loss
         import torch
         from torch import distributed
-        from torch.nn.utils import parameters_to_vector, vector_to_parameters
+        from torch.nn.utils import vector_to_parameters
 
         for bucket in _buckets(parameters):
             for parameter in bucket:
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
             gradients = [parameter.grad for parameter in bucket]
-            flat = parameters_to_vector(gradients)
+            flat = torch.cat([gradient.flatten() for gradient in gradients])
             distributed.all_reduce(flat)
             vector_to_parameters(flat, gradients)
         total = torch.tensor([loss], dtype=torch.float64)

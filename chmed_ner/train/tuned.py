@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Tuned(Recipe, Regime):
-    """A regime that trains; its heirs say what is trained and how it is kept.
+    """A regime that trains; its subclasses say what is trained and how it is saved.
 
     `conf/recipe/tuned.yaml` explains the knobs.
     """
@@ -103,7 +103,7 @@ class Tuned(Recipe, Regime):
         import torch
 
         from chmed_ner.train.answer_loss import AnswerLoss
-        from chmed_ner.train.checkpoint import Checkpoint, KeptEpoch, training_id
+        from chmed_ner.train.checkpoint import KeptEpoch
         from chmed_ner.train.loop import Training
 
         source = self.backbone(backbone)
@@ -119,32 +119,22 @@ class Tuned(Recipe, Regime):
             tuned = replace(loaded, model=causal)
             return dev_f1(local_generator(tuned, source.batch_size, task.stop), epoch)
 
-        kept = KeptEpoch(
-            score if dev_f1 else None,
-            lambda: self.state(model),
-            task.log,
-            last=self.keep == "last",
-        )
-        checkpoint = Checkpoint(
-            task.directory,
-            self.checkpoint_minutes,
-            training_id(self, examples, task.seed),
-            kept,
-            loaded.model.device,
-        )
+        last = self.keep == "last"
+        kept = KeptEpoch(score if dev_f1 else None, lambda: self.state(model), task.log, last=last)
         checkpointing = self.activation_checkpointing
-        Training(
+        training = Training(
             AnswerLoss(causal, examples, self, activation_checkpointing=checkpointing),
             examples,
             self,
+            kept,
             seed=task.seed,
-            log=task.log,
-            checkpoint=checkpoint,
+            directory=task.directory,
             processes=processes(),
-        ).run()
+        )
+        training.run()
         if processes().first:
             self.save(loaded, model, kept.state, task)
-            checkpoint.remove()
+            training.checkpoint.remove()
 
     def _examples(self, task: Task, loaded: "LoadedModel") -> "tuple[Example, ...]":
         """The task's pairs in tokens, with candidate tokens if the loss is over those."""

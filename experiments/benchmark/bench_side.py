@@ -36,7 +36,7 @@ def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
 
     from chmed_ner.run.config import compose, configure
     from chmed_ner.train.answer_loss import AnswerLoss
-    from chmed_ner.train.checkpoint import Checkpoint, KeptEpoch
+    from chmed_ner.train.checkpoint import KeptEpoch
     from chmed_ner.train.loop import Training
     from chmed_ner.train.tuned import causal_lm
 
@@ -54,9 +54,9 @@ def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
         AnswerLoss(model, examples, regime, activation_checkpointing=checkpointing),
         examples,
         regime,
+        kept,
         seed=job["seed"],
-        log=on_step,
-        checkpoint=Checkpoint(Path(job["scratch"]), None, "", kept, model.device),
+        directory=Path(job["scratch"]),
     ).run()
 
 

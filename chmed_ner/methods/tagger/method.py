@@ -26,7 +26,7 @@ from chmed_ner.train.recipe import Recipe
 
 if TYPE_CHECKING:
     from chmed_ner.methods.tagger.model import Tagger
-    from chmed_ner.methods.tagger.tag_loss import TaggedExample
+    from chmed_ner.methods.tagger.network import TaggedExample
     from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
@@ -60,11 +60,6 @@ class TaggerMethod(Architecture, Recipe, Fitted):
         """Not with lexicon features: every mention of a copy is in the lexicon."""
         return not self.lexicon
 
-    @property
-    def choices(self) -> int:
-        """One setting; of its epochs the last one is kept where there is nothing to choose on."""
-        return 1
-
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
         """InputError for a backbone that has no weights, or weights that `rank` null cannot tune,
         and for a training split without sentences that can be read."""
@@ -77,7 +72,7 @@ class TaggerMethod(Architecture, Recipe, Fitted):
                 "weight, and quantised ones cannot be; give a rank"
             )
         if source.device == SPLIT:
-            raise InputError("backbone.device=split: a tagger lies on one device; use device=auto")
+            raise InputError("backbone.device=split: a tagger needs one device; use device=auto")
         if source.dtype == "float16":
             raise InputError(
                 "backbone.dtype=float16: gradients of method=tagger would vanish in its range; use "
@@ -91,8 +86,8 @@ class TaggerMethod(Architecture, Recipe, Fitted):
     ) -> None:
         """Read the sentences, train, keep the best epoch."""
         from chmed_ner.methods.tagger.model import new_tagger, save_weights
-        from chmed_ner.methods.tagger.tag_loss import TagLoss
-        from chmed_ner.train.checkpoint import Checkpoint, KeptEpoch, training_id
+        from chmed_ner.methods.tagger.network import TagLoss
+        from chmed_ner.train.checkpoint import KeptEpoch
         from chmed_ner.train.loop import Training
 
         types, seed, validation = corpus.labels.tags, experiment.seed, corpus.validation
@@ -105,19 +100,10 @@ class TaggerMethod(Architecture, Recipe, Fitted):
         note_counts(directory, {"trained_parameters": trained})
         score = (lambda _epoch: validation_f1(tagger, validation)) if validation else None
         kept = KeptEpoch(score, network.trained, tracker.log)
-        identity = training_id(self, examples, seed)
-        checkpoint = Checkpoint(
-            directory, self.checkpoint_minutes, identity, kept, network.base.device
-        )
         rates = (self.learning_rate, self.head_learning_rate)
-        Training(
-            TagLoss(network, rates, self.tokens_at_once),
-            examples,
-            self,
-            seed=seed,
-            log=tracker.log,
-            checkpoint=checkpoint,
-        ).run()
+        objective = TagLoss(network, rates, self.tokens_at_once)
+        training = Training(objective, examples, self, kept, seed=seed, directory=directory)
+        training.run()
         save_weights(self.weights_path(directory), kept.state)
         content = {
             "types": list(types),
@@ -126,7 +112,7 @@ class TaggerMethod(Architecture, Recipe, Fitted):
             "lexicon": features.as_json() if features else None,
         }
         self.write_description(directory, content)
-        checkpoint.remove()
+        training.checkpoint.remove()
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> "Tagger":
         """The tagger of a finished run; InputError where a file is absent, broken or changed."""
@@ -160,7 +146,7 @@ def _examples(
     tagger: "Tagger", sentences: Sequence[Sentence], features: list[list[list[int]]] | None
 ) -> "list[TaggedExample]":
     """The sentences as they are learnt, by the features given (out of fold) or none."""
-    from chmed_ner.methods.tagger.tag_loss import TaggedExample
+    from chmed_ner.methods.tagger.network import TaggedExample
 
     number = {tag: at for at, tag in enumerate(tagger.labels)}
     given = features or [[[] for _ in sentence.text] for sentence in sentences]

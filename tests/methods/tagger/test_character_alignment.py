@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.healthner import read_healthner
 from chmed_ner.errors import InputError
-from chmed_ner.methods.tagger.alignment import Aligner, Alignment, aligned, special_tokens
+from chmed_ner.methods.tagger.reading import Aligner, Alignment, aligned, special_tokens
 
 ODD = [
     "", " ", "  ", "\u200b", "\ufffd", "\x00", "頭 痛", " 頭痛 ", "𠮷野家", "½ 杯", "ＡＢＣ㎎",

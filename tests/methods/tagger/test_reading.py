@@ -32,8 +32,8 @@ def test_a_row_holds_the_whole_text(kind: str, request: pytest.FixtureRequest) -
     ids = reader.aligner(TEXT).ids
     found = reader(TEXT)
     (row,) = found.rows
-    assert row == (*reader.before, *ids, *reader.behind)
-    first = len(row) - len(reader.behind) - len(ids)
+    assert row == (*reader.before, *ids, *reader.after)
+    first = len(row) - len(reader.after) - len(ids)
     for at, token in enumerate(reader.aligner(TEXT).tokens):
         assert found.places[at] == (0, first + token)
     assert all(0 <= side <= FARTHEST for place in found.inside for side in place)

@@ -210,7 +210,7 @@ def test_a_sentence_longer_than_the_model_is_read_in_windows(
     [
         (("backbone=scripted",), "backbone"),
         (("backbone.dtype=float16",), "use bfloat16 or float32"),
-        (("backbone.device=split",), "a tagger lies on one device"),
+        (("backbone.device=split",), "a tagger needs one device"),
         (("method.targets=[nothing]",), "method.targets="),
         (("method.window=12",), "method.window=12: "),
     ],

@@ -1,6 +1,7 @@
 """`method=crf`: a linear-chain CRF over characters (CRFsuite), without any neural network."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.bio import tags_of
+from chmed_ner.entities.bio import OUTSIDE, chunks, may_follow, tags_of
 from chmed_ner.entities.lexicon import (
     Lexicon,
     StringIndex,
@@ -17,11 +18,10 @@ from chmed_ner.entities.lexicon import (
     entries_from_json,
     mention_strings,
 )
-from chmed_ner.entities.types import Sentence
-from chmed_ner.errors import RunError
+from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.errors import InputError, RunError
 from chmed_ner.knobs import Count, at_least
-from chmed_ner.methods.crf.tagger import CRFTagger
-from chmed_ner.methods.features import Rows, out_of_fold_features
+from chmed_ner.methods.features import Rows, SentenceFeatures, out_of_fold_features
 from chmed_ner.methods.fitted import Fitted, numbers, validation_f1
 from chmed_ner.run.experiment import Experiment
 
@@ -38,6 +38,49 @@ class Setting:
     c1: float
     c2: float
     iterations: int
+
+
+class CRFTagger:
+    """A model file of CRFsuite with the lexicon that gives features; InputError if it is broken."""
+
+    def __init__(self, path: Path, lexicon: Lexicon) -> None:
+        import pycrfsuite
+
+        self._features = SentenceFeatures(lexicon)
+        self._tagger: Any = pycrfsuite.Tagger()
+        try:
+            self._tagger.open(str(path))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not a CRFsuite model ({error})") from None
+
+    def find(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
+        """The entities of each text."""
+        return [chunks(self.tags(text)) for text in texts]
+
+    def tags(self, text: str) -> list[str]:
+        """The likeliest legal tags of `text`, one a character.
+
+        CRFsuite's Viterbi knows no forbidden transition. Where its path breaks BIO (rare: such
+        transitions are learnt to be bad), the legal path with the highest product of marginal
+        probabilities is taken.
+        """
+        if not text:
+            return []
+        tags: list[str] = self._tagger.tag(self._features(text))
+        if legal(tags):
+            return tags
+        labels = sorted(self._tagger.labels())
+        return legal_tags(
+            labels,
+            [[self._log_marginal(tag, at) for tag in labels] for at in range(len(text))],
+        )
+
+    def close(self) -> None:
+        """Free the model."""
+        self._tagger.close()
+
+    def _log_marginal(self, tag: str, at: int) -> float:
+        return math.log(max(self._tagger.marginal(tag, at), 1e-300))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +165,7 @@ class CRF(Fitted):
         return CRFTagger(self.weights_path(directory), lexicon)
 
 
-def is_whole(path: Path) -> bool:
+def is_complete(path: Path) -> bool:
     """Whether CRFsuite's file at `path` is as long as its header says (bytes 4 to 8)."""
     if not path.is_file():
         return False
@@ -154,5 +197,35 @@ def _train(trainer: Any, setting: Setting, min_frequency: int, path: Path) -> No
         }
     )
     trainer.train(str(path))
-    if not is_whole(path):
+    if not is_complete(path):
         raise RunError(f"{path}: could not be written; is the disk full?")
+
+
+def legal(tags: Sequence[str]) -> bool:
+    """Whether the tags of a sentence are legal BIO."""
+    return all(map(may_follow, (OUTSIDE, *tags), tags))
+
+
+def legal_tags(labels: Sequence[str], scores: Sequence[Sequence[float]]) -> list[str]:
+    """The legal tags with the highest sum of scores, one row of scores (by label) a character.
+
+    Of equals the first in `labels` wins. Empty for no row.
+    """
+    if not scores:
+        return []
+    best = [(0.0 if may_follow(OUTSIDE, tag) else float("-inf")) for tag in labels]
+    best = [start + score for start, score in zip(best, scores[0], strict=True)]
+    sources: list[list[int]] = []
+    for row in scores[1:]:
+        source = [
+            max((p for p, tag in enumerate(labels) if may_follow(tag, label)), key=best.__getitem__)
+            for label in labels
+        ]
+        best = [best[p] + score for p, score in zip(source, row, strict=True)]
+        sources.append(source)
+    at = max(range(len(labels)), key=best.__getitem__)
+    path = [at]
+    for source in reversed(sources):
+        at = source[at]
+        path.append(at)
+    return [labels[place] for place in reversed(path)]
