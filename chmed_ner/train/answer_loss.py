@@ -14,16 +14,19 @@ from chmed_ner.errors import InputError
 from chmed_ner.model.decoding.trial import TOLERANCE, may_be_packed, misfit_told
 from chmed_ner.model.kernels.head_loss import head_loss
 from chmed_ner.train.candidates import candidates_of
-from chmed_ner.train.examples import Example, packed_parts_of, padded_parts_of, shared_prefix
+from chmed_ner.train.examples import (
+    WIDTH_STEP,
+    Example,
+    packed_parts_of,
+    padded_parts_of,
+    shared_prefix,
+)
 from chmed_ner.train.packed import packed_states
 from chmed_ner.train.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
 IGNORED = -100
-
-WIDTH_STEP = 8
-"""Batches are padded to a multiple of this: fewer shapes, so fewer kernels to compile."""
 
 TRIED = 3
 """Examples on which packing is tried."""

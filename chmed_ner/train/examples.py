@@ -7,6 +7,9 @@ from typing import Protocol, TypeVar
 
 from chmed_ner.model.checkpoint.chat import Wrapping
 
+WIDTH_STEP = 8
+"""Batches are padded to a multiple of this: fewer shapes, so fewer kernels to compile."""
+
 POOL = 50
 """Batches whose examples are sorted by length together."""
 

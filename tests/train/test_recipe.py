@@ -7,6 +7,7 @@ import pytest
 from chmed_ner.backbone.scripted import Scripted
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import option
+from chmed_ner.train.checkpoint import training_id
 from chmed_ner.train.lora import LoRA
 
 
@@ -49,3 +50,9 @@ def test_a_bad_knob_is_named(key: str, value: Any) -> None:
 def test_a_backbone_without_weights_is_refused() -> None:
     with pytest.raises(InputError, match="scripted"):
         a_regime().check(Scripted(), {})
+
+
+def test_what_changes_no_result_is_no_part_of_a_training() -> None:
+    first, same, other = a_regime(), a_regime(checkpoint_minutes=None), a_regime(rank=3)
+    assert training_id(first, [], 13) == training_id(same, [], 13)
+    assert training_id(first, [], 13) != training_id(other, [], 13)

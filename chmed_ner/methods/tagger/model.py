@@ -21,8 +21,9 @@ from chmed_ner.methods.tagger.architecture import (
     tune,
 )
 from chmed_ner.methods.tagger.lexicon_features import LexiconFeatures
-from chmed_ner.methods.tagger.network import WIDTH_STEP, Features, TaggerNetwork, batch_of
+from chmed_ner.methods.tagger.network import Features, TaggerNetwork, batch_of
 from chmed_ner.methods.tagger.reading import Reader, Reading
+from chmed_ner.train.examples import WIDTH_STEP
 
 
 class Tagger:

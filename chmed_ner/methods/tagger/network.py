@@ -11,10 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from chmed_ner.methods.tagger.architecture import Architecture, Transformer
 from chmed_ner.methods.tagger.linear_chain import IndependentTags, LegalPaths, LinearChainCRF
 from chmed_ner.methods.tagger.reading import FARTHEST, Reading
-from chmed_ner.train.examples import padded_parts_of
-
-WIDTH_STEP = 8
-"""Rows are padded to a multiple of this: fewer shapes, so fewer kernels to compile."""
+from chmed_ner.train.examples import WIDTH_STEP, padded_parts_of
 
 PLACE_WIDTH = 32
 FEATURE_WIDTH = 64
