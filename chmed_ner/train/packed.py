@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from chmed_ner.model.kernels.attention import attend
+from chmed_ner.model.kernels.masks import causal_mask
 from chmed_ner.model.kernels.replacing import attention_replaced
 from chmed_ner.train.examples import Example
 
@@ -67,13 +68,8 @@ class PackedBatch:
         """
         found = self.masks.get((start, end, window, dtype))
         if found is None:
-            at = torch.arange(start, end, device=self.tokens.device)[:, None]
-            columns = torch.arange(end, device=self.tokens.device)[None]
-            hidden = columns > at
-            if window is not None:
-                hidden |= columns <= at - window
-            found = torch.zeros(hidden.shape, dtype=dtype, device=self.tokens.device)
-            found = found.masked_fill_(hidden, -torch.inf)[None, None]
+            at = torch.arange(start, end, device=self.tokens.device)
+            found = causal_mask(at, end, window, dtype)[None, None]
             self.masks[start, end, window, dtype] = found
         return found
 
