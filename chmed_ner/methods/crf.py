@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.bio import OUTSIDE, chunks, may_follow, tags_of
-from chmed_ner.entities.lexicon import (
-    Lexicon,
-    StringIndex,
-    count_mentions,
-    entries_as_json,
-    entries_from_json,
-    mention_strings,
-)
+from chmed_ner.entities.lexicon import Lexicon, entries_as_json, entries_from_json
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.knobs import Count, at_least
-from chmed_ner.methods.features import Rows, SentenceFeatures, out_of_fold_features
+from chmed_ner.methods.features import Rows, SentenceFeatures, lexicon_of, out_of_fold_features
 from chmed_ner.methods.fitted import Fitted, numbers, validation_f1
 from chmed_ner.run.experiment import Experiment
 
@@ -127,8 +120,7 @@ class CRF(Fitted):
     ) -> None:
         """Compute the features, fit each setting, keep the best."""
         types = corpus.labels.tags
-        index = StringIndex(mention_strings(corpus.train))
-        lexicon = count_mentions(corpus.train, index).lexicon(types)
+        lexicon = lexicon_of(corpus.train, types)
         rows = out_of_fold_features(corpus.train, types, self.folds, experiment.seed)
         trials: list[dict[str, Any]] = []
         best = -1.0

@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.lexicon import (
-    Lexicon,
-    StringIndex,
-    count_mentions,
-    entries_as_json,
-    entries_from_json,
-    mention_strings,
-)
+from chmed_ner.entities.lexicon import Lexicon, entries_as_json, entries_from_json
 from chmed_ner.entities.types import Span
+from chmed_ner.methods.features import lexicon_of
 from chmed_ner.methods.fitted import Fitted, numbers, validation_f1
 from chmed_ner.run.experiment import Experiment
 
@@ -70,8 +64,7 @@ class LexiconMethod(Fitted):
         tracker: "Tracker",
     ) -> None:
         """Count, choose the threshold, write the lexicon."""
-        index = StringIndex(mention_strings(corpus.train))
-        lexicon = count_mentions(corpus.train, index).lexicon(corpus.labels.tags)
+        lexicon = lexicon_of(corpus.train, corpus.labels.tags)
         scores: dict[float, float] = {}
         for step, threshold in enumerate(sorted(map(float, self.thresholds))):
             found = validation_f1(LexiconMatcher(lexicon, threshold), corpus.validation)

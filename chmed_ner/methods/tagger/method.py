@@ -11,11 +11,10 @@ from chmed_ner.backbone.encoder import Encoder
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.bio import tags_of
-from chmed_ner.entities.lexicon import StringIndex, count_mentions, mention_strings
 from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Positive, at_least
-from chmed_ner.methods.features import match_features, out_of_fold_features
+from chmed_ner.methods.features import lexicon_of, match_features, out_of_fold_features
 from chmed_ner.methods.fitted import Fitted, validation_f1
 from chmed_ner.methods.tagger.architecture import Architecture
 from chmed_ner.methods.tagger.lexicon_features import LexiconFeatures, from_json, learnt
@@ -134,11 +133,10 @@ class TaggerMethod(Architecture, Recipe, Fitted):
         """The features that text gets, and the out-of-fold ones of the training sentences."""
         if not self.lexicon:
             return None, None
-        index = StringIndex(mention_strings(sentences))
         rows = out_of_fold_features(
             sentences, types, self.folds, seed, lambda lexicon: partial(match_features, lexicon)
         )
-        features = learnt(count_mentions(sentences, index).lexicon(types), rows)
+        features = learnt(lexicon_of(sentences, types), rows)
         return features, [features.numbered(each) for each in rows]
 
 
