@@ -7,6 +7,8 @@ annotation, its default in the YAML file of its option:
     schedule: Annotated[str, one_of("cosine", "constant")]
 """
 
+import functools
+import importlib
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +31,8 @@ class Range:
 
 NO_RESULT = "changes no result"
 """Marks a knob, in its annotation, that is no part of a run's identity: a time-out, a budget."""
+NAMES_RUN = "names a run"
+"""Marks a knob that names a finished run, or a list of them; `latest` is looked up once."""
 
 Positive = Annotated[float, Range("more than 0", lambda value: 0 < value < math.inf)]
 NotNegative = Annotated[float, Range("0 or more", lambda value: 0 <= value < math.inf)]
@@ -45,6 +49,18 @@ def one_of(*names: str) -> Range:
 def at_least(least: int) -> Range:
     """`least` or more."""
     return Range(f"{least} or more", lambda value: value >= least)
+
+
+def named(target: object, key: str) -> Callable[..., Any]:
+    """The constructor that a `_target_` names; InputError unless it is one of this package."""
+    if not isinstance(target, str) or not target.startswith("chmed_ner."):
+        raise InputError(f"{key}._target_={target}: only targets inside chmed_ner are built")
+    module, _, name = target.rpartition(".")
+    try:
+        constructor: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        raise InputError(f"{key}._target_={target}: there is no such class") from None
+    return constructor
 
 
 def check_knobs(constructor: Callable[..., Any], knobs: Mapping[str, Any], key: str) -> None:
@@ -72,10 +88,11 @@ def check_knobs(constructor: Callable[..., Any], knobs: Mapping[str, Any], key: 
                 raise InputError(f"{key}.{name}={shown}: give {marker.words}{null}")
 
 
-def without_result(constructor: Callable[..., Any]) -> set[str]:
-    """The knobs of `constructor` that change no result."""
+@functools.cache
+def marked(constructor: Callable[..., Any], marker: str) -> frozenset[str]:
+    """The knobs of `constructor` whose annotation has the marker."""
     annotations = _annotations(constructor)
-    return {name for name, each in annotations.items() if NO_RESULT in _markers(each)}
+    return frozenset(name for name, each in annotations.items() if marker in _markers(each))
 
 
 def _annotations(constructor: Callable[..., Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How a run takes memory, and its peak, although the jobs of a sweep share one process."""
+"""What a run takes of the machine: memory and its peak, cores, GPUs, a progress bar."""
 
 import ctypes
 import gc
@@ -15,13 +15,12 @@ _STATUS = Path("/proc/self/status")
 
 
 def prepare_memory() -> None:
-    """Keep few compiled matrix kernels, hold large tensors in large pages; to be called before
-    torch allocates or multiplies for the first time.
+    """Keep few compiled matrix kernels, and large tensors in large pages.
 
-    On a CPU, oneDNN compiles a kernel for every new shape and keeps 1,024 of them, a megabyte or
-    more each: batches of ever other lengths fill gigabytes that are hardly used again. Tensors of
-    ever other sizes are allocated anew, and the system hands their pages over one by one: with
-    pages of two megabytes, where Linux offers them, in a few steps.
+    Call it before torch allocates or multiplies for the first time. On a CPU, oneDNN compiles a
+    kernel for each new shape and keeps 1,024 of them, a megabyte or more each: batches whose
+    lengths keep changing fill gigabytes. Tensors whose sizes keep changing are allocated anew, page
+    by page: pages of two megabytes, where Linux offers them, make that fast.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     for variable in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
@@ -30,11 +29,10 @@ def prepare_memory() -> None:
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Within the block Python looks for no unreachable cycles of objects; once, at its end, for
-    those that were made in it.
+    """Pause Python's garbage collector during the block; collect once at its end.
 
-    To find them it goes through everything that is alive, again and again while much is made: with
-    a corpus, prompts and the automata of many sentences that took one part in fifteen of the time.
+    The collector scans every live object; pausing it while many are built saves about 7% of the
+    time.
     """
     paused = gc.isenabled()
     gc.disable()
@@ -47,7 +45,7 @@ def collection_paused() -> Iterator[None]:
 
 
 def reset_peak() -> None:
-    """Start counting anew, where the system allows it (Linux; CUDA too if torch is loaded)."""
+    """Count the peak from here on, where the system allows it (Linux; CUDA if torch is loaded)."""
     try:
         _CLEAR.write_text("5")
     except OSError:
@@ -59,9 +57,9 @@ def reset_peak() -> None:
 
 
 def free_unused() -> None:
-    """Free what only a cycle of objects still holds, and memory that torch keeps on CUDA devices.
+    """Free objects that only a reference cycle holds, and the memory that torch keeps on GPUs.
 
-    A model under accelerate's hooks is such a cycle.
+    A model with accelerate's hooks is such a cycle.
     """
     gc.collect()
     torch = sys.modules.get("torch")
@@ -70,9 +68,9 @@ def free_unused() -> None:
 
 
 def give_back() -> None:
-    """Hand freed memory back to the system, where the C library is glibc.
+    """Give freed memory back to the system, where the C library is glibc.
 
-    Batches of ever other lengths leave its heap in pieces: without this, a tuning run's memory
+    Batches whose lengths keep changing fragment the heap: without this, the memory of a training
     grows to several times what it uses.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -101,15 +99,15 @@ GPUS = "CUDA_VISIBLE_DEVICES"
 
 
 SPINS = "20000000"
-"""Turns of GNU OpenMP's waiting loop: about half a second."""
+"""Turns of GNU OpenMP's waiting loop, about half a second."""
 
 
 def keep_threads_awake(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let a thread with nothing to do wait for about half a second before it sleeps.
+    """Let an idle thread wait for about half a second before it sleeps.
 
-    To be called before torch is imported. Between the products of a decoding step one thread works
-    alone for some milliseconds; others that have gone to sleep meanwhile come back late, above all
-    on a virtual machine. What the user has set stays.
+    Call it before torch is imported. Between the matrix products of a decoding step one thread
+    works alone for some milliseconds; threads that fall asleep meanwhile wake up late, above all on
+    a virtual machine. What the user has set stays.
     """
     if "OMP_WAIT_POLICY" not in environment:
         environment.setdefault("GOMP_SPINCOUNT", SPINS)
@@ -118,10 +116,10 @@ def keep_threads_awake(environment: MutableMapping[str, str] = os.environ) -> No
 def take_share(
     launcher: Mapping[str, Any], number: int, environment: MutableMapping[str, str]
 ) -> None:
-    """Set threads and GPU of job `number` in `environment`, before torch is imported.
+    """Set the threads and the GPU of job `number` in `environment`, before torch is imported.
 
-    `launcher` is the launcher's configuration. What is set already stays, as does a GPU that this
-    process has used before.
+    `launcher` is the configuration of Hydra's launcher. What is set already stays, and so does a
+    GPU that this process uses.
     """
     threads = threads_each(launcher, cores())
     if threads is not None:
@@ -138,9 +136,9 @@ def take_share(
 
 
 def threads_each(launcher: Mapping[str, Any], cores_there: int) -> int | None:
-    """The threads of each job; None when the jobs do not share the machine by this launcher.
+    """The number of threads of a job; None when this launcher runs one job at a time.
 
-    joblib says how many jobs run at once; submitit and Ray say how many processors a job has.
+    joblib knows how many jobs run at once; submitit and Ray know how many processors a job has.
     """
     given = launcher.get("cpus_per_task") or _ray_processors(launcher)
     if given:
@@ -150,7 +148,7 @@ def threads_each(launcher: Mapping[str, Any], cores_there: int) -> int | None:
 
 
 def at_once(launcher: Mapping[str, Any], cores_there: int) -> int:
-    """How many jobs run at once on this machine; joblib counts down from all cores below 0."""
+    """How many jobs run at once on this machine; for joblib, -1 means all cores, -2 all but one."""
     jobs = launcher.get("n_jobs")
     if not isinstance(jobs, int):
         return 1
@@ -165,7 +163,7 @@ def cores() -> int:
 
 
 def gpus_of(environment: Mapping[str, str]) -> list[str]:
-    """The GPUs that may be used, as CUDA names them; found without torch."""
+    """The GPUs that may be used, by CUDA's names; found without torch."""
     visible = environment.get(GPUS)
     if visible is not None:
         return [name for name in visible.split(",") if name.strip()]
@@ -178,7 +176,7 @@ def _ray_processors(launcher: Mapping[str, Any]) -> Any:
 
 
 def progress(total: int, label: str, unit: str) -> Any:
-    """A bar to use in a `with` block; `update(n)` moves it. Silent when nobody watches."""
+    """A progress bar for a `with` block; `update(n)` moves it. Silent unless on a terminal."""
     from tqdm import tqdm
 
     return tqdm(

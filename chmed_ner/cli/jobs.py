@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from chmed_ner.methods.generative.worker import assist, assisted, assists, check
 from chmed_ner.run.cells import METRICS, Claim, State, claimed, mark_killed
 from chmed_ner.run.config import configure, register
 from chmed_ner.run.experiment import Experiment
-from chmed_ner.run.identity_of import identity_of
 from chmed_ner.run.naming import cell_name
 from chmed_ner.track import best
 from chmed_ner.track.provenance import git_commit
@@ -128,7 +126,7 @@ def _run(
     if config.resume is not None:
         place = find_run(str(config.resume), key="resume", output=experiment.output)
     mark_killed(experiment.output, experiment.tracking)
-    identity = identity_of(experiment)
+    identity = experiment.identity(experiment.load())
     once = sweep and not config.rerun
     with claimed(experiment, identity, place, once=once) as claim:
         report.directory = str(claim.directory)
@@ -179,16 +177,9 @@ def _record_failure(
     experiment: Experiment, identity: str, directory: Path, error: Exception
 ) -> None:
     """The record of a cell that was refused before it began."""
-    RunRecord(
-        name=experiment.name,
-        experiment=experiment.experiment,
-        config_hash=identity,
-        config=experiment.config,
-        status="FAILED",
-        error=reason(error),
-        seed=experiment.seed,
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
-    ).write(directory)
+    from chmed_ner.run.recording import new_record
+
+    new_record(experiment, identity, status="FAILED", error=reason(error)).write(directory)
 
 
 def _leave_out(claim: Claim, report: Report) -> None:

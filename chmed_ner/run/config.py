@@ -4,9 +4,6 @@ Nothing below `configure` sees a DictConfig. Every `_target_` must lie in this p
 """
 
 import functools
-import importlib
-import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -28,9 +25,10 @@ from chmed_ner.files import (
     output_directory,
     sweep_directory,
 )
-from chmed_ner.knobs import check_knobs
+from chmed_ner.knobs import NAMES_RUN, check_knobs, marked, named
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
-from chmed_ner.run.naming import LONGEST_NAME, runs_directory
+from chmed_ner.run.naming import checked_name, default_name, runs_directory
+from chmed_ner.track.record import find_run
 from chmed_ner.track.secrets import without_credentials
 
 GROUPS = ("dataset", *OPTIONAL, "method", "tracking")
@@ -41,9 +39,9 @@ GROUPS = ("dataset", *OPTIONAL, "method", "tracking")
 class LimitSchema:
     """The `limit` keys."""
 
-    train: int | None = None
-    validation: int | None = None
-    test: int | None = None
+    train: int | None = MISSING
+    validation: int | None = MISSING
+    test: int | None = MISSING
 
 
 @dataclass
@@ -57,14 +55,14 @@ class PathsSchema:
 
 @dataclass
 class RootSchema:
-    """The root keys; the groups' own keys are checked against their constructors."""
+    """The root keys and their types; what is in a group is checked by its constructor."""
 
-    seed: int = 13
-    name: str | None = None
-    experiment: str = "chmed_ner"
-    resume: str | None = None
-    rerun: bool = False
-    validate: bool = False
+    seed: int = MISSING
+    name: str | None = MISSING
+    experiment: str = MISSING
+    resume: str | None = MISSING
+    rerun: bool = MISSING
+    validate: bool = MISSING
     limit: LimitSchema = field(default_factory=LimitSchema)
     paths: PathsSchema = field(default_factory=PathsSchema)
     dataset: Any = MISSING
@@ -137,7 +135,7 @@ def build(node: Any, key: str = "") -> Any:
     if "_target_" not in content:
         return content
     target = content.pop("_target_")
-    constructor = _constructor(target, key)
+    constructor = named(target, key)
     check_knobs(constructor, content, key)
     try:
         return constructor(**content)
@@ -159,25 +157,17 @@ def option(group: str, name: str, **knobs: Any) -> Any:
     return build({**_option(group, name), **knobs}, group)
 
 
-def _constructor(target: Any, key: str) -> Any:
-    if not isinstance(target, str) or not target.startswith("chmed_ner."):
-        raise InputError(f"{key}._target_={target}: only targets inside chmed_ner are built")
-    module, _, name = target.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError):
-        raise InputError(f"{key}._target_={target}: there is no such class") from None
-
-
 def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> Experiment:
     """The experiment that a composed configuration describes, all light parts built."""
     content: dict[str, Any] = plain(config) if isinstance(config, DictConfig) else dict(config)
     _check_keys(content)
+    output = Path(content["paths"]["output"]).absolute()
+    content |= {group: _with_runs(content[group], group, output) for group in ("regime", "method")}
     built = {group: build(content[group], group) for group in GROUPS if content[group] is not None}
     method: Method = built["method"]
     parts = {group: built[group] for group in OPTIONAL if group in built}
     _check_needs(method, parts, choices)
-    name = _checked_name(content["name"] or default_name(method, content, choices))
+    name = checked_name(content["name"] or default_name(method, content, choices))
     return Experiment(
         dataset=built["dataset"],
         method=method,
@@ -190,10 +180,29 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
         validate=content["validate"],
         resume=content["resume"] is not None,
         data=Path(content["paths"]["data"]).absolute(),
-        output=Path(content["paths"]["output"]).absolute(),
+        output=output,
         choices={key: str(value) for key, value in choices.items() if value is not None},
         config=without_credentials(content),
     )
+
+
+def _with_runs(node: Any, key: str, output: Path) -> Any:
+    """`node` with the directories of the runs that its knobs name, looked up under `output`.
+
+    An absolute path stays: it is that of a run which was looked up before.
+    """
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        return node
+
+    def found(value: Any, knob: str) -> Any:
+        if isinstance(value, list):
+            return [found(each, knob) for each in value]
+        if not isinstance(value, str) or Path(value).is_absolute():
+            return value
+        return str(find_run(value, key=f"{key}.{knob}", output=output))
+
+    names = marked(named(node["_target_"], key), NAMES_RUN)
+    return {**node, **{knob: found(node[knob], knob) for knob in names if knob in node}}
 
 
 def _check_needs(
@@ -226,22 +235,3 @@ def _check_keys(content: Mapping[str, Any]) -> None:
                 what = "is not a key" if key not in known else "is missing"
                 name = f"{prefix}.{key}" if prefix else key
                 raise InputError(f"{name}: {what}; the keys are {', '.join(known)}")
-
-
-def _checked_name(name: str) -> str:
-    """`name`, which becomes a part of the name of the run's directory."""
-    if not re.fullmatch(r"[^/\\\0\n]+", name) or len(os.fsencode(name)) > LONGEST_NAME:
-        raise InputError(
-            f"name={name[:60]}: becomes part of a folder's name; give up to {LONGEST_NAME} bytes "
-            "without / and \\"
-        )
-    return name
-
-
-def default_name(
-    method: Method, content: Mapping[str, Any], choices: Mapping[str, str | None]
-) -> str:
-    """dataset-backbone-prompt-regime-sSEED, dataset-crf-sSEED: the options the method goes by."""
-    groups = ("dataset", *method.named_by)
-    parts = [str(choices.get(group)).replace("/", "_") for group in groups]
-    return "-".join([*parts, f"s{content['seed']}"])

@@ -16,6 +16,7 @@ from chmed_ner.entities.script import Script
 from chmed_ner.entities.types import Span
 from chmed_ner.errors import InputError
 from chmed_ner.prompt import Prompt
+from chmed_ner.track.identity import config_hash
 
 if TYPE_CHECKING:
     from chmed_ner.run.outcome import Outcome
@@ -193,6 +194,10 @@ class Experiment:
     def inputs(self, corpus: Corpus) -> dict[str, str]:
         """The SHA-256 of every file that goes into this run beside the backbone."""
         return {**corpus.training_files, **corpus.test_files, **self.method.inputs(self)}
+
+    def identity(self, corpus: Corpus) -> str:
+        """The config hash: two runs of one identity have the same results."""
+        return config_hash(self.config, self.inputs(corpus), self.backbone_checksum)
 
     def load(self) -> Corpus:
         """The corpus, in its original script."""

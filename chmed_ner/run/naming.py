@@ -1,14 +1,16 @@
-"""Where runs lie, and names that tell the cells of a sweep apart."""
+"""The folder of all runs, and the names of runs: by default, and of the cells of a sweep."""
 
 import os
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
 from chmed_ner.errors import InputError
+from chmed_ner.run.experiment import Method
 
 LONGEST_NAME = 200
 """Bytes; file systems take 255, of which the time and the hash need some."""
@@ -54,3 +56,22 @@ def cell_name(
         for (key, value), short in zip(told, last, strict=True)
     ]
     return os.fsencode("-".join([name, *parts]))[:LONGEST_NAME].decode(errors="ignore")
+
+
+def checked_name(name: str) -> str:
+    """`name`, which becomes a part of the name of the run's directory."""
+    if not re.fullmatch(r"[^/\\\0\n]+", name) or len(os.fsencode(name)) > LONGEST_NAME:
+        raise InputError(
+            f"name={name[:60]}: becomes part of a folder's name; give up to {LONGEST_NAME} bytes "
+            "without / and \\"
+        )
+    return name
+
+
+def default_name(
+    method: Method, content: Mapping[str, Any], choices: Mapping[str, str | None]
+) -> str:
+    """dataset-backbone-prompt-regime-sSEED, dataset-crf-sSEED: the options the method goes by."""
+    groups = ("dataset", *method.named_by)
+    parts = [str(choices.get(group)).replace("/", "_") for group in groups]
+    return "-".join([*parts, f"s{content['seed']}"])

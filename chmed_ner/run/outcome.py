@@ -8,45 +8,50 @@ from chmed_ner.entities.types import Completion, Mention, Sentence, Span
 
 Entities = Mapping[str, tuple[Span, ...]]
 """sentence id -> spans"""
-Spans = Mapping[str, Entities]
-"""policy -> sentence id -> spans"""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a method found: per policy and sentence the spans, and what the model listed before.
+class Findings:
+    """What was found in the sentences of one split; every mapping is by sentence id.
 
-    `mentions` and `targets` are what was listed and what a perfect model would list; `problems` are
-    counted by reason, of all `reasons`; `completions` are those of the test split. `placed` are the
-    entities of a method that places them itself; None where a restoration policy does. `answered`
-    test sentences took `seconds`; `usd` were paid for the run's answers, validation included.
-    `metrics` are what the method has measured itself, by their names in MLflow.
+    `spans` are those of each restoration policy. `mentions` and `targets` are what was listed and
+    what a perfect model would list; `problems` are counted by reason. `placed` are the entities of
+    a method that places them itself; None where a restoration policy does.
     """
 
-    spans: Spans
+    sentences: Sequence[Sentence]
+    spans: Mapping[str, Entities]
     mentions: Mapping[str, tuple[Mention, ...]]
     targets: Mapping[str, tuple[Mention, ...]]
     problems: Mapping[str, Mapping[str, int]]
-    completions: Sequence[Completion] = ()
-    reasons: tuple[str, ...] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
     placed: Entities | None = None
-    answered: int = 0
-    seconds: float = 0.0
-    usd: float = 0.0
-    metrics: Mapping[str, float] = field(default_factory=dict)
 
     def predicted(self, policy: str) -> Entities:
         """The entities that count: those the method placed, else those of the headline policy."""
         return self.spans[policy] if self.placed is None else self.placed
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a method found in the test split, and in validation where that is kept.
+
+    `completions` answer the test sentences and took `seconds`; a problem has one of `reasons`.
+    `usd` were paid for the answers of both splits. `metrics` are what the method has measured
+    itself, by their names in MLflow; `counts` go into `run.json`.
+    """
+
+    test: Findings
+    validation: Findings
+    completions: Sequence[Completion] = ()
+    reasons: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    usd: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
 def placed_outcome(
-    sentences: Sequence[Sentence],
-    placed: Entities,
-    *,
-    seconds: float = 0.0,
-    counts: Mapping[str, int] | None = None,
+    sentences: Sequence[Sentence], placed: Entities, *, seconds: float = 0.0
 ) -> Outcome:
     """The outcome of a method that places entities itself, for the sentences of every kept split.
 
@@ -54,23 +59,27 @@ def placed_outcome(
     What the restoration policies make of them is kept for comparison only: what the same entities
     would score if they had been listed, as a language model lists them.
     """
-    mentions = {sentence.id: listed(sentence, placed[sentence.id]) for sentence in sentences}
-    return Outcome(
+    test = [sentence for sentence in sentences if sentence.split == "test"]
+    others = [sentence for sentence in sentences if sentence.split != "test"]
+    return Outcome(_placed(test, placed), _placed(others, placed), seconds=seconds)
+
+
+def _placed(sentences: Sequence[Sentence], placed: Entities) -> Findings:
+    mentions = {sentence.id: _listed(sentence, placed[sentence.id]) for sentence in sentences}
+    return Findings(
+        sentences,
         spans={
             policy: {s.id: restore(policy, s.model_text, mentions[s.id]).spans for s in sentences}
             for policy in POLICIES
         },
         mentions=mentions,
-        targets={sentence.id: listed(sentence, sentence.entities) for sentence in sentences},
+        targets={sentence.id: _listed(sentence, sentence.entities) for sentence in sentences},
         problems={sentence.id: {} for sentence in sentences},
-        counts=counts or {},
-        placed=placed,
-        answered=sum(sentence.split == "test" for sentence in sentences),
-        seconds=seconds,
+        placed={sentence.id: placed[sentence.id] for sentence in sentences},
     )
 
 
-def listed(sentence: Sentence, spans: Sequence[Span]) -> tuple[Mention, ...]:
+def _listed(sentence: Sentence, spans: Sequence[Span]) -> tuple[Mention, ...]:
     """The mentions of `spans` in text order, with repeats, in the script the model reads."""
     text = sentence.model_text
     return tuple(Mention(text[span.start : span.end], span.type) for span in sorted(spans))

@@ -3,29 +3,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError
+from chmed_ner.knobs import NO_RESULT, marked, named
 from chmed_ner.track.provenance import version
 from chmed_ner.track.record import RunRecord
 from chmed_ner.track.secrets import flattened
 
-UNHASHED = (
-    "paths", "tracking", "resume", "rerun", "hydra", "name", "backbone.cache",
-    "backbone.api_key_env", "backbone.api_key_required", "backbone.concurrency",
-    "backbone.timeout", "backbone.attempts", "backbone.pause", "backbone.longest_pause",
-    "backbone.budget_usd", "backbone.estimate_only", "regime.checkpoint_minutes",
-)  # fmt: skip
-"""What does not change a result."""
-LATER: Mapping[str, Any] = {
-    "dataset.split_seed": None, "dataset.repair_conflicts": 0, "dataset.replace_entities": 0,
-    "prompt.hints": {"_target_": "chmed_ner.prompt.hints.no_hints"},
-    "decoding.entity_bonus": 0.0, "regime.average_decay": None, "regime.candidate_softmax": False,
-    "regime.keep": "best",
-}  # fmt: skip
-"""Settings that came after runs had been recorded, each with the value that changes nothing; at
-that value they are no part of the identity, so those runs keep theirs."""
+NOT_PART = ("paths", "tracking", "resume", "rerun", "hydra", "name")
+"""The root keys that change no result. Of the groups, knobs marked so are left out as well."""
 
 
 def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: str) -> str:
@@ -54,18 +43,27 @@ def check_same(
         )
 
 
-def _hashed(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`content` without the keys of UNHASHED, and those of LATER at their value."""
-    kept = {key: value for key, value in content.items() if not _idle(f"{prefix}{key}", value)}
+def neutral_keys(params: Mapping[str, str]) -> set[str]:
+    """Of a run's flat settings (`backbone.timeout`), those that change no result."""
+    neutral = {key for key in params if key.split(".")[0] in NOT_PART}
+    for key, target in params.items():
+        node, _, name = key.rpartition(".")
+        if name == "_target_" and node.split(".")[0] not in NOT_PART:
+            with suppress(InputError):  # a class that another version had
+                neutral |= {f"{node}.{knob}" for knob in marked(named(target, node), NO_RESULT)}
+    return neutral
+
+
+def _hashed(content: Mapping[str, Any], key: str = "") -> dict[str, Any]:
+    """`content` without what changes no result."""
+    left_out = frozenset(() if key else NOT_PART)
+    if "_target_" in content:
+        left_out = marked(named(content["_target_"], key), NO_RESULT)
     return {
-        key: _hashed(value, f"{prefix}{key}.") if isinstance(value, Mapping) else value
-        for key, value in kept.items()
+        name: _hashed(value, f"{key}.{name}".strip(".")) if isinstance(value, Mapping) else value
+        for name, value in content.items()
+        if name not in left_out
     }
-
-
-def _idle(key: str, value: Any) -> bool:
-    """Whether a setting, by its full key, does not change a result."""
-    return key in UNHASHED or (key in LATER and value == LATER[key])
 
 
 def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -83,7 +83,8 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     if job["decoder"] != "generate":
         prepare_memory()
     from chmed_ner.backbone.batching import plan_batches
-    from chmed_ner.methods.generative.method import prompt_for, requests_for
+    from chmed_ner.backbone.generate import requests_for
+    from chmed_ner.methods.generative.method import prompt_for
     from chmed_ner.model.decoding.greedy import GreedyGenerator
     from chmed_ner.run.config import compose, configure
     from chmed_ner.run.runner import read_corpus
@@ -104,7 +105,7 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
 
     def answer(ids: Sequence[str]) -> dict[str, Any]:
         began = time.perf_counter()
-        asked = requests_for([sentences[each] for each in ids], prompt, experiment)
+        asked = requests_for([sentences[each] for each in ids], prompt, experiment.decoding)
         replies = {}
         for batch in plan_batches(asked, generator.length, generator.batch_size):
             for request, reply in zip(batch, generator.answer(batch), strict=True):

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from chmed_ner.backbone.generate import requests_for
 from chmed_ner.cli import main
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Demonstration, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.files import config_directory
-from chmed_ner.methods.generative.method import prompt_for, requests_for
+from chmed_ner.methods.generative.method import prompt_for
 from chmed_ner.model.asking import Request
 from chmed_ner.model.checkpoint.chat import wrapping
 from chmed_ner.prompt.demonstrations.pool import pool_of, read_pool, text_key, write_pool
@@ -48,7 +49,7 @@ def asked(directory: Path, *words: str) -> tuple[list[Request], Corpus, dict[str
     experiment, corpus = an_experiment(*words)
     counts: dict[str, int] = {}
     prompt = prompt_for(experiment, corpus, directory, counts)
-    return requests_for(corpus.test, prompt, experiment), corpus, counts
+    return requests_for(corpus.test, prompt, experiment.decoding), corpus, counts
 
 
 # ---------------------------------------------------------------- what is shown

@@ -39,14 +39,6 @@ def test_seeds_share_their_sentences_and_are_other_runs() -> None:
     assert config_hash(first.config, {}, "") != config_hash(second.config, {}, "")
 
 
-def test_runs_from_before_it_keep_their_identity() -> None:
-    now = configure(compose([*CARVED]), {}).config
-    before = {**now, "dataset": {k: v for k, v in now["dataset"].items() if k != "split_seed"}}
-    given = {**now, "dataset": {**now["dataset"], "split_seed": 13}}
-    assert config_hash(now, {}, "") == config_hash(before, {}, "")
-    assert config_hash(now, {}, "") != config_hash(given, {}, "")
-
-
 def test_comparisons_read_the_test_split_that_was_scored() -> None:
     experiment = configure(compose([*CARVED, "seed=9", "dataset.split_seed=4"]), {})
     alone = experiment.dataset.load_test(experiment.data, seed=9, limit=experiment.limit)  # type: ignore[attr-defined]

@@ -11,7 +11,6 @@ import chmed_ner
 from chmed_ner.errors import InputError
 from chmed_ner.files import PACKAGE
 from chmed_ner.run.config import compose, configure
-from chmed_ner.run.identity_of import identity_of
 
 SAMPLE = PACKAGE / "data" / "sample"
 
@@ -91,11 +90,11 @@ def test_other_predictions_make_another_ensemble(lexicon_run, crf_run, tmp_path:
     members = (lexicon_run.directory, shutil.copytree(crf_run.directory, tmp_path / "crf"))
     runs = f"method.runs=[{members[0]},{members[1]}]"
     experiment = configure(compose(["method=ensemble", runs, f"paths.output={tmp_path}"]), {})
-    before = identity_of(experiment)
-    assert identity_of(experiment) == before
+    before = experiment.identity(experiment.load())
+    assert experiment.identity(experiment.load()) == before
     other = changed(crf_run.directory, tmp_path / "other", emptied)
     shutil.copy(other / "predictions.jsonl", members[1] / "predictions.jsonl")
-    assert identity_of(experiment) != before
+    assert experiment.identity(experiment.load()) != before
 
 
 def test_a_good_run_is_trusted_where_runs_weigh_what_they_are_worth(

@@ -9,7 +9,6 @@ from chmed_ner.cli.score import score_files
 from chmed_ner.errors import InputError
 from chmed_ner.files import PACKAGE
 from chmed_ner.run.config import compose, configure
-from chmed_ner.run.identity_of import identity_of
 
 SAMPLE = PACKAGE / "data" / "sample"
 GENRES = ("FT", "SM", "WA")
@@ -65,11 +64,11 @@ def test_paths_are_taken_from_paths_data_and_limits_take_a_part(run, submission:
 
 def test_other_files_make_another_run(submission: Path) -> None:
     experiment = configure(compose(["method=file", files(submission)]), {})
-    before = identity_of(experiment)
-    assert identity_of(experiment) == before
+    before = experiment.identity(experiment.load())
+    assert experiment.identity(experiment.load()) == before
     path = submission / "FT.txt"
     path.write_text(path.read_text("utf-8").replace("B-DISE", "B-SYMP"), encoding="utf-8")
-    assert identity_of(experiment) != before
+    assert experiment.identity(experiment.load()) != before
 
 
 @pytest.mark.parametrize(

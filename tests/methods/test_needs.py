@@ -9,7 +9,7 @@ from chmed_ner.cli import main
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import compose, configure
 from chmed_ner.run.experiment import OPTIONAL
-from chmed_ner.run.runner import tags
+from chmed_ner.run.recording import tags
 from chmed_ner.track.record import RunRecord
 
 NEEDED = {

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chmed_ner.backbone.generate import requests_for
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Completion
@@ -24,10 +25,10 @@ from chmed_ner.methods.assessment.variants import (
 from chmed_ner.methods.generative.method import (
     Generative,
     ask,
+    judged_task,
+    outcome_of,
     prompt_for,
     read_completions,
-    requests_for,
-    task_of,
 )
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.outcome import Outcome
@@ -100,17 +101,17 @@ class Assessment(Generative):
         counts: dict[str, int] = {}
         prompt = prompt_for(experiment, corpus, directory, counts)
         own = CompletionStore(directory / "completions.jsonl")
-        kept = (*corpus.test, *(corpus.validation if experiment.keeps_validation else ()))
+        validation = corpus.validation if experiment.keeps_validation else ()
         variants = self._variants(experiment, corpus, directory)
         stores = [
             CompletionStore(directory / FOLDER / each.name / "completions.jsonl")
             for each in variants
         ]
-        asked = [(requests_for(kept, prompt, experiment), own)] + [
-            (requests_for(corpus.test, each.prompt, experiment), store)
+        asked = [(requests_for((*corpus.test, *validation), prompt, experiment.decoding), own)] + [
+            (requests_for(corpus.test, each.prompt, experiment.decoding), store)
             for each, store in zip(variants, stores, strict=True)
         ]
-        task = partial(task_of, experiment, corpus, prompt, directory, tracker, counts)
+        task = partial(judged_task, experiment, corpus, prompt, directory, tracker, counts)
         found = ask(experiment, asked, task, tracker)
         every = [Variant("prompt", "prompt", prompt), *variants]
         readings = [
@@ -124,9 +125,10 @@ class Assessment(Generative):
         ]
         table = write_tables(directory / FOLDER, metrics, rows)
         log.info("assessment over %d variants of the prompt:\n%s", len(readings), table)
-        outcome = read_completions(kept, prompt, found[0], counts)
+        outcome = outcome_of(corpus.test, validation, prompt, found[0])
         paid = (completion for store in (own, *stores) for completion in store)
-        return replace(outcome, usd=experiment.backbone.usd(paid), metrics=metrics)
+        usd = experiment.backbone.usd(paid)
+        return replace(outcome, counts=counts, usd=usd, metrics=metrics)
 
     def _variants(self, experiment: Experiment, corpus: Corpus, directory: Path) -> list[Variant]:
         instructions = self.paraphrases[experiment.prompt.name]
@@ -144,10 +146,10 @@ def _reading(
     completions: Mapping[str, Completion],
 ) -> Reading:
     prompt = variant.prompt
-    outcome = read_completions(corpus.test, prompt, completions)
+    found = read_completions(corpus.test, prompt, completions)
     answers = {
         s.id: prompt.parse(completions[s.id].text, s.model_text, completions[s.id].stop)
         for s in corpus.test
     }
-    spans = outcome.predicted(experiment.policy)
+    spans = found.predicted(experiment.policy)
     return Reading(variant.kind, variant.name, prompt, completions, answers, spans)

@@ -6,11 +6,11 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from chmed_ner.backbone.generate import generate, stored_completions
+from chmed_ner.backbone.generate import generate, requests_for, stored_completions
 from chmed_ner.backbone.store import CompletionStore
-from chmed_ner.backbone.task import Task, grammars
+from chmed_ner.backbone.task import Task
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.restoration import POLICIES, restore
 from chmed_ner.entities.types import Completion, Sentence, Span
@@ -20,7 +20,7 @@ from chmed_ner.prompt import Answer, TaskPrompt
 from chmed_ner.prompt.formats.answer import PROBLEMS
 from chmed_ner.prompt.lexicon_hints import FILE, hinted
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
-from chmed_ner.run.outcome import Outcome
+from chmed_ner.run.outcome import Findings, Outcome
 from chmed_ner.score.spans import span_scores
 from chmed_ner.track.record import note_counts
 
@@ -68,18 +68,18 @@ class Generative(Method):
         counts: dict[str, int] = {}
         prompt = prompt_for(experiment, corpus, directory, counts)
         store = CompletionStore(directory / "completions.jsonl")
-        kept = experiment.keeps_validation
-        splits = [corpus.test, corpus.validation if kept else ()]
-        asked = [(requests_for(split, prompt, experiment), store) for split in splits if split]
-        task = partial(task_of, experiment, corpus, prompt, directory, tracker, counts)
+        validation = corpus.validation if experiment.keeps_validation else ()
+        splits = [split for split in (corpus.test, validation) if split]
+        asked = [(requests_for(split, prompt, experiment.decoding), store) for split in splits]
+        task = partial(judged_task, experiment, corpus, prompt, directory, tracker, counts)
         found = ask(experiment, asked, task, tracker)
         completions = {id_: each for split in found for id_, each in split.items()}
-        outcome = read_completions(
-            [*corpus.test, *(corpus.validation if kept else ())], prompt, completions, counts
-        )
-        return replace(outcome, usd=experiment.backbone.usd(store))
+        outcome = outcome_of(corpus.test, validation, prompt, completions)
+        return replace(outcome, counts=counts, usd=experiment.backbone.usd(store))
 
 
+Judge = Callable[[Generator, int], float]
+"""A generator and the epoch after which it is judged -> F1 (percent)."""
 Asked = tuple[Sequence[Request], CompletionStore]
 """Questions, and where their answers are kept."""
 
@@ -131,33 +131,26 @@ def demonstrated(
     )
 
 
-def requests_for(
-    sentences: Sequence[Sentence], prompt: TaskPrompt, experiment: Experiment
-) -> list[Request]:
-    """One question a sentence, in corpus order."""
-    questions = prompt.ask([sentence.model_text for sentence in sentences])
-    return [
-        Request(
-            id=sentence.id,
-            split=sentence.split,
-            genre=sentence.genre,
-            prompt=question.prompt,
-            max_new_tokens=experiment.decoding.max_new_tokens(prompt.room(len(sentence.text))),
-            target="" if sentence.tags is None else prompt.target(sentence),
-            grammar=experiment.decoding.grammar(prompt, sentence.model_text),
-            entity_bonus=experiment.decoding.bonus,
-            demonstrations=question.demonstrations,
-        )
-        for sentence, question in zip(sentences, questions, strict=True)
-    ]
+def outcome_of(
+    test: Sequence[Sentence],
+    validation: Sequence[Sentence],
+    prompt: TaskPrompt,
+    completions: Mapping[str, Completion],
+) -> Outcome:
+    """What the completions of both splits say."""
+    tested = [completions[sentence.id] for sentence in test]
+    return Outcome(
+        read_completions(test, prompt, completions),
+        read_completions(validation, prompt, completions),
+        completions=tested,
+        reasons=PROBLEMS,
+        seconds=sum(completion.seconds for completion in tested),
+    )
 
 
 def read_completions(
-    sentences: Sequence[Sentence],
-    prompt: TaskPrompt,
-    completions: Mapping[str, Completion],
-    counts: Mapping[str, int] | None = None,
-) -> Outcome:
+    sentences: Sequence[Sentence], prompt: TaskPrompt, completions: Mapping[str, Completion]
+) -> Findings:
     """Parse every completion and restore its mentions by every policy.
 
     Where the answer format carries positions, those are the entities that count, and what the
@@ -167,18 +160,13 @@ def read_completions(
     for sentence in sentences:
         completion = completions[sentence.id]
         answers[sentence.id] = prompt.parse(completion.text, sentence.model_text, completion.stop)
-    tested = [completions[s.id] for s in sentences if s.split == "test"]
-    return Outcome(
+    return Findings(
+        sentences,
         spans={policy: restored(policy, sentences, answers) for policy in POLICIES},
         mentions={id_: answer.mentions for id_, answer in answers.items()},
         targets={sentence.id: prompt.target_mentions(sentence) for sentence in sentences},
         problems={id_: answer.problems for id_, answer in answers.items()},
-        completions=tested,
-        reasons=PROBLEMS,
-        counts=counts or {},
         placed=_placed(answers),
-        answered=len(tested),
-        seconds=sum(completion.seconds for completion in tested),
     )
 
 
@@ -201,7 +189,45 @@ def _answered(requests: Sequence[Request], store: CompletionStore) -> bool:
     return all(store.get(request.split, request.id) for request in requests)
 
 
+def judge_of(experiment: Experiment, corpus: Corpus, prompt: TaskPrompt, directory: Path) -> Judge:
+    """Scores a generator after an epoch: micro F1 (percent) of the headline policy on validation.
+
+    Its completions are kept in `directory/validation`, apart from those of the run.
+    """
+
+    def dev_f1(generator: Generator, epoch: int) -> float:
+        store = CompletionStore(directory / "validation" / f"epoch{epoch}.jsonl")
+        store.clear()
+        requests = requests_for(corpus.validation, prompt, experiment.decoding)
+        found = read_completions(corpus.validation, prompt, generate(generator, requests, store))
+        spans = found.predicted(experiment.policy)
+        return span_scores((s.entities, spans[s.id]) for s in corpus.validation).f1
+
+    return dev_f1
+
+
 def task_of(
+    experiment: Experiment,
+    corpus: Corpus,
+    prompt: TaskPrompt,
+    directory: Path,
+    dev_f1: Judge | None = None,
+    **listeners: Any,
+) -> Task:
+    """What the regime is given: training pairs in the words of `prompt`, a judge, listeners."""
+    texts = [sentence.model_text for sentence in corpus.learnt]
+    return Task(
+        pairs=[prompt.pair(sentence) for sentence in corpus.learnt],
+        stop=prompt.stop,
+        dev_f1=dev_f1,
+        directory=directory,
+        seed=experiment.seed,
+        grammar=lambda number: prompt.grammar(texts[number], in_order=False),
+        **listeners,
+    )
+
+
+def judged_task(
     experiment: Experiment,
     corpus: Corpus,
     prompt: TaskPrompt,
@@ -209,28 +235,11 @@ def task_of(
     tracker: "Tracker",
     counts: dict[str, int],
 ) -> Task:
-    """What the regime is given: training pairs in the words of `prompt`, validation as a judge."""
-
-    def dev_f1(generator: Generator, epoch: int) -> float:
-        """Micro F1 of the headline policy on the validation split; completions kept apart."""
-        store = CompletionStore(directory / "validation" / f"epoch{epoch}.jsonl")
-        store.clear()
-        requests = requests_for(corpus.validation, prompt, experiment)
-        outcome = read_completions(corpus.validation, prompt, generate(generator, requests, store))
-        spans = outcome.predicted(experiment.policy)
-        return span_scores((s.entities, spans[s.id]) for s in corpus.validation).f1
+    """The task of the first process: it judges epochs, logs metrics and notes counts."""
 
     def note(more: Mapping[str, int]) -> None:
         counts.update(more)
         note_counts(directory, more)
 
-    return Task(
-        pairs=[prompt.pair(s) for s in corpus.learnt],
-        stop=prompt.stop,
-        dev_f1=dev_f1 if corpus.validation else None,
-        directory=directory,
-        seed=experiment.seed,
-        log=tracker.log,
-        note=note,
-        grammar=grammars(prompt, [s.model_text for s in corpus.learnt]),
-    )
+    judge = judge_of(experiment, corpus, prompt, directory) if corpus.validation else None
+    return task_of(experiment, corpus, prompt, directory, judge, log=tracker.log, note=note)

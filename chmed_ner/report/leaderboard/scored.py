@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chmed_ner.track import TrackedRun
-from chmed_ner.track.identity import UNHASHED
+from chmed_ner.track.identity import neutral_keys
 
 GENRE = re.compile(r"test/([^/]+)/f1")
 VARIANT = "dataset.without_last_sentence"
 """The setting of a dataset that changes its test sentences, not its files."""
-
-_NEUTRAL = frozenset((*UNHASHED, "experiment", "seed"))
 
 
 @dataclass(frozen=True)
@@ -52,15 +50,15 @@ class ScoredRun:
 
     def setting(self) -> dict[str, str]:
         """What determines its figures, the seed aside: params, weights, data."""
-        kept = {key: value for key, value in self.run.params.items() if not _neutral(key)}
+        params = self.run.params
+        neutral = {*neutral_keys(params), "experiment"}
+        kept = {
+            key: value
+            for key, value in params.items()
+            if key not in neutral and key.rpartition(".")[2] != "seed"
+        }
         digest = ",".join(sorted({*self.training_files.values(), *self.test_files.values()}))
         return {**kept, "weights": self.backbone_sha256[:8], "data": digest}
-
-
-def _neutral(key: str) -> bool:
-    parts = key.split(".")
-    heads = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
-    return bool(heads & _NEUTRAL) or parts[-1] == "seed"
 
 
 @dataclass

@@ -1,20 +1,24 @@
-"""Scoring many times what was inferred once: no weights, no torch."""
+"""A finished run's configuration with what may change in a rescoring."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from chmed_ner.errors import InputError
-from chmed_ner.run.config import compose
+from chmed_ner.run.config import compose, plain
 
 CHANGEABLE = ("restoration", "prompt.answer", "tracking")
 
 
-def _merged(config: Mapping[str, Any], overrides: Sequence[str]) -> Any:
-    """The run's configuration with the overrides applied; groups are composed as in `run`."""
+def changed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The run's configuration with the overrides applied; groups are composed as in `run`.
+
+    Raises InputError for an override of anything but CHANGEABLE.
+    """
     merged = OmegaConf.create(dict(config))
     for override in overrides:
         key, equals, _ = override.partition("=")
@@ -29,29 +33,21 @@ def _merged(config: Mapping[str, Any], overrides: Sequence[str]) -> Any:
             OmegaConf.update(merged, key, _value(override))
         else:  # unresolved, so that it follows the run's own paths
             merged[key] = OmegaConf.to_container(compose([override])[key], resolve=False)
-    return merged
+    return plain(merged)
+
+
+def changed_choices(run: Path, overrides: Sequence[str]) -> dict[str, str]:
+    """The options that the run in directory `run` chose, and those among the overrides."""
+    path = run / ".hydra" / "hydra.yaml"
+    before = OmegaConf.load(path).hydra.runtime.choices if path.is_file() else {}
+    kept = {str(key): str(value) for key, value in before.items() if value is not None}
+    pairs = (override.partition("=") for override in overrides)
+    return kept | {key: value for key, _, value in pairs if "." not in key}
 
 
 def _value(override: str) -> Any:
     """The value that Hydra reads in `key=value`."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
     try:
         return OverridesParser.create().parse_override(override).value()
     except (HydraException, ValueError) as error:
         raise InputError(f"rescore {override!r}: {error}") from None
-
-
-def _chosen(overrides: Sequence[str]) -> dict[str, str]:
-    """Group choices among the overrides, for tags."""
-    pairs = (override.partition("=") for override in overrides)
-    return {key: value for key, _, value in pairs if "." not in key}
-
-
-def _choices(run: Path) -> dict[str, str]:
-    """The options that the run chose, from the file that Hydra keeps beside its configuration."""
-    path = run / ".hydra" / "hydra.yaml"
-    if not path.is_file():
-        return {}
-    choices = OmegaConf.load(path).hydra.runtime.choices
-    return {str(key): str(value) for key, value in choices.items() if value is not None}
