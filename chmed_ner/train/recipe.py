@@ -1,6 +1,7 @@
 """How to train: the knobs of the training loop, and the learning rate of each step."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar
 
@@ -10,8 +11,8 @@ from chmed_ner.knobs import (
     NotNegative,
     Positive,
     Share,
+    marked,
     one_of,
-    without_result,
 )
 
 SCHEDULES = ("cosine", "cosine_per_epoch", "constant")
@@ -39,7 +40,8 @@ class Recipe:
 
     def knobs(self) -> dict[str, Any]:
         """The knobs by name, without those that change no result."""
-        left_out = without_result(type(self))
+        constructor: Callable[..., Any] = type(self)
+        left_out = marked(constructor, NO_RESULT)
         names = [each.name for each in fields(self) if each.name not in left_out]
         return {name: getattr(self, name) for name in names}
 

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.backbone.regime import Regime, noted
 from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
+from chmed_ner.knobs import NAMES_RUN
 from chmed_ner.model.asking import Generator
 from chmed_ner.track.record import RunRecord, find_run
 from chmed_ner.train.tuned_weights import share_folder, tuned_folder, tuned_generator
@@ -23,7 +25,7 @@ class SavedAdapter(Regime):
 
     name = "adapter"
 
-    path: str
+    path: Annotated[str, NAMES_RUN]
 
     def source(self) -> tuple[Path, RunRecord]:
         """The directory and record of the run that the adapter comes from."""

@@ -28,14 +28,14 @@ class Member:
         return self.directory / PREDICTIONS_FILE
 
 
-def find_members(names: Sequence[str], output: Path) -> list[Member]:
-    """The runs called `names`, each a directory, an MLflow run id, or `latest`.
+def find_members(names: Sequence[str]) -> list[Member]:
+    """The runs called `names`.
 
     Raises InputError for a name without a run, a run without predictions, and a run named twice.
     """
     found: list[Member] = []
     for name in names:
-        directory = find_run(str(name), key=KEY, output=output).resolve()
+        directory = find_run(name, key=KEY).resolve()
         member = Member(name, directory, RunRecord.read(directory))
         if not member.path.is_file():
             raise InputError(

@@ -13,7 +13,7 @@ from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of, write_json
-from chmed_ner.knobs import Range, one_of
+from chmed_ner.knobs import NAMES_RUN, Range, one_of
 from chmed_ner.methods.ensemble.members import KEY, check_unseen, find_members, votes_of
 from chmed_ner.methods.ensemble.stacking import fit
 from chmed_ner.methods.ensemble.voting import (
@@ -78,7 +78,9 @@ class Ensemble(Method):
     name = "ensemble"
     trains = True  # thresholds are set on validation sentences, carved from the training files
 
-    runs: Annotated[Sequence[str], Range("a list of two or more runs, as [RUN,RUN]", _several)]
+    runs: Annotated[
+        Sequence[str], Range("a list of two or more runs, as [RUN,RUN]", _several), NAMES_RUN
+    ]
     voting: Annotated[str, one_of(*VOTINGS, STACKED)]
     weights: Any
 
@@ -98,36 +100,44 @@ class Ensemble(Method):
         if not all(type(each) in (int, float) and 0 < each < math.inf for each in self.weights):
             raise InputError(f"method.weights={self.weights}: give numbers above 0")
 
-    def check(self, experiment: Experiment, corpus: Corpus) -> None:
+    def check(self, experiment: Experiment, corpus: Corpus) -> None:  # noqa: ARG002
         """InputError for runs that cannot vote here."""
         if not corpus.validation:
             raise InputError(
                 "method=ensemble: sets its thresholds on validation sentences, but there are none; "
                 "set limit.validation or dataset.validation_share above 0"
             )
-        for member in find_members(self.runs, experiment.output):
+        for member in find_members(self.runs):
             check_unseen(member, corpus.test_files)
             votes_of(member, corpus)
 
-    def tuned_on(self, experiment: Experiment, training_files: Mapping[str, str]) -> dict[str, str]:
+    def tuned_on(
+        self,
+        experiment: Experiment,  # noqa: ARG002
+        training_files: Mapping[str, str],
+    ) -> dict[str, str]:
         """The files that the runs were trained on, and those the validation split is part of."""
         files = dict(training_files)
-        for member in find_members(self.runs, experiment.output):
+        for member in find_members(self.runs):
             for name, digest in member.record.training_files.items():
                 place = name if files.get(name, digest) == digest else f"{name} {digest[:8]}"
                 files[place] = digest
         return files
 
-    def inputs(self, experiment: Experiment) -> dict[str, str]:
+    def inputs(self, experiment: Experiment) -> dict[str, str]:  # noqa: ARG002
         """The checksum of each run's predictions."""
-        members = find_members(self.runs, experiment.output)
+        members = find_members(self.runs)
         return {f"{KEY} {place}": sha256_of(each.path) for place, each in enumerate(members)}
 
     def run(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+        self,
+        experiment: Experiment,  # noqa: ARG002
+        corpus: Corpus,
+        directory: Path,
+        tracker: "Tracker",
     ) -> Outcome:
         """The elected entities of the test and the validation split."""
-        members = find_members(self.runs, experiment.output)
+        members = find_members(self.runs)
         with tracker.timed("prepare"):
             votes = [votes_of(member, corpus) for member in members]
             alone = [_f1(corpus.validation, each) for each in votes]
