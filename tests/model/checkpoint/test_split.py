@@ -16,8 +16,7 @@ from chmed_ner.model.checkpoint.hardware import is_split, refuse_offloaded
 from chmed_ner.model.checkpoint.loading import load_model
 from chmed_ner.model.loaded import LoadedModel
 from chmed_ner.prompt.formats.extraction import Extraction
-from chmed_ner.train.full import Full
-from chmed_ner.train.regimes import LoRA
+from chmed_ner.run.config import option
 from chmed_ner.train.tuned import Tuned
 
 LABELS = label_scheme("two", {"A": {"simplified": "症状"}, "B": {"simplified": "药品"}})
@@ -83,7 +82,9 @@ def test_the_same_answers(
 
 
 @pytest.mark.parametrize(
-    "regime", [LoRA(0.001, 2, 4, rank=4), Full(0.001, 2, 4)], ids=["lora", "full"]
+    "regime",
+    [option("regime", name, learning_rate=0.001, batch_size=4) for name in ("lora", "full")],
+    ids=["lora", "full"],
 )
 @pytest.mark.parametrize("name", ["tiny_llama", "tiny_gemma3"])
 def test_the_same_training(
