@@ -13,6 +13,7 @@ from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Generator, Reply, Request
+from chmed_ner.run.config import option
 from chmed_ner.train.averaging import WeightAverage
 from chmed_ner.train.full import Full
 from chmed_ner.train.master_weights import MasterWeights
@@ -30,7 +31,7 @@ def a_task(directory: Path, pairs: Pairs, dev_f1: DevF1 | None = None) -> Task:
 
 
 def a_backbone(folder: Path, dtype: str = "float32") -> CausalLM:
-    return CausalLM("tiny", str(folder), dtype=dtype, device="cpu")
+    return option("backbone", "causal_lm", name="tiny", path=str(folder), dtype=dtype, device="cpu")
 
 
 def test_the_average_is_that_of_the_formula_and_the_weights_come_back() -> None:

@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.task import Task
 from chmed_ner.cli import main
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.prompt.formats.extraction import Extraction
+from chmed_ner.run.config import option
 from chmed_ner.train.answer_loss import answer_loss
 from chmed_ner.train.candidates import candidates_of, with_candidates
 from chmed_ner.train.checkpoint import training_id
@@ -46,7 +46,9 @@ def grammar(number: int) -> Any:
 
 def loaded_from(folder: Path) -> Any:
     """The tiny model in float32."""
-    return CausalLM("tiny", str(folder), dtype="float32", device="cpu").load()
+    return option(
+        "backbone", "causal_lm", name="tiny", path=str(folder), dtype="float32", device="cpu"
+    ).load()
 
 
 def examples_of(loaded: Any, task: Task, max_tokens: int | None = None) -> tuple[Example, ...]:

@@ -15,6 +15,7 @@ from chmed_ner.backbone.regime import ZeroShot
 from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.model.asking import Generator, Request
+from chmed_ner.run.config import option
 from chmed_ner.train.regimes import LoRA
 
 ANSWERS = ("头痛-症状", "无", "胃-人体\n药-药品", "水泡-症状", "血糖-化学物质\n胃-人体")
@@ -42,7 +43,13 @@ class Journal:
 
 def a_backbone(folder: Path, **knobs: Any) -> CausalLM:
     """The checkpoint in float32 on the CPU, under a name of its own."""
-    return CausalLM("tiny", str(folder), **{"dtype": "float32", "device": "cpu", **knobs})
+    return option(
+        "backbone",
+        "causal_lm",
+        name="tiny",
+        path=str(folder),
+        **{"dtype": "float32", "device": "cpu", **knobs},
+    )
 
 
 def a_regime(**knobs: Any) -> LoRA:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.backbone.scripted import Scripted
 from chmed_ner.errors import InputError
+from chmed_ner.run.config import option
 from chmed_ner.train.regimes import LoRA
 
 
@@ -42,4 +42,4 @@ def test_a_bad_knob_is_named(key: str, value: Any) -> None:
 
 def test_a_backbone_without_weights_is_refused() -> None:
     with pytest.raises(InputError, match="scripted"):
-        a_regime().check(Scripted(), {})
+        a_regime().check(option("backbone", "scripted"), {})

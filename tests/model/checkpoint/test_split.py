@@ -16,6 +16,7 @@ from chmed_ner.model.checkpoint.loading import load_model
 from chmed_ner.model.checkpoint.split import is_split, refuse_offloaded
 from chmed_ner.model.loaded import LoadedModel
 from chmed_ner.prompt.formats.extraction import Extraction
+from chmed_ner.run.config import option
 from chmed_ner.train.full import Full
 from chmed_ner.train.regimes import LoRA
 from chmed_ner.train.tuned import Tuned
@@ -45,11 +46,10 @@ class Split(CausalLM):
 
 def backbones(folder: Path) -> tuple[CausalLM, CausalLM]:
     """The same model on one device and on two."""
-    one, two = (
-        kind("tiny", str(folder), dtype="float32", device="cpu", batch_size=4)
-        for kind in (CausalLM, Split)
+    one = option(
+        "backbone", "causal_lm", path=str(folder), dtype="float32", device="cpu", batch_size=4
     )
-    return one, two
+    return one, Split(**vars(one))
 
 
 def requests(texts: list[str], *, constrained: bool) -> list[Request]:
