@@ -1,4 +1,4 @@
-"""The table of backbones in conf/backbone/README.md; `python -m experiments.backbones.table` makes it.
+"""The table of conf/backbone/README.md, which `python -m experiments.backbones.table` makes.
 
 After the paper's Table 1. Its rows are the options of conf/backbone that name a model.
 """

@@ -6,28 +6,25 @@ first question is due.
 """
 
 import asyncio
-import functools
 import json
 import logging
-import os
 import re
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import openai
 
+from chmed_ner.backbone.api.connections import http_client
 from chmed_ner.backbone.api.endpoint import Endpoint
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.model.asking import Reply
 
 CONNECT_SECONDS = 10.0
 LONGEST_PAUSE = 120.0
-"""The official client asks again after a `Retry-After` of up to so many seconds."""
+"""A server that asks for a longer pause, in seconds, ends the run: the official client's rule."""
 
 _KEYLIKE = re.compile(r"\bsk-[\w*.-]{6,}")
 _PASSING = (408, 409, 429)  # and 5xx: the official client asks again
@@ -56,7 +53,7 @@ class RefusedByFilter(Exception):
 
 
 class Client:
-    """Asks one endpoint inside one event loop; `async with` closes its connections.
+    """Asks one endpoint inside one event loop.
 
     `sending` are the tasks whose question is with the server. After `stopping` is set, a question
     that meets a problem is not asked again: its task is cancelled. `on_problem` is called for each
@@ -81,14 +78,10 @@ class Client:
             base_url=endpoint.url,
             max_retries=endpoint.attempts - 1,
             timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
-            http_client=_http_client(self._attempt),
+            http_client=http_client(self._attempt),
         )
 
-    async def __aenter__(self) -> "Client":
-        """Itself."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
@@ -187,9 +180,8 @@ class Client:
             raise asyncio.CancelledError
         if isinstance(problem, httpx2.Response) and problem.status_code in _BUSY:
             with suppress(ValueError):
-                seconds = float(problem.headers.get("Retry-After", ""))
-                if seconds <= LONGEST_PAUSE:
-                    self._busy_until = max(self._busy_until, time.monotonic() + seconds)
+                seconds = min(LONGEST_PAUSE, float(problem.headers.get("Retry-After", "")))
+                self._busy_until = max(self._busy_until, time.monotonic() + seconds)
         if time.monotonic() - self._said_at > 1:
             self._said_at = time.monotonic()
             words, attempts = self._words(problem), self.endpoint.attempts
@@ -213,51 +205,6 @@ class Client:
     def _cleaned(self, text: str) -> str:
         """`text` without the key and whatever looks like one."""
         return _KEYLIKE.sub("[key]", text.replace(self._key, "[key]") if self._key else text)
-
-
-class _Attempts(httpx2.AsyncClient):
-    """Sends each request of the official client as an `attempt`."""
-
-    attempt: Callable[..., Awaitable[httpx2.Response]]
-
-    async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
-        """The answer, read to its end."""
-        return await self.attempt(functools.partial(super().send, **how), request)
-
-
-def _http_client(attempt: Callable[..., Awaitable[httpx2.Response]]) -> _Attempts:
-    """As many connections as questions under way; proxies and certificates of the environment."""
-    unlimited = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
-    certificates = _certificates()
-    try:
-        client = _Attempts(verify=certificates, limits=unlimited, follow_redirects=False)
-    except (
-        ValueError,
-        ImportError,
-        httpx2.InvalidURL,
-    ):  # an address may hold a password: not shown
-        raise InputError(
-            "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: the environment names a proxy that cannot be "
-            "used; give one like http://HOST:PORT (SOCKS needs the package socksio), or unset it"
-        ) from None
-    client.attempt = attempt
-    return client
-
-
-def _certificates() -> ssl.SSLContext:
-    """Those of REQUESTS_CA_BUNDLE, else of SSL_CERT_FILE, else of the system."""
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    try:
-        if not bundle:
-            return httpx2.create_ssl_context()
-        if Path(bundle).is_dir():
-            return ssl.create_default_context(capath=bundle)
-        return ssl.create_default_context(cafile=bundle)
-    except OSError as error:
-        raise InputError(
-            f"REQUESTS_CA_BUNDLE or SSL_CERT_FILE: no certificates there ({error}); name a file in "
-            "PEM format"
-        ) from None
 
 
 def _message(response: httpx2.Response) -> tuple[str, str]:

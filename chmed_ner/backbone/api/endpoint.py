@@ -2,7 +2,6 @@
 
 import os
 import re
-from abc import ABC
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -28,7 +27,7 @@ GRAMMAR_FIELDS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Endpoint(Backbone, ABC):
+class Endpoint(Backbone):
     """An address that speaks OpenAI's protocol; `openai_compatible.yaml` explains every knob.
 
     The key is read from the environment variable `api_key_env` when it is needed and is in no

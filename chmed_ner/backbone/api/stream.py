@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.backbone.api.cost import Budget
@@ -106,10 +105,12 @@ class Asking:
 
     async def _ask_all(self) -> None:
         self.client.on_problem = self._open_up
-        async with self.client:
+        try:
             while self._ask_more():
                 await self._changed.wait()
                 self._changed.clear()
+        finally:
+            await self.client.close()
 
     def _ask_more(self) -> bool:
         """Ask as many as may be under way (the first one alone); is anything under way?"""
@@ -191,22 +192,19 @@ def _on_interrupt(call: Callable[[], None]) -> Iterator[None]:
         signal.SIGINT: signal.default_int_handler,
         signal.SIGTERM: signal.SIG_DFL,
     }
-    ours: set[int] = set()
+    main = threading.current_thread() is threading.main_thread()
+    ours = [number for number in usual if main and signal.getsignal(number) == usual[number]]
 
     def restore() -> None:
-        while ours:
-            number = ours.pop()
+        for number in ours:
             signal.signal(number, usual[number])
 
-    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    def handle(*_: object) -> None:
         restore()
         call()
 
-    if threading.current_thread() is threading.main_thread():
-        for number, handler in usual.items():
-            if signal.getsignal(number) == handler:
-                signal.signal(number, handle)
-                ours.add(number)
+    for number in ours:
+        signal.signal(number, handle)
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """What the official client sends: what we wrote, where we said, by the environment's proxy."""
 
+import asyncio
 import json
 import logging
 import select
@@ -223,6 +224,16 @@ def test_no_line_is_logged_for_a_request(
     with caplog.at_level(logging.DEBUG):
         ask(api_server().base_url, tmp_path)
     assert {each.name.split(".")[0] for each in caplog.records} <= {"chmed_ner", "asyncio"}
+
+
+def test_it_asks_inside_a_running_event_loop(api_server: Start, tmp_path: Path) -> None:
+    """A notebook has one."""
+
+    async def cell() -> CompletionStore:
+        return ask(server.base_url, tmp_path)
+
+    server = api_server()
+    assert [each.text for each in asyncio.run(cell())] == ["无"]
 
 
 def test_the_client_is_loaded_when_a_question_is_due() -> None:
