@@ -2,29 +2,17 @@
 
 from typing import Any, NoReturn
 
-from chmed_ner.backbone.causal_lm import CausalLM
+from chmed_ner.backbone.causal_lm import LocalModel
 from chmed_ner.errors import InputError
 
 
-class Encoder(CausalLM):
+class Encoder(LocalModel):
     """Any encoder that transformers' AutoModel loads from safetensors, without code of its own.
 
-    `path` is a local folder or a hub id. It serves `method=tagger`; it answers no prompts.
+    It serves `method=tagger`; it answers no prompts.
     """
 
-    constrains = False
-
-    def __init__(
-        self,
-        name: str,
-        path: str | None,
-        dtype: str = "auto",
-        device: str = "auto",
-        attention: str = "sdpa",
-        batch_size: int = 32,
-        revision: str | None = None,
-    ) -> None:
-        super().__init__(name, path, dtype, device, attention, batch_size, revision)
+    quantization = "none"
 
     def tunable(self) -> NoReturn:
         """Refused: InputError."""

@@ -145,8 +145,9 @@ def build(node: Any, key: str = "") -> Any:
 
 @functools.cache
 def _option(group: str, name: str) -> Any:
-    """The plain values of an option in its group."""
-    return plain(compose([f"{group}={name}"]))[group]
+    """The plain values of an option in its group; knobs that a user must give are left out."""
+    content: Any = OmegaConf.to_container(compose([f"{group}={name}"])[group], resolve=True)
+    return {key: value for key, value in content.items() if value != "???"}
 
 
 def option(group: str, name: str, /, **knobs: Any) -> Any:

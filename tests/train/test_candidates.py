@@ -8,7 +8,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.task import Task
 from chmed_ner.cli import main
 from chmed_ner.entities.labels import label_scheme
@@ -48,7 +47,9 @@ def grammar(number: int) -> Any:
 
 def loaded_from(folder: Path) -> Any:
     """The tiny model in float32."""
-    return CausalLM("tiny", str(folder), dtype="float32", device="cpu").load()
+    return option(
+        "backbone", "causal_lm", name="tiny", path=str(folder), dtype="float32", device="cpu"
+    ).load()
 
 
 def examples_of(loaded: Any, task: Task, max_tokens: int | None = None) -> tuple[Example, ...]:

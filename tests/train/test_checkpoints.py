@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import load_file
 
 from chmed_ner.backbone.causal_lm import CausalLM
-from chmed_ner.backbone.scripted import Scripted
 from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Generator, Request
@@ -44,7 +43,9 @@ class Journal:
 
 
 def a_backbone(folder: Path, dtype: str = "float32", **knobs: Any) -> CausalLM:
-    return CausalLM("tiny", str(folder), dtype=dtype, device="cpu", **knobs)
+    return option(
+        "backbone", "causal_lm", name="tiny", path=str(folder), dtype=dtype, device="cpu", **knobs
+    )
 
 
 def a_task(directory: Path, pairs: Pairs, journal: Journal, scores: list[float]) -> Task:
@@ -131,7 +132,6 @@ KILLED = """
 import json
 import sys
 from pathlib import Path
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.task import Task
 from chmed_ner.run.config import option
 folder, directory, pairs = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
@@ -142,7 +142,8 @@ def log(metrics, step):
 task = Task(pairs, ("\\n\\n",), None, directory, 13, log, lambda counts: None)
 regime = option("regime", "lora", learning_rate=0.01, epochs=3, batch_size=4, rank=4, dropout=0.2,
                 checkpoint_minutes=0.0)
-regime.prepare(CausalLM("tiny", folder, dtype="float32", device="cpu"), task)
+words = dict(path=folder, dtype="float32", device="cpu")
+regime.prepare(option("backbone", "causal_lm", **words), task)
 """
 
 
@@ -255,11 +256,11 @@ def test_every_pass_of_activation_checkpointing_computes_layers_twice(
 def test_full_tuning_refuses_what_it_cannot_train() -> None:
     regime = full()
     with pytest.raises(InputError, match="scripted"):
-        regime.check(Scripted(), {})
+        regime.check(option("backbone", "scripted"), {})
     with pytest.raises(InputError, match="quantization=nf4: regime=full"):
-        regime.check(CausalLM("tiny", "x", quantization="nf4"), {})
+        regime.check(option("backbone", "causal_lm", name="tiny", path="x", quantization="nf4"), {})
     with pytest.raises(InputError, match="dtype=float16"):
-        regime.check(CausalLM("tiny", "x", dtype="float16"), {})
+        regime.check(option("backbone", "causal_lm", name="tiny", path="x", dtype="float16"), {})
     for bad in (-1.0, math.nan):
         with pytest.raises(InputError, match=r"regime\.checkpoint_minutes="):
             full(checkpoint_minutes=bad)

@@ -43,7 +43,13 @@ class Journal:
 
 def a_backbone(folder: Path, **knobs: Any) -> CausalLM:
     """The checkpoint in float32 on the CPU, under a name of its own."""
-    return CausalLM("tiny", str(folder), **{"dtype": "float32", "device": "cpu", **knobs})
+    return option(
+        "backbone",
+        "causal_lm",
+        name="tiny",
+        path=str(folder),
+        **{"dtype": "float32", "device": "cpu", **knobs},
+    )
 
 
 def a_regime(**knobs: Any) -> LoRA:

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.backbone.scripted import Scripted
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import option
 from chmed_ner.train.checkpoint import training_id
@@ -49,7 +48,7 @@ def test_a_bad_knob_is_named(key: str, value: Any) -> None:
 
 def test_a_backbone_without_weights_is_refused() -> None:
     with pytest.raises(InputError, match="scripted"):
-        a_regime().check(Scripted(), {})
+        a_regime().check(option("backbone", "scripted"), {})
 
 
 def test_what_changes_no_result_is_no_part_of_a_training() -> None:

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.backbone.causal_lm import CausalLM, Gemma3
+from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.regime import ZeroShot
-from chmed_ner.backbone.scripted import Scripted
 from chmed_ner.backbone.task import Task
 from chmed_ner.cli import main
 from chmed_ner.errors import InputError
@@ -33,16 +32,25 @@ def lora(**knobs: Any) -> Any:
 
 
 def of(path: Path, kind: str = "none", **knobs: Any) -> CausalLM:
-    return CausalLM("tiny", str(path), dtype="float32", device="cpu", quantization=kind, **knobs)
+    return option(
+        "backbone",
+        "causal_lm",
+        name="tiny",
+        path=str(path),
+        dtype="float32",
+        device="cpu",
+        quantization=kind,
+        **knobs,
+    )
 
 
 def test_what_cannot_be_quantised_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"backbone\.quantization='int4': choose one of none"):
-        CausalLM("tiny", "x", quantization="int4")
+    with pytest.raises(InputError, match=r"backbone\.quantization=int4: give one of none"):
+        option("backbone", "causal_lm", name="tiny", path="x", quantization="int4")
     with pytest.raises(InputError, match=r"regime\.quantization=none: give one of nf4, int8"):
         lora(quantization="none")
     with pytest.raises(InputError, match="scripted has no weights"):
-        lora(quantization="nf4").check(Scripted(), {})
+        lora(quantization="nf4").check(option("backbone", "scripted"), {})
     with pytest.raises(InputError, match=r"quantization=int8: regime\.quantization asks for nf4"):
         lora(quantization="nf4").check(of(tmp_path, "int8"), {})
 
@@ -106,7 +114,7 @@ def test_the_embedded_backbone_in_few_bits(
     kind: str, heart_pairs: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     """20 training steps and a few answers."""
-    backbone = Gemma3("gemma3_270m", None, device="cpu", batch_size=4, quantization=kind)
+    backbone = option("backbone", "gemma3_270m", device="cpu", batch_size=4, quantization=kind)
     requests = [Request(str(n), "test", "FT", p, 8) for n, (p, _) in enumerate(heart_pairs[:4])]
     counts: dict[str, int] = {}
     replies = ZeroShot().prepare(backbone, a_task(tmp_path, [], counts)).answer(requests)

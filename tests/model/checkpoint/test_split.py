@@ -44,11 +44,10 @@ class Split(CausalLM):
 
 def backbones(folder: Path) -> tuple[CausalLM, CausalLM]:
     """The same model on one device and on two."""
-    one, two = (
-        kind("tiny", str(folder), dtype="float32", device="cpu", batch_size=4)
-        for kind in (CausalLM, Split)
+    one = option(
+        "backbone", "causal_lm", path=str(folder), dtype="float32", device="cpu", batch_size=4
     )
-    return one, two
+    return one, Split(**vars(one))
 
 
 def requests(texts: list[str], *, constrained: bool) -> list[Request]:

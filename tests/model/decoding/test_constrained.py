@@ -9,7 +9,6 @@ import torch
 
 import chmed_ner
 from chmed_ner.backbone.batching import plan_batches
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.model.asking import Reply, Request
 from chmed_ner.model.decoding.greedy import GreedyGenerator
@@ -18,6 +17,7 @@ from chmed_ner.prompt.formats.answer import AnswerFormat
 from chmed_ner.prompt.formats.bio_tags import STYLES, BioTags
 from chmed_ner.prompt.formats.extraction import Extraction
 from chmed_ner.prompt.formats.inline import Inline
+from chmed_ner.run.config import option
 
 TYPES = ("身体", "症状", "医疗器材", "检验", "化学物质", "疾病", "药品", "营养品", "治疗", "时间")
 LABELS = label_scheme("ten", {f"T{at}": {"simplified": name} for at, name in enumerate(TYPES)})
@@ -31,8 +31,15 @@ EVERY = (
 
 def both(folder: Path, slots: int, **knobs: Any) -> tuple[Any, Any]:
     """The loop and the plain path over one model in float32."""
-    backbone = CausalLM(
-        "tiny", str(folder), dtype="float32", device="cpu", batch_size=slots, **knobs
+    backbone = option(
+        "backbone",
+        "causal_lm",
+        name="tiny",
+        path=str(folder),
+        dtype="float32",
+        device="cpu",
+        batch_size=slots,
+        **knobs,
     )
     loop = backbone.generator(stop=STOP, seed=0)
     return loop, GreedyGenerator(loop.loaded, batch_size=slots, stop=STOP)

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.model.asking import Request
 from chmed_ner.model.decoding.guesses import Guesses
@@ -17,6 +16,7 @@ from chmed_ner.model.decoding.writing import FreeWriter, StopStrings
 from chmed_ner.model.kernels.head import Head
 from chmed_ner.prompt.formats.extraction import Extraction
 from chmed_ner.prompt.formats.inline import Inline
+from chmed_ner.run.config import option
 
 LABELS = label_scheme("two", {"A": {"simplified": "身体"}, "B": {"simplified": "疾病"}})
 
@@ -56,8 +56,14 @@ def written(
 
     Free answers may end at a stop string.
     """
-    generator: Any = CausalLM(
-        "tiny", str(folder), dtype="float32", device="cpu", batch_size=slots
+    generator: Any = option(
+        "backbone",
+        "causal_lm",
+        name="tiny",
+        path=str(folder),
+        dtype="float32",
+        device="cpu",
+        batch_size=slots,
     ).generator(stop=(), seed=0)
     asked = [
         Request(

@@ -10,7 +10,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.model.asking import Request
 from chmed_ner.model.decoding.greedy import GreedyGenerator
 from chmed_ner.model.decoding.local import ROUNDS, LocalGenerator
@@ -23,13 +22,22 @@ from chmed_ner.model.kernels.layers import merged_layers_in
 from chmed_ner.model.kernels.norms import fused_norms_in
 from chmed_ner.model.kernels.packing import pack
 from chmed_ner.model.kernels.weights import Layouts, fast_products_in
+from chmed_ner.run.config import option
 
 INSTRUCTION = "请列出句子中的医疗实体，每行一个。\n句子："
 
 
 def both(folder: Path, slots: int, stop: tuple[str, ...] = ()) -> tuple[Any, Any]:
     """The loop and the plain path over one model in float32."""
-    backbone = CausalLM("tiny", str(folder), dtype="float32", device="cpu", batch_size=slots)
+    backbone = option(
+        "backbone",
+        "causal_lm",
+        name="tiny",
+        path=str(folder),
+        dtype="float32",
+        device="cpu",
+        batch_size=slots,
+    )
     loop = backbone.generator(stop=stop, seed=0)
     return loop, GreedyGenerator(loop.loaded, batch_size=slots, stop=stop)
 
