@@ -31,3 +31,8 @@ class EstimateOnly(Stopped):
     """Only what a run would cost was asked for."""
 
     exit_code = 0
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or the name of its kind where it has no message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,10 +1,10 @@
-"""Where things lie on disk, and files that are never half written: JSON, checksums, locks."""
+"""Where things are on disk, and files that are never half written; checksums and locks."""
 
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -126,6 +126,15 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error})") from None
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], alignment: str) -> str:
+    """A table of GitHub's Markdown; a letter of `alignment` a column: `l` for left, `r` for right.
+
+    Cells are taken as they are: whoever has foreign text in them escapes it.
+    """
+    rule = ["---:" if letter == "r" else "---" for letter in alignment]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (header, rule, *rows))
 
 
 def sha256_of(path: Path) -> str:

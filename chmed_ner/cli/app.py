@@ -15,7 +15,7 @@ from typing import Any
 from chmed_ner.data.documents import Annotated, Document, annotate
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import output_directory
-from chmed_ner.report.pages.visible import plain
+from chmed_ner.report.pages.document import plain
 from chmed_ner.run.predict import FittedPredictor, Predictor, load
 from chmed_ner.track.record import FILE, RunRecord
 

@@ -9,7 +9,7 @@ from chmed_ner.errors import InputError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from chmed_ner.report.leaderboard.write import Written
+    from chmed_ner.report.leaderboard.write import Leaderboard
     from chmed_ner.track import Synced
 
 HELP = "a leaderboard of the runs in MLflow, with figures and published rows; --sync uploads"
@@ -60,7 +60,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
-    from chmed_ner.report.leaderboard.board import GROUPS
+    from chmed_ner.report.leaderboard.rows import DEFAULT_GROUPS
     from chmed_ner.report.leaderboard.write import write_leaderboard
     from chmed_ner.run.config import build, plain
     from chmed_ner.track import MLflowTracking, TrackedRuns
@@ -73,10 +73,10 @@ def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
     out = (arguments.out or output / "report").absolute()
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; name a folder")
-    groups = arguments.by.split(",") if arguments.by is not None else GROUPS
+    groups = arguments.by.split(",") if arguments.by is not None else DEFAULT_GROUPS
     try:
         written = write_leaderboard(
-            TrackedRuns(tracking.store),
+            TrackedRuns(tracking.place),
             out,
             experiment=arguments.experiment,
             by=tuple(group.strip() for group in groups),
@@ -88,21 +88,22 @@ def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
     return 0
 
 
-def print_leaderboard(written: "Written") -> None:
+def print_leaderboard(written: "Leaderboard") -> None:
     """Each board's best rows, what was left out, how often the test sets were scored."""
     from chmed_ner.report.leaderboard.write import counted
 
-    for grid in written.grids:
-        print(f"{grid.title}")
-        for line in grid.lines:
-            doubt = "" if line.cells[-2] in ("", "fully") else f"; {line.cells[-2]} comparable"
-            source = "" if line.ours else f"  [{line.cells[1]}{doubt}]"
-            source += f"  ({line.cells[-1]})" if line.ours and line.cells[-1] else ""
-            print(f"  {line.cells[3]:>14}  {line.cells[4]:>12}  {line.cells[0]}{source}")
-        for reason in written.drawn[grid.title].left_out:
+    for table, drawn in written.boards:
+        print(table.title)
+        for row in table.cells.itertuples():
+            doubt = "" if row.comparable in ("", "fully") else f"; {row.comparable} comparable"
+            source = f"  [{row.source}{doubt}]"
+            if row.source == "ours":
+                source = f"  ({row.remark})" if row.remark else ""
+            print(f"  {row.f1:>14}  {row.interval:>12}  {row.system}{source}")
+        for reason in drawn.left_out:
             print(f"  figure left out: {reason}")
     print(f"runs left out: {counted(written.left_out)}")
-    for look in written.looks:
+    for look in written.looks.itertuples():
         print(f"{look.file}: scored by {look.tuned} tuned settings, {look.all} in all")
     print(written.directory)
 

@@ -3,6 +3,7 @@
 Matplotlib is used by its objects, never by pyplot. Import this module only where a figure is drawn.
 """
 
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -11,11 +12,13 @@ from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 
 from chmed_ner.entities.labels import Label
 
 DPI = 110
 TEXT, QUIET, RULE = "#16191d", "#5b646e", "#dfe3e8"
+COLOURS = ("#2166ac", "#d1733b", "#2f8f6b", "#8a5aab", "#b0413e", "#8a97a6")
 TRADITIONAL_CHINESE = 3
 """The face of the font collection with Taiwan's glyph forms."""
 
@@ -51,20 +54,60 @@ def new_figure(width: float, height: float, title: str, subtitle: str = "") -> F
     return figure
 
 
-def plain_axes(figure: Figure, left: float, bottom: float, right: float, top: float) -> Any:
+def add_axes(figure: Figure, left: float, bottom: float, right: float, top: float) -> Any:
     """Axes without a frame; the margins around them in inches."""
     width, height = figure.get_size_inches()
-    box = (
-        left / width,
-        bottom / height,
-        (width - left - right) / width,
-        (height - bottom - top) / height,
-    )
-    axes = figure.add_axes(box)
+    across, up = width - left - right, height - bottom - top
+    axes = figure.add_axes((left / width, bottom / height, across / width, up / height))
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.tick_params(length=0, pad=5)
     return axes
+
+
+def f1_axis(axes: Any, title: str = "") -> None:
+    """Give axes the scale of an F1, from 0 to 100, and a title."""
+    ticks = range(0, 101, 20)
+    axes.set_ylim(0, 100)
+    axes.set_yticks(ticks)
+    axes.set_yticklabels([str(tick) for tick in ticks], **text_style(8.5, QUIET))
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.set_title(title, loc="left", pad=9, **text_style(10))
+
+
+def name_places(axes: Any, names: Sequence[str]) -> None:
+    """Name the places 0, 1, 2 ... of the horizontal axis."""
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_xticks(range(len(names)))
+    axes.set_xticklabels(names, **text_style(9))
+
+
+def grouped_bars(
+    axes: Any, groups: Sequence[tuple[str, Sequence[float | None]]], digits: int, points: float
+) -> None:
+    """At each place a bar of each group, (colour, heights by place), with its figure above it."""
+    width = 0.84 / max(1, len(groups))
+    for number, (colour, heights) in enumerate(groups):
+        offset = (number - (len(groups) - 1) / 2) * width
+        known = {place: height for place, height in enumerate(heights) if height is not None}
+        places = [place + offset for place in known]
+        bars = axes.bar(places, list(known.values()), width=0.9 * width, color=colour)
+        axes.bar_label(bars, fmt=f"%.{digits}f", padding=1, **text_style(points))
+
+
+def add_legend(figure: Figure, entries: Iterable[tuple[str, str, str]], **where: Any) -> None:
+    """Names with their colours and markers; `where` is what matplotlib's `legend` takes."""
+    keys = [
+        Line2D([], [], linestyle="", marker=marker, color=colour, label=name, markersize=6)
+        for name, colour, marker in entries
+    ]
+    font = text_style(9)["fontproperties"]
+    legend = figure.legend(
+        handles=keys, prop=font, labelcolor=TEXT, frameon=False, handletextpad=0.2, **where
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def png(figure: Figure) -> bytes:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from chmed_ner.backbone.batching import plan_batches
 from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.backbone.generate import answers
+from chmed_ner.backbone.generate import answers, requests_for
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.entities.restoration import restore
 from chmed_ner.entities.script import Script, convert_leniently
-from chmed_ner.entities.types import Completion, Prediction
+from chmed_ner.entities.types import Completion, Prediction, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.machine import keep_threads_awake, prepare_memory, progress
 from chmed_ner.model.asking import Answered, Generator, Reply, Request
@@ -45,22 +45,11 @@ class Predictor:
         The sentences of a run's test split, given together, get that run's predictions.
         """
         converted = [convert_leniently(self.script, text) for text in texts]
-        model_texts = [model_text for model_text, _ in converted]
-        requests = [
-            Request(
-                id=str(number),
-                split="predict",
-                genre="",
-                prompt=question.prompt,
-                max_new_tokens=self.decoding.max_new_tokens(self.prompt.room(len(model_text))),
-                grammar=self.decoding.grammar(self.prompt, model_text),
-                entity_bonus=self.decoding.bonus,
-                demonstrations=question.demonstrations,
-            )
-            for number, (model_text, question) in enumerate(
-                zip(model_texts, self.prompt.ask(model_texts), strict=True)
-            )
+        sentences = [
+            Sentence(str(number), "predict", "", text, None, (), model_text)
+            for number, (text, (model_text, _)) in enumerate(zip(texts, converted, strict=True))
         ]
+        requests = requests_for(sentences, self.prompt, self.decoding)
         replies = self._replies(requests)
         return [
             self._prediction(str(number), text, model_text, odd, replies[str(number)])

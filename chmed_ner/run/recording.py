@@ -10,7 +10,7 @@ from typing import Any
 from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.errors import Stopped
 from chmed_ner.run.experiment import Experiment
-from chmed_ner.track import Description, DryRun
+from chmed_ner.track import Description, Tracker
 from chmed_ner.track.identity import check_same
 from chmed_ner.track.provenance import git_commit, versions
 from chmed_ner.track.record import FILE, RunRecord, reason
@@ -64,10 +64,10 @@ def new_record(experiment: Experiment, identity: str, **known: Any) -> RunRecord
 @contextmanager
 def tracked(
     experiment: Experiment, record: RunRecord, directory: Path, **more_tags: str
-) -> Iterator[DryRun]:
+) -> Iterator[Tracker]:
     """The run's tracker; the run is marked FINISHED, FAILED or KILLED however the block ends."""
     began = time.perf_counter()
-    status, tracker = "FAILED", DryRun()
+    status, tracker = "FAILED", Tracker()
     record.status, record.error = "RUNNING", ""
     directory.mkdir(parents=True, exist_ok=True)
     record.write(directory)  # its key, before MLflow is asked: a crash in between loses nothing
@@ -104,14 +104,14 @@ def description(
     )
 
 
-def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: DryRun) -> None:
+def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: Tracker) -> None:
     """Write the record, upload the files and end the run; as FAILED if that does not succeed."""
     status = "FAILED"
     try:
         record.counts = {**RunRecord.read(directory).counts, **record.counts}  # noted on the way
         record.write(directory)
         tracker.artifacts(directory, ARTIFACTS)
-        if getattr(experiment.tracking, "upload_adapter", False):
+        if experiment.tracking.upload_adapter:
             tracker.artifacts(directory, ["adapter", "model"])
         status = record.status
     finally:

@@ -15,8 +15,9 @@ from chmed_ner.machine import keep_threads_awake, peak_mib, prepare_memory, rese
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.outcome import Outcome
 from chmed_ner.run.recording import open_record, tracked
-from chmed_ner.score.metrics import check_names, run_metrics
-from chmed_ner.track import DryRun
+from chmed_ner.score.answers import Answers, check_names
+from chmed_ner.score.metrics import run_metrics
+from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def conclude(
     corpus: Corpus,
     outcome: Outcome,
     directory: Path,
-    tracker: DryRun,
+    tracker: Tracker,
     measured: Mapping[str, float],
 ) -> dict[str, float]:
     """Write what was predicted, score it, track it, explain it; returns all metrics by name.
@@ -85,22 +86,24 @@ def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str,
     """Every metric that comes from predictions."""
     found = outcome.test
     return run_metrics(
-        corpus.test,
-        spans=found.spans,
-        headline=experiment.policy,
-        placed=found.placed,
-        mentions=found.mentions,
-        target_mentions=found.targets,
-        training_mentions={s.mention(span) for s in corpus.train for span in s.entities},
-        types=corpus.labels.tags,
-        problems=found.problems,
-        completions=len(outcome.completions),
-        reasons=outcome.reasons,
-        seed=experiment.seed,
+        Answers(
+            sentences=corpus.test,
+            spans=found.spans,
+            headline=experiment.policy,
+            placed=found.placed,
+            mentions=found.mentions,
+            targets=found.targets,
+            training_mentions={s.mention(span) for s in corpus.train for span in s.entities},
+            types=corpus.labels.tags,
+            problems=found.problems,
+            completions=len(outcome.completions),
+            reasons=outcome.reasons,
+            seed=experiment.seed,
+        )
     )
 
 
-def costs(outcome: Outcome, tracker: DryRun) -> dict[str, float]:
+def costs(outcome: Outcome, tracker: Tracker) -> dict[str, float]:
     """Seconds, tokens, money and memory. Generation counts the seconds of every answer, those given
     before an interruption too."""
     completions = outcome.completions

@@ -1,7 +1,7 @@
 """Scores of parts of the entities: by length, by sentence length, seen or unseen, one character.
 
 Every gold and every predicted entity falls into the part of its own string or sentence, so the
-parts of a breakdown add up to the scores of the whole. A prediction with a wrong boundary may
+parts of a breakdown add up to the scores of all of them. A prediction with a wrong boundary may
 therefore cost recall in one part and precision in another.
 """
 
@@ -24,7 +24,7 @@ SEEN, UNSEEN = "seen", "unseen"
 Part = TypeVar("Part", bound=Hashable)
 
 
-class Scored(NamedTuple):
+class ScoredSentence(NamedTuple):
     """A sentence of the test split: its text, its gold entities, the predicted ones."""
 
     text: str
@@ -33,7 +33,7 @@ class Scored(NamedTuple):
 
 
 def scores_by(
-    sentences: Iterable[Scored], part: Callable[[str, Span], Part | None]
+    sentences: Iterable[ScoredSentence], part: Callable[[str, Span], Part | None]
 ) -> dict[Part, Scores]:
     """The scores of each part, where `part` names that of a span in its text (None: of none).
 
@@ -68,20 +68,28 @@ def bucket(length: int, ends: tuple[int, ...]) -> str:
     return bucket_names(ends)[bisect_left(ends, length)]
 
 
-def by_entity_length(sentences: Iterable[Scored]) -> dict[str, Scores]:
+def by_entity_length(sentences: Iterable[ScoredSentence]) -> dict[str, Scores]:
     """The scores of each bucket of `ENTITY_LENGTHS`, in order, empty ones included."""
     found = scores_by(sentences, lambda _, span: bucket(span.end - span.start, ENTITY_LENGTHS))
     return _in_order(found, bucket_names(ENTITY_LENGTHS))
 
 
-def by_sentence_length(sentences: Iterable[Scored]) -> dict[str, Scores]:
+def by_sentence_length(sentences: Iterable[ScoredSentence]) -> dict[str, Scores]:
     """The scores of each bucket of `SENTENCE_LENGTHS`, in order, empty ones included."""
     found = scores_by(sentences, lambda text, _: bucket(len(text), SENTENCE_LENGTHS))
     return _in_order(found, bucket_names(SENTENCE_LENGTHS))
 
 
-def by_seen(sentences: Iterable[Scored], training_mentions: Collection[str]) -> dict[str, Scores]:
-    """The scores of `seen` and `unseen` strings, as `chmed_ner.score.entities.seen_scores` says."""
+def by_seen(
+    sentences: Iterable[ScoredSentence], training_mentions: Collection[str]
+) -> dict[str, Scores]:
+    """The scores on strings `seen` and `unseen` in training.
+
+    Every gold and every predicted entity is put on one side by its own characters: seen when some
+    entity of the training split, of whatever type, has the very same string. So the two sides add
+    up to `span_scores`, and a wrong boundary may cost recall on one side and precision on the
+    other. `training_mentions` must be in the script of the texts.
+    """
     known = frozenset(training_mentions)
     found = scores_by(
         sentences, lambda text, span: SEEN if text[span.start : span.end] in known else UNSEEN
@@ -89,7 +97,7 @@ def by_seen(sentences: Iterable[Scored], training_mentions: Collection[str]) -> 
     return _in_order(found, (SEEN, UNSEEN))
 
 
-def of_one_character(sentences: Iterable[Scored]) -> dict[tuple[str, str], Scores]:
+def of_one_character(sentences: Iterable[ScoredSentence]) -> dict[tuple[str, str], Scores]:
     """The scores of each (string, type) of a single character, the most frequent in gold first."""
 
     def part(text: str, span: Span) -> tuple[str, str] | None:

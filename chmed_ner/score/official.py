@@ -1,7 +1,7 @@
 """The organisers' `conlleval` as data: what it counts, and the text it prints."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from operator import eq
 from types import MappingProxyType
@@ -10,18 +10,6 @@ from chmed_ner.entities.bio import OUTSIDE, chunks
 from chmed_ner.entities.types import Scores, Span
 from chmed_ner.errors import InputError
 from chmed_ner.score.spans import scores_by_type, total
-
-
-def count_chunks(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, Scores]:
-    """Gold, predicted and correct entities of one sentence by type.
-
-    A predicted entity is correct where one starts in both with the same type and both end at the
-    same place. As the rules close every chunk before they open another, this is the number of spans
-    that both have. Raises InputError for a malformed tag or tags of different number.
-    """
-    if len(gold) != len(predicted):
-        raise InputError(f"{len(gold)} gold tags, but {len(predicted)} predicted ones")
-    return scores_by_type([(chunks(gold), chunks(predicted))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +94,15 @@ def _amount(tags: Sequence[str] | None) -> str:
     return "no sentence" if tags is None else f"{len(tags)} tags"
 
 
-def _percentages(scores: Scores) -> tuple[float, float, float]:
-    return scores.precision, scores.recall, scores.f1
+def _percentages(scores: Scores) -> dict[str, float]:
+    return {"precision": scores.precision, "recall": scores.recall, "f1": scores.f1}
 
 
-def _figures(scores: OfficialScores) -> tuple[float, float, float, float]:
-    return (scores.accuracy, *_percentages(scores.overall))
+def _figures(scores: OfficialScores) -> list[float]:
+    return [scores.accuracy, *_percentages(scores.overall).values()]
 
 
-def _mean(rows: Iterable[tuple[float, float, float, float]]) -> Macro:
+def _mean(rows: Iterable[Sequence[float]]) -> Macro:
     columns = list(zip(*rows, strict=True))
     if not columns:
         raise InputError("no genre to average; name at least one")
@@ -128,21 +116,20 @@ def macro(genres: Mapping[str, OfficialScores]) -> Macro:
 
 def _report(scores: OfficialScores) -> list[str]:
     overall = scores.overall
-    precision, recall, f1 = _percentages(overall)
     lines = [
         f"processed {scores.tokens} tokens with {overall.gold} phrases; "
         f"found: {overall.predicted} phrases; correct: {overall.correct}.",
         f"accuracy: {scores.accuracy_non_o:6.2f}%; (non-O)",
-        f"accuracy: {scores.accuracy:6.2f}%; "
-        f"precision: {precision:6.2f}%; recall: {recall:6.2f}%; FB1: {f1:6.2f}",
+        f"accuracy: {scores.accuracy:6.2f}%; {_text(overall)}",
     ]
-    for type_, counts in scores.per_type.items():
-        precision, recall, f1 = _percentages(counts)
-        lines.append(
-            f"{type_:>17s}: precision: {precision:6.2f}%; recall: {recall:6.2f}%; "
-            f"FB1: {f1:6.2f}  {counts.predicted}"
-        )
-    return lines
+    return lines + [
+        f"{type_:>17s}: {_text(counts)}  {counts.predicted}"
+        for type_, counts in scores.per_type.items()
+    ]
+
+
+def _text(found: Scores | Macro) -> str:
+    return f"precision: {found.precision:6.2f}%; recall: {found.recall:6.2f}%; FB1: {found.f1:6.2f}"
 
 
 def table(genres: Mapping[str, OfficialScores]) -> str:
@@ -155,24 +142,14 @@ def table(genres: Mapping[str, OfficialScores]) -> str:
     if len(genres) == 1:
         return "\n".join(_report(next(iter(genres.values())))) + "\n"
     blocks = ["\n".join([genre, *_report(scores)]) for genre, scores in genres.items()]
-    mean = _mean(
-        (round(a, 2), round(p, 2), round(r, 2), round(f, 2))
-        for a, p, r, f in map(_figures, genres.values())
-    )
+    mean = _mean([round(figure, 2) for figure in _figures(each)] for each in genres.values())
     blocks.append(
-        f"macro average of {len(genres)} genres\n"
-        f"accuracy: {mean.accuracy:6.2f}%; precision: {mean.precision:6.2f}%; "
-        f"recall: {mean.recall:6.2f}%; FB1: {mean.f1:6.2f}"
+        f"macro average of {len(genres)} genres\naccuracy: {mean.accuracy:6.2f}%; {_text(mean)}"
     )
     return "\n\n".join(blocks) + "\n"
 
 
 def _json(scores: OfficialScores) -> dict[str, object]:
-    precision, recall, f1 = _percentages(scores.overall)
-    types: dict[str, dict[str, float]] = {}
-    for type_, counts in scores.per_type.items():
-        figures = dict(zip(("precision", "recall", "f1"), _percentages(counts), strict=True))
-        types[type_] = {**figures, "predicted": counts.predicted}
     return {
         "tokens": scores.tokens,
         "gold_entities": scores.overall.gold,
@@ -180,10 +157,11 @@ def _json(scores: OfficialScores) -> dict[str, object]:
         "correct_entities": scores.overall.correct,
         "accuracy": scores.accuracy,
         "accuracy_non_o": scores.accuracy_non_o,
-        "precision": precision,
-        "recall": recall,
-        "f1": f1,
-        "per_type": types,
+        **_percentages(scores.overall),
+        "per_type": {
+            type_: {**_percentages(counts), "predicted": counts.predicted}
+            for type_, counts in scores.per_type.items()
+        },
     }
 
 
@@ -192,13 +170,7 @@ def as_json(genres: Mapping[str, OfficialScores]) -> dict[str, object]:
 
     `macro` is the mean of the unrounded genre figures, unlike the text's macro line.
     """
-    mean = macro(genres)
     return {
         "genres": {genre: _json(scores) for genre, scores in genres.items()},
-        "macro": {
-            "accuracy": mean.accuracy,
-            "precision": mean.precision,
-            "recall": mean.recall,
-            "f1": mean.f1,
-        },
+        "macro": asdict(macro(genres)),
     }

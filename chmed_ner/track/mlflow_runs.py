@@ -7,16 +7,22 @@ the run's end, or later by `chmed-ner report --sync`.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import ChmedError, InputError
-from chmed_ner.track.entry import ERROR_TAG, enter, log_values, send_artifacts
 from chmed_ner.track.secrets import without_credentials
 from chmed_ner.track.store import DATABASES, SQLITE, Away, Store
-from chmed_ner.track.tracker import Description, DryRun, Value
-from chmed_ner.track.unsent import Unsent, has_unsent
-from chmed_ner.track.upload import upload
+from chmed_ner.track.tracker import (
+    Description,
+    Tracker,
+    Tracking,
+    Unsent,
+    Value,
+    has_unsent,
+)
+from chmed_ner.track.upload import ERROR_TAG, enter, log_values, send_artifacts, upload
 
 BUFFER = 100
 """Metric values sent at once."""
@@ -24,30 +30,30 @@ BUFFER = 100
 log = logging.getLogger(__name__)
 
 
-class MLflowTracking:
+@dataclass(frozen=True, kw_only=True)
+class MLflowTracking(Tracking):
     """MLflow at `uri`, else an SQLite store with its artifacts in the folder `store`."""
 
-    def __init__(self, uri: str | None, store: str | None, upload_adapter: bool = False) -> None:
-        if uri is None and store is None:
+    uri: str | None
+    store: str | None
+    upload_adapter: bool
+
+    def __post_init__(self) -> None:
+        """Raise InputError without an address, and for a database that has no folder for files."""
+        if self.uri is None and self.store is None:
             raise InputError("tracking.uri: give the address of an MLflow server")
-        if uri is not None and store is None and uri.startswith(DATABASES):
+        if self.uri is not None and self.store is None and self.uri.startswith(DATABASES):
             raise InputError(
-                f"tracking.uri={uri.partition(':')[0]}:...: a database keeps no files; use "
+                f"tracking.uri={self.uri.partition(':')[0]}:...: a database keeps no files; use "
                 "tracking=mlflow, which puts them under paths.output, or a server before the "
                 "database (make mlflow-server)"
             )
-        self.uri = uri
-        self.folder = Path(store).absolute() if store else None
-        self.upload_adapter = upload_adapter
 
     @property
-    def store(self) -> Store:
-        """The store and where its artifacts lie."""
-        artifacts = self.folder / "mlartifacts" if self.folder else None
-        if self.uri is not None:
-            return Store(self.uri, artifacts)
-        assert self.folder is not None
-        return Store(f"{SQLITE}{self.folder / 'mlflow.db'}", artifacts)
+    def place(self) -> Store:
+        """The store, and the folder of its files where no server keeps them."""
+        folder = Path(self.store).absolute() if self.store else None
+        return Store(self.uri or f"{SQLITE}{folder}/mlflow.db", folder and folder / "mlartifacts")
 
     def start(self, run: Description, directory: Path, run_id: str | None) -> "MLflowRun":
         """A run set to RUNNING: taken up again by its id or key, else a new one.
@@ -55,7 +61,7 @@ class MLflowTracking:
         When the server is away the run is kept in `directory` alone. Raises RunError when the store
         is there but cannot be used.
         """
-        store = self.store
+        store = self.place
         try:
             client = store.client()
             with store.reported():
@@ -68,7 +74,7 @@ class MLflowTracking:
 
     def killed(self, directory: Path, run_id: str, uri: str | None) -> None:
         """Mark a run as KILLED whose process died; noted for later if that cannot be done now."""
-        store = self.store
+        store = self.place
         try:
             if uri != store.shown:
                 raise Away("its process died")
@@ -80,7 +86,7 @@ class MLflowTracking:
                 Unsent(uri=uri or store.shown, reason=str(error)).write(directory)
 
 
-class MLflowRun(DryRun):
+class MLflowRun(Tracker):
     """A run in MLflow. Without a client, or after a failure, it only takes notes."""
 
     def __init__(
@@ -96,7 +102,7 @@ class MLflowRun(DryRun):
         self.uri = store.shown
         self._store = store
         self._client = client
-        self._folder = directory
+        self._directory = directory
         self._tags = dict(tags)
         self._waiting: list[Value] = []
         self._note = Unsent.read(directory) if has_unsent(directory) else None
@@ -112,7 +118,7 @@ class MLflowRun(DryRun):
         self._tell(lambda client: send_artifacts(client, str(self.run_id), directory, names))
         if self._note is not None:
             self._note.artifacts += [name for name in names if name not in self._note.artifacts]
-            self._note.write(self._folder)
+            self._note.write(self._directory)
 
     def end(self, status: str, error: str = "") -> None:
         """Send what is waiting and close the run; what MLflow lacks is tried once more."""
@@ -128,17 +134,17 @@ class MLflowRun(DryRun):
         if self._note is None:
             return
         self._note.ended = int(time.time() * 1000)
-        self._note.write(self._folder)
+        self._note.write(self._directory)
         try:
-            self.run_id = upload(self._folder, self._store)
-            log.info("tracking: MLflow at %s is back and has the whole run", self.uri)
+            self.run_id = upload(self._directory, self._store)
+            log.info("tracking: MLflow at %s is back and has all of this run", self.uri)
         except Exception as failure:  # of every kind, as in _tell: the run itself is done
             log.warning(
                 "tracking: MLflow at %s lacks this run (%s); it is kept in %s: send it later with "
                 "chmed-ner report --sync",
                 self.uri,
                 without_credentials(str(failure)),
-                self._folder,
+                self._directory,
             )
 
     def lose(self, error: BaseException) -> None:
@@ -147,13 +153,13 @@ class MLflowRun(DryRun):
         reason = str(without_credentials(str(error)))
         if self._note is None:
             self._note = Unsent(uri=str(self.uri), reason=reason, tags=self._tags)
-        self._note.write(self._folder)
+        self._note.write(self._directory)
         log.warning(
             "tracking: MLflow at %s cannot be reached (%s); the run goes on and keeps everything "
             "in %s",
             self.uri,
             reason,
-            self._folder,
+            self._directory,
         )
 
     def _send(self) -> None:

@@ -1,23 +1,25 @@
-"""An MLflow store: its address, its clients, and the failures that pass."""
+"""An MLflow store: its address, its clients, the failures that pass, and the runs in it."""
 
 import logging
 import os
 import re
 import socket
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from chmed_ner.errors import InputError, RunError
+from chmed_ner.errors import InputError, RunError, first_line
 from chmed_ner.files import briefly
 from chmed_ner.track.secrets import without_credentials
 
 SQLITE = "sqlite:///"
 KEY_TAG = "mlflow.chmed_ner.key"
 """Hidden in the UI, as MLflow hides its own."""
+RUNS_AT_ONCE = 500
 LIMITS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
@@ -86,7 +88,7 @@ class Store:
                 "pip install 'chmed-ner[postgresql]'"
             ) from error
         except (MlflowException, OSError) as error:
-            reason = without_credentials((str(error).splitlines() or [type(error).__name__])[0])
+            reason = without_credentials(first_line(error))
             if _passes(error):
                 raise Away(reason) from error
             raise RunError(
@@ -110,7 +112,7 @@ class Store:
             return str(known.experiment_id)
 
     def _place(self, experiment: str) -> str | None:
-        """Where the experiment's files lie: a server says it itself; MLflow would put those of a
+        """Where the experiment's files go: a server says it itself; MLflow would put those of a
         database into the current directory."""
         if self.artifacts is None or not self.uri.startswith(DATABASES):
             return None
@@ -126,6 +128,82 @@ class Store:
                 return
         except OSError as error:
             raise Away(f"{parts.hostname} does not answer: {error}") from error
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """A run in MLflow. `started` is in milliseconds since 1970; `metrics` are the last values."""
+
+    run_id: str
+    name: str
+    experiment: str
+    status: str
+    started: int
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+class TrackedRuns:
+    """The runs of a store, read and never changed. RunError when it cannot be reached or used."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._texts: dict[tuple[str, str], str | None] = {}
+        with self._reached():
+            self._client = store.client()
+
+    def all(self) -> list[TrackedRun]:
+        """Every run of every experiment that is not deleted, the oldest first."""
+        with self._reached():
+            return sorted(self._runs(), key=lambda run: (run.started, run.run_id))
+
+    def artifact(self, run: TrackedRun, path: str) -> str | None:
+        """The text of a run's file, fetched once; None when the store does not have it."""
+        key = (run.run_id, path)
+        if key not in self._texts:
+            self._texts[key] = self._fetched(*key)
+        return self._texts[key]
+
+    def _fetched(self, run_id: str, path: str) -> str | None:
+        from mlflow.exceptions import MlflowException
+
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                place = self._client.download_artifacts(run_id, path, folder)
+                return Path(place).read_text(encoding="utf-8")
+            except (MlflowException, OSError, UnicodeDecodeError):
+                return None
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            with self._store.reported():
+                yield
+        except Away as error:
+            raise RunError(
+                f"tracking: MLflow at {self._store.shown} cannot be reached: {error}"
+            ) from None
+
+    def _runs(self) -> Iterator[TrackedRun]:
+        names = {each.experiment_id: each.name for each in self._client.search_experiments()}
+        token: str | None = None
+        while names:
+            page = self._client.search_runs(list(names), max_results=RUNS_AT_ONCE, page_token=token)
+            for run in page:
+                yield TrackedRun(
+                    run_id=run.info.run_id,
+                    name=run.info.run_name or run.info.run_id,
+                    experiment=names[run.info.experiment_id],
+                    status=run.info.status,
+                    started=run.info.start_time or 0,
+                    tags=dict(run.data.tags),
+                    params=dict(run.data.params),
+                    metrics=dict(run.data.metrics),
+                )
+            token = page.token
+            if not token:
+                return
 
 
 def quiet_mlflow() -> None:

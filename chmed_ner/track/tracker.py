@@ -1,27 +1,19 @@
-"""A run as its steps see it, and the metrics it keeps in its own directory."""
+"""A run as its steps see it, and what it keeps in its directory: values, a note for MLflow."""
 
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import json_line
+from chmed_ner.files import json_line, read_json, write_json
 
-HISTORY = "history.jsonl"
-
-
-class Tracker(Protocol):
-    """One run as its steps see it."""
-
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Keep the values of one step."""
-
-    def timed(self, stage: str) -> Any:
-        """A `with` block whose seconds are logged as `time/<stage>_seconds`."""
+HISTORY_FILE = "history.jsonl"
+UNSENT_FILE = "unsent.json"
 
 
 @dataclass(frozen=True)
@@ -35,16 +27,6 @@ class Description:
     params: Mapping[str, Any]
 
 
-class Tracking(Protocol):
-    """Where runs are recorded."""
-
-    def start(self, run: Description, directory: Path, run_id: str | None) -> "DryRun":
-        """A run, new or taken up again by its id."""
-
-    def killed(self, directory: Path, run_id: str, uri: str | None) -> None:
-        """Mark a run as KILLED whose process died."""
-
-
 @dataclass(frozen=True)
 class Value:
     """One value of a metric; `time` in milliseconds since 1970."""
@@ -55,10 +37,10 @@ class Value:
     time: int
 
 
-class DryRun:
-    """A run that is tracked nowhere; the base of one that is.
+class Tracker:
+    """One run as its steps see it, kept in `directory` alone; the base of one that MLflow has too.
 
-    Collects the seconds of stages, and keeps every value in `directory/history.jsonl`.
+    Collects the seconds of stages, and appends every value to `directory/history.jsonl`.
     """
 
     run_id: str | None = None
@@ -69,7 +51,7 @@ class DryRun:
         self.seconds: dict[str, float] = {}
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Keep the values."""
+        """Keep the values of one step."""
         self.keep(metrics, step)
 
     def keep(self, metrics: Mapping[str, float], step: int) -> list[Value]:
@@ -77,13 +59,13 @@ class DryRun:
         now = int(time.time() * 1000)
         values = [Value(name, float(value), step, now) for name, value in metrics.items()]
         if self.directory is not None:
-            with (self.directory / HISTORY).open("ab") as file:
+            with (self.directory / HISTORY_FILE).open("ab") as file:
                 file.write("".join(json_line(vars(each)) for each in values).encode())
         return values
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Add the block's wall-clock seconds to the stage."""
+        """Add the block's seconds to those of the stage: `time/<stage>_seconds`."""
         began = time.perf_counter()
         try:
             yield
@@ -92,23 +74,35 @@ class DryRun:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + elapsed
 
     def artifacts(self, directory: Path, names: Sequence[str]) -> None:
-        """Nothing is uploaded."""
+        """Upload the named files and folders of the run directory that are there; here: nothing."""
 
     def end(self, status: str, error: str = "") -> None:
-        """Nothing to close. `status` is FINISHED, FAILED or KILLED."""
+        """Close the run. `status` is FINISHED, FAILED or KILLED."""
 
 
-class DryTracking:
+class Tracking(ABC):
+    """Where runs are recorded. `upload_adapter`: whether the weights of a tuned run are too."""
+
+    upload_adapter: bool = False
+
+    @abstractmethod
+    def start(self, run: Description, directory: Path, run_id: str | None) -> Tracker:
+        """A run, new or taken up again by its id."""
+
+    @abstractmethod
+    def killed(self, directory: Path, run_id: str, uri: str | None) -> None:
+        """Mark a run as KILLED whose process died."""
+
+
+class DryTracking(Tracking):
     """No tracking."""
 
-    def start(self, run: Description, directory: Path, run_id: str | None) -> DryRun:  # noqa: ARG002
+    def start(self, run: Description, directory: Path, run_id: str | None) -> Tracker:  # noqa: ARG002
         """A run that is tracked nowhere but in its directory."""
-        return DryRun(directory)
+        return Tracker(directory)
 
     def killed(self, directory: Path, run_id: str, uri: str | None) -> None:  # noqa: ARG002
-        """Leave word for `report --sync`: the run is in MLflow."""
-        from chmed_ner.track.unsent import Unsent
-
+        """Leave a note for `report --sync`: the run is in MLflow."""
         Unsent(uri=uri or "", reason="its process died").write(directory)
 
 
@@ -118,12 +112,12 @@ def read_history(directory: Path) -> list[Value]:
     A last line without its end is what a killed process leaves: it is ignored. InputError for any
     other line that is not a value.
     """
-    path = directory / HISTORY
+    path = directory / HISTORY_FILE
     if not path.is_file():
         return []
     values = []
-    whole = path.read_bytes().rpartition(b"\n")[0]
-    for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
+    complete = path.read_bytes().rpartition(b"\n")[0]
+    for number, line in enumerate(complete.splitlines(), start=1):
         try:
             values.append(Value(**json.loads(line)))
         except (ValueError, TypeError):
@@ -135,3 +129,38 @@ def best(directory: Path, metric: str) -> float | None:
     """The highest value of a metric in a run's history, None if it was never logged."""
     found = [each.value for each in read_history(directory) if each.metric == metric]
     return max(found, default=None)
+
+
+@dataclass
+class Unsent:
+    """What MLflow still lacks of a run: `unsent.json`, there until the run is uploaded.
+
+    `uri` is without credentials; `artifacts` are names in the run directory; `ended` is in
+    milliseconds since 1970, 0 while the run goes on.
+    """
+
+    uri: str
+    reason: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    artifacts: list[str] = field(default_factory=list)
+    ended: int = 0
+
+    def write(self, directory: Path) -> None:
+        """Write the note atomically."""
+        write_json(directory / UNSENT_FILE, asdict(self))
+
+    @classmethod
+    def read(cls, directory: Path) -> "Unsent":
+        """The note in `directory`; InputError when it is missing or of another shape."""
+        content = read_json(directory / UNSENT_FILE)
+        try:
+            return cls(**content)
+        except TypeError:
+            raise InputError(
+                f"{directory / UNSENT_FILE}: not a note of what is to be sent"
+            ) from None
+
+
+def has_unsent(directory: Path) -> bool:
+    """Whether MLflow lacks something of the run in `directory`."""
+    return (directory / UNSENT_FILE).is_file()

@@ -14,7 +14,7 @@ from pathlib import Path
 from chmed_ner.track import Description, MLflowTracking
 
 output, job, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-tracking = MLflowTracking(None, str(output))
+tracking = MLflowTracking(uri=None, store=str(output), upload_adapter=False)
 for number in range(times):
     name = f"{job}-{number}"
     directory = output / "runs" / name

@@ -313,7 +313,7 @@ def test_a_killed_sweep_is_finished_by_the_same_command(
 
 def test_a_dead_run_is_marked_as_killed_in_mlflow(swept: Path, empty_store: Path) -> None:
     shutil.copy(empty_store, swept / "mlflow.db")
-    tracking = MLflowTracking(None, str(swept))
+    tracking = MLflowTracking(uri=None, store=str(swept), upload_adapter=False)
     dead, alive = runs_of(swept)
     for run in (dead, alive):
         tracked = tracking.start(Description("chmed_ner", run.name, run.name, {}, {}), run, None)

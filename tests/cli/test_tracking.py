@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from chmed_ner.errors import InputError
-from chmed_ner.track import Description, DryRun, MLflowTracking, best, sync
-from chmed_ner.track.tracker import read_history
-from chmed_ner.track.unsent import Unsent, has_unsent
+from chmed_ner.track import Description, MLflowTracking, Tracker, best, sync
+from chmed_ner.track.tracker import Unsent, has_unsent, read_history
 
 RUN = ("backbone=scripted", "regime=zero_shot", "limit.test=2")
 
@@ -26,6 +25,11 @@ def dead(monkeypatch: pytest.MonkeyPatch) -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def tracking(uri: str | None, store: Path | None) -> MLflowTracking:
+    """MLflow at an address, or in a folder."""
+    return MLflowTracking(uri=uri, store=store and str(store), upload_adapter=False)
 
 
 def record(run: Path) -> dict[str, Any]:
@@ -94,7 +98,7 @@ def test_a_run_whose_server_is_down_finishes_and_is_uploaded_later_once(
 
 def test_a_dead_server_costs_seconds(dead: str, tmp_path: Path) -> None:
     began = time.monotonic()
-    run = start(MLflowTracking(f"http://{dead}", None), tmp_path)
+    run = start(tracking(f"http://{dead}", None), tmp_path)
     for step in range(500):
         run.log({"train/loss": 1.0}, step)
     run.end("FINISHED")
@@ -102,7 +106,7 @@ def test_a_dead_server_costs_seconds(dead: str, tmp_path: Path) -> None:
     assert len(read_history(tmp_path)) == 500
 
 
-def start(tracking: MLflowTracking, directory: Path, run_id: str | None = None) -> Any:
+def start(place: MLflowTracking, directory: Path, run_id: str | None = None) -> Any:
     """A run of ours in `directory`, with its record."""
     from chmed_ner.track.record import RunRecord
 
@@ -112,14 +116,14 @@ def start(tracking: MLflowTracking, directory: Path, run_id: str | None = None) 
         ).write(directory)
     kept = RunRecord.read(directory)
     description = Description("experiment", "name", kept.key, {"seed": "1"}, {"seed": 1})
-    return tracking.start(description, directory, run_id)
+    return place.start(description, directory, run_id)
 
 
 def test_a_store_that_fails_in_mid_run_gets_the_rest_at_the_end(
     empty_store: Path, tmp_path: Path
 ) -> None:
     database = Path(shutil.copy(empty_store, tmp_path / "mlflow.db"))
-    run = start(MLflowTracking(None, str(tmp_path)), tmp_path)
+    run = start(tracking(None, tmp_path), tmp_path)
     run.log({f"m{n}": 1.0 for n in range(100)}, 0)
     assert not has_unsent(tmp_path)
     away = database.read_bytes()
@@ -139,8 +143,8 @@ def test_a_run_that_mlflow_made_but_whose_id_was_lost_is_found_by_its_key(
     empty_store: Path, tmp_path: Path
 ) -> None:
     shutil.copy(empty_store, tmp_path / "mlflow.db")
-    first = start(MLflowTracking(None, str(tmp_path)), tmp_path)
-    again = start(MLflowTracking(None, str(tmp_path)), tmp_path)
+    first = start(tracking(None, tmp_path), tmp_path)
+    again = start(tracking(None, tmp_path), tmp_path)
     assert again.run_id == first.run_id
     assert len(runs_in(f"sqlite:///{tmp_path / 'mlflow.db'}")) == 1
 
@@ -149,7 +153,7 @@ def test_a_dead_database_is_noticed_before_mlflow_tries_for_minutes(
     dead: str, tmp_path: Path
 ) -> None:
     began = time.monotonic()
-    run = start(MLflowTracking(f"postgresql://me:s3cret@{dead}/mlflow", str(tmp_path)), tmp_path)
+    run = start(tracking(f"postgresql://me:s3cret@{dead}/mlflow", tmp_path), tmp_path)
     assert time.monotonic() - began < 15
     assert run.run_id is None
     assert "s3cret" not in (tmp_path / "unsent.json").read_text()
@@ -163,7 +167,7 @@ def test_a_parent_s_run_in_the_environment_is_left_alone(
     client = MlflowClient(f"sqlite:///{shutil.copy(empty_store, tmp_path / 'mlflow.db')}")
     parent = client.create_run(client.create_experiment("experiment"), run_name="parent")
     monkeypatch.setenv("MLFLOW_RUN_ID", parent.info.run_id)
-    run = start(MLflowTracking(None, str(tmp_path)), tmp_path)
+    run = start(tracking(None, tmp_path), tmp_path)
     run.log({"test/f1": 1.0}, 0)
     run.end("FINISHED")
     assert run.run_id != parent.info.run_id
@@ -173,7 +177,7 @@ def test_a_parent_s_run_in_the_environment_is_left_alone(
 
 def test_a_database_is_told_where_files_lie() -> None:
     with pytest.raises(InputError, match=r"postgresql:.*use tracking=mlflow") as error:
-        MLflowTracking("postgresql://me:s3cret@127.0.0.1/mlflow", None)
+        tracking("postgresql://me:s3cret@127.0.0.1/mlflow", None)
     assert "s3cret" not in str(error.value)
 
 
@@ -183,7 +187,7 @@ def test_a_missing_database_driver_is_named(tmp_path: Path) -> None:
         listening.listen()
         uri = f"mssql+pymssql://me@127.0.0.1:{listening.getsockname()[1]}/mlflow"
         with pytest.raises(InputError, match="needs the package pymssql"):
-            start(MLflowTracking(uri, str(tmp_path)), tmp_path)
+            start(tracking(uri, tmp_path), tmp_path)
 
 
 def test_a_run_at_work_is_not_synced(tmp_path: Path) -> None:
@@ -200,7 +204,7 @@ def test_a_run_at_work_is_not_synced(tmp_path: Path) -> None:
 
 
 def test_history_is_kept_without_mlflow_too(tmp_path: Path) -> None:
-    run = DryRun(tmp_path)
+    run = Tracker(tmp_path)
     run.log({"train/dev_f1": 40.0}, 10)
     run.log({"train/dev_f1": 60.5}, 20)
     run.log({"train/dev_f1": 50.0}, 30)

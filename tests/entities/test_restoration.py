@@ -11,8 +11,7 @@ from chmed_ner.entities.restoration import POLICIES, Headline, occurrences, rest
 from chmed_ner.entities.script import Simplified, convert_leniently, in_script
 from chmed_ner.entities.types import Mention, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.score.ceilings import ceiling_scores
-from chmed_ner.score.spans import span_scores
+from chmed_ner.score.spans import ceiling_scores, span_scores
 
 NAMES = ("longest_first", "all_occurrences", "first", "in_order")
 

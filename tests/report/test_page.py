@@ -20,9 +20,10 @@ from chmed_ner.data.datasets import Sample
 from chmed_ner.entities.labels import Label, LabelScheme
 from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.errors import InputError
+from chmed_ner.report.pages.document import page_file
 from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED
+from chmed_ner.report.pages.marks import COLOURS
 from chmed_ner.report.pages.page import write_page
-from chmed_ner.report.pages.style import DARK_TEXT, LIGHT_TEXT, PALETTE
 from chmed_ner.score.error_kinds import KINDS
 
 VOID = {"meta", "input", "br"}
@@ -429,10 +430,15 @@ def test_the_largest_test_set_is_written_in_seconds(tmp_path: Path) -> None:
 
 
 def test_colours_can_be_read_in_light_and_in_dark() -> None:
-    assert len({colour for pair in PALETTE for colour in pair}) == 2 * len(PALETTE) >= 20
-    for light, dark in PALETTE:
-        assert contrast(light, LIGHT_TEXT) > 7
-        assert contrast(dark, DARK_TEXT) > 5
+    style = page_file("page.css")
+    light_text, dark_text = re.findall(r"--text:(#\w+)", style)
+    colours = re.findall(r"\.t(\d+)\{background:(#\w+)\}", style)
+    assert [int(number) for number, _ in colours] == [*range(COLOURS)] * 2
+    assert len({colour for _, colour in colours}) == 2 * COLOURS >= 20
+    for _, light in colours[:COLOURS]:
+        assert contrast(light, light_text) > 7
+    for _, dark in colours[COLOURS:]:
+        assert contrast(dark, dark_text) > 5
 
 
 def contrast(one: str, other: str) -> float:

@@ -12,7 +12,7 @@ from chmed_ner.entities.types import Scores, Span
 from chmed_ner.score.breakdowns import (
     ENTITY_LENGTHS,
     SENTENCE_LENGTHS,
-    Scored,
+    ScoredSentence,
     bucket,
     bucket_names,
     by_entity_length,
@@ -21,15 +21,15 @@ from chmed_ner.score.breakdowns import (
     of_one_character,
     scores_by,
 )
-from chmed_ner.score.spans import seen_scores, span_scores
+from chmed_ner.score.spans import span_scores
 
 HAND = [
-    Scored(
+    ScoredSentence(
         "胃痛傷胃",
         (Span(0, 2, "DISE"), Span(3, 4, "BODY")),
         (Span(0, 1, "BODY"), Span(3, 4, "BODY")),
     ),
-    Scored("血" * 30, (Span(0, 12, "CHEM"),), (Span(0, 12, "CHEM"), Span(13, 14, "CHEM"))),
+    ScoredSentence("血" * 30, (Span(0, 12, "CHEM"),), (Span(0, 12, "CHEM"), Span(13, 14, "CHEM"))),
 ]
 
 
@@ -47,7 +47,9 @@ def flat_spans(length: int) -> st.SearchStrategy[tuple[Span, ...]]:
 
 scored = st.lists(
     st.text("胃痛血", min_size=1, max_size=140).flatmap(
-        lambda text: st.builds(Scored, st.just(text), flat_spans(len(text)), flat_spans(len(text)))
+        lambda text: st.builds(
+            ScoredSentence, st.just(text), flat_spans(len(text)), flat_spans(len(text))
+        )
     ),
     max_size=5,
 )
@@ -91,7 +93,7 @@ def test_a_bucket_holds_what_its_name_says(length: int, ends: tuple[int, ...]) -
 
 
 @given(scored, st.sets(st.text("胃痛血", min_size=1, max_size=3), max_size=10))
-def test_the_parts_add_up_to_the_whole(sentences: list[Scored], training: set[str]) -> None:
+def test_the_parts_add_up_to_the_whole(sentences: list[ScoredSentence], training: set[str]) -> None:
     whole = span_scores((gold, predicted) for _, gold, predicted in sentences)
     for parts in (
         by_entity_length(sentences),
@@ -101,8 +103,15 @@ def test_the_parts_add_up_to_the_whole(sentences: list[Scored], training: set[st
         assert sum(each.gold for each in parts.values()) == whole.gold
         assert sum(each.predicted for each in parts.values()) == whole.predicted
         assert sum(each.correct for each in parts.values()) == whole.correct
-    seen = by_seen(sentences, training)
-    assert (seen["seen"], seen["unseen"]) == seen_scores(sentences, training)
+    for side, scores in by_seen(sentences, training).items():
+        parts = [
+            [
+                [s for s in spans if (text[s.start : s.end] in training) is (side == "seen")]
+                for spans in (gold, predicted)
+            ]
+            for text, gold, predicted in sentences
+        ]
+        assert scores == span_scores(parts)
     one = of_one_character(sentences).values()
     assert sum(each.gold for each in one) == by_entity_length(sentences)["1"].gold
 
@@ -114,7 +123,7 @@ def test_the_reference_run(corpora_dir: Path) -> None:
         read_columns(file, prefix="ft-", split="test", genre="FT", labels=None) for file in files
     )
     sentences = [
-        Scored(wanted.text, wanted.entities, given_.entities)
+        ScoredSentence(wanted.text, wanted.entities, given_.entities)
         for wanted, given_ in zip(gold, predicted, strict=True)
     ]
     one = by_entity_length(sentences)["1"]

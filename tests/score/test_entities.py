@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from chmed_ner.entities.bio import tags_of
 from chmed_ner.entities.types import Mention, Scores, Span
 from chmed_ner.errors import InputError
+from chmed_ner.score.breakdowns import ScoredSentence, by_seen
 from chmed_ner.score.official import score_sentences
 from chmed_ner.score.spans import (
     mention_scores,
     scores_by_type,
-    seen_scores,
     span_scores,
     tag_scores,
     total,
@@ -72,7 +72,7 @@ def test_seen_and_unseen_by_the_entity_s_own_string() -> None:
     text = "胃痛與頭痛"
     gold = (Span(0, 2, "SYMP"), Span(3, 5, "SYMP"))
     predicted = (Span(0, 1, "BODY"), Span(3, 5, "SYMP"))
-    seen, unseen = seen_scores([(text, gold, predicted)], {"胃", "頭痛"})
+    seen, unseen = by_seen([ScoredSentence(text, gold, predicted)], {"胃", "頭痛"}).values()
     assert seen == Scores(gold=1, predicted=2, correct=1)
     assert unseen == Scores(gold=1, predicted=0, correct=0)
 
@@ -80,6 +80,6 @@ def test_seen_and_unseen_by_the_entity_s_own_string() -> None:
 @given(pairs, st.sets(st.sampled_from("甲乙丙丁")))
 def test_seen_and_unseen_add_up(sentences, known) -> None:
     text = "甲乙丙丁" * 3
-    answers = [(text, wanted, given_) for wanted, given_ in sentences]
-    seen, unseen = seen_scores(answers, known)
+    answers = [ScoredSentence(text, wanted, given_) for wanted, given_ in sentences]
+    seen, unseen = by_seen(answers, known).values()
     assert total({"seen": seen, "unseen": unseen}) == span_scores(sentences)

@@ -12,9 +12,10 @@ from chmed_ner.entities.restoration import POLICIES
 from chmed_ner.entities.script import Simplified, in_script
 from chmed_ner.entities.types import Mention, Scores, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.score.ceilings import ceiling_scores, gold_mentions
-from chmed_ner.score.metrics import parse_rates, run_metrics
+from chmed_ner.score.answers import Answers
+from chmed_ner.score.metrics import run_metrics
 from chmed_ner.score.official import score_sentences
+from chmed_ner.score.spans import ceiling_scores, gold_mentions
 
 TYPES = ("BODY", "SYMP", "DISE")
 
@@ -47,10 +48,11 @@ MENTIONS = {
 
 def measured(**changes) -> dict[str, float]:
     arguments = {
+        "sentences": CORPUS,
         "spans": dict.fromkeys(POLICIES, SPANS),
         "headline": "longest_first",
         "mentions": MENTIONS,
-        "target_mentions": {s.id: tuple(dict.fromkeys(gold_mentions(s))) for s in CORPUS},
+        "targets": {s.id: tuple(dict.fromkeys(gold_mentions(s))) for s in CORPUS},
         "training_mentions": {"胃痛", "癌"},
         "types": TYPES,
         "problems": {"a": {"repeated": 2, "unknown_label": 1}, "b": {"repeated": 0}},
@@ -58,7 +60,7 @@ def measured(**changes) -> dict[str, float]:
         "seed": 1,
         "reasons": ("repeated", "truncated"),
     }
-    return run_metrics(changes.pop("sentences", CORPUS), **{**arguments, **changes})
+    return run_metrics(Answers(**{**arguments, **changes}))
 
 
 def test_names_are_these_and_no_others() -> None:
@@ -157,7 +159,7 @@ def test_order_of_sentences_and_answers_does_not_matter() -> None:
         ({"sentences": (replace(CORPUS[0], model_text="短"), *CORPUS[1:])}, "a: the model's text"),
         ({"sentences": CORPUS[:3]}, "sentence d: not a sentence of the test split"),
         ({"mentions": {k: v for k, v in MENTIONS.items() if k != "c"}}, "mentions, .* c: missing"),
-        ({"target_mentions": {}}, "target mentions, sentence a: missing"),
+        ({"targets": {}}, "target mentions, sentence a: missing"),
         ({"spans": {"longest_first": {}}}, "spans of longest_first, sentence a: missing"),
         ({"spans": {"shortest": SPANS}, "headline": "shortest"}, "unknown restoration 'shortest'"),
         ({"headline": "nearest"}, "'nearest' was not scored"),
@@ -177,7 +179,8 @@ def test_what_does_not_fit_is_refused(changes, message: str) -> None:
 
 
 def test_rates_without_completions_are_zero() -> None:
-    assert parse_rates(CORPUS, {}, 0, ("repeated",)) == {
+    metrics = measured(problems={}, completions=0, reasons=("repeated",))
+    assert {name: rate for name, rate in metrics.items() if name.startswith("parse/")} == {
         "parse/repeated_rate": 0.0,
         "parse/problem_rate": 0.0,
     }
@@ -197,18 +200,19 @@ def test_reference_run_as_a_run(corpora_dir: Path) -> None:
     answers = read(corpora_dir / "rocling2023" / "reference_run" / "FT_result.txt", "FT")
     spans = {s.id: s.entities for s in answers}
     types = sorted({span.type for s in gold for span in s.entities})
-    metrics = run_metrics(
-        gold,
+    answers_read = Answers(
+        sentences=gold,
         spans={"longest_first": spans},
         headline="longest_first",
         mentions={s.id: gold_mentions(s) for s in answers},
-        target_mentions={s.id: gold_mentions(s) for s in gold},
+        targets={s.id: gold_mentions(s) for s in gold},
         training_mentions=(),
         types=types,
         problems={},
         completions=len(gold),
         seed=1,
     )
+    metrics = run_metrics(answers_read)
     official = score_sentences(
         [s.tags or () for s in gold], [s.tags or () for s in answers], separators=0
     )

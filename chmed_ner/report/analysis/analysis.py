@@ -6,19 +6,12 @@ from pathlib import Path
 from chmed_ner.entities.labels import Label, LabelScheme
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.files import write_bytes
-from chmed_ner.report.analysis.analysis_tables import (
-    ALL,
-    Breakdown,
-    breakdown,
-    tables,
-    write_tables,
-)
-from chmed_ner.report.analysis.confusion_figure import confusion_figure
-from chmed_ner.report.analysis.error_figure import error_figure
+from chmed_ner.report.analysis.breakdown import ALL, Breakdown, breakdown, write_tables
+from chmed_ner.report.analysis.error_figures import confusion_figure, error_figure
 from chmed_ner.report.analysis.f1_figures import length_figure, string_figure
-from chmed_ner.score.breakdowns import Scored
+from chmed_ner.score.breakdowns import ScoredSentence
 
-FOLDER = "analysis"
+ANALYSIS_FOLDER = "analysis"
 
 
 def write_analysis(
@@ -40,16 +33,16 @@ def write_analysis(
     """
     if not sentences:
         return
-    scored: dict[str, list[Scored]] = {}
+    scored: dict[str, list[ScoredSentence]] = {}
     for sentence in sentences:
-        found = Scored(sentence.text, sentence.entities, spans[sentence.id])
+        found = ScoredSentence(sentence.text, sentence.entities, spans[sentence.id])
         scored.setdefault(sentence.genre, []).append(found)
         scored.setdefault(ALL, []).append(found)
     groups = (*(genre for genre in scored if genre != ALL), ALL)
     genres = {genre: breakdown(scored[genre], training_mentions) for genre in groups}
     types = _types(genres[ALL], labels)
-    folder = directory / FOLDER
-    write_tables(folder, tables(genres, [label.tag for label in types]))
+    folder = directory / ANALYSIS_FOLDER
+    write_tables(folder, genres, [label.tag for label in types])
     for name, content in (
         ("confusion", confusion_figure(genres[ALL].confusions, types)),
         ("errors_by_type", error_figure(genres[ALL].confusions, types)),
@@ -60,7 +53,7 @@ def write_analysis(
 
 
 def _types(found: Breakdown, labels: LabelScheme) -> list[Label]:
-    """The scheme's types and then those that occur beside it."""
+    """The scheme's types, then the others that occur."""
     met = {type_ for gold, predicted, _ in found.confusions for type_ in (gold, predicted)}
     extra = sorted(type_ for type_ in met - set(labels.tags) if type_ is not None)
     return [*labels.labels, *(Label(tag, tag, tag) for tag in extra)]

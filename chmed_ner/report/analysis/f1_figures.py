@@ -5,12 +5,22 @@ from itertools import cycle
 from typing import Any
 
 from chmed_ner.entities.types import Scores
-from chmed_ner.report.analysis.analysis_tables import ALL, Breakdown, summed
-from chmed_ner.report.figures import QUIET, RULE, TEXT, new_figure, plain_axes, png
-from chmed_ner.report.figures import text_style as style
+from chmed_ner.report.analysis.breakdown import ALL, Breakdown
+from chmed_ner.report.figures import (
+    COLOURS,
+    QUIET,
+    add_axes,
+    add_legend,
+    f1_axis,
+    grouped_bars,
+    name_places,
+    new_figure,
+    png,
+    text_style,
+)
 from chmed_ner.score.breakdowns import SEEN, UNSEEN
+from chmed_ner.score.spans import total
 
-COLOURS = ("#2166ac", "#d1733b", "#2f8f6b", "#8a5aab", "#b0413e", "#8a97a6")
 TOGETHER = "#414a54"
 FEW = 20
 """Gold entities; the figure of fewer is drawn hollow, it says little."""
@@ -31,8 +41,8 @@ def length_figure(genres: Mapping[str, Breakdown]) -> bytes:
         ("句子長度（字）", {genre: each.sentence_length for genre, each in genres.items()}, 5.75),
     )
     for title, parts, left in panels:
-        axes = plain_axes(figure, left, 0.75, 10.4 - left - 4.4, 1.25)
-        _f1_axis(axes, title)
+        axes = add_axes(figure, left, 0.75, 10.4 - left - 4.4, 1.25)
+        f1_axis(axes, title)
         _categories(axes, parts[ALL])
         for genre, colour in _shown(parts):
             _line(axes, parts[genre], colour)
@@ -49,26 +59,29 @@ def string_figure(genres: Mapping[str, Breakdown]) -> bytes:
         "「見過」的字串在訓練資料中是實體；橫軸下方的小字為標準答案的實體數",
     )
     parts = {genre: _strings(each) for genre, each in genres.items()}
-    axes = plain_axes(figure, 0.75, 0.75, 0.3, 1.05)
-    _f1_axis(axes, "")
+    axes = add_axes(figure, 0.75, 0.75, 0.3, 1.05)
+    f1_axis(axes)
     _categories(axes, parts[ALL])
     shown = _shown(genres)
-    width = 0.8 / len(shown)
-    for number, (genre, colour) in enumerate(shown):
-        offset = (number - (len(shown) - 1) / 2) * width
-        _bars(axes, parts[genre], offset, width, colour)
+    groups = [(colour, _heights(parts[genre])) for genre, colour in shown]
+    grouped_bars(axes, groups, 1, min(9.0, 27 / len(shown)))
     _legend(figure, shown)
     return png(figure)
 
 
 def _strings(found: Breakdown) -> dict[str, Scores]:
-    one, *longer = found.entity_length
+    longer = dict(found.entity_length)
+    one = longer.pop(next(iter(longer)))
     return {
         "見過 seen": found.seen[SEEN],
         "未見 unseen": found.seen[UNSEEN],
-        "單字 one character": found.entity_length[one],
-        "多字 longer": summed(found.entity_length[name] for name in longer),
+        "單字 one character": one,
+        "多字 longer": total(longer),
     }
+
+
+def _heights(parts: Parts) -> list[float | None]:
+    return [each.f1 if each.gold or each.predicted else None for each in parts.values()]
 
 
 def _shown(genres: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -78,22 +91,11 @@ def _shown(genres: Mapping[str, Any]) -> list[tuple[str, str]]:
     return coloured if len(own) == 1 else [*coloured, (ALL, TOGETHER)]
 
 
-def _f1_axis(axes: Any, title: str) -> None:
-    axes.set_ylim(0, 100)
-    axes.set_yticks(range(0, 101, 20))
-    axes.set_yticklabels([str(tick) for tick in range(0, 101, 20)], **style(8.5, QUIET))
-    axes.grid(axis="y", color=RULE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.set_title(title, loc="left", pad=9, **style(10))
-
-
 def _categories(axes: Any, parts: Parts) -> None:
     """Names below the axis, and how many gold entities each has."""
-    axes.set_xlim(-0.6, len(parts) - 0.4)
-    axes.set_xticks(range(len(parts)))
-    axes.set_xticklabels(list(parts), **style(9))
+    name_places(axes, list(parts))
     for number, scores in enumerate(parts.values()):
-        axes.text(number, -13, f"{scores.gold:,}", ha="center", va="top", **style(8, QUIET))
+        axes.text(number, -13, f"{scores.gold:,}", ha="center", va="top", **text_style(8, QUIET))
 
 
 def _line(axes: Any, parts: Parts, colour: str) -> None:
@@ -105,30 +107,7 @@ def _line(axes: Any, parts: Parts, colour: str) -> None:
         axes.plot(x, each.f1, "o", color=colour, markerfacecolor=fill, markersize=5, clip_on=False)
 
 
-def _bars(axes: Any, parts: Parts, offset: float, width: float, colour: str) -> None:
-    for x, scores in enumerate(parts.values()):
-        if scores.gold or scores.predicted:
-            axes.bar(x + offset, scores.f1, width=0.92 * width, color=colour)
-            axes.text(
-                x + offset,
-                scores.f1 + 1.5,
-                f"{scores.f1:.1f}",
-                ha="center",
-                **style(min(9.0, 34 * width), TEXT),
-            )
-
-
 def _legend(figure: Any, shown: Sequence[tuple[str, str]]) -> None:
     """Genres and their colours, to the right of the title."""
-    width, height = figure.get_size_inches()
-    place = width - 0.3
-    for genre, colour in reversed(shown):
-        name = "全部 all" if genre == ALL else genre
-        text = figure.text(
-            place / width, 1 - 0.27 / height, name, ha="right", va="center", **style(9)
-        )
-        place -= text.get_window_extent().width / figure.dpi + 0.08
-        figure.text(
-            place / width, 1 - 0.27 / height, "●", ha="right", va="center", **style(9, colour)
-        )
-        place -= 0.35
+    named = [("全部 all" if genre == ALL else genre, colour, "o") for genre, colour in shown]
+    add_legend(figure, named, loc="upper right", ncols=len(named), columnspacing=1)

@@ -1,74 +1,62 @@
 """The leaderboard as one self-contained page: tables and figures, nothing to run or fetch."""
 
 import base64
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chmed_ner.files import replacing
-from chmed_ner.report.pages.document import closing, opening
-from chmed_ner.report.pages.html_table import html_table
-from chmed_ner.report.pages.style import style_sheet
-from chmed_ner.report.pages.visible import visible
+from chmed_ner.report.leaderboard.figures import Drawn
+from chmed_ner.report.leaderboard.tables import OURS, WORDS, BoardTable
+from chmed_ner.report.pages.document import closing, html_table, opening, visible
 
-WORDS = ("system", "source", "comparable", "remark")
-"""The columns of words: they stand on the left and may be broken into lines."""
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 LONG = 16
 """Characters; words of more keep room for this many in a line."""
 
 
-@dataclass(frozen=True)
-class Section:
-    """A board: its grid as (cells, bold columns, whether it is ours), its figures by file name."""
-
-    title: str
-    header: Sequence[str]
-    lines: Sequence[tuple[Sequence[str], Collection[int], bool]]
-    pictures: Mapping[str, bytes]
-    notes: Sequence[str]
-
-
 def write_leaderboard_page(
     path: Path,
-    sections: Sequence[Section],
+    boards: Sequence[tuple[BoardTable, Drawn]],
     *,
     notes: Sequence[str],
-    looks: Sequence[Sequence[str]],
+    looks: "DataFrame",
 ) -> None:
-    """Write the page to `path`, atomically. `looks`: test file, checksum, and three counts."""
+    """Write the page to `path`, atomically, with what `runs.looks` found."""
     with replacing(path) as file:
-        file.write(opening("Leaderboard", style_sheet(0)))
+        file.write(opening("Leaderboard"))
         file.writelines(f"<p>{visible(note)}</p>\n" for note in notes)
-        for section in sections:
-            file.write(f"<h2>{visible(section.title)}</h2>\n{_table(section)}")
-            file.writelines(_picture(name, png) for name, png in section.pictures.items())
-            file.writelines(f'<p class="quiet">{visible(note)}</p>\n' for note in section.notes)
+        for table, drawn in boards:
+            file.write(f"<h2>{visible(table.title)}</h2>\n{_table(table)}")
+            file.writelines(_picture(name, png) for name, png in drawn.pictures.items())
+            file.writelines(f'<p class="quiet">{visible(note)}</p>\n' for note in drawn.notes)
         columns = ["test file", "SHA-256", "tuned settings", "all settings", "from files"]
-        rows = [(visible(row[0]), [visible(cell) for cell in row[1:]]) for row in looks]
+        rows = [
+            (visible(name), [visible(digest[:12]), *map(str, counts)])
+            for name, digest, *counts in looks.to_numpy().tolist()
+        ]
         file.write("<h2>How often each test set was scored</h2>\n")
         file.write(html_table("settings scored on each test file", columns, rows) + closing())
 
 
-def _table(section: Section) -> str:
-    """The grid as HTML, without the columns in which no row says anything."""
-    kept = [
-        number
-        for number, head in enumerate(section.header)
-        if any(cells[number] for cells, _, _ in section.lines)
-    ]
-    header = [_cell(section.header[number], section.header[number]) for number in kept]
+def _table(table: BoardTable) -> str:
+    """The table as HTML, without the columns in which no row says anything."""
+    heads = dict(zip(table.cells.columns, table.heads, strict=True))
+    kept = [name for name in heads if table.cells[name].any()]
     rows = []
-    for cells, bold, ours in section.lines:
-        shown = [_cell(section.header[n], cells[n], bold=n in bold) for n in kept]
-        name = f'<span class="{"ours" if ours else "quiet"}">{shown[0]}</span>'
-        rows.append((name, shown[1:]))
+    for number, cells in table.cells.iterrows():
+        shown = [_cell(name, cells[name], bold=table.bold.at[number, name]) for name in kept]
+        kind = "ours" if cells["source"] == OURS else "quiet"
+        rows.append((f'<span class="{kind}">{shown[0]}</span>', shown[1:]))
+    header = [_cell(name, heads[name]) for name in kept]
     return f'<div class="board">{html_table("F1 in percent", header, rows)}</div>\n'
 
 
-def _cell(head: str, text: str, *, bold: bool = False) -> str:
-    """A cell of the column `head`: a spread small behind its mean, words where words stand."""
-    if head in WORDS:
+def _cell(column: str, text: str, *, bold: bool = False) -> str:
+    """A cell of a column: a spread small after its mean, words in the columns of words."""
+    if column in WORDS:
         room = " long" if len(text) > LONG else ""
         return f'<span class="words{room}">{visible(text)}</span>'
     mean, sign, spread = visible(text).partition(" ± ")

@@ -1,214 +1,181 @@
-"""A board as a grid of cells, and the grids as Markdown, LaTeX and CSV."""
+"""A board as a table with named columns: unrounded, as text, as Markdown, LaTeX and CSV."""
 
-import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from io import StringIO
+from typing import TYPE_CHECKING, Any
 
-from chmed_ner.report.leaderboard.board import Board, Row
+from chmed_ner.files import markdown_table
 from chmed_ner.report.leaderboard.published import PublishedRow
-from chmed_ner.report.leaderboard.seeds import Summary
+from chmed_ner.report.leaderboard.rows import Board, LeaderboardRow
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 OURS = "ours"
+"""The source of our rows."""
+WORDS = ("system", "source", "comparable", "remark")
+"""The columns of words, all others hold numbers."""
+
+_HEADS = {"runs": "seeds", "f1": "F1", "interval": "95% interval", "precision": "P", "recall": "R"}
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of a grid: its cells as text, which of them are bold, F1 to sort by, who made it."""
-
-    cells: tuple[str, ...]
-    bold: frozenset[int]
-    f1: float
-    ours: bool
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A board with the published rows beside ours, the best first."""
+class BoardTable:
+    """A board as text, the best row first; `bold` says of each cell whether it is the best."""
 
     title: str
-    header: tuple[str, ...]
-    lines: tuple[Line, ...]
+    cells: "DataFrame"
+    bold: "DataFrame"
+
+    @property
+    def heads(self) -> list[str]:
+        """What is written above the columns."""
+        return [_HEADS.get(name, name.removesuffix("/f1")) for name in self.cells.columns]
+
+    @property
+    def alignment(self) -> str:
+        """A letter a column: `l` for words, `r` for numbers."""
+        return "".join("l" if name in WORDS else "r" for name in self.cells.columns)
+
+    def marked(self, escape: Callable[[str], str], bold: str) -> list[list[str]]:
+        """The cells, escaped; the best ones in the place of `{}` in `bold`."""
+        rows = zip(self.cells.to_numpy(), self.bold.to_numpy(), strict=True)
+        return [
+            [
+                bold.replace("{}", escape(cell)) if best else escape(cell)
+                for cell, best in zip(cells, bests, strict=True)
+            ]
+            for cells, bests in rows
+        ]
 
 
-def grid(board: Board, published: Sequence[PublishedRow]) -> Grid:
-    """The grid of a board: figures in percent with two decimals, mean ± deviation over seeds.
+def board_records(board: Board, published: Sequence[PublishedRow]) -> "DataFrame":
+    """The rows of a board, unrounded: ours, then the published ones.
+
+    Their columns are those of leaderboard.csv, with `rankable`: whether a row may be the best, and
+    `computed`: whether its F1 was computed here.
+    """
+    from pandas import DataFrame
+
+    metrics = ("f1", "precision", "recall", *(f"{genre}/f1" for genre in board.genres))
+    ours = [_own_record(row, metrics) for row in board.rows]
+    theirs = [_published_record(row) for row in published]
+    figures = [f"{metric}_{part}" for metric in metrics for part in ("mean", "deviation")]
+    found = DataFrame([{"dataset": board.title, **record} for record in (*ours, *theirs)])
+    return found.reindex(columns=list({*found.columns, *figures, "f1_low", "f1_high"}))
+
+
+def board_table(board: Board, records: "DataFrame") -> BoardTable:
+    """A board as text: percent with two decimals, mean ± deviation over seeds.
 
     The best of ours and the best of the published rows that can be compared is bold, by column;
     partial runs and those tuned on test data are never.
     """
+    from pandas import DataFrame
+
     genres = board.genres if len(board.genres) > 1 else ()
-    names = (*(f"test/{genre}/f1" for genre in genres), "test/precision", "test/recall")
-    header = (
-        *("system", "source", "seeds", "F1", "95% interval"),
-        *genres,
-        *("P", "R", "comparable", "remark"),
-    )
-    figures = {3: "test/f1", **{5 + number: name for number, name in enumerate(names)}}
-    best_ours = _best(
-        {column: _mean(row.figure(name)) for column, name in figures.items()}
-        for row in board.rows
-        if not row.partial and not row.trained_on_test
-    )
-    best_published = _best(
-        {3: row.f1, **{5 + n: row.genres.get(genre) for n, genre in enumerate(genres)}}
-        for row in published
-        if row.comparable != "not"
-    )
-    lines = [_own(row, figures, best_ours) for row in board.rows]
-    lines += [_published(row, genres, best_published) for row in published]
-    return Grid(board.title, header, tuple(sorted(lines, key=lambda line: -line.f1)))
+    figures = ("f1", *(f"{genre}/f1" for genre in genres), "precision", "recall")
+    found = records.sort_values("f1_mean", ascending=False, kind="stable", ignore_index=True)
+    shown = {
+        name: list(map(_figure, found[f"{name}_mean"], found[f"{name}_deviation"]))
+        for name in figures
+    }
+    shown["f1"] = [
+        f"{text}†" if computed else text
+        for text, computed in zip(shown["f1"], found["computed"], strict=True)
+    ]
+    shown["interval"] = list(map(_interval, found["f1_low"], found["f1_high"]))
+    columns = ["system", "source", "runs", "f1", "interval", *figures[1:], "comparable", "remark"]
+    cells = found.assign(**shown)[columns].astype(object)
+    bold = DataFrame(False, index=cells.index, columns=columns)
+    for side in (found["source"] == OURS, found["source"] != OURS):
+        may = found["rankable"] & side
+        for name in figures:
+            means = found[f"{name}_mean"]
+            bold[name] |= may & (means == means[may].max())
+    return BoardTable(board.title, cells, bold)
 
 
-def markdown(found: Grid) -> str:
-    """The grid as a table of GitHub's Markdown."""
-
-    def row(cells: Iterable[str]) -> str:
-        return f"| {' | '.join(cells)} |\n"
-
-    numbers = [name not in ("system", "source", "comparable", "remark") for name in found.header]
-    body = "".join(
-        row(
-            f"**{_plain(cell)}**" if number in line.bold else _plain(cell)
-            for number, cell in enumerate(line.cells)
-        )
-        for line in found.lines
-    )
-    return row(found.header) + row("---:" if right else "---" for right in numbers) + body
+def markdown(table: BoardTable) -> str:
+    """The board as a table of GitHub's Markdown."""
+    return markdown_table(table.heads, table.marked(_plain, "**{}**"), table.alignment)
 
 
-def latex(found: Grid) -> str:
-    """The grid as a `tabular` with the rules of the package booktabs."""
-    columns = "".join(
-        "l" if name in ("system", "source", "comparable", "remark") else "r"
-        for name in found.header
-    )
-    body = "".join(
-        " & ".join(
-            f"\\textbf{{{_tex(cell)}}}" if number in line.bold else _tex(cell)
-            for number, cell in enumerate(line.cells)
-        )
-        + " \\\\\n"
-        for line in found.lines
-    )
-    head = " & ".join(map(_tex, found.header))
+def latex(table: BoardTable) -> str:
+    """The board as a `tabular` with the rules of the package booktabs."""
+    rows = table.marked(_tex, "\\textbf{{}}")
+    head, *body = (f"{' & '.join(row)} \\\\\n" for row in (map(_tex, table.heads), *rows))
     return (
-        f"% {' '.join(found.title.split())}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n"
-        f"{head} \\\\\n\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
+        f"% {' '.join(table.title.split())}\n\\begin{{tabular}}{{{table.alignment}}}\n\\toprule\n"
+        f"{head}\\midrule\n{''.join(body)}\\bottomrule\n\\end{{tabular}}\n"
     )
 
 
-def as_csv(boards: Sequence[tuple[Board, Sequence[PublishedRow]]], by: Sequence[str]) -> str:
-    """Every board in one table, unrounded: ours with their groups, then the published rows."""
-    genres = list(dict.fromkeys(genre for board, _ in boards for genre in board.genres))
-    metrics = ["f1", "precision", "recall", *(f"{genre}/f1" for genre in genres)]
-    groups = [group for group in by if group != "dataset"]
+def as_csv(boards: Sequence["DataFrame"], genres: Sequence[str], by: Sequence[str]) -> str:
+    """The records of every board in one table: ours with their groups, then the published rows."""
+    from pandas import concat
+
+    metrics = ("f1", "precision", "recall", *(f"{genre}/f1" for genre in genres))
     header = [
-        *("dataset", "source", "system", *groups, "differs", "runs", "seeds", "partial"),
+        *("dataset", "source", "system", *(group for group in by if group != "dataset")),
+        *("differs", "runs", "seeds", "partial"),
         *(f"{metric}_{part}" for metric in metrics for part in ("mean", "deviation")),
         *("f1_low", "f1_high", "sentences_per_second", "comparable", "remark", "run_ids"),
     ]
-    rows: list[dict[str, object]] = []
-    for board, published in boards:
-        rows += [{"dataset": board.title, **_own_record(row, metrics)} for row in board.rows]
-        rows += [{"dataset": board.title, **_published_record(row)} for row in published]
-    text = StringIO()
-    writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    found = concat(boards, ignore_index=True)
+    computed = "F1 computed from the genres; " + found["remark"]
+    found["remark"] = found["remark"].where(~found["computed"], computed.str.removesuffix("; "))
+    return str(found.reindex(columns=header).to_csv(index=False, lineterminator="\n"))
 
 
-def _own(row: Row, figures: dict[int, str], best: dict[int, float]) -> Line:
-    found = {column: row.figure(name) for column, name in figures.items()}
-    interval = row.interval()
-    cells = [row.name, OURS, str(len(row.runs)), "", _interval(interval)]
-    cells += [""] * (len(figures) - 1) + ["", remark(row)]
-    for column, each in found.items():
-        cells[column] = _figure(each)
-    can = not row.partial and not row.trained_on_test
-    bold = {column for column, each in found.items() if can and _mean(each) == best.get(column)}
-    return Line(tuple(cells), frozenset(bold), _mean(found[3]) or 0.0, ours=True)
-
-
-def remark(row: Row) -> str:
-    """What must be known of a row of ours."""
-    said = {"partial": row.partial, "tuned on this test set": row.trained_on_test}
-    return "; ".join(text for text, holds in said.items() if holds)
-
-
-def _published(row: PublishedRow, genres: Sequence[str], best: dict[int, float]) -> Line:
-    f1 = f"{row.f1:.2f}" + ("†" if row.computed else "")
-    own = {5 + number: row.genres.get(genre) for number, genre in enumerate(genres)}
-    cells = (
-        *(row.system, row.source, "", f1, ""),
-        *("" if value is None else f"{value:.2f}" for value in own.values()),
-        *("", "", row.comparable, row.remark),
-    )
-    can = row.comparable != "not"
-    bold = {c for c, value in {3: row.f1, **own}.items() if can and value == best.get(c)}
-    return Line(cells, frozenset(bold), row.f1, ours=False)
-
-
-def _own_record(row: Row, metrics: Sequence[str]) -> dict[str, object]:
-    record: dict[str, object] = {
+def _own_record(row: LeaderboardRow, metrics: Sequence[str]) -> dict[str, Any]:
+    figures = {metric: row.figure(f"test/{metric}") for metric in metrics}
+    others = ("test/f1_low", "test/f1_high", "time/sentences_per_second")
+    return {
         **{group: value for group, value in row.group.items() if group != "dataset"},
         "source": OURS,
         "system": row.name,
         "differs": "; ".join(f"{key}={value}" for key, value in row.differs.items()),
-        "runs": len(row.runs),
-        "seeds": " ".join(row.seeds),
+        "runs": str(len(row.runs)),
+        "seeds": " ".join(run.seed for run in row.runs),
         "partial": str(row.partial).lower(),
-        "remark": remark(row),
+        **{f"{metric}_mean": found.mean for metric, found in figures.items() if found},
+        **{f"{metric}_deviation": found.deviation for metric, found in figures.items() if found},
+        **row.means({each.split("/")[1]: each for each in others}),
+        "comparable": "",
+        "remark": row.remark,
         "run_ids": " ".join(run.run.run_id for run in row.runs),
+        "rankable": not row.remark,
+        "computed": False,
     }
-    for metric in metrics:
-        if (found := row.figure(f"test/{metric}")) is not None:
-            record[f"{metric}_mean"] = found.mean
-            record[f"{metric}_deviation"] = "" if found.deviation is None else found.deviation
-    if (interval := row.interval()) is not None:
-        record["f1_low"], record["f1_high"] = interval
-    if (speed := row.figure("time/sentences_per_second")) is not None:
-        record["sentences_per_second"] = speed.mean
-    return record
 
 
-def _published_record(row: PublishedRow) -> dict[str, object]:
+def _published_record(row: PublishedRow) -> dict[str, Any]:
     return {
         "source": row.source,
         "system": row.system,
+        "runs": "",
         "f1_mean": row.f1,
         **{f"{genre}/f1_mean": f1 for genre, f1 in row.genres.items()},
         "comparable": row.comparable,
-        "remark": "; ".join(
-            filter(None, ("F1 computed from the genres" if row.computed else "", row.remark))
-        ),
+        "remark": row.remark,
+        "rankable": row.comparable != "not",
+        "computed": row.computed,
     }
 
 
-def _best(rows: Iterable[dict[int, float | None]]) -> dict[int, float]:
-    best: dict[int, float] = {}
-    for row in rows:
-        for column, value in row.items():
-            if value is not None:
-                best[column] = max(value, best.get(column, value))
-    return best
+def _figure(mean: float, deviation: float) -> str:
+    from pandas import isna
+
+    spread = "" if isna(deviation) else f" ± {deviation:.2f}"
+    return "" if isna(mean) else f"{mean:.2f}{spread}"
 
 
-def _mean(found: Summary | None) -> float | None:
-    return None if found is None else found.mean
+def _interval(low: float, high: float) -> str:
+    from pandas import isna
 
-
-def _figure(found: Summary | None) -> str:
-    if found is None:
-        return ""
-    spread = "" if found.deviation is None else f" ± {found.deviation:.2f}"
-    return f"{found.mean:.2f}{spread}"
-
-
-def _interval(found: tuple[float, float] | None) -> str:
-    return "" if found is None else f"{found[0]:.2f}–{found[1]:.2f}"
+    return "" if isna(low) or isna(high) else f"{low:.2f}–{high:.2f}"
 
 
 def _plain(cell: str) -> str:

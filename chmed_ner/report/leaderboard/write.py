@@ -4,18 +4,28 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import replacing, write_bytes
-from chmed_ner.report.leaderboard.board import Board, boards, check_groups
-from chmed_ner.report.leaderboard.figures import Artifact, Drawn, figures
-from chmed_ner.report.leaderboard.page import Section, write_leaderboard_page
-from chmed_ner.report.leaderboard.published import PublishedRow, beside, published
-from chmed_ner.report.leaderboard.scored import Looks, looks, sort_out
-from chmed_ner.report.leaderboard.tables import Grid, as_csv, grid, latex, markdown
+from chmed_ner.files import markdown_table, replacing, write_bytes
+from chmed_ner.report.leaderboard.figures import Drawn, figures
+from chmed_ner.report.leaderboard.page import write_leaderboard_page
+from chmed_ner.report.leaderboard.published import published_rows, rows_for
+from chmed_ner.report.leaderboard.rows import boards, check_groups
+from chmed_ner.report.leaderboard.runs import looks, scored_runs
+from chmed_ner.report.leaderboard.tables import (
+    BoardTable,
+    as_csv,
+    board_records,
+    board_table,
+    latex,
+    markdown,
+)
 from chmed_ner.track import TrackedRun, TrackedRuns
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 BOLD = (
     "F1, P, R in percent (official chunk scores; F1 over several genres is their macro average); "
@@ -31,15 +41,18 @@ LOOKED = (
 )
 
 
-@dataclass(frozen=True)
-class Written:
-    """What was written: the grids, the folder, the runs left out, the figures left out by board."""
+LOOKS = ("test file", "SHA-256", "tuned settings scored", "all settings scored", "from files")
 
-    grids: tuple[Grid, ...]
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """What is written to `directory`: boards with their figures, the runs left out by reason, and
+    how often each test file was scored."""
+
     directory: Path
+    boards: tuple[tuple[BoardTable, Drawn], ...]
     left_out: Counter[str]
-    looks: tuple[Looks, ...]
-    drawn: dict[str, Drawn]
+    looks: "DataFrame"
 
 
 def write_leaderboard(
@@ -49,7 +62,7 @@ def write_leaderboard(
     experiment: str | None,
     by: Sequence[str],
     partial: bool,
-) -> Written:
+) -> Leaderboard:
     """Write the leaderboard of an experiment's runs (None: of all) to `directory`.
 
     The looks at the test sets count the runs of every experiment. Raises InputError for an unknown
@@ -57,62 +70,52 @@ def write_leaderboard(
     """
     check_groups(by)
     every = tracked.all()
-    wanted = [run for run in every if experiment in (None, run.experiment)]
+    wanted = _wanted(every, experiment)
+    scored, left_out = scored_runs(wanted, tracked.artifact)
+    found, superseded = boards(scored, by)
+    hidden = sum(not partial and run.partial for run in scored)
+    left_out += superseded + Counter({"partial (shown by --partial)": hidden})
+    shown = [(board.without_partial() if hidden else board, board.rows) for board in found]
+    shown = [(board, rows) for board, rows in shown if board.rows]
+    if not shown:
+        raise InputError(
+            f"no run to show ({counted(left_out)}); finish a run that tests, or see --partial"
+        )
+    published = published_rows()
+    records = [
+        board_records(
+            board, rows_for(published, board.dataset, board.genres, limited=board.limited)
+        )
+        for board, _ in shown
+    ]
+    written = Leaderboard(
+        directory,
+        tuple(
+            (board_table(board, each), figures(board, rows, tracked.artifact))
+            for (board, rows), each in zip(shown, records, strict=True)
+        ),
+        left_out,
+        looks(scored_runs(every, tracked.artifact)[0]),
+    )
+    genres = dict.fromkeys(genre for board, _ in shown for genre in board.genres)
+    _write(written, as_csv(records, list(genres), by))
+    return written
+
+
+def _wanted(every: Sequence[TrackedRun], experiment: str | None) -> list[TrackedRun]:
+    """The runs of an experiment, None for those of all; InputError where there is none."""
     if not every:
         raise InputError(
             "report: the tracking store has no run yet; make some with chmed-ner run, or name the "
             "store of yours: paths.output=... or tracking.uri=..."
         )
+    wanted = [run for run in every if experiment in (None, run.experiment)]
     if not wanted:
         known = sorted({run.experiment for run in every})
         raise InputError(
             f"--experiment {experiment}: no run there; experiments with runs: {', '.join(known)}"
         )
-    texts = _remembered(tracked)
-    everything, asked = sort_out(every, texts), sort_out(wanted, texts)
-    scored, left_out = asked.runs, asked.left_out
-    whole, superseded = boards(scored, by)
-    hidden = sum(not partial and run.partial for run in scored)
-    left_out["partial (shown by --partial)"] = hidden
-    found = [board.without_partial() if hidden else board for board in whole]
-    drawn = {
-        shown.title: figures(shown, board.rows, texts)
-        for shown, board in zip(found, whole, strict=True)
-        if shown.rows
-    }
-    found = [board for board in found if board.rows]
-    if not found:
-        raise InputError(
-            f"no run to show ({counted(+left_out)}); finish a run that tests, or see --partial"
-        )
-    rows = published()
-    beside_ours = [
-        (board, beside(rows, board.dataset, board.genres, limited=board.limited)) for board in found
-    ]
-    written = Written(
-        tuple(grid(*each) for each in beside_ours),
-        directory,
-        +(left_out + superseded),
-        tuple(looks(everything.runs)),
-        drawn,
-    )
-    _write(written, beside_ours, by)
-    return written
-
-
-def _remembered(tracked: TrackedRuns) -> Artifact:
-    """Files of runs, each fetched once."""
-    runs: dict[str, TrackedRun] = {}
-
-    @lru_cache(maxsize=4096)
-    def fetched(run_id: str, path: str) -> str | None:
-        return tracked.artifact(runs[run_id], path)
-
-    def artifact(run: TrackedRun, path: str) -> str | None:
-        runs[run.run_id] = run
-        return fetched(run.run_id, path)
-
-    return artifact
+    return wanted
 
 
 def counted(left_out: Counter[str]) -> str:
@@ -120,42 +123,21 @@ def counted(left_out: Counter[str]) -> str:
     return ", ".join(f"{number} {reason}" for reason, number in sorted(left_out.items())) or "none"
 
 
-def _write(
-    written: Written, found: Sequence[tuple[Board, Sequence[PublishedRow]]], by: Sequence[str]
-) -> None:
-    folder = written.directory
-    for title, drawn in written.drawn.items():
+def _write(found: Leaderboard, csv: str) -> None:
+    folder = found.directory
+    for table, drawn in found.boards:
         for name, picture in drawn.pictures.items():
-            write_bytes(folder / slug(title) / name, picture)
+            write_bytes(folder / slug(table.title) / name, picture)
     for name, text in (
-        ("leaderboard.md", _markdown(written)),
-        ("leaderboard.tex", "\n".join(latex(each) for each in written.grids)),
-        ("leaderboard.csv", as_csv(found, by)),
+        ("leaderboard.md", _markdown(found)),
+        ("leaderboard.tex", "\n".join(latex(table) for table, _ in found.boards)),
+        ("leaderboard.csv", csv),
     ):
         with replacing(folder / name) as file:
             file.write(text)
-    sections = [
-        Section(
-            each.title,
-            each.header,
-            [(line.cells, line.bold, line.ours) for line in each.lines],
-            written.drawn[each.title].pictures,
-            _notes(written.drawn[each.title]),
-        )
-        for each in written.grids
-    ]
-    write_leaderboard_page(
-        folder / "leaderboard.html",
-        sections,
-        notes=[BOLD, f"Runs left out: {counted(written.left_out)}."],
-        looks=[_look(each) for each in written.looks],
-    )
-
-
-def _notes(drawn: Drawn) -> list[str]:
-    """Whose confusion matrix is shown, and which figures are left out and why."""
-    best = [f"Confusion matrix: the best run, {drawn.best}."] if drawn.best else []
-    return best + [f"Figure left out: {reason}." for reason in drawn.left_out]
+    notes = [BOLD, f"Runs left out: {counted(found.left_out)}."]
+    page = folder / "leaderboard.html"
+    write_leaderboard_page(page, found.boards, notes=notes, looks=found.looks)
 
 
 def slug(title: str) -> str:
@@ -163,26 +145,19 @@ def slug(title: str) -> str:
     return re.sub(r"[^\w.-]+", "-", title).strip("-")
 
 
-LOOKS = ("test file", "SHA-256", "tuned settings scored", "all settings scored", "from files")
-
-
-def _look(found: Looks) -> tuple[str, ...]:
-    counts = (found.tuned, found.all, found.files)
-    return (found.file, found.sha256[:12], *map(str, counts))
-
-
-def _markdown(written: Written) -> str:
+def _markdown(found: Leaderboard) -> str:
     parts = ["# Leaderboard", BOLD]
-    for each in written.grids:
-        drawn = written.drawn[each.title]
-        parts += [f"## {each.title}", markdown(each).rstrip()]
-        parts += [f"![{name}]({slug(each.title)}/{name})" for name in drawn.pictures]
-        parts += _notes(drawn)
+    for table, drawn in found.boards:
+        parts += [f"## {table.title}", markdown(table).rstrip()]
+        parts += [f"![{name}]({slug(table.title)}/{name})" for name in drawn.pictures]
+        parts += drawn.notes
     parts += [
-        f"Runs left out: {counted(written.left_out)}.",
+        f"Runs left out: {counted(found.left_out)}.",
         "## How often each test set was scored",
     ]
-    looks = [LOOKS, ("---", "---", "---:", "---:", "---:"), *map(_look, written.looks)]
-    parts.append("\n".join(f"| {' | '.join(row)} |" for row in looks))
-    parts.append(LOOKED)
+    rows = [
+        (name, digest[:12], *map(str, counts))
+        for name, digest, *counts in found.looks.to_numpy().tolist()
+    ]
+    parts += [markdown_table(LOOKS, rows, "llrrr").rstrip(), LOOKED]
     return "\n\n".join(parts) + "\n"

@@ -7,23 +7,18 @@ from pathlib import Path
 
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Completion, Sentence, Span
-from chmed_ner.files import replacing
-from chmed_ner.report.pages.document import closing, explorer_script, opening
+from chmed_ner.report.pages.document import html_table, visible
 from chmed_ner.report.pages.explorer import (
     FIRST_KIND,
     OUTLINED,
     Explorer,
-    Item,
     Kind,
-    Row,
+    ShownEntity,
+    ShownSentence,
     by_sentence,
     spans_of,
-    used_types,
 )
-from chmed_ner.report.pages.html_table import html_table
-from chmed_ner.report.pages.marks import entity_marks
-from chmed_ner.report.pages.style import style_sheet
-from chmed_ner.report.pages.visible import visible
+from chmed_ner.report.pages.marks import EntityMarks
 from chmed_ner.score.significance import Comparisons, Estimate
 
 KINDS = (
@@ -38,7 +33,7 @@ BOTH, ONLY_A, ONLY_B, NEITHER = range(4)
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One run: its name, where it lies, its entities by sentence id, its completions."""
+    """One run: its name, its directory, its entities by sentence id, its completions."""
 
     name: str
     place: str
@@ -58,41 +53,26 @@ def write_comparison_page(
     """Write the page of run A (`first`) and run B (`second`) to `path`, atomically.
 
     `figures`: their scores, as `chmed_ner.score.significance.compare_counts` gives them. Raises
-    InputError as `chmed_ner.report.page.write_page` does.
+    InputError as `chmed_ner.report.pages.page.write_page` does.
     """
-    marks = entity_marks(labels)
-    sides = (first.spans, second.spans)
-    all_spans = [
-        span
-        for each in sentences
-        for spans in (each.entities, *(spans_of(side, each) for side in sides))
-        for span in spans
-    ]
     explorer = Explorer(
-        genres=list(dict.fromkeys(sentence.genre for sentence in sentences)),
-        types=used_types(marks, all_spans),
-        marks=marks,
+        list(_shown(sentences, first, second)),
+        EntityMarks(labels),
         lines=("標準", "A", "B"),
         kinds=KINDS,
         any_="有一方對、一方錯",
         none="對錯相同的句子",
     )
-    rows = list(_rows(sentences, first, second))
-    style, script = style_sheet(len(labels.tags)), explorer_script()
-    with replacing(path) as file:
-        title = f"A：{first.name}　B：{second.name}"
-        file.write(opening(title, style, script, skip=("list", "跳到測試句")))
-        for letter, side in (("A", first), ("B", second)):
-            file.write(
-                f"<p>{letter}：{visible(side.name)} <code>{visible(side.place)}</code></p>\n"
-            )
-        file.write(f"<h2>比較</h2>\n{_scores(figures)}{_counts(rows)}\n")
-        file.write(f'<h2 id="list">測試句（{len(sentences):,}）</h2>\n')
-        file.write(marks.legend("與標準不一致，或只有一方對"))
-        file.write(explorer.frame() + closing(explorer.data(rows), script))
+    runs = "".join(
+        f"<p>{letter}：{visible(side.name)} <code>{visible(side.place)}</code></p>\n"
+        for letter, side in (("A", first), ("B", second))
+    )
+    tables = f"<h2>比較</h2>\n{_scores(figures)}{_counts(explorer.sentences)}\n"
+    title = f"A：{first.name}　B：{second.name}"
+    explorer.write(path, title, runs + tables, "與標準不一致，或只有一方對")
 
 
-def _rows(sentences: Sequence[Sentence], first: Side, second: Side) -> Iterator[Row]:
+def _shown(sentences: Sequence[Sentence], first: Side, second: Side) -> Iterator[ShownSentence]:
     answers = (
         by_sentence("A 的輸出", first.completions),
         by_sentence("B 的輸出", second.completions),
@@ -104,29 +84,24 @@ def _rows(sentences: Sequence[Sentence], first: Side, second: Side) -> Iterator[
         named = {
             span: FIRST_KIND + kind for span, kind in kinds.items() if kind in (ONLY_A, ONLY_B)
         }
-        yield Row(
+        yield ShownSentence(
             sentence,
             (
                 [(span, named.get(span, 0)) for span in gold],
                 *([(s, 0 if s in gold else OUTLINED) for s in side] for side in (a, b)),
             ),
-            [Item(kind, (span.type,)) for span, kind in kinds.items()],
+            [ShownEntity(kind, (span.type,)) for span, kind in kinds.items()],
             [each for side in answers for each in side.get(sentence.id, ())],
         )
 
 
 def _kinds(gold: Sequence[Span], a: Sequence[Span], b: Sequence[Span]) -> dict[Span, int]:
     """The kind of each gold entity and of each wrong one that a run predicts."""
-    kinds = {}
-    for span in dict.fromkeys((*gold, *a, *b)):
-        right = ((span in a) == (span in gold), (span in b) == (span in gold))
-        kinds[span] = {
-            (True, True): BOTH,
-            (True, False): ONLY_A,
-            (False, True): ONLY_B,
-            (False, False): NEITHER,
-        }[right]
-    return kinds
+    kinds = {(True, True): BOTH, (True, False): ONLY_A, (False, True): ONLY_B}
+    return {
+        span: kinds.get(((span in a) == (span in gold), (span in b) == (span in gold)), NEITHER)
+        for span in dict.fromkeys((*gold, *a, *b))
+    }
 
 
 def _scores(found: Comparisons) -> str:
@@ -135,9 +110,9 @@ def _scores(found: Comparisons) -> str:
             visible(name),
             [
                 f"{each.sentences:,}",
-                _shown(each.first),
-                _shown(each.second),
-                _shown(each.difference, "+"),
+                _estimate(each.first),
+                _estimate(each.second),
+                _estimate(each.difference, "+"),
                 f"{each.p_value:.4f}",
             ],
         )
@@ -146,19 +121,18 @@ def _scores(found: Comparisons) -> str:
     return html_table("F1（%）與 95% 區間", ["", "句數", "A", "B", "B − A", "p"], rows)
 
 
-def _shown(estimate: Estimate, sign: str = "") -> str:
+def _estimate(estimate: Estimate, sign: str = "") -> str:
     f1, low, high = (f"{x:{sign}.2f}" for x in (estimate.f1, estimate.low, estimate.high))
     return f"{f1} <small>{low} – {high}</small>"
 
 
-def _counts(rows: Sequence[Row]) -> str:
+def _counts(sentences: Sequence[ShownSentence]) -> str:
     """How many gold entities, and how many wrong predictions, are of each kind."""
     gold, wrong = Counter[int](), Counter[int]()
-    for row in rows:
-        spans = {span for span, _ in row.lines[0]}
-        kinds = _kinds(row.sentence.entities, *([s for s, _ in line] for line in row.lines[1:]))
-        for span, kind in kinds.items():
-            (gold if span in spans else wrong)[kind] += 1
+    for each in sentences:
+        lines = [[span for span, _ in line] for line in each.lines]
+        for span, kind in _kinds(lines[0], lines[1], lines[2]).items():
+            (gold if span in lines[0] else wrong)[kind] += 1
     listed = [
         (kind.name, [f"{gold[number]:,}", f"{wrong[number]:,}" if number != BOTH else "–"])
         for number, kind in enumerate(KINDS)

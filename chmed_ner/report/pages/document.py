@@ -1,28 +1,95 @@
-"""The frame of a page: one HTML file in which only our own style and script have an effect."""
+"""The frame of a page: one HTML file in which only our own style and script have an effect.
+
+Text from data is shown so that nothing in it acts and nothing in it hides.
+"""
 
 import base64
 import hashlib
 import html
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from chmed_ner.report.pages.visible import plain, visible
+# Controls, format characters (bidi controls and zero-width characters among them), lone surrogates,
+# line and paragraph separators: they act on the page or cannot be seen, so they are named instead.
+_NAMED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def is_named(character: str) -> bool:
+    """Whether `character` acts, hides, or (a noncharacter) has no place in an HTML document."""
+    code = ord(character)
+    return (
+        unicodedata.category(character) in _NAMED
+        or code & 0xFFFE == 0xFFFE
+        or 0xFDD0 <= code <= 0xFDEF
+    )
+
+
+def plain(text: str, *, keep: str = "") -> str:
+    """`text` with each character that acts or cannot be seen as `U+XXXX`, those in `keep` as is.
+
+    The result can be encoded as UTF-8; it is not escaped for HTML.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        f"U+{ord(character):04X}" if character not in keep and is_named(character) else character
+        for character in text
+    )
+
+
+def visible(text: str) -> str:
+    """`text` as the HTML content of an element, as `plain` shows it.
+
+    The named characters are in an element of their own (class `u`), so that they differ from a
+    text that really says `U+202E`. Not for attributes, nor for `title`: escape `plain` there.
+    """
+    if text.isprintable():
+        return html.escape(text)
+    return "".join(
+        f'<i class="u">U+{ord(character):04X}</i>'
+        if is_named(character)
+        else html.escape(character)
+        for character in text
+    )
+
+
+def html_table(
+    caption: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]
+) -> str:
+    """A table that scrolls by keyboard where it is wider than the page; empty without rows.
+
+    A row is its heading and its cells; all of them are HTML.
+    """
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    body = "".join(
+        f'<tr><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'
+        for name, cells in rows
+    )
+    return (
+        f'<div class="scroll" role="region" aria-label="{caption}" tabindex="0"><table>'
+        f"<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n"
+        f"<tbody>\n{body}</tbody></table></div>\n"
+    )
 
 
 @lru_cache
-def explorer_script() -> str:
-    """The script that draws and filters the sentences."""
-    return Path(__file__).with_name("explorer.js").read_text(encoding="utf-8")
+def page_file(name: str) -> str:
+    """The text of `page.css`, the style of every page, or of `explorer.js`."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-def opening(title: str, style: str, script: str = "", *, skip: tuple[str, str] = ("", "")) -> str:
+def opening(title: str, script: str = "", skip: tuple[str, str] = ("", "")) -> str:
     """Everything up to the heading and the beginning of `main`.
 
-    The policy lets run only the given style and script, so that even a mistake in escaping could
-    neither run anything nor fetch anything; pictures may stand in the page itself. `skip` is the
-    anchor and the words of a link, for the keyboard, past what stands above.
+    Only our style and the given script have an effect, so that even a mistake in escaping could
+    neither run anything nor fetch anything; pictures may be in the page itself. `skip` is the
+    anchor and the words of a link, for the keyboard, past what comes first.
     """
+    style = page_file("page.css")
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; img-src data:; "
         + (f"script-src '{_digest(script)}'; " if script else "")

@@ -7,114 +7,28 @@ import html
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.errors import InputError
+from chmed_ner.files import replacing
+from chmed_ner.report.pages.document import (
+    closing,
+    is_named,
+    opening,
+    page_file,
+    plain,
+)
 from chmed_ner.report.pages.marks import EntityMarks
-from chmed_ner.report.pages.visible import is_named, plain
 
 OUTLINED, FIRST_KIND = 1, 2
-"""The mark of an entity in error: outlined; from `FIRST_KIND` on a kind is named behind its type.
+"""The mark of an entity in error: outlined; from `FIRST_KIND` on a kind is named after its type.
 """
 
 _STOPS = {"end": "正常結束", "length": "達長度上限", "refused": "拒答"}
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What an entity of a sentence can be: its name, and whether it is one to look for."""
-
-    name: str
-    flagged: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An entity of a sentence, gold or predicted: its kind (an index), its types, whether its
-    string was seen in training (None: not known)."""
-
-    kind: int
-    types: tuple[str, ...]
-    seen: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A sentence: its lines of (span, mark), its items, its completions by their heading."""
-
-    sentence: Sentence
-    lines: Sequence[Sequence[tuple[Span, int]]]
-    items: Sequence[Item]
-    completions: Sequence[tuple[str, Completion]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Explorer:
-    """Everything but the rows. `lines` are the headings of each sentence's lines; `any_` and `none`
-    say what a sentence with, and without, a flagged entity is called."""
-
-    genres: Sequence[str]
-    types: Sequence[str]
-    marks: EntityMarks
-    lines: Sequence[str]
-    kinds: Sequence[Kind]
-    any_: str
-    none: str
-    seen: bool = False
-
-    def frame(self) -> str:
-        """The filters and the list, empty; they stay hidden without scripts."""
-        kinds = [("any", self.any_), ("none", self.none)]
-        kinds += [(str(number), kind.name) for number, kind in enumerate(self.kinds)]
-        types = [(str(n), self._type_option(tag)) for n, tag in enumerate(self.types)]
-        seen = [("1", "訓練中見過"), ("0", "訓練中未見")]
-        return (
-            '<div class="filters" id="filters" role="search" aria-label="篩選句子" hidden>\n'
-            + _select("genre", "文類", [(str(n), name) for n, name in enumerate(self.genres)])
-            + _select("type", "類別", types)
-            + _select("kind", "結果", kinds)
-            + (_select("seen", "字串", seen) if self.seen else "")
-            + _SEARCH
-            + "</div>\n"
-            '<ol class="sentences" id="sentences"></ol>\n'
-            '<p id="nothing" hidden>沒有符合的句子。</p>\n'
-            '<button type="button" id="more" class="more" hidden>顯示更多句子</button>\n'
-            "<noscript><p>句子由這一頁裡的 JavaScript 顯示；請允許它執行。</p></noscript>\n"
-        )
-
-    def data(self, rows: Iterable[Row]) -> Iterator[str]:
-        """The JSON, in pieces, as it may stand in a script element.
-
-        Raises InputError for an entity that overlaps another of its line or leaves its sentence.
-        """
-        head = {
-            "genres": list(self.genres),
-            "types": [[self.marks.style(tag), self.marks.name(tag)] for tag in self.types],
-            "lines": list(self.lines),
-            "kinds": [[kind.name, int(kind.flagged)] for kind in self.kinds],
-        }
-        yield _dumped(head)[:-1] + ',"rows":['
-        numbers = {genre: number for number, genre in enumerate(self.genres)}
-        types = {tag: number for number, tag in enumerate(self.types)}
-        for number, row in enumerate(rows):
-            record = [
-                row.sentence.id,
-                numbers[row.sentence.genre],
-                row.sentence.text,
-                [_spans(row.sentence, line, types) for line in row.lines],
-                [_item(item, types) for item in row.items],
-                [_completion(name, each) for name, each in row.completions],
-            ]
-            yield (",\n" if number else "\n") + _dumped(record)
-        yield "\n]}"
-
-    def _type_option(self, tag: str) -> str:
-        name = self.marks.name(tag)
-        return tag if name == tag else f"{tag} {name}"
-
-
 _SEARCH = (
     '<label>搜尋 <input type="search" id="search" autocomplete="off" spellcheck="false" '
     'placeholder="句子、編號或模型輸出"></label>\n'
@@ -126,9 +40,122 @@ _SEARCH = (
 )
 
 
-def used_types(marks: EntityMarks, spans: Iterable[Span]) -> list[str]:
-    """The types of the scheme, then those of `spans` that it does not have, by their tag."""
-    return [*marks.classes, *sorted({span.type for span in spans} - set(marks.classes))]
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What an entity of a sentence can be: its name, and whether it is one to look for."""
+
+    name: str
+    flagged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEntity:
+    """An entity of a sentence, gold or predicted: its kind (an index), its types, whether its
+    string was seen in training (None: not known)."""
+
+    kind: int
+    types: tuple[str, ...]
+    seen: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSentence:
+    """A sentence: its lines of (span, mark), its entities, its completions by their heading."""
+
+    sentence: Sentence
+    lines: Sequence[Sequence[tuple[Span, int]]]
+    entities: Sequence[ShownEntity]
+    completions: Sequence[tuple[str, Completion]] = ()
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """Sentences to look through. `lines` are the headings of each sentence's lines; `any_` and
+    `none` say what a sentence with, and without, a flagged entity is called."""
+
+    sentences: Sequence[ShownSentence]
+    marks: EntityMarks
+    lines: Sequence[str]
+    kinds: Sequence[Kind]
+    any_: str
+    none: str
+    seen: bool = False
+
+    def write(self, path: Path, title: str, above: str, outlined: str) -> None:
+        """Write a page of these sentences with `above` before them, atomically.
+
+        `outlined` says what an outline means. Raises InputError for an entity that overlaps
+        another of its line or leaves its sentence.
+        """
+        script = page_file("explorer.js") if self.sentences else ""
+        with replacing(path) as file:
+            file.write(opening(title, script, skip=("list", "跳到測試句")) + above)
+            file.write(f'<h2 id="list">測試句（{len(self.sentences):,}）</h2>\n')
+            if self.sentences:
+                file.write(self.marks.legend(outlined) + self._frame())
+                file.write(closing(self._data(), script))
+            else:
+                file.write(f"<p>這次執行沒有測試句。</p>\n{closing()}")
+
+    @cached_property
+    def _genres(self) -> Mapping[str, int]:
+        """The number of each genre, in the order in which they are met."""
+        genres = dict.fromkeys(each.sentence.genre for each in self.sentences)
+        return {genre: number for number, genre in enumerate(genres)}
+
+    @cached_property
+    def _types(self) -> Mapping[str, int]:
+        """The number of each type: those of the scheme, then others that occur, by their tag."""
+        scheme = self.marks.classes
+        lines = (line for each in self.sentences for line in each.lines)
+        met = {span.type for line in lines for span, _ in line}
+        return {tag: n for n, tag in enumerate([*scheme, *sorted(met - set(scheme))])}
+
+    def _frame(self) -> str:
+        """The filters and the list, empty; they stay hidden without scripts."""
+        kinds = [("any", self.any_), ("none", self.none)]
+        kinds += [(str(number), kind.name) for number, kind in enumerate(self.kinds)]
+        types = [(str(n), self._type_option(tag)) for tag, n in self._types.items()]
+        seen = [("1", "訓練中見過"), ("0", "訓練中未見")]
+        return (
+            '<div class="filters" id="filters" role="search" aria-label="篩選句子" hidden>\n'
+            + _select("genre", "文類", [(str(n), name) for name, n in self._genres.items()])
+            + _select("type", "類別", types)
+            + _select("kind", "結果", kinds)
+            + (_select("seen", "字串", seen) if self.seen else "")
+            + _SEARCH
+            + "</div>\n"
+            '<ol class="sentences" id="sentences"></ol>\n'
+            '<p id="nothing" hidden>沒有符合的句子。</p>\n'
+            '<button type="button" id="more" class="more" hidden>顯示更多句子</button>\n'
+            "<noscript><p>句子由這一頁裡的 JavaScript 顯示；請允許它執行。</p></noscript>\n"
+        )
+
+    def _type_option(self, tag: str) -> str:
+        name = self.marks.name(tag)
+        return tag if name == tag else f"{tag} {name}"
+
+    def _data(self) -> Iterator[str]:
+        """The JSON, in pieces, as it may be in a script element."""
+        head = {
+            "genres": list(self._genres),
+            "types": [[self.marks.style(tag), self.marks.name(tag)] for tag in self._types],
+            "lines": list(self.lines),
+            "kinds": [[kind.name, int(kind.flagged)] for kind in self.kinds],
+        }
+        yield _dumped(head)[:-1] + ',"rows":['
+        types = self._types
+        for number, each in enumerate(self.sentences):
+            record = [
+                each.sentence.id,
+                self._genres[each.sentence.genre],
+                each.sentence.text,
+                [_spans(each.sentence, line, types) for line in each.lines],
+                [_entity(entity, types) for entity in each.entities],
+                [_completion(name, completion) for name, completion in each.completions],
+            ]
+            yield (",\n" if number else "\n") + _dumped(record)
+        yield "\n]}"
 
 
 def by_sentence(name: str, completions: Iterable[Completion]) -> dict[str, list[Any]]:
@@ -185,9 +212,9 @@ def _units(text: str) -> Sequence[int]:
     return list(accumulate((1 + (character > "\uffff") for character in text), initial=0))
 
 
-def _item(item: Item, types: Mapping[str, int]) -> list[int]:
-    first, last = types[item.types[0]], types[item.types[-1]]
-    return [item.kind, first, last, -1 if item.seen is None else int(item.seen)]
+def _entity(entity: ShownEntity, types: Mapping[str, int]) -> list[int]:
+    first, last = types[entity.types[0]], types[entity.types[-1]]
+    return [entity.kind, first, last, -1 if entity.seen is None else int(entity.seen)]
 
 
 def _completion(name: str, completion: Completion) -> list[Any]:

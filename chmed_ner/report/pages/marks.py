@@ -1,10 +1,9 @@
 """How a page marks and names entities and errors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.report.pages.visible import visible
+from chmed_ner.report.pages.document import visible
 
 ERROR_NAMES = {
     "boundary": "邊界",
@@ -16,15 +15,24 @@ ERROR_NAMES = {
 """What a page calls each kind of error of `chmed_ner.score.error_kinds`."""
 
 
-@dataclass(frozen=True, slots=True)
+COLOURS = 12
+"""The classes `t0`, `t1` ... of page.css; types beyond the last begin again.
+
+The type's name is always next to the colour, so no reader depends on telling hues apart.
+"""
+
+
 class EntityMarks:
     """How a page marks each entity type: CSS class and name, by tag, in the scheme's order.
 
     A type outside the scheme has the class `x` and goes by its tag.
     """
 
-    classes: Mapping[str, str]
-    names: Mapping[str, str]
+    def __init__(self, labels: LabelScheme) -> None:
+        self.classes: Mapping[str, str] = {
+            tag: f"t{number % COLOURS}" for number, tag in enumerate(labels.tags)
+        }
+        self._names = {label.tag: label.traditional for label in labels.labels}
 
     def mark(self, text: str, type_: str) -> str:
         """`text` marked as an entity of `type_`, as HTML."""
@@ -37,21 +45,10 @@ class EntityMarks:
 
     def name(self, type_: str) -> str:
         """The traditional name of a type, not escaped."""
-        return self.names.get(type_, type_)
+        return self._names.get(type_, type_)
 
     def legend(self, outlined: str) -> str:
         """The types of the scheme, and what an outline means, as an HTML list."""
-        entries = [
-            f"<li>{self.mark(tag, tag)}</li>"  # the tag is what metrics and files call the type
-            for tag in self.classes
-        ]
+        entries = [f"<li>{self.mark(tag, tag)}</li>" for tag in self.classes]
         entries.append(f'<li><mark class="e">外框</mark> <small>{outlined}</small></li>')
         return f'<ul class="legend" aria-label="圖例">{"".join(entries)}</ul>\n'
-
-
-def entity_marks(labels: LabelScheme) -> EntityMarks:
-    """The marks of a label scheme, coloured in its order, named in traditional characters."""
-    return EntityMarks(
-        classes={tag: f"t{number}" for number, tag in enumerate(labels.tags)},
-        names={label.tag: label.traditional for label in labels.labels},
-    )

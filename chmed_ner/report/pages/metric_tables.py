@@ -1,16 +1,15 @@
 """The metrics of a run as HTML: headline, genres, types, restoration, parse problems, errors.
 
 The names are those that `chmed_ner.score.metrics` writes; a table whose metrics are absent is left
-out, and every metric stands once more in the full list.
+out, and every metric is once more in the full list.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from chmed_ner.entities.types import Sentence
-from chmed_ner.report.pages.html_table import Row, html_table
+from chmed_ner.report.pages.document import html_table, visible
 from chmed_ner.report.pages.marks import ERROR_NAMES, EntityMarks
-from chmed_ner.report.pages.visible import visible
 
 Metrics = Mapping[str, float]
 
@@ -42,7 +41,7 @@ def headline(metrics: Metrics) -> str:
         return "<p>這次執行沒有測試分數。</p>\n"
     interval = ""
     if {"test/f1_low", "test/f1_high"} <= metrics.keys():
-        low, high = _percent(metrics["test/f1_low"]), _percent(metrics["test/f1_high"])
+        low, high = _figure(metrics, "test/f1_low"), _figure(metrics, "test/f1_high")
         interval = f"<small>95% 區間 {low}–{high}</small>"
     figures = [
         f"<div><dt>{name}</dt><dd>{_figure(metrics, f'test/{figure}')}"
@@ -54,16 +53,15 @@ def headline(metrics: Metrics) -> str:
 
 def metric_tables(metrics: Metrics, sentences: Sequence[Sentence], marks: EntityMarks) -> str:
     """Every table but the headline, in reading order; empty when there are no metrics."""
-    genres = [
-        parts[1] for name in metrics if len(parts := _parts(name, "test")) == 3 and parts[2] == "f1"
-    ]
+    genres = [parts[1] for parts in _parts(metrics, "test", 3) if parts[2] == "f1"]
+    others = [(name, [_figure(metrics, key)]) for key, name in _MORE if key in metrics]
     tables = [
         _genre_table(metrics, sentences, genres),
         _type_table(metrics, sentences, genres, marks),
         _restoration_table(metrics),
         _problem_table(metrics),
         _error_table(metrics),
-        html_table("其他 F1（%）", ["", "F1"], _named(metrics, _MORE)),
+        html_table("其他 F1（%）", ["", "F1"], others),
     ]
     if not any(tables):
         return ""
@@ -80,13 +78,7 @@ def full_list(metrics: Metrics) -> str:
 def _genre_table(metrics: Metrics, sentences: Sequence[Sentence], genres: Sequence[str]) -> str:
     size = Counter(sentence.genre for sentence in sentences)
     rows = [
-        (
-            visible(genre),
-            [
-                f"{size[genre]:,}",
-                *(_figure(metrics, f"test/{genre}/{figure}") for figure, _ in _FIGURES),
-            ],
-        )
+        (visible(genre), [f"{size[genre]:,}", *_cells(metrics, f"test/{genre}", _FIGURES)])
         for genre in genres
     ]
     columns = ["文類", "句數", *(name for _, name in _FIGURES)]
@@ -97,9 +89,7 @@ def _type_table(
     metrics: Metrics, sentences: Sequence[Sentence], genres: Sequence[str], marks: EntityMarks
 ) -> str:
     gold = Counter((s.genre, span.type) for s in sentences for span in s.entities)
-    scored = {
-        parts[2] for name in metrics if len(parts := _parts(name, "test")) == 4 and parts[3] == "f1"
-    }
+    scored = {parts[2] for parts in _parts(metrics, "test", 4) if parts[3] == "f1"}
     types = [type_ for type_ in marks.classes if type_ in scored]
     rows = [
         (
@@ -116,14 +106,9 @@ def _type_table(
 
 
 def _restoration_table(metrics: Metrics) -> str:
-    policies = dict.fromkeys(
-        parts[1] for name in metrics if len(parts := _parts(name, "restore")) == 3
-    )
+    policies = dict.fromkeys(parts[1] for parts in _parts(metrics, "restore", 3))
     rows = [
-        (
-            f"<code>{visible(policy)}</code>",
-            [_figure(metrics, f"restore/{policy}/{figure}") for figure, _ in _POLICY_COLUMNS],
-        )
+        (f"<code>{visible(policy)}</code>", _cells(metrics, f"restore/{policy}", _POLICY_COLUMNS))
         for policy in policies
     ]
     columns = ["策略", *(name for _, name in _POLICY_COLUMNS)]
@@ -131,12 +116,12 @@ def _restoration_table(metrics: Metrics) -> str:
 
 
 def _problem_table(metrics: Metrics) -> str:
+    rates = [rate for _, rate in _parts(metrics, "parse", 2) if rate.endswith("_rate")]
     rows = []
-    for name, value in metrics.items():
-        parts = _parts(name, "parse")
-        if len(parts) == 2 and parts[1].endswith("_rate"):
-            reason = parts[1].removesuffix("_rate")
-            rows.append((_REASONS.get(reason) or visible(reason), [_percent(100 * value)]))
+    for rate in rates:
+        reason = rate.removesuffix("_rate")
+        name = _REASONS.get(reason) or visible(reason)
+        rows.append((name, [f"{100 * metrics[f'parse/{rate}']:.2f}"]))
     return html_table("模型輸出的問題（占輸出的 %）", ["問題", "%"], rows)
 
 
@@ -146,19 +131,15 @@ def _error_table(metrics: Metrics) -> str:
     return html_table("實體錯誤（個數）", ["錯誤", "個數"], rows)
 
 
-def _named(metrics: Metrics, names: Iterable[tuple[str, str]]) -> list[Row]:
-    return [(name, [_figure(metrics, key)]) for key, name in names if key in metrics]
+def _parts(metrics: Metrics, first: str, length: int) -> list[list[str]]:
+    """The parts of each metric name that begins with `first` and has `length` of them."""
+    names = [name.split("/") for name in metrics]
+    return [parts for parts in names if parts[0] == first and len(parts) == length]
 
 
-def _parts(name: str, first: str) -> list[str]:
-    """The parts of a metric name that begins with `first`, else none."""
-    parts = name.split("/")
-    return parts if parts[0] == first else []
+def _cells(metrics: Metrics, prefix: str, columns: Iterable[tuple[str, str]]) -> list[str]:
+    return [_figure(metrics, f"{prefix}/{figure}") for figure, _ in columns]
 
 
 def _figure(metrics: Metrics, name: str) -> str:
-    return _percent(metrics[name]) if name in metrics else "–"
-
-
-def _percent(value: float) -> str:
-    return f"{value:.2f}"
+    return f"{metrics[name]:.2f}" if name in metrics else "–"

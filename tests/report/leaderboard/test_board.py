@@ -7,10 +7,16 @@ from itertools import count
 import pytest
 
 from chmed_ner.errors import InputError
-from chmed_ner.report.leaderboard.board import GROUPS, boards, check_groups
-from chmed_ner.report.leaderboard.published import PublishedRow, beside, published
-from chmed_ner.report.leaderboard.scored import ScoredRun, looks, sort_out
-from chmed_ner.report.leaderboard.tables import as_csv, grid, latex, markdown
+from chmed_ner.report.leaderboard.published import PublishedRow, published_rows, rows_for
+from chmed_ner.report.leaderboard.rows import DEFAULT_GROUPS, boards, check_groups
+from chmed_ner.report.leaderboard.runs import ScoredRun, looks, scored_runs
+from chmed_ner.report.leaderboard.tables import (
+    as_csv,
+    board_records,
+    board_table,
+    latex,
+    markdown,
+)
 from chmed_ner.track import TrackedRun
 
 NUMBERS = count(1)
@@ -60,10 +66,12 @@ def test_runs_that_differ_in_their_seed_alone_are_one_row() -> None:
     assert (board.title, left_out) == ("two (FT, WA)", {})
     best, both = board.rows
     assert (best.name, both.name) == ("small / lora / extraction", "big / lora / extraction")
-    assert str(both.figure("test/f1")) == "52.00 ± 2.83 (2)"
-    assert both.interval() == (51, 54)
-    assert both.seeds == ["1", "2"]
+    assert both.figure("test/f1") == (52, pytest.approx(8**0.5))
+    assert best.figure("test/f1") == (70, None)
     assert both.figure("time/none") is None
+    _, row = board_table(board, board_records(board, [])).cells.to_dict("records")
+    assert (row["f1"], row["interval"], row["runs"]) == ("52.00 ± 2.83", "51.00–54.00", "2")
+    assert board_records(board, [])["seeds"].tolist() == ["3", "1 2"]
 
 
 def test_settings_are_never_mixed_into_one_spread() -> None:
@@ -117,9 +125,9 @@ def test_which_runs_can_be_shown() -> None:
     good, unscored, lost = tracked(), tracked(), tracked()
     bare = TrackedRun(**{**vars(unscored), "metrics": {"train/loss": 1.0}})
     runs = [good, bare, lost, tracked(status="FAILED"), tracked(status="RUNNING")]
-    found = sort_out(runs, lambda run, _: None if run is lost else record)
-    assert [run.run for run in found.runs] == [good]
-    assert found.left_out == {
+    found, left_out = scored_runs(runs, lambda run, _: None if run is lost else record)
+    assert [run.run for run in found] == [good]
+    assert left_out == {
         "FAILED": 1, "RUNNING": 1, "without test scores": 1, "without their run.json": 1,
     }  # fmt: skip
 
@@ -133,8 +141,8 @@ def test_looks_count_tuned_settings() -> None:
         scored(trained={}),
         scored(trained={}, tags={"method": "file"}),
     ]
-    (found,) = looks(runs)
-    assert (found.file, found.tuned, found.all, found.files) == ("gold", 2, 4, 1)
+    (found,) = looks(runs).to_dict("records")
+    assert found == {"file": "gold", "sha256": "b", "tuned": 2, "all": 4, "files": 1}
 
 
 def test_bold_is_for_the_best_that_may_be_compared() -> None:
@@ -148,20 +156,21 @@ def test_bold_is_for_the_best_that_may_be_compared() -> None:
         PublishedRow("next", "paper", 65.0, "fully", genres={"FT": 64.0, "WA": 66.0}),
     ]
     (board,), _ = boards(runs)
-    found = grid(board, rows)
-    assert [line.cells[0].split(" ")[0] for line in found.lines] == [
+    records = board_records(board, rows)
+    found = board_table(board, records)
+    assert [name.split(" ")[0] for name in found.cells["system"]] == [
         "top", "cheat", "next", "small", "big",
     ]  # fmt: skip
-    assert [bool(line.bold) for line in found.lines] == [False, False, True, False, True]
-    assert found.lines[1].cells[-1] == "tuned on this test set"
-    assert found.lines[3].cells[-1] == "partial"
+    assert found.bold.any(axis=1).tolist() == [False, False, True, False, True]
+    assert found.cells["remark"][1] == "tuned on this test set"
+    assert found.cells["remark"][3] == "partial"
     text = markdown(found)
     assert "| next | paper |  | **65.00** |  | **64.00** | **66.00** |" in text
     assert "**50.00**" in text
     assert "**60.00**" not in text
-    assert {line.count("|") for line in text.splitlines()} == {len(found.header) + 1}
+    assert {line.count("|") for line in text.splitlines()} == {len(found.heads) + 1}
     assert "\\textbf{65.00}" in latex(found)
-    table = as_csv([(board, rows)], GROUPS).splitlines()
+    table = as_csv([records], board.genres, DEFAULT_GROUPS).splitlines()
     assert table[0].startswith("dataset,source,system,backbone,method,regime,prompt,differs,runs")
     assert len(table) == 6
 
@@ -169,7 +178,7 @@ def test_bold_is_for_the_best_that_may_be_compared() -> None:
 def test_cells_mean_nothing_in_markdown_and_latex() -> None:
     bad = "a|b_*<i>&%$#{}~^\\[x]"
     (board,), _ = boards([scored(tags={"backbone": bad, "regime": "none", "prompt": "none"})])
-    found = grid(board, [])
+    found = board_table(board, board_records(board, []))
     assert r"| a\|b\_\*\<i\>&%$#{}\~^\\\[x\] | ours |" in markdown(found)
     assert r"a|b\_*<i>\&\%\$\#\{\}\textasciitilde{}\textasciicircum{}" in latex(found)
 
@@ -179,17 +188,17 @@ def test_published_rows_of_some_genres() -> None:
         PublishedRow("whole", "s", 60.0, "fully"),
         PublishedRow("parts", "s", 60.0, "fully", genres={"FT": 50.0, "SM": 60.0, "WA": 71.0}),
     ])}  # fmt: skip
-    whole, parts = beside(rows, "two", ("FT", "WA"))
+    whole, parts = rows_for(rows, "two", ("FT", "WA"))
     assert (whole.comparable, whole.f1, whole.remark) == ("not", 60.0, "F1 over FT, SM, WA")
     assert (parts.comparable, parts.f1, parts.computed) == ("fully", 60.5, True)
-    assert beside(rows, "two", ("WA", "SM", "FT")) == rows["two"][1]
-    assert beside(rows, "other", ("FT",)) == []
-    sampled = beside(rows, "two", ("FT", "WA"), limited=True)
+    assert rows_for(rows, "two", ("WA", "SM", "FT")) == rows["two"][1]
+    assert rows_for(rows, "other", ("FT",)) == []
+    sampled = rows_for(rows, "two", ("FT", "WA"), limited=True)
     assert [row.comparable for row in sampled] == ["not", "not"]
 
 
 def test_the_published_rows_are_whole() -> None:
-    found = published()
+    found = published_rows()
     assert {name: len(rows) for name, (_, rows) in found.items()} == {
         "rocling2023": 12, "rocling2022": 13, "healthner": 1,
     }  # fmt: skip
@@ -210,6 +219,6 @@ def test_bad_published_rows_and_groups_are_named(tmp_path) -> None:
     ):
         file.write_text(f"two: {{genres: [FT], rows: [{row}]}}\n", encoding="utf-8")
         with pytest.raises(InputError, match=message):
-            published(file)
+            published_rows(file)
     with pytest.raises(InputError, match=r"--by colour.*backbone"):
         check_groups(["colour"])

@@ -5,21 +5,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pandas import DataFrame
 from PIL import Image
 
-from chmed_ner.report.analysis.confusion_figure import SAME_CONTRAST, luminance
-from chmed_ner.report.analysis.error_figure import KIND_STYLES
-from chmed_ner.report.leaderboard.drawing import MOST, bars_figure
-from chmed_ner.report.leaderboard.page import Section, write_leaderboard_page
+from chmed_ner.report.analysis.error_figures import KIND_STYLES, SAME_CONTRAST, luminance
+from chmed_ner.report.leaderboard.figures import MOST, Drawn
+from chmed_ner.report.leaderboard.page import write_leaderboard_page
+from chmed_ner.report.leaderboard.runs import looks
+from chmed_ner.report.leaderboard.system_figures import bars_figure
+from chmed_ner.report.leaderboard.tables import BoardTable
 
-HEADER = ("system", "source", "F1", "comparable", "remark")
-OURS = (("crf <b>", "ours", "65.37 ± 1.10", "", ""), {2}, True)
-TEAM = (("a team", "a paper", "70.00", "partly", ""), set[int](), False)
+COLUMNS = ("system", "source", "f1", "comparable", "remark")
+OURS = ("crf <b>", "ours", "65.37 ± 1.10", "", "")
+TEAM = ("a team", "a paper", "70.00", "partly", "")
 
 
-def page(path: Path, *lines: tuple[tuple[str, ...], set[int], bool]) -> str:
-    """The page of one board."""
-    write_leaderboard_page(path, [Section("a board", HEADER, lines, {}, [])], notes=[], looks=[])
+def page(path: Path, *lines: tuple[str, ...]) -> str:
+    """The page of one board; the F1 of ours is bold."""
+    cells = DataFrame(lines, columns=COLUMNS)
+    bold = DataFrame(False, index=cells.index, columns=COLUMNS)
+    bold.loc[cells["source"] == "ours", "f1"] = True
+    boards = [(BoardTable("a board", cells, bold), Drawn())]
+    write_leaderboard_page(path, boards, notes=[], looks=looks([]))
     return path.read_text(encoding="utf-8")
 
 

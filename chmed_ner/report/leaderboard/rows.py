@@ -3,26 +3,40 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
+from statistics import fmean, stdev
+from typing import NamedTuple
 
 from chmed_ner.errors import InputError
-from chmed_ner.report.leaderboard.scored import VARIANT, ScoredRun
-from chmed_ner.report.leaderboard.seeds import Summary, summary
+from chmed_ner.report.leaderboard.runs import ScoredRun
 
-GROUPS = ("backbone", "method", "regime", "prompt", "dataset")
-"""The default grouping."""
-TAGS = (*GROUPS, "decoding", "restoration", "script", "preset", "sweep", "experiment")
+DEFAULT_GROUPS = ("backbone", "method", "regime", "prompt", "dataset")
+"""What rows are grouped by unless something else is asked for."""
+GROUPS = (*DEFAULT_GROUPS, "decoding", "restoration", "script", "preset", "sweep", "experiment")
 """What can be grouped by."""
+VARIANT = "dataset.without_last_sentence"
+"""The setting of a dataset that changes its test sentences, not its files."""
+
 _PARTS = ("backbone", "method", "regime", "prompt", "decoding", "restoration", "script")
 _UNSAID = ("none", "generative")
-_MOST = 4
+_MOST_DIFFERENCES = 4
+_LONGEST_VALUE = 24
 
-_Tested = tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]
+_BoardKey = tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]
 _Setting = tuple[tuple[str, str], ...]
 
 
+class Figure(NamedTuple):
+    """A metric over several runs: the mean, and the sample standard deviation.
+
+    The deviation divides by runs - 1, so one run has none (None, not 0).
+    """
+
+    mean: float
+    deviation: float | None
+
+
 @dataclass(frozen=True)
-class Row:
+class LeaderboardRow:
     """One setting: what it is grouped by, how it differs from its group, its runs by seed."""
 
     group: Mapping[str, str]
@@ -33,11 +47,12 @@ class Row:
     def name(self) -> str:
         """The group's values that say something, then what tells it from others of the group."""
         said = [v for k, v in self.group.items() if k != "dataset" and v not in _UNSAID]
+        name = " / ".join(said) or self.runs[0].run.tags.get("method") or self.runs[0].run.name
         listed = [f"{key}={value}" for key, value in self.differs.items()]
-        more = [f"and {len(listed) - _MOST} more"] if len(listed) > _MOST else []
-        method = self.runs[0].run.tags.get("method", "")
-        told = " / ".join(said) or method or self.runs[0].run.name
-        return f"{told} ({', '.join([*listed[:_MOST], *more])})" if listed else told
+        if len(listed) > _MOST_DIFFERENCES:
+            more = len(listed) - _MOST_DIFFERENCES
+            listed = [*listed[:_MOST_DIFFERENCES], f"and {more} more"]
+        return f"{name} ({', '.join(listed)})" if listed else name
 
     @property
     def partial(self) -> bool:
@@ -50,20 +65,22 @@ class Row:
         return any(run.trained_on_test for run in self.runs)
 
     @property
-    def seeds(self) -> list[str]:
-        """The seed of each run."""
-        return [run.seed for run in self.runs]
+    def remark(self) -> str:
+        """What must be known of it; a row with a remark is never the best."""
+        said = {"partial": self.partial, "tuned on this test set": self.trained_on_test}
+        return "; ".join(text for text, holds in said.items() if holds)
 
-    def figure(self, metric: str) -> Summary | None:
+    def figure(self, metric: str) -> Figure | None:
         """A metric over the seeds; None unless every run has it."""
-        found = [run.run.metrics.get(metric) for run in self.runs]
-        known = [value for value in found if value is not None]
-        return summary(known) if len(known) == len(found) else None
+        values = [run.run.metrics[metric] for run in self.runs if metric in run.run.metrics]
+        if len(values) < len(self.runs):
+            return None
+        return Figure(fmean(values), stdev(values) if len(values) > 1 else None)
 
-    def interval(self) -> tuple[float, float] | None:
-        """The 95% interval over sentences; of several seeds the mean of their ends."""
-        low, high = self.figure("test/f1_low"), self.figure("test/f1_high")
-        return None if low is None or high is None else (low.mean, high.mean)
+    def means(self, metrics: Mapping[str, str]) -> dict[str, float]:
+        """The means of some metrics, by other names; those that not every run has are left out."""
+        found = {name: self.figure(metric) for name, metric in metrics.items()}
+        return {name: each.mean for name, each in found.items() if each is not None}
 
 
 @dataclass(frozen=True)
@@ -74,7 +91,7 @@ class Board:
     variant: str
     genres: tuple[str, ...]
     test_files: Mapping[str, str]
-    rows: tuple[Row, ...]
+    rows: tuple[LeaderboardRow, ...]
 
     @property
     def limited(self) -> bool:
@@ -95,41 +112,45 @@ class Board:
 def check_groups(by: Sequence[str]) -> None:
     """InputError for a group that runs are not tagged with."""
     for group in by:
-        if group not in TAGS:
-            raise InputError(f"--by {group}: runs cannot be grouped by it; use {', '.join(TAGS)}")
+        if group not in GROUPS:
+            raise InputError(f"--by {group}: runs cannot be grouped by it; use {', '.join(GROUPS)}")
 
 
 def boards(
-    runs: Iterable[ScoredRun], by: Sequence[str] = GROUPS
+    runs: Iterable[ScoredRun], by: Sequence[str] = DEFAULT_GROUPS
 ) -> tuple[list[Board], Counter[str]]:
     """The boards, by dataset, and how many runs were left out, by reason.
 
     Of runs with one setting and one seed the newest counts.
     """
-    tested: dict[_Tested, dict[_Setting, dict[str, ScoredRun]]] = {}
+    found: dict[_BoardKey, dict[_Setting, dict[str, ScoredRun]]] = {}
     superseded = 0
     for run in runs:
-        variant = f"{VARIANT}=True" if run.run.params.get(VARIANT) == "True" else ""
-        limit = run.run.params.get("limit.test", "None")
-        sampled = "" if limit == "None" else f"limit.test={limit} of seed {run.seed}"
-        variant = ", ".join(filter(None, (variant, sampled)))
-        files = tuple(sorted(run.test_files.items()))
-        board = (run.run.tags.get("dataset", ""), variant, run.genres, files)
         chosen = {tag: run.run.tags.get(tag, "none") for tag in _PARTS}
-        own = {**run.setting(), **chosen, **dict(zip(by, _values(run, by), strict=True))}
-        setting = tuple(sorted(own.items()))
-        seeds = tested.setdefault(board, {}).setdefault(setting, {})
+        setting = {**run.setting(), **chosen, **{group: run.tag(group) for group in by}}
+        settings = found.setdefault(_board_key(run), {})
+        seeds = settings.setdefault(tuple(sorted(setting.items())), {})
         superseded += run.seed in seeds
         seeds[run.seed] = run  # the runs come oldest first
     left_out = Counter({"superseded by a newer run of the same setting and seed": superseded})
-    found = [
+    made = [
         Board(dataset, variant, genres, dict(files), _rows(settings.values(), by))
-        for (dataset, variant, genres, files), settings in tested.items()
+        for (dataset, variant, genres, files), settings in found.items()
     ]
-    return sorted(_told_apart(found), key=lambda board: board.title), +left_out
+    return sorted(_with_own_titles(made), key=lambda board: board.title), +left_out
 
 
-def _told_apart(found: Sequence[Board]) -> Iterator[Board]:
+def _board_key(run: ScoredRun) -> _BoardKey:
+    """What names the test sentences of a run: dataset, what was left out of it, genres, files."""
+    variant = [f"{VARIANT}=True"] if run.run.params.get(VARIANT) == "True" else []
+    limit = run.run.params.get("limit.test", "None")
+    if limit != "None":
+        variant.append(f"limit.test={limit} of seed {run.seed}")
+    files = tuple(sorted(run.test_files.items()))
+    return run.run.tags.get("dataset", ""), ", ".join(variant), run.genres, files
+
+
+def _with_own_titles(found: Sequence[Board]) -> Iterator[Board]:
     """Boards of one title were tested on different files: their checksums are named."""
     titles = [board.title for board in found]
     for board in found:
@@ -140,31 +161,27 @@ def _told_apart(found: Sequence[Board]) -> Iterator[Board]:
             yield board
 
 
-def _rows(settings: Iterable[Mapping[str, ScoredRun]], by: Sequence[str]) -> tuple[Row, ...]:
+def _rows(
+    settings: Iterable[Mapping[str, ScoredRun]], by: Sequence[str]
+) -> tuple[LeaderboardRow, ...]:
     groups: dict[tuple[str, ...], list[tuple[ScoredRun, ...]]] = {}
     for seeds in settings:
         runs = tuple(sorted(seeds.values(), key=lambda run: (len(run.seed), run.seed)))
-        groups.setdefault(_values(runs[0], by), []).append(runs)
+        groups.setdefault(tuple(runs[0].tag(group) for group in by), []).append(runs)
     rows = [
-        Row(dict(zip(by, values, strict=True)), differs, runs)
+        LeaderboardRow(dict(zip(by, values, strict=True)), differs, runs)
         for values, members in groups.items()
         for differs, runs in zip(_differences(members, by), members, strict=True)
     ]
-    return tuple(sorted(rows, key=lambda row: (-_f1(row), row.name)))
-
-
-def _f1(row: Row) -> float:
-    return fmean(run.run.metrics["test/f1"] for run in row.runs)
-
-
-def _values(run: ScoredRun, by: Sequence[str]) -> tuple[str, ...]:
-    tags = {**run.run.tags, "experiment": run.run.experiment}
-    return tuple(tags.get(group, "none") for group in by)
+    return tuple(sorted(rows, key=lambda row: (-row.means({"f1": "test/f1"})["f1"], row.name)))
 
 
 def _differences(members: Sequence[Sequence[ScoredRun]], by: Sequence[str]) -> list[dict[str, str]]:
-    """What tells the settings of one group apart; a choice of an option stands for its keys."""
-    settings = [_described(runs[0], by) for runs in members]
+    """What tells the settings of one group apart; an option says as much as all of its keys."""
+    settings = [
+        {**{tag: runs[0].tag(tag) for tag in _PARTS if tag not in by}, **runs[0].setting()}
+        for runs in members
+    ]
     keys = dict.fromkeys(key for setting in settings for key in setting)
     telling = [key for key in keys if len({setting.get(key) for setting in settings}) > 1]
     options = {key for key in telling if "." not in key}
@@ -172,14 +189,9 @@ def _differences(members: Sequence[Sequence[ScoredRun]], by: Sequence[str]) -> l
     return [{key: _short(key, setting.get(key, "unset")) for key in kept} for setting in settings]
 
 
-def _described(run: ScoredRun, by: Sequence[str]) -> dict[str, str]:
-    options = {tag: run.run.tags.get(tag, "none") for tag in _PARTS if tag not in by}
-    return {**options, **run.setting()}
-
-
 def _short(key: str, value: str) -> str:
     """A value that fits on one line of a table; data by the beginning of their checksums."""
     if key == "data":
         return "+".join(part[:8] for part in value.split(","))
     line = " ".join(value.split())
-    return line if len(line) <= 24 else f"{line[:23]}…"
+    return line if len(line) <= _LONGEST_VALUE else f"{line[: _LONGEST_VALUE - 1]}…"

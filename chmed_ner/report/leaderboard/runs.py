@@ -1,0 +1,125 @@
+"""The runs of a store that can be on a leaderboard, and why the others cannot."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chmed_ner.track import TrackedRun
+from chmed_ner.track.identity import neutral_keys
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LOOK_COLUMNS = ("file", "sha256", "setting", "tuned", "all", "files")
+GENRE = re.compile(r"test/([^/]+)/f1")
+
+Artifact = Callable[[TrackedRun, str], str | None]
+"""The text of a run's file, by its name; None where there is none."""
+
+
+@dataclass(frozen=True)
+class ScoredRun:
+    """A run with test scores, and the files it was tuned and tested on (SHA-256 by name)."""
+
+    run: TrackedRun
+    training_files: Mapping[str, str]
+    test_files: Mapping[str, str]
+    backbone_sha256: str = ""
+
+    def tag(self, name: str) -> str:
+        """A tag of the run, `none` without; its experiment is one too."""
+        return {**self.run.tags, "experiment": self.run.experiment}.get(name, "none")
+
+    @property
+    def partial(self) -> bool:
+        """Whether it saw only a part of its training, validation or test sentences."""
+        return self.tag("partial") == "true"
+
+    @property
+    def seed(self) -> str:
+        """Its seed, as tagged."""
+        return self.run.tags.get("seed", "")
+
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """The genres it was scored on, by name."""
+        return tuple(sorted(m[1] for name in self.run.metrics if (m := GENRE.fullmatch(name))))
+
+    @property
+    def tuned(self) -> bool:
+        """Whether something of it was learnt or chosen on data."""
+        return bool(self.training_files)
+
+    @property
+    def trained_on_test(self) -> bool:
+        """Whether a file it was tuned on is one that it was tested on."""
+        return bool(set(self.training_files.values()) & set(self.test_files.values()))
+
+    def setting(self) -> dict[str, str]:
+        """What determines its figures, the seed aside: params, weights, data."""
+        params = self.run.params
+        neutral = {*neutral_keys(params), "experiment"}
+        kept = {
+            key: value
+            for key, value in params.items()
+            if key not in neutral and key.rpartition(".")[2] != "seed"
+        }
+        digest = ",".join(sorted({*self.training_files.values(), *self.test_files.values()}))
+        return {**kept, "weights": self.backbone_sha256[:8], "data": digest}
+
+
+def scored_runs(
+    runs: Iterable[TrackedRun], artifact: Artifact
+) -> tuple[list[ScoredRun], Counter[str]]:
+    """The finished runs with test scores, and how many others there are, by reason."""
+    found: list[ScoredRun] = []
+    left_out = Counter[str]()
+    for run in runs:
+        if run.status != "FINISHED":
+            left_out[run.status] += 1
+        elif "test/f1" not in run.metrics:
+            left_out["without test scores"] += 1
+        elif not (record := json_object(artifact(run, "run.json"))).get("test_files"):
+            left_out["without their run.json"] += 1
+        else:
+            tuned_on = dict(record.get("training_files") or {})
+            weights = str(record.get("backbone_sha256") or "")
+            found.append(ScoredRun(run, tuned_on, dict(record["test_files"]), weights))
+    return found, left_out
+
+
+def json_object(text: str | None) -> dict[str, Any]:
+    """The object that a JSON text holds, empty where it holds none."""
+    try:
+        found = json.loads(text or "")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def looks(runs: Iterable[ScoredRun]) -> "DataFrame":
+    """How often each test file was scored, by name: `file`, `sha256` and three counts.
+
+    `tuned` counts settings that were tuned on data, `all` every setting, `files` systems whose
+    predictions came from files. A setting is a config hash: another seed or another restoration
+    policy is another look. Limited and repeated runs count as well.
+    """
+    from pandas import DataFrame
+
+    seen = [
+        {
+            "file": file,
+            "sha256": sha256,
+            "setting": run.run.tags.get("config_hash") or run.run.run_id,
+            "tuned": run.tuned,
+            "all": True,
+            "files": run.tag("method") == "file",
+        }
+        for run in runs
+        for file, sha256 in run.test_files.items()
+    ]
+    once = DataFrame(seen, columns=LOOK_COLUMNS).groupby(["file", "sha256", "setting"]).any()
+    return once.groupby(["file", "sha256"]).sum().reset_index()
