@@ -1,23 +1,24 @@
-"""Local causal language models through transformers."""
+"""Local models through transformers: what all have in common, and causal language models."""
 
-import copy
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from chmed_ner.entities.types import Completion
+from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
-from chmed_ner.model.checkpoint.chat import wrapping
+from chmed_ner.knobs import NO_RESULT, Count, one_of
+from chmed_ner.model.checkpoint.chat import CHAT, wrapping
 from chmed_ner.model.checkpoint.gemma3_gguf import SHA256, gemma3_directory
 from chmed_ner.model.checkpoint.quantized import KINDS, check_kind
+from chmed_ner.model.loaded import LoadedModel
 from chmed_ner.model.original.known import refuse_look_alikes
 
 if TYPE_CHECKING:
     from chmed_ner.model.decoding.local import LocalGenerator
-from chmed_ner.model.loaded import LoadedModel
 
 log = logging.getLogger(__name__)
 
@@ -25,53 +26,24 @@ FILES = ("*.safetensors", "*.bin", "*.json", "*.jinja", "*.model", "*.tiktoken",
 """What in a checkpoint's folder decides its answers: weights, settings, tokenizer, template."""
 
 
-class CausalLM:
-    """Any causal language model that transformers loads without the checkpoint's own code.
+@dataclass(frozen=True, kw_only=True)
+class LocalModel(Backbone):
+    """A model that transformers loads without the checkpoint's own code.
 
-    `path` is a local folder or a hub id; relative folders are taken from the current directory, as
-    a shell user expects. `chat` says whether the tokenizer's chat template is used, `cache` where
-    weights that must be converted first are kept, `quantization` (none, nf4, int8) in how many bits
-    the linear layers are held.
+    `path` is a folder or a hub id; relative folders are taken from the current directory, as a
+    shell user expects.
     """
 
-    constrains = True
-
-    def __init__(
-        self,
-        name: str,
-        path: str | None,
-        dtype: str = "auto",
-        device: str = "auto",
-        attention: str = "sdpa",
-        batch_size: int = 32,
-        revision: str | None = None,
-        chat: str = "auto",
-        chat_options: Mapping[str, Any] | None = None,
-        cache: str | None = None,
-        quantization: str = "none",
-    ) -> None:
-        if batch_size < 1:
-            raise InputError(f"backbone.batch_size={batch_size}: give 1 or more")
-        if quantization not in KINDS:
-            raise InputError(
-                f"backbone.quantization={quantization!r}: choose one of {', '.join(KINDS)}"
-            )
-        self.name = name
-        self.path = path
-        self.dtype = dtype
-        self.device = device
-        self.attention = attention
-        self.batch_size = batch_size
-        self.revision = revision
-        self.chat = chat
-        self.chat_options = dict(chat_options or {})
-        self.cache = cache
-        self.quantization = quantization
+    name: str
+    path: str | None
+    revision: str | None
+    dtype: str
+    device: str
+    attention: str
+    batch_size: Count
 
     def check(self) -> None:
-        """InputError when `path` is missing, no checkpoint, or only looks like a supported one, or
-        when the package that `quantization` needs is not installed."""
-        check_kind(self.quantization)
+        """InputError when `path` is missing, no checkpoint, or only looks like a supported one."""
         if not self.path:
             raise InputError(
                 f"backbone={self.name} needs backbone.path: a folder with a checkpoint or a hub id"
@@ -103,9 +75,32 @@ class CausalLM:
             digest.update(f"{file.name} {sha256_of(file)}\n".encode())
         return digest.hexdigest()
 
-    def usd(self, completions: Iterable[Completion]) -> float:  # noqa: ARG002
-        """Nothing: nobody is paid."""
-        return 0.0
+    def counter(self) -> Callable[[str], int]:
+        """The tokenizer's, special tokens left out."""
+        from chmed_ner.model.checkpoint.loading import load_tokenizer
+
+        tokenizer = load_tokenizer(self.location(), revision=self.revision)
+        return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CausalLM(LocalModel):
+    """Any causal language model that needs no code of its own."""
+
+    quantization: Annotated[str, one_of(*KINDS)]
+    chat: Annotated[str, one_of(*CHAT)]
+    chat_options: Mapping[str, Any]
+    cache: Annotated[str | None, NO_RESULT]
+
+    @property
+    def constrains(self) -> bool:
+        """Yes: every token is chosen here."""
+        return True
+
+    def check(self) -> None:
+        """InputError also when the package that `quantization` needs is not installed."""
+        check_kind(self.quantization)
+        super().check()
 
     def tunable(self) -> "CausalLM":
         """Itself."""
@@ -119,9 +114,7 @@ class CausalLM:
                 f"backbone.quantization={self.quantization}: {key} asks for {kind}; leave one out"
             )
         check_kind(kind, key)
-        other = copy.copy(self)
-        other.quantization = kind
-        return other
+        return replace(self, quantization=kind)
 
     def load(self, weights: Path | None = None) -> LoadedModel:
         """Model and tokenizer in memory, in evaluation mode; the memory of the weights is logged.
@@ -150,13 +143,6 @@ class CausalLM:
     def _precision(self, model: Any) -> str:
         precision = str(model.dtype).removeprefix("torch.")
         return precision if self.quantization == "none" else f"{self.quantization}, {precision}"
-
-    def counter(self) -> Callable[[str], int]:
-        """The tokenizer's, special tokens left out."""
-        from chmed_ner.model.checkpoint.loading import load_tokenizer
-
-        tokenizer = load_tokenizer(self.location(), revision=self.revision)
-        return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
 
     def generator(self, *, stop: Sequence[str], seed: int) -> "LocalGenerator":  # noqa: ARG002
         """The model as it is, decoding greedily; `seed` has no say in that."""

@@ -2,29 +2,17 @@
 
 from typing import Any, NoReturn
 
-from chmed_ner.backbone.causal_lm import CausalLM
+from chmed_ner.backbone.causal_lm import LocalModel
 from chmed_ner.errors import InputError
 
 
-class Encoder(CausalLM):
+class Encoder(LocalModel):
     """Any encoder that transformers' AutoModel loads from safetensors, without code of its own.
 
-    `path` is a local folder or a hub id. It serves `method=tagger`; it answers no prompts.
+    It serves `method=tagger`; it answers no prompts.
     """
 
-    constrains = False
-
-    def __init__(
-        self,
-        name: str,
-        path: str | None,
-        dtype: str = "auto",
-        device: str = "auto",
-        attention: str = "sdpa",
-        batch_size: int = 32,
-        revision: str | None = None,
-    ) -> None:
-        super().__init__(name, path, dtype, device, attention, batch_size, revision)
+    quantization = "none"
 
     def tunable(self) -> NoReturn:
         """Refused: InputError."""
@@ -39,55 +27,21 @@ class Encoder(CausalLM):
 
         Raises InputError when there is no checkpoint, or none of an encoder.
         """
-        from chmed_ner.model.checkpoint.hardware import quiet_hub, torch_device, torch_dtype
+        from chmed_ner.model.checkpoint.loading import load_encoder
 
-        quiet_hub()
-        from transformers import AutoModel
-
-        place = torch_device(self.device)
-        try:
-            model, report = AutoModel.from_pretrained(
-                self.location(),
-                dtype=torch_dtype(self.dtype, place),
-                attn_implementation=self.attention,
-                revision=self.revision,
-                trust_remote_code=False,
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-        except Exception as error:  # a broken checkpoint fails in as many ways as it has parts
-            raise self._unloadable(error) from error
-        missing = [name for name in report["missing_keys"] if "pooler" not in name]
-        if missing or model.config.is_encoder_decoder:
-            what = f"weights such as {min(missing)} are missing" if missing else "it has a decoder"
-            raise InputError(
-                f"backbone.path={self.path}: not a checkpoint of an encoder ({what}); give one of "
-                "the BERT family"
-            )
-        if getattr(model, "pooler", None) is not None:
-            model.pooler = None
-        return model.to(place).eval()
+        return load_encoder(
+            self.location(),
+            dtype=self.dtype,
+            device=self.device,
+            attention=self.attention,
+            revision=self.revision,
+        )
 
     def tokenizer(self) -> Any:
         """The tokenizer from the tokenizer files alone; InputError if absent."""
-        from chmed_ner.model.checkpoint.hardware import quiet_hub
+        from chmed_ner.model.checkpoint.loading import load_encoder_tokenizer
 
-        quiet_hub()
-        from transformers import AutoTokenizer
-
-        try:
-            return AutoTokenizer.from_pretrained(
-                self.location(), revision=self.revision, trust_remote_code=False
-            )
-        except Exception as error:  # as above
-            raise self._unloadable(error) from error
-
-    def _unloadable(self, error: Exception) -> InputError:
-        first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        return InputError(
-            f"backbone.path={self.path}: cannot be loaded ({first_line}); give a folder with "
-            "config.json, safetensors weights and tokenizer files, or a hub id"
-        )
+        return load_encoder_tokenizer(self.location(), revision=self.revision)
 
     def _refuse(self) -> NoReturn:
         raise InputError(

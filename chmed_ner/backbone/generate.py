@@ -7,14 +7,36 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 
 from chmed_ner.backbone.batching import plan_batches
+from chmed_ner.backbone.decoding import Greedy
 from chmed_ner.backbone.store import CompletionStore
-from chmed_ner.entities.types import Completion
+from chmed_ner.entities.types import Completion, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.files import text_sha256
 from chmed_ner.machine import duration, progress
 from chmed_ner.model.asking import Answered, Generator, Request, Streaming
+from chmed_ner.prompt import TaskPrompt
 
 log = logging.getLogger(__name__)
+
+
+def requests_for(
+    sentences: Sequence[Sentence], prompt: TaskPrompt, decoding: Greedy
+) -> list[Request]:
+    """One question a sentence, in order; for a sentence with gold tags the target as well."""
+    questions = prompt.ask([sentence.model_text for sentence in sentences])
+    return [
+        Request(
+            id=sentence.id,
+            split=sentence.split,
+            genre=sentence.genre,
+            prompt=question.prompt,
+            max_new_tokens=decoding.max_new_tokens(prompt.room(len(sentence.model_text))),
+            target="" if sentence.tags is None else prompt.target(sentence),
+            grammar=decoding.grammar(prompt, sentence.model_text),
+            demonstrations=question.demonstrations,
+        )
+        for sentence, question in zip(sentences, questions, strict=True)
+    ]
 
 
 def generate(

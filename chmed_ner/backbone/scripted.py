@@ -2,18 +2,19 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from chmed_ner.entities.types import Completion
-from chmed_ner.errors import InputError
+from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.files import text_sha256
+from chmed_ner.knobs import Count, NotNegative, Portion
 from chmed_ner.model.asking import Reply, Request
 
 FLAWS = ("drop", "relabel", "invent", "mislabel", "ramble", "repeat", "cut")
 
 
-class Scripted:
+@dataclass(frozen=True, kw_only=True)
+class Scripted(Backbone):
     """Answers each request with its target, each line spoiled with probability `noise`.
 
     A spoiled line is dropped, given another line's category, or changed into a mention the sentence
@@ -21,23 +22,11 @@ class Scripted:
     `seed` and the sentence's id only. `seconds` is slept per batch, so that a test can interrupt.
     """
 
-    name = "scripted"
-    constrains = False  # its noise would break any grammar
-
-    def __init__(
-        self, noise: float = 0.2, seed: int = 0, batch_size: int = 32, seconds: float = 0.0
-    ) -> None:
-        if not 0.0 <= noise <= 1.0:
-            raise InputError(f"backbone.noise={noise}: give a probability from 0 to 1")
-        if batch_size < 1:
-            raise InputError(f"backbone.batch_size={batch_size}: give 1 or more")
-        self.noise = noise
-        self.seed = seed
-        self.batch_size = batch_size
-        self.seconds = seconds
-
-    def check(self) -> None:
-        """Nothing to check."""
+    name: str
+    noise: Portion
+    seed: int
+    batch_size: Count
+    seconds: NotNegative
 
     def checksum(self) -> str:
         """The noise and its seed are all there is."""
@@ -50,17 +39,6 @@ class Scripted:
     def generator(self, *, stop: Sequence[str], seed: int) -> "Scripted":  # noqa: ARG002
         """Itself; the noise's own seed counts, not the run's."""
         return self
-
-    def usd(self, completions: Iterable[Completion]) -> float:  # noqa: ARG002
-        """Nothing: nobody is paid."""
-        return 0.0
-
-    def tunable(self) -> NoReturn:
-        """InputError: there is nothing to tune."""
-        raise InputError(
-            "backbone=scripted has no weights to tune; use regime=zero_shot with it, or another "
-            "backbone with this regime"
-        )
 
     def length(self, request: Request) -> int:
         """The prompt's length in characters, which it takes for tokens."""

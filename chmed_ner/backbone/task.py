@@ -4,12 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chmed_ner.backbone.decoding import Guide
 from chmed_ner.entities.grammar import Grammar
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Generator
 
 Log = Callable[[Mapping[str, float], int], None]
+Note = Callable[[Mapping[str, int]], None]
+
+
+def _nothing(*_: object) -> None:
+    """Nobody listens."""
 
 
 def _no_grammar(number: int) -> Grammar:  # noqa: ARG001
@@ -33,15 +37,6 @@ class Task:
     dev_f1: Callable[[Generator, int], float] | None
     directory: Path
     seed: int
-    log: Log
-    note: Callable[[Mapping[str, int]], None]
+    log: Log = _nothing
+    note: Note = _nothing
     grammar: Callable[[int], Grammar] = _no_grammar
-
-
-def grammars(prompt: Guide, model_texts: Sequence[str]) -> Callable[[int], Grammar]:
-    """`Task.grammar` for the questions that `prompt` asks about `model_texts`."""
-
-    def grammar(number: int) -> Grammar:
-        return prompt.grammar(model_texts[number], in_order=False)
-
-    return grammar

@@ -184,7 +184,7 @@ def types_of(runs: Mapping[str, Path]) -> list[str]:
             dataset = build(RunRecord.read(path).config["dataset"], "dataset")
         except (KeyError, InputError):
             continue  # of an older version: its own colours are Gradio's, and opening it says why
-        types |= dict.fromkeys(dataset.labels.tags)
+        types |= dict.fromkeys(dataset.scheme.tags)
     return list(types)
 
 

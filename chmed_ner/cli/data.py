@@ -7,8 +7,6 @@ from chmed_ner.data.catalog import BASE_URL, Corpus, named_corpora
 from chmed_ner.errors import InputError
 from chmed_ner.files import data_directory
 
-HELP = "list, fetch and verify the official corpora"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions `list`, `fetch` and `verify` and their options."""

@@ -32,7 +32,7 @@ def execute(arguments: argparse.Namespace) -> int:
     corpus = read_corpus(experiment)
     prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
     prompt = hinted(prompt, corpus.train, None, experiment.regime.inherited(FILE))
-    splits = {"train": corpus.learnt, "validation": corpus.validation, "test": corpus.test}
+    splits = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test}
     for split, sentences in splits.items():
         pairs = (
             prompt.pair(s) if split == "train" else (prompt.fill(s.model_text), prompt.target(s))

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chmed_ner.cli.json_file import add_json, check_target, write_and_print
-from chmed_ner.data.tagged_files import _check_same, _read
+from chmed_ner.data.columns import ScorerTags, read_rows
+from chmed_ner.data.matching import check_same
 from chmed_ner.errors import InputError
 from chmed_ner.score.official import OfficialScores, as_json, score_sentences, table
-
-HELP = "official scores of official-format files; several genres give the macro average"
 
 _USE = "give GOLD PRED, or --genre NAME GOLD PRED for each genre, not both"
 
@@ -69,7 +68,7 @@ def score_files(pairs: Sequence[tuple[str, Path, Path]]) -> dict[str, OfficialSc
             raise InputError(
                 f"genre {genre!r} is named twice; give each pair of files its own name"
             )
-        gold, predicted = _read(gold_path), _read(predicted_path)
-        _check_same(gold, predicted)
+        gold, predicted = (read_rows(path, ScorerTags()) for path in (gold_path, predicted_path))
+        check_same(gold, predicted)
         scores[genre] = score_sentences(gold.tags(), predicted.tags(), separators=gold.separators)
     return scores

@@ -12,8 +12,6 @@ from chmed_ner.data.corpus import Sentences
 from chmed_ner.data.published import Published, parts_of, published_for
 from chmed_ner.errors import InputError
 
-HELP = "corpus statistics (the paper's Table 2) for each split and genre"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the overrides, which choose the dataset, `--json`, and the listing of conflicts."""
@@ -54,8 +52,8 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.conflicts:
         _conflicts(dataset, splits, arguments.csv)
         return 0
-    stats = statistics(splits, dataset.labels)
-    table = markdown(stats, dataset.labels, _published(dataset, root))
+    stats = statistics(splits, dataset.scheme)
+    table = markdown(stats, dataset.scheme, _published(dataset, root))
     write_and_print(arguments.json, stats, f"Dataset {dataset.name}\n\n{table}")
     return 0
 
@@ -89,7 +87,7 @@ def _conflicts(dataset: Dataset, splits: Mapping[str, Sentences], directory: str
     """Print the conflicts of each split; with a directory, write its CSV files first."""
     if directory is not None:
         try:
-            write_conflicts(Path(directory), splits, dataset.labels.tags)
+            write_conflicts(Path(directory), splits, dataset.scheme.tags)
         except OSError as error:
             raise InputError(
                 f"--csv {directory}: cannot be written ({error.strerror}); name a folder"

@@ -2,9 +2,8 @@
 
 from chmed_ner.data.columns import read_columns, write_columns
 from chmed_ner.data.corpus import Corpus, Limit
-from chmed_ner.data.dataset import Dataset
+from chmed_ner.data.dataset import Dataset, MissingTrainingFileError
 from chmed_ner.data.healthner import read_healthner
-from chmed_ner.data.sources import MissingTrainingFileError
 from chmed_ner.data.statistics import markdown, statistics
 
 __all__ = [

@@ -58,7 +58,7 @@ def _visible_tags(each: Annotated, seen: list[int]) -> tuple[str, ...]:
 
 
 def brat(documents: Iterable[Annotated]) -> Iterator[str]:
-    """brat standoff lines for the file as a whole: all documents are one brat document.
+    """brat standoff lines for the complete file: all documents are one brat document.
 
     Its text is the input file as it is: offsets are code points of it, line ends (LF 1, CR LF 2)
     included.

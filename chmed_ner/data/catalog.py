@@ -1,12 +1,13 @@
-"""The official corpora: where each file is published, what proves it, where it lies, whom to cite.
+"""The official corpora, as `catalog.toml` describes them.
 
-Corpora are never shipped with the package: a user downloads them (`chmed-ner data fetch`). Files
-are pinned by commit, so a URL always means the same bytes.
+Corpora are never shipped with the package: a user downloads them (`chmed-ner data fetch`).
 """
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
@@ -17,20 +18,10 @@ BASE_URL = "https://raw.githubusercontent.com"
 
 Algorithm = Literal["SHA-256", "git blob id"]
 
-_LICENCE = (
-    "none named in the repository; the overview papers make the data available for research. "
-    "Do not pass the files on."
-)
-
 
 @dataclass(frozen=True, slots=True)
 class CorpusFile:
-    """One published file.
-
-    `path` is where it lies below the data directory and `name` what it is called at the root of
-    `repository`. `size` is in bytes, None where it is not known. `unpacked` names the member of an
-    archive that is laid beside it.
-    """
+    """One published file; its name is the same on disk and at the root of `repository`."""
 
     path: str
     repository: str
@@ -60,125 +51,23 @@ class Corpus:
     title: str
     files: tuple[CorpusFile, ...]
     citation: str
-    licence: str = _LICENCE
+    licence: str = (
+        "none named in the repository; the overview papers make the data available for research. "
+        "Do not pass the files on."
+    )
 
 
-_HEALTHNER = ("NYCU-NLP/Chinese-HealthNER-Corpus", "a5eaca54376267cee7a015eb870f7f302517d813")
-_ROCLING2022 = ("NYCU-NLP/ROCLING-2022-ST-CHNER", "71032152463094f7ee85c36bd3633d6edf64e03d")
-_ROCLING2023 = (
-    "NYCU-NLP/ROCLING-2023-ST-MultiNERHealth",
-    "a1e05a61d79c0718ec22dbdca4167b9e6d336849",
-)
+def _corpora() -> tuple[Corpus, ...]:
+    content = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    found = []
+    for corpus in content["corpus"]:
+        place = {key: corpus.pop(key) for key in ("repository", "commit")}
+        files = tuple(CorpusFile(**place, **file) for file in corpus.pop("files"))
+        found.append(Corpus(files=files, **corpus))
+    return tuple(found)
 
 
-CORPORA: tuple[Corpus, ...] = (
-    Corpus(
-        name="healthner",
-        title="Chinese HealthNER Corpus (genres FT and SM)",
-        files=(
-            CorpusFile(
-                "healthner/train.zip",
-                *_HEALTHNER,
-                # The SHA-256 of the archive is published nowhere; the commit fixes its blob id.
-                checksum="eb0bbae02df7ebfe1afad3e2f93b39287ac9baac",
-                content="28,161 sentences with gold, JSON lines in a zip",
-                algorithm="git blob id",
-                unpacked="train.json",
-            ),
-            CorpusFile(
-                "healthner/test.json",
-                *_HEALTHNER,
-                checksum="dfb88d9c6c06203b2976574bf9fc83274f97233ad401e4fc7d5041c794a818b0",
-                content="2,531 sentences with gold, JSON lines",
-                size=3_235_436,
-            ),
-        ),
-        citation=(
-            "Lung-Hao Lee and Yi Lu. 2021. Multiple embeddings enhanced multi-graph neural "
-            "networks for Chinese healthcare named entity recognition. IEEE Journal of Biomedical "
-            "and Health Informatics, 25(7): 2801-2810."
-        ),
-    ),
-    Corpus(
-        name="rocling2022",
-        title="ROCLING-2022 shared task, CHNER (genre WA)",
-        files=(
-            CorpusFile(
-                "rocling2022/ROCLING22_CHNER_truth.txt",
-                *_ROCLING2022,
-                checksum="2902dab2c4c42b89daf0fb23a52d3dc62a03a5af998c2bfdf70fdd96914153f2",
-                content="3,205 sentences with gold",
-                size=1_043_538,
-            ),
-            CorpusFile(
-                "rocling2022/ROCLING22_CHNER_test.txt",
-                *_ROCLING2022,
-                checksum="5321dbf4867236241891681b9dd7e4aa4187294a5cc07ee8693639498a022b5e",
-                content="the same sentences without gold",
-                size=600_097,
-            ),
-        ),
-        citation=(
-            "Lung-Hao Lee, Chao-Yi Chen, Liang-Chih Yu and Yuen-Hsien Tseng. 2022. Overview of the "
-            "ROCLING 2022 shared task for Chinese healthcare named entity recognition. In "
-            "Proceedings of the 34th Conference on Computational Linguistics and Speech "
-            "Processing, pp. 363-368."
-        ),
-    ),
-    Corpus(
-        name="rocling2023",
-        title="ROCLING-2023 shared task, MultiNER-Health (genres FT, SM and WA)",
-        files=(
-            CorpusFile(
-                "rocling2023/MultiNER-Health_truth_FT.txt",
-                *_ROCLING2023,
-                checksum="cda3d77384a04e22c80b759689b5a31fba817ffbdd03634192fa629676e9ad3f",
-                content="2,035 sentences with gold",
-                size=1_210_727,
-            ),
-            CorpusFile(
-                "rocling2023/MultiNER-Health_truth_SM.txt",
-                *_ROCLING2023,
-                checksum="f38865e250242ad6b25a7ca688add6fd58dffc2d20d1258cfeb5574e004ffbaa",
-                content="2,208 sentences with gold",
-            ),
-            CorpusFile(
-                "rocling2023/MultiNER-Health_truth_WA.txt",
-                *_ROCLING2023,
-                checksum="2bf102b581e2a240c3c4ae1fdf8fada15c99badc818dfe07e29ad96ea7cd8f8f",
-                content="2,381 sentences with gold",
-                size=804_370,
-            ),
-            CorpusFile(
-                "rocling2023/MultiNER-Health_test_FT.txt",
-                *_ROCLING2023,
-                checksum="d251fec7e2c4a942e5a3890e496bb54e5b208c6b62a8950d9b2f8169337846eb",
-                content="the FT sentences without gold",
-                size=750_147,
-            ),
-            CorpusFile(
-                "rocling2023/MultiNER-Health_test_SM.txt",
-                *_ROCLING2023,
-                checksum="79dd2c3d75d6870bd9872d2aeae485306d55dfdaeb2192c6b93d647340b3513e",
-                content="the SM sentences without gold",
-                size=481_009,
-            ),
-            CorpusFile(
-                "rocling2023/MultiNER-Health_test_WA.txt",
-                *_ROCLING2023,
-                checksum="8304fc44c219cec453de02305a0bde14f588af3b6f4f746e722adc11db020c08",
-                content="the WA sentences without gold",
-                size=467_214,
-            ),
-        ),
-        citation=(
-            "Lung-Hao Lee, Tzu-Mi Lin and Chao-Yi Chen. 2023. Overview of the ROCLING 2023 shared "
-            "task for Chinese multi-genre named entity recognition in the healthcare domain. In "
-            "Proceedings of the 35th Conference on Computational Linguistics and Speech "
-            "Processing, pp. 333-338."
-        ),
-    ),
-)
+CORPORA = _corpora()
 """Every corpus that can be fetched, in the order of publication."""
 
 

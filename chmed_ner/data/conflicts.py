@@ -3,15 +3,12 @@
 import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.entities.bio import tags_of
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.files import replacing
-
-Rows = list[list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,40 +54,6 @@ def conflicting_mentions(sentences: Iterable[Sentence]) -> tuple[ConflictingMent
     return tuple(sorted(found, key=lambda mention: (-mention.entities, mention.text)))
 
 
-def with_majority_types(
-    sentences: Sequence[Sentence], threshold: float
-) -> tuple[tuple[Sentence, ...], int]:
-    """`sentences` with conflicting mentions repaired, and how many entities got another type.
-
-    An entity whose type has less than `threshold` (0 to 0.5) of the entities with its string gets
-    the type that has most of them. Nothing is changed where two types have equally many. Tags are
-    written from the entities where any of them changed.
-    """
-    better: dict[tuple[str, str], str] = {}
-    for found in conflicting_mentions(sentences):
-        (majority, most), (_, second), *_ = found.types.items()
-        for type_, count in found.types.items():
-            if most > second and count / found.entities < threshold:
-                better[found.text, type_] = majority
-    repaired = tuple(_retyped(sentence, better) for sentence in sentences)
-    changed = (
-        span != before
-        for sentence, new in zip(sentences, repaired, strict=True)
-        for before, span in zip(sentence.entities, new.entities, strict=True)
-    )
-    return repaired, sum(changed)
-
-
-def _retyped(sentence: Sentence, better: Mapping[tuple[str, str], str]) -> Sentence:
-    entities = tuple(
-        replace(span, type=better.get((sentence.mention(span), span.type), span.type))
-        for span in sentence.entities
-    )
-    if entities == sentence.entities:
-        return sentence
-    return replace(sentence, entities=entities, tags=tags_of(entities, len(sentence.text)))
-
-
 def conflicting_sentences(sentences: Iterable[Sentence]) -> tuple[ConflictingSentence, ...]:
     """The texts that occur more than once, not always with the same entities, in corpus order.
 
@@ -110,18 +73,14 @@ def conflicts_markdown(split: str, sentences: Sequence[Sentence]) -> str:
     """Both listings of a split as Markdown: each a heading with the number found, and a table."""
     mentions, texts = conflicting_mentions(sentences), conflicting_sentences(sentences)
     spelled = [
-        [_cell(found.text), f"{found.entities:,}", _types(found.types)] for found in mentions
-    ]
-    occurrences = [
-        [_cell(found.text), _cell(id_), _cell(_differing(found, entities))]
-        for found in texts
-        for id_, entities in found.entities.items()
+        [found.text, f"{found.entities:,}", ", ".join(f"{t} {n:,}" for t, n in found.types.items())]
+        for found in mentions
     ]
     return (
         f"## {split}: {len(mentions):,} strings with more than one type\n\n"
         + _table(["string", "entities", "types"], spelled)
         + f"\n## {split}: {len(texts):,} sentences annotated in more than one way\n\n"
-        + _table(["sentence", "id", "entities that not all occurrences have"], occurrences)
+        + _table(["sentence", "id", "entities that not all occurrences have"], _occurrences(texts))
     )
 
 
@@ -133,38 +92,41 @@ def write_conflicts(
 
     Raises OSError where the files cannot be written.
     """
-    mentions: Rows = [["split", "string", "entities", *types]]
-    texts: Rows = [["split", "sentence", "id", "differing_entities"]]
+    mentions: list[list[Any]] = [["split", "string", "entities", *types]]
+    texts: list[list[Any]] = [["split", "sentence", "id", "differing_entities"]]
     for split, sentences in splits.items():
         for found in conflicting_mentions(sentences):
             counts = [found.types.get(type_, 0) for type_ in types]
             mentions.append([split, found.text, found.entities, *counts])
-        for text in conflicting_sentences(sentences):
-            for id_, entities in text.entities.items():
-                texts.append([split, text.text, id_, _differing(text, entities)])
+        texts += [[split, *row] for row in _occurrences(conflicting_sentences(sentences))]
     for name, rows in (("conflicting_mentions", mentions), ("conflicting_sentences", texts)):
         with replacing(directory / f"{name}.csv") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
 
-def _types(types: Mapping[str, int]) -> str:
-    return ", ".join(f"{type_} {count:,}" for type_, count in types.items())
-
-
-def _differing(found: ConflictingSentence, entities: Sequence[Span]) -> str:
-    """The entities beyond the shared ones: string, type and place of each."""
-    return "; ".join(
-        f"{found.text[span.start : span.end]} {span.type} [{span.start},{span.end})"
-        for span in entities
-        if span not in found.shared
-    )
+def _occurrences(texts: Iterable[ConflictingSentence]) -> list[list[str]]:
+    """Text, id, and the entities that are not shared (string, type, place) of each occurrence."""
+    return [
+        [
+            found.text,
+            id_,
+            "; ".join(
+                f"{found.text[span.start : span.end]} {span.type} [{span.start},{span.end})"
+                for span in entities
+                if span not in found.shared
+            ),
+        ]
+        for found in texts
+        for id_, entities in found.entities.items()
+    ]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return "None.\n"
-    rule = ["---"] * len(header)
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (header, rule, *rows))
+    cells = [[_cell(text) for text in row] for row in rows]
+    lines = (header, ["---"] * len(header), *cells)
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _cell(text: str) -> str:

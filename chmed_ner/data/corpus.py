@@ -10,11 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from chmed_ner.data.augmentation import replaced_copies
-from chmed_ner.data.changes import counted
-from chmed_ner.data.conflicts import with_majority_types
-from chmed_ner.data.preparation import UNPREPARED, Preparation
-from chmed_ner.data.repairs import repaired
+from chmed_ner.data.repairs import repaired, training_counts
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
@@ -52,9 +48,7 @@ class Corpus:
     (`repaired_tags` and its kinds, see `chmed_ner.data.repairs`), `leaked_sentences` (dropped
     because the text is also a test text), `conflicting_mentions` (strings with more than one type)
     and `conflicting_sentences` (texts annotated in more than one way); for the training split
-    `empty_sentences_left_out`, `retyped_entities`, `added_copies` and `replaced_entities` in them
-    (see `Preparation`). `copies` are training sentences with other entities, for models that are
-    tuned on them; no lexicon, demonstration or score knows of them.
+    `empty_sentences_left_out`.
     """
 
     name: str
@@ -65,12 +59,6 @@ class Corpus:
     training_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     test_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    copies: Sentences = ()
-
-    @property
-    def learnt(self) -> Sentences:
-        """What a model is tuned on: the training sentences, then the copies."""
-        return (*self.train, *self.copies)
 
     @property
     def genres(self) -> tuple[str, ...]:
@@ -92,10 +80,8 @@ def carve_validation(
     """Training and validation sentences: `share` of the distinct texts go to validation.
 
     Both keep the corpus order, and all sentences of one text land on the same side. A share above
-    0 takes at least one text and leaves at least one. Raises InputError unless 0 <= share < 1.
+    0 takes at least one text and leaves at least one.
     """
-    if not 0 <= share < 1:
-        raise InputError(f"dataset.validation_share={share!r}: give a number from 0 to below 1")
     texts = list(dict.fromkeys(sentence.text for sentence in sentences))
     size = min(len(texts) - 1, max(1, round(share * len(texts)))) if share and texts else 0
     random.Random(f"validation {seed}").shuffle(texts)
@@ -163,15 +149,15 @@ def assemble(
     share: float,
     seed: int,
     limit: Limit,
-    preparation: Preparation = UNPREPARED,
+    empty_share: float = 1.0,
 ) -> Corpus:
     """The corpus of an experiment: leaks dropped, training tags repaired, validation carved, each
-    split cut to its limit, the training split prepared. What was changed and dropped is counted.
+    split cut to its limit. What was changed and dropped is counted.
 
     `share` is the part of the training data carved for validation where the dataset has no
-    validation file. `preparation` is of the training split alone: the limit counts the sentences
-    that `empty_share` keeps; conflicts are repaired, and copies added, by what is within the limit.
-    Raises InputError when the leak check, or `empty_share`, leaves no training sentence.
+    validation file. Of the training sentences without an entity `empty_share` is kept, before the
+    limit counts. Raises InputError when the leak check, or `empty_share`, leaves no training
+    sentence.
     """
     train, leaked = drop_leaks(read.train, read.test)
     if read.train and not train:
@@ -185,31 +171,21 @@ def assemble(
     else:
         validation, leaked_validation = drop_leaks(read.validation, read.test)
         leaked += leaked_validation
-    left = keep_empty(train, preparation.empty_share, seed)
+    left = keep_empty(train, empty_share, seed)
     if train and not left:
         raise InputError(
-            f"dataset.empty_share={preparation.empty_share}: none of the {len(train)} training "
+            f"dataset.empty_share={empty_share}: none of the {len(train)} training "
             f"sentences of dataset '{name}' has an entity, and none is left; give more"
         )
-    counts = counted((*read.train, *(read.validation or ())), leaked)
+    counts = training_counts((*read.train, *(read.validation or ())), leaked)
     counts["empty_sentences_left_out"] = len(train) - len(left)
-    prepared, counts["retyped_entities"] = with_majority_types(
-        [repaired(sentence) for sentence in sample(left, limit.train, seed)],
-        preparation.repair_conflicts,
-    )
-    known = (sentence.text for sentence in (*train, *validation, *read.test))
-    copies, counts["replaced_entities"] = replaced_copies(
-        prepared, preparation.replace_entities, seed, known
-    )
-    counts["added_copies"] = len(copies)
     return Corpus(
         name=name,
         labels=labels,
-        train=prepared,
+        train=tuple(map(repaired, sample(left, limit.train, seed))),
         validation=tuple(map(repaired, sample(validation, limit.validation, seed))),
         test=sample_per_genre(read.test, limit.test, seed),
         training_files=MappingProxyType(dict(read.training_files)),
         test_files=MappingProxyType(dict(read.test_files)),
         counts=MappingProxyType(counts),
-        copies=copies,
     )

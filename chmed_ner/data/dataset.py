@@ -2,20 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from chmed_ner.data.corpus import Corpus, Limit, Sentences, Splits, assemble
-from chmed_ner.data.preparation import UNPREPARED, Preparation
-from chmed_ner.data.sources import (
-    MissingTrainingFileError,
-    Source,
-    checksums,
-    missing,
-    read_sources,
-)
+from chmed_ner.data.sources import Source, checksums, missing, read_sources
 from chmed_ner.entities.labels import LabelScheme, label_scheme
 from chmed_ner.errors import InputError
+from chmed_ner.knobs import Portion, Share
 
 NO_TRAINING = (
     "dataset.train is null: name a training file, as in dataset.train=my/train.txt, or run "
@@ -23,32 +19,64 @@ NO_TRAINING = (
 )
 
 
+class MissingTrainingFileError(InputError):
+    """A training file is not there; zero-shot runs and statistics can do without it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset(ABC):
     """Named files in named splits, read into a corpus; subclasses say which files.
 
-    `preparation` is what is done to the training split, by default nothing.
-    `split_seed` (None: the run's seed) draws which sentences each split has.
-    `genres` (None: all) chooses what is tested; the training data does not depend on it. Raises
-    InputError at once for a knob with a value outside its choices.
+    `labels` is a scheme of `conf/labels`. `genres` (None: all) chooses what is tested; the training
+    data does not depend on it. `validation_share` of the training data is carved for validation
+    where there is no validation file; `empty_share` of the training sentences without an entity is
+    kept. `split_seed` (None: the run's seed) draws which sentences each split has.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        labels: Mapping[str, Any],
-        choices: Sequence[str],
-        genres: Sequence[str] | None,
-        validation_share: float,
-        preparation: Preparation = UNPREPARED,
-        split_seed: int | None = None,
-    ) -> None:
-        self.name = name
-        self.labels = scheme_of(labels)
-        self.genres = chosen_genres(genres, choices)
-        self.validation_share = checked_share(validation_share)
-        self.preparation = preparation
-        self.split_seed = split_seed
+    name: str
+    labels: Mapping[str, Any]
+    genres: Sequence[str] | None
+    validation_share: Share
+    empty_share: Portion
+    split_seed: int | None
+
+    def __post_init__(self) -> None:
+        """Raise InputError for labels that are no scheme, and for genres outside the choices."""
+        _ = self.scheme, self.tested
+
+    @cached_property
+    def scheme(self) -> LabelScheme:
+        """The entity types."""
+        labels = self.labels
+        if not isinstance(labels, Mapping) or set(labels) != {"name", "types"}:
+            raise InputError(
+                "dataset.labels: needs the keys name and types; choose a scheme of conf/labels "
+                "with labels@dataset.labels=health10"
+            )
+        if not isinstance(labels["types"], Mapping):
+            raise InputError("dataset.labels.types: must map each tag to its names")
+        return label_scheme(str(labels["name"]), labels["types"])
+
+    @cached_property
+    def tested(self) -> tuple[str, ...]:
+        """The genres to test, in the dataset's order."""
+        choices, given = self.choices, self.genres
+        if given is None:
+            return choices
+        fine = isinstance(given, Sequence) and not isinstance(given, str)
+        listed = [str(genre) for genre in given] if fine else []
+        chosen = tuple(genre for genre in choices if genre in listed)
+        if not listed or len(chosen) != len(listed):
+            raise InputError(
+                f"dataset.genres={given!r}: give a list of some of {', '.join(choices)}, each "
+                f"once, as in {example(choices[:2])}, or null for all"
+            )
+        return chosen
+
+    @property
+    @abstractmethod
+    def choices(self) -> tuple[str, ...]:
+        """The genres that can be tested, in order."""
 
     @abstractmethod
     def test_sources(self, root: Path) -> tuple[Source, ...]:
@@ -80,115 +108,56 @@ class Dataset(ABC):
         Raises InputError for a missing file, bad content, a genre without test sentences, and
         (MissingTrainingFileError) a missing training file.
         """
-        read = self._read(root, training)
-        return assemble(
-            self.name,
-            self.labels,
-            read,
-            share=self.validation_share,
-            seed=self._drawn_with(seed),
-            limit=limit,
-            preparation=self.preparation,
-        )
+        return self._assembled(self._read(root, training), seed, limit)
 
     def load_test(self, root: Path, *, seed: int, limit: Limit) -> Corpus:
         """The corpus with its test split alone, as `load` gives it; training files are not read."""
         test, test_files = self._read_test(root)
-        read = Splits((), (), test, {}, test_files)
-        drawn_with = self._drawn_with(seed)
-        return assemble(self.name, self.labels, read, share=0, seed=drawn_with, limit=limit)
+        return self._assembled(Splits((), (), test, {}, test_files), seed, limit)
 
-    def _drawn_with(self, seed: int) -> int:
-        """The seed that chooses the sentences of a run with `seed`."""
-        return seed if self.split_seed is None else self.split_seed
+    def _assembled(self, read: Splits, seed: int, limit: Limit) -> Corpus:
+        return assemble(
+            self.name,
+            self.scheme,
+            read,
+            share=self.validation_share,
+            seed=seed if self.split_seed is None else self.split_seed,
+            limit=limit,
+            empty_share=self.empty_share,
+        )
 
     def _read(self, root: Path, training: bool) -> Splits:
         test, test_files = self._read_test(root)
-        train_sources, own = self.training_sources(root), self.validation_sources(root)
-        sources = (*train_sources, *(own or ()))
-        problem = _absence(train_sources, sources)
+        train, validation = self.training_sources(root), self.validation_sources(root)
+        problem = missing((*train, *(validation or ()))) if train else NO_TRAINING
         if problem and training:
             raise MissingTrainingFileError(problem)
         if problem:
-            train_sources, sources = (), ()
-            own = None if own is None else ()
+            train, validation = (), None if validation is None else ()
         return Splits(
-            train=read_sources(train_sources, "train", self.labels),
-            validation=None if own is None else read_sources(own, "validation", self.labels),
+            train=read_sources(train, "train", self.scheme),
+            validation=None
+            if validation is None
+            else read_sources(validation, "validation", self.scheme),
             test=test,
-            training_files=checksums(sources),
+            training_files=checksums((*train, *(validation or ()))),
             test_files=test_files,
         )
 
     def _read_test(self, root: Path) -> tuple[Sentences, Mapping[str, str]]:
         """The test sentences, and the SHA-256 of their files."""
         sources = self.test_sources(root)
-        if absent := missing(sources):
-            raise InputError(f"{absent.path}: no such file; {absent.cure}")
-        test = read_sources(sources, "test", self.labels)
-        self._refuse_empty(test)
-        return test, checksums(sources)
-
-    def _refuse_empty(self, test: Sentences) -> None:
+        if problem := missing(sources):
+            raise InputError(problem)
+        test = read_sources(sources, "test", self.scheme)
         found = {sentence.genre for sentence in test}
-        for genre in self.genres:
+        for genre in self.tested:
             if genre not in found:
                 raise InputError(
                     f"dataset '{self.name}': the test split of genre {genre} is empty; leave the "
                     f"genre out of dataset.genres ({example(sorted(found))})"
                 )
-
-
-def _absence(train: Sequence[Source], sources: Sequence[Source]) -> str | None:
-    if not train:
-        return NO_TRAINING
-    absent = missing(sources)
-    return f"{absent.path}: no such file; {absent.cure}" if absent else None
-
-
-def scheme_of(labels: Mapping[str, Any]) -> LabelScheme:
-    """The label scheme of a `conf/labels/*.yaml` file: a mapping with `name` and `types`."""
-    if not isinstance(labels, Mapping) or set(labels) != {"name", "types"}:
-        raise InputError(
-            "dataset.labels: needs the keys name and types; choose a scheme of conf/labels with "
-            "labels@dataset.labels=health10"
-        )
-    if not isinstance(labels["types"], Mapping):
-        raise InputError("dataset.labels.types: must map each tag to its names")
-    return label_scheme(str(labels["name"]), labels["types"])
-
-
-def chosen_genres(genres: Sequence[str] | None, choices: Sequence[str]) -> tuple[str, ...]:
-    """The genres to test, in the dataset's order; None chooses all."""
-    if genres is None:
-        return tuple(choices)
-    cure = f"choose from {', '.join(choices)}, as in {example(choices[:2])}, or null for all"
-    if isinstance(genres, str) or not isinstance(genres, Sequence) or not genres:
-        raise InputError(f"dataset.genres={genres!r}: a list that is not empty is needed; {cure}")
-    listed = [str(genre) for genre in genres]
-    for genre in listed:
-        if genre not in choices:
-            raise InputError(f"dataset.genres: unknown genre {genre!r}; {cure}")
-        if listed.count(genre) > 1:
-            raise InputError(f"dataset.genres: {genre} is listed twice; {cure}")
-    return tuple(genre for genre in choices if genre in listed)
-
-
-def checked_share(share: object) -> float:
-    """`share`, a part of the training data, as a number from 0 to below 1."""
-    number = isinstance(share, int | float) and not isinstance(share, bool)
-    if not number or not 0 <= share < 1:  # type: ignore[operator]
-        raise InputError(
-            f"dataset.validation_share={share!r}: give a number from 0 to below 1, such as 0.1"
-        )
-    return float(share)  # type: ignore[arg-type]
-
-
-def chosen(key: str, value: object, choices: Sequence[str]) -> str:
-    """`value` when it is one of `choices`."""
-    if value not in choices:
-        raise InputError(f"dataset.{key}={value}: choose one of {', '.join(choices)}")
-    return str(value)
+        return test, checksums(sources)
 
 
 def example(genres: Sequence[str]) -> str:

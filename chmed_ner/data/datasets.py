@@ -5,75 +5,60 @@ A new dataset is a class here (or in a module of its own, imported here) and a Y
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from chmed_ner.data.dataset import Dataset
 from chmed_ner.data.official import ROCLING2022, ROCLING2023, HealthNER
-from chmed_ner.data.preparation import Preparation
-from chmed_ner.data.sources import ColumnSource, Source
+from chmed_ner.data.sources import Source
 from chmed_ner.errors import InputError
 
 __all__ = ["ROCLING2022", "ROCLING2023", "ColumnFiles", "Dataset", "HealthNER", "Sample"]
 
 _SAMPLE = Path(__file__).resolve().parent / "sample"
-_SAMPLE_GENRES = ("FT", "SM", "WA")
 _GENRE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MIXED = "mixed"
 
 Files = str | Sequence[str] | Mapping[str, str] | None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Sample(Dataset):
     """The shipped sample corpus: ours, for demonstration and tests, not a benchmark."""
 
-    def __init__(
-        self,
-        *,
-        labels: Mapping[str, Any],
-        genres: Sequence[str] | None = None,
-        empty_share: float = 1.0,
-        repair_conflicts: float = 0.0,
-        replace_entities: float = 0.0,
-        split_seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            name="sample",
-            labels=labels,
-            choices=_SAMPLE_GENRES,
-            genres=genres,
-            validation_share=0,
-            preparation=Preparation(empty_share, repair_conflicts, replace_entities),
-            split_seed=split_seed,
-        )
+    name: str = field(default="sample", init=False)
+    validation_share: float = field(default=0, init=False)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """FT, SM and WA."""
+        return ("FT", "SM", "WA")
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
         """The test files of the chosen genres, from the package."""
-        return _sample("test", self.genres)
+        return _sample("test", self.tested)
 
     def training_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
         """The training files, from the package."""
-        return _sample("train", _SAMPLE_GENRES)
+        return _sample("train", self.choices)
 
     def validation_sources(self, root: Path) -> tuple[Source, ...] | None:  # noqa: ARG002
         """The validation files, from the package."""
-        return _sample("validation", _SAMPLE_GENRES)
+        return _sample("validation", self.choices)
 
 
 def _sample(split: str, genres: Sequence[str]) -> tuple[Source, ...]:
     cure = "the installation is incomplete: install chmed-ner again"
+    names = {genre: f"{split}_{genre}.txt" for genre in genres}
     return tuple(
-        ColumnSource(
-            f"sample/{split}_{genre}.txt",
-            _SAMPLE / f"{split}_{genre}.txt",
-            f"sample/{split}/{genre}/",
-            genre,
-            cure,
-        )
-        for genre in genres
+        Source(f"sample/{name}", _SAMPLE / name, f"sample/{split}/{genre}/", (genre,), cure)
+        for genre, name in names.items()
     )
 
 
+@dataclass(frozen=True, kw_only=True)
 class ColumnFiles(Dataset):
     """A user's own corpus in the column format, with its own label scheme.
 
@@ -83,67 +68,58 @@ class ColumnFiles(Dataset):
     its own gets the test genre where there is only one, else `mixed`.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        labels: Mapping[str, Any],
-        test: Mapping[str, str],
-        train: Files = None,
-        validation: Files = None,
-        validation_share: float = 0.1,
-        empty_share: float = 1.0,
-        repair_conflicts: float = 0.0,
-        replace_entities: float = 0.0,
-        split_seed: int | None = None,
-        genres: Sequence[str] | None = None,
-    ) -> None:
-        if not isinstance(name, str) or not name:
-            raise InputError(f"dataset.name={name!r}: give the corpus a name")
-        if not isinstance(test, Mapping) or not test:
+    test: Mapping[str, str]
+    train: Files
+    validation: Files
+
+    def __post_init__(self) -> None:
+        """Raise InputError also for a corpus without a name, and for files that are no paths."""
+        if not self.name:
+            raise InputError(f"dataset.name={self.name!r}: give the corpus a name")
+        if not isinstance(self.test, Mapping) or not self.test:
             raise InputError(
-                f"dataset.test={test!r}: must map each genre to its gold file, as in "
+                f"dataset.test={self.test!r}: must map each genre to its gold file, as in "
                 "'dataset.test={FT: my/test.txt}'"
             )
-        super().__init__(
-            name=name,
-            labels=labels,
-            choices=tuple(map(str, test)),
-            genres=genres,
-            validation_share=validation_share,
-            preparation=Preparation(empty_share, repair_conflicts, replace_entities),
-            split_seed=split_seed,
-        )
-        self._test = _listed("test", test, "")
-        only = self._test[0][0] if len(self._test) == 1 else _MIXED
-        self._train = _listed("train", train, only)
-        self._validation = _listed("validation", validation, only)
+        super().__post_init__()
+        _ = self._listed
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The genres of `test`."""
+        return tuple(map(str, self.test))
+
+    @cached_property
+    def _listed(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """Genre and path of each file of a split."""
+        only = self.choices[0] if len(self.test) == 1 else _MIXED
+        files = {"test": self.test, "train": self.train, "validation": self.validation}
+        return {split: _listed(split, given, only) for split, given in files.items()}
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:
         """The gold files of the chosen genres."""
         return tuple(
             self._source(root, "test", genre, path, f"{genre}/")
-            for genre, path in self._test
-            if genre in self.genres
+            for genre, path in self._listed["test"]
+            if genre in self.tested
         )
 
     def training_sources(self, root: Path) -> tuple[Source, ...]:
         """The training files, in the order given."""
-        return self._sources(root, "train", self._train)
+        return self._sources(root, "train")
 
     def validation_sources(self, root: Path) -> tuple[Source, ...] | None:
         """The validation files, None when there are none."""
-        return self._sources(root, "validation", self._validation) or None
+        return self._sources(root, "validation") or None
 
-    def _sources(
-        self, root: Path, split: str, files: Sequence[tuple[str, str]]
-    ) -> tuple[Source, ...]:
+    def _sources(self, root: Path, split: str) -> tuple[Source, ...]:
+        files = self._listed[split]
         return tuple(
             self._source(root, split, genre, path, f"{number}/" if len(files) > 1 else "")
             for number, (genre, path) in enumerate(files)
         )
 
-    def _source(self, root: Path, split: str, genre: str, path: str, part: str) -> ColumnSource:
+    def _source(self, root: Path, split: str, genre: str, path: str, part: str) -> Source:
         given = Path(path).expanduser()
         cure = f"dataset.{split} names {path!r}" + (
             "; correct the path"
@@ -151,22 +127,19 @@ class ColumnFiles(Dataset):
             else f", and relative paths are taken from paths.data ({root}); correct it, or give "
             "an absolute path"
         )
-        prefix = f"{self.name}/{split}/{part}"
-        return ColumnSource(path, root / given, prefix, genre, cure)
+        return Source(path, root / given, f"{self.name}/{split}/{part}", (genre,), cure)
 
 
 def _listed(key: str, files: Files, genre: str) -> tuple[tuple[str, str], ...]:
     """Genre and path of each file; `genre` where the configuration names none."""
     if files is None:
         return ()
-    if isinstance(files, str):
-        pairs: list[tuple[Any, Any]] = [(genre, files)]
-    elif isinstance(files, Mapping):
+    pairs: list[tuple[Any, Any]]
+    if isinstance(files, Mapping):
         pairs = list(files.items())
-    elif isinstance(files, Sequence):
-        pairs = [(genre, file) for file in files]
     else:
-        pairs = [(genre, files)]
+        listed = isinstance(files, Sequence) and not isinstance(files, str)
+        pairs = [(genre, file) for file in (files if listed else [files])]
     for name, path in pairs:
         if not isinstance(path, str) or not path:
             raise InputError(f"dataset.{key}: {path!r} is not a path; name the file, or null")

@@ -59,7 +59,7 @@ def sentences_of(text: str, longest: int = LONGEST) -> Iterator[tuple[int, int]]
 
     A line of up to `longest` characters is one piece. A longer line is cut after its sentences, and
     a sentence that is still longer at its last ； ， 、 or space within `longest` characters (the
-    better mark if it stands in the second half), and where there is none after `longest`.
+    better mark if it is in the second half), and where there is none after `longest`.
     """
     for line in _LINE.finditer(text):
         if line.end() - line.start() <= longest:
@@ -121,8 +121,8 @@ def _annotate(
         for (number, start, _), found in zip(some, model.predict(texts), strict=True):
             spans[number] += [Span(start + s.start, start + s.end, s.type) for s in found.entities]
             problems[number].update(found.problems)
-        whole = pieces[at + AT_ONCE][0] if at + AT_ONCE < len(pieces) else len(documents)
-        for number in range(given, whole):
+        complete = pieces[at + AT_ONCE][0] if at + AT_ONCE < len(pieces) else len(documents)
+        for number in range(given, complete):
             document = documents[number]
             prediction = Prediction(
                 str(first + number),
@@ -133,7 +133,7 @@ def _annotate(
                 dict(problems[number]),
             )
             yield Annotated(document, prediction, bounds[number])
-        given = max(given, whole)
+        given = max(given, complete)
 
 
 def read_documents(stream: BinaryIO, name: str, block: int = BLOCK) -> Iterator[list[Document]]:

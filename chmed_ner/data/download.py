@@ -1,27 +1,29 @@
 """Fetching corpora: never half a file, never a wrong one, under a corpus file's name.
 
 A file arrives as `NAME.part`, which a later attempt continues where the server can (HTTP Range),
-is compared with its published checksum and only then takes its name. Processes that fetch into the
-same folder take turns by a file lock. (pooch is not used: it cannot continue a cut download.)
+is compared with its published checksum and only then takes its name. pooch sends the requests and
+writes the answers; going on where an answer was cut is ours, as pooch starts anew. Processes that
+fetch into the same folder take turns by a file lock.
 
-HealthNER's `train.zip` is kept, because its blob id is the only proof of origin there is, and its
-`train.json` is laid beside it, because people search, count and convert that file with other tools.
-Where both are there, the unpacked file is held against the archive by length and CRC-32.
+HealthNER's `train.zip` is kept, because its blob id is the only proof of origin there is. Its
+`train.json` is put next to it, because people search, count and convert that file with other
+tools. Where both are there, the unpacked file is compared with the archive by length and CRC-32.
 """
 
 import contextlib
 import errno
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+from chmed_ner.data.archive import unpack
 from chmed_ner.data.catalog import BASE_URL, CorpusFile
-from chmed_ner.data.unpack import unpack
 from chmed_ner.data.verify import checksum, is_published, is_unpacked
 from chmed_ner.errors import InputError, RunError
 
@@ -35,6 +37,8 @@ _PIECE = 1 << 13  # bytes; less than a piece is lost where a connection is cut
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two pieces of the body
 _PASSING = frozenset({408, 425, 429})  # besides 5xx: answers that another attempt may better
 _log = logging.getLogger(__name__)
+
+Status = Literal["present", "fetched", "unpacked", "replaced"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,10 @@ class Outcome:
     """What became of one file; `replaced` means that a wrong one is now called `NAME.old`."""
 
     path: Path
-    status: Literal["present", "fetched", "unpacked", "replaced"]
+    status: Status
 
 
-def fetch_file(file: CorpusFile, root: Path, server: Server | None = None) -> tuple[Outcome, ...]:
+def fetch_file(file: CorpusFile, root: Path, server: Server) -> tuple[Outcome, ...]:
     """Bring `file` below `root`, and unpack it where it is an archive; what became of each name.
 
     A file that is there and intact is not asked for again, and its folder need not be writable. A
@@ -78,16 +82,19 @@ def fetch_file(file: CorpusFile, root: Path, server: Server | None = None) -> tu
     refused and for a folder that cannot be written; RunError for a lost network or a full disk.
     """
     target = root / file.path
+    member = target.with_name(file.unpacked) if file.unpacked else None
     if is_published(file, root) and is_unpacked(file, root):
-        names = [target, target.with_name(file.unpacked)] if file.unpacked else [target]
-        return tuple(Outcome(name, "present") for name in names)
+        return tuple(Outcome(name, "present") for name in (target, member) if name)
     with _sole_writer(target.parent):
         outcomes = [Outcome(target, "present")]
         if not is_published(file, root):  # another process may have brought it meanwhile
-            _bring(file, _part(target), target, server or Server())
+            _bring(file, target, server)
             outcomes = [Outcome(target, _put_in_place(target, "fetched"))]
-        if file.unpacked:
-            outcomes.append(_lay_beside(file, root))
+        if member and is_unpacked(file, root):
+            outcomes.append(Outcome(member, "present"))
+        elif member:
+            unpack(target, member.name, _part(member))
+            outcomes.append(Outcome(member, _put_in_place(member, "unpacked")))
         return tuple(outcomes)
 
 
@@ -120,10 +127,10 @@ def _sole_writer(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _put_in_place(
-    target: Path, status: Literal["fetched", "unpacked"]
-) -> Literal["fetched", "unpacked", "replaced"]:
+def _put_in_place(target: Path, status: Status) -> Status:
     """Give the part its name; what bore the name until now is kept as `NAME.old`."""
+    with _part(target).open("rb") as stream:
+        os.fsync(stream.fileno())
     replaced = target.exists()
     if replaced:
         target.replace(target.with_name(target.name + ".old"))
@@ -131,78 +138,103 @@ def _put_in_place(
     return "replaced" if replaced else status
 
 
-def _lay_beside(file: CorpusFile, root: Path) -> Outcome:
-    archive = root / file.path
-    target = archive.with_name(str(file.unpacked))
-    if is_unpacked(file, root):
-        return Outcome(target, "present")
-    unpack(archive, target.name, _part(target))
-    return Outcome(target, _put_in_place(target, "unpacked"))
-
-
-def _bring(file: CorpusFile, part: Path, target: Path, server: Server) -> None:
-    """Make `part` the published file, or remove it and raise InputError."""
-    url = file.url(server.base_url)
-    while True:
-        left_over = part.exists()
-        _download(url, part, file.size or MAX_BYTES, server)
+def _bring(file: CorpusFile, target: Path, server: Server) -> None:
+    """Make the part of `target` the published file, or raise; a wrong part is removed."""
+    url, part = file.url(server.base_url), _part(target)
+    problem: str | None = None
+    for attempt in range(server.attempts):
+        if attempt:
+            pause = server.pause * 2 ** (attempt - 1)
+            _log.warning("%s: %s; trying again in %g s", url, problem, pause)
+            time.sleep(pause)
+        continued = part.exists()
+        problem = _Continued(part, file.size or MAX_BYTES).ask(url)
+        if problem is not None:
+            continue
         found = checksum(part, file.algorithm)
         if found == file.checksum:
             return
         part.unlink(missing_ok=True)
-        if not left_over:  # else what an earlier attempt left was bad: once more from the start
+        problem = "the beginning that was kept is not of this file"
+        if not continued:
             raise InputError(
                 f"{target}: wrong {file.algorithm}: expected {file.checksum}, found {found}, from "
                 f"{url}. Nothing was put in place. Fetch again; if it stays so, that server does "
                 "not have the published file: try another --base-url"
             )
-
-
-def _download(url: str, part: Path, limit: int, server: Server) -> None:
-    """Ask for `url` until `part` holds the whole answer, continuing what is there."""
-    for attempt in range(1, server.attempts + 1):
-        problem = _request(url, part, limit)
-        if problem is None:
-            return
-        if attempt < server.attempts:
-            pause = server.pause * 2 ** (attempt - 1)
-            _log.warning("%s: %s; trying again in %g s", url, problem, pause)
-            time.sleep(pause)
-    kept = part.stat().st_size if part.exists() else 0
     raise RunError(
         f"{url}: {problem} ({server.attempts} attempts). Check the network or --base-url and run "
-        f"the same command again; {kept:,} bytes have arrived and are kept"
+        f"the same command again; {_size(part):,} bytes have arrived and are kept"
     )
 
 
-def _request(url: str, part: Path, limit: int) -> str | None:
-    """One request; None when the answer is complete, else what to try again for."""
-    import requests
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
-    offset = part.stat().st_size if part.exists() else 0
-    # Compressed on the way, the body's offsets would not be the file's.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
-    try:
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
-            status = response.status_code
-            if status >= 500 or status in _PASSING:
-                return f"the server answers {status} {response.reason}"
-            if status == 416 and offset:
+
+class _TooLongError(Exception):
+    """More bytes have come than the file has."""
+
+
+class _Continued:
+    """Adds the rest of a file to `part`, which holds its beginning; pooch writes to it."""
+
+    def __init__(self, part: Path, limit: int) -> None:
+        self.part = part
+        self.limit = limit
+        self.offset = _size(part)
+
+    def ask(self, url: str) -> str | None:
+        """One request; None when the answer is complete, else what to try again for."""
+        import requests
+        from pooch import HTTPDownloader
+
+        # Compressed on the way, the body's offsets would not be the file's.
+        headers = {"Accept-Encoding": "identity"}
+        if self.offset:
+            headers["Range"] = f"bytes={self.offset}-"
+        hooks = {"response": self.begin}
+        download = HTTPDownloader(
+            sys.stderr.isatty(), _PIECE, timeout=_TIMEOUT, headers=headers, hooks=hooks
+        )
+        try:
+            download(url, self, None)
+        except _TooLongError:
+            return None  # the checksum refuses it
+        except (requests.exceptions.InvalidURL, requests.exceptions.TooManyRedirects) as error:
+            raise InputError(f"{url}: {error}; check --base-url") from error
+        except requests.HTTPError as error:
+            status = error.response.status_code
+            if status == 416 and self.offset:
                 return None  # nothing follows what is there: the checksum decides
-            if status == 206 and not _continues(response, offset):
-                part.unlink(missing_ok=True)
-                return "the server sent a range that was not asked for"
-            if status not in (200, 206):
-                raise InputError(
-                    f"{url}: the server answers {status} {response.reason}; check --base-url, "
-                    "below which a mirror has REPOSITORY/COMMIT/FILE"
-                )
-            _store(response, part, offset if status == 206 else 0, limit)
-            return None
-    except (requests.exceptions.InvalidURL, requests.exceptions.TooManyRedirects) as error:
-        raise InputError(f"{url}: {error}; check --base-url") from error
-    except requests.RequestException as error:
-        return _cause(error)
+            answer = f"the server answers {status} {error.response.reason}"
+            if status >= 500 or status in _PASSING:
+                return answer
+            raise InputError(
+                f"{url}: {answer}; check --base-url, below which a mirror has "
+                "REPOSITORY/COMMIT/FILE"
+            ) from error
+        except (requests.RequestException, ConnectionError) as error:
+            return _cause(error)
+        return None
+
+    def begin(self, response: "requests.Response", **_: Any) -> None:
+        """Forget the beginning where the server sends anything but the rest."""
+        rest = response.headers.get("Content-Range", "").startswith(f"bytes {self.offset}-")
+        if response.status_code == 200 or (response.status_code == 206 and not rest):
+            self.part.unlink(missing_ok=True)
+        if response.status_code == 206 and not rest:
+            raise ConnectionError("the server sent a range that was not asked for")
+
+    def write(self, piece: bytes) -> None:
+        """Add a piece of the answer; an endless one must not fill the disk."""
+        with self.part.open("ab") as stream:
+            stream.write(piece)
+            if stream.tell() > self.limit:
+                raise _TooLongError
+
+    def flush(self) -> None:
+        """Each piece is written at once."""
 
 
 def _cause(error: BaseException) -> str:
@@ -210,32 +242,3 @@ def _cause(error: BaseException) -> str:
     while error.__context__ is not None:
         error = error.__context__
     return f"no answer or a cut one ({type(error).__name__}: {error})"
-
-
-def _continues(response: "requests.Response", offset: int) -> bool:
-    span = response.headers.get("Content-Range", "")
-    return span.startswith(f"bytes {offset}-") and "Content-Encoding" not in response.headers
-
-
-def _store(response: "requests.Response", part: Path, offset: int, limit: int) -> None:
-    """Write the body behind the first `offset` bytes of `part`; a byte over `limit` ends it."""
-    from tqdm import tqdm
-
-    length = int(response.headers.get("Content-Length") or 0)
-    bar = tqdm(
-        desc=part.stem,
-        total=offset + length if length else None,
-        initial=offset,
-        unit="B",
-        unit_scale=True,
-        leave=False,
-        disable=None,  # None: unless stderr is a terminal
-    )
-    with bar, part.open("ab" if offset else "wb") as stream:
-        for chunk in response.iter_content(_PIECE):
-            stream.write(chunk)
-            bar.update(len(chunk))
-            if stream.tell() > limit:
-                break  # an endless answer must not fill the disk; the checksum refuses it
-        stream.flush()
-        os.fsync(stream.fileno())

@@ -5,14 +5,13 @@ characters) and `character_label` (a BIO tag for each); the word level is not re
 """
 
 import json
-import lzma
-import zipfile
-import zlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any
 
+from chmed_ner.data.archive import opened_member
 from chmed_ner.data.columns import TagCheck
 from chmed_ner.data.lines import BYTE_ORDER_MARK, Line, lines, opened, shown
 from chmed_ner.entities.bio import chunks
@@ -21,7 +20,7 @@ from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
 
 GENRES = ("FT", "SM")
-_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LISTS = ("character", "character_label")
 
 
@@ -68,14 +67,14 @@ def _sentence(line: Line, check: TagCheck, prefix: str, split: str) -> Sentence:
     if len(characters) != len(tags):
         line.refuse(f"{len(characters)} characters but {len(tags)} character labels.")
     for character in characters:
-        if len(character) != 1 or 0xD800 <= ord(character) < 0xE000:
+        if len(character) != 1 or _SURROGATE.search(character):
             line.refuse(
                 f"`character` holds {shown(character)}; each must be one character of text (lone "
                 "surrogates are none)."
             )
     text = "".join(characters)
     _compare(line, record.get("sentence"), text)
-    known = tuple(check.tag(tag) or line.refuse(check.problem(tag)) for tag in tags)
+    known = tuple(check.read(line, tag) for tag in tags)
     return Sentence(
         id=f"{prefix}{_id(line, record)}",
         split=split,
@@ -110,7 +109,7 @@ def _strings(line: Line, record: dict[str, Any], key: str) -> list[str]:
 def _compare(line: Line, sentence: object, text: str) -> None:
     if not isinstance(sentence, str):
         line.refuse("key `sentence` must be a string.")
-    if any(0xD800 <= ord(character) < 0xE000 for character in sentence):
+    if _SURROGATE.search(sentence):
         line.refuse("`sentence` holds a lone surrogate, which is not text; repair the line.")
     if sentence != text and "".join(sentence.split()) != "".join(text.split()):
         same = next(
@@ -128,7 +127,7 @@ def _id(line: Line, record: dict[str, Any]) -> str:
     value = record.get("id")
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         line.refuse(f"key `id` is {shown(str(value))}; expected a string or a whole number.")
-    if any(0xD800 <= ord(character) < 0xE000 for character in str(value)):
+    if _SURROGATE.search(str(value)):
         line.refuse("`id` holds a lone surrogate, which is not text; repair the line.")
     return str(value)
 
@@ -144,36 +143,10 @@ def _genre(line: Line, record: dict[str, Any]) -> str:
 @contextmanager
 def _stream(path: Path) -> Iterator[tuple[IO[bytes], str]]:
     """The bytes to read and their name in errors."""
-    with opened(path) as stream:
-        if path.suffix.lower() != ".zip":
+    if path.suffix.lower() == ".zip":
+        member = f"{path.stem}.json"
+        with opened_member(path, member) as stream:
+            yield stream, f"{path}!{member}"
+    else:
+        with opened(path) as stream:
             yield stream, str(path)
-            return
-        try:
-            with zipfile.ZipFile(stream) as archive, archive.open(_member(path, archive)) as member:
-                yield member, f"{path}!{member.name}"
-        except _BROKEN as error:
-            raise InputError(
-                f"{path}: not a readable zip file ({error}); fetch it again with "
-                "`chmed-ner data fetch`"
-            ) from None
-
-
-def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    """The one member named like the archive; macOS puts a second, hidden tree into zip files."""
-    wanted = f"{path.stem}.json"
-    files = [info for info in archive.infolist() if not info.is_dir()]
-    found = [
-        info
-        for info in files
-        if PurePosixPath(info.filename).name == wanted
-        and "__MACOSX" not in PurePosixPath(info.filename).parts
-    ]
-    if len(found) != 1:
-        listed = ", ".join(shown(info.filename) for info in files[:10]) or "nothing"
-        problem = f"holds no {wanted}" if not found else f"holds {len(found)} files named {wanted}"
-        raise InputError(
-            f"{path}: {problem} (it holds {listed}); unpack the right one beside it as {wanted}"
-        )
-    if found[0].flag_bits & 1:
-        raise InputError(f"{path}: {wanted} is encrypted; unpack it beside the archive")
-    return found[0]

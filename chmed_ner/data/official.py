@@ -5,194 +5,139 @@
 | HealthNER (Lee and Lu 2021) | `healthner/{train,test}.json` or `train.zip` | FT, SM |
 | ROCLING-2022 (Lee et al. 2022) | `rocling2022/ROCLING22_CHNER_truth.txt` | WA |
 | ROCLING-2023 (Lee et al. 2023) | `rocling2023/MultiNER-Health_truth_{FT,SM,WA}.txt` | FT, SM, WA |
+
+All of them train on HealthNER.
 """
 
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar
 
-from chmed_ner.data.dataset import Dataset, chosen, example
+from chmed_ner.data.dataset import Dataset, example
 from chmed_ner.data.healthner import GENRES as HEALTHNER_GENRES
-from chmed_ner.data.preparation import Preparation
-from chmed_ner.data.sources import ColumnSource, HealthNERSource, ShortenedSource, Source
+from chmed_ner.data.sources import HealthNERSource, Source
 from chmed_ner.errors import InputError
-
-PARTS = ("train", "test")
-PROTOCOLS = ("paper", "shared_task")
-_PLACE = "or point paths.data (CHMED_NER_DATA) at the folder that holds it"
+from chmed_ner.knobs import one_of
 
 
-def healthner_file(root: Path, part: str) -> str:
-    """The path of a HealthNER part relative to the data root, the zip file where only that is."""
-    plain = f"healthner/{part}.json"
-    packed = f"healthner/{part}.zip"
-    return packed if (root / packed).is_file() and not (root / plain).is_file() else plain
+@dataclass(frozen=True, kw_only=True)
+class _TrainedOnHealthNER(Dataset):
+    """Trains on the part of HealthNER that `healthner_part` names."""
+
+    healthner_part: Annotated[str, one_of("train", "test")]
+    either: ClassVar[bool] = True
+    """Whether both parts can be trained on."""
+
+    def training_sources(self, root: Path) -> tuple[Source, ...]:
+        """The HealthNER part."""
+        part = self.healthner_part
+        other = "test" if part == "train" else "train"
+        cure = f"dataset.healthner_part={part} trains on it: {_fetch('healthner')}"
+        if self.either:
+            cure += f", or train on the other part: dataset.healthner_part={other}"
+        return (_healthner(root, part, HEALTHNER_GENRES, cure),)
 
 
-def healthner(root: Path, part: str, genres: Sequence[str], cure: str) -> HealthNERSource:
-    """One part of HealthNER."""
-    name = healthner_file(root, part)
-    return HealthNERSource(name, root / name, f"healthner/{part}/", tuple(genres), cure)
-
-
-def training_part(root: Path, part: str, otherwise: str) -> HealthNERSource:
-    """The HealthNER part that `dataset.healthner_part` names; `otherwise` ends the cure."""
-    cure = (
-        f"dataset.healthner_part={part} trains on it: fetch it with `chmed-ner data fetch "
-        f"healthner`, {_PLACE}{otherwise}"
-    )
-    return healthner(root, part, HEALTHNER_GENRES, cure)
-
-
-def rocling2022(root: Path, cure: str, kind: type[ColumnSource] = ColumnSource) -> ColumnSource:
-    """The gold file of ROCLING-2022, read as `kind` reads it."""
-    name = "rocling2022/ROCLING22_CHNER_truth.txt"
-    return kind(name, root / name, "rocling2022/WA/", "WA", cure)
-
-
-def _other_part(part: str) -> str:
-    other = "test" if part == "train" else "train"
-    return f", or train on the other part: dataset.healthner_part={other}"
-
-
-class HealthNER(Dataset):
+@dataclass(frozen=True, kw_only=True)
+class HealthNER(_TrainedOnHealthNER):
     """HealthNER: trains on its 28,161 sentences, tests on the 2,531 of `test.json`."""
 
-    def __init__(
-        self,
-        *,
-        labels: Mapping[str, Any],
-        genres: Sequence[str] | None = None,
-        healthner_part: str = "train",
-        validation_share: float = 0.1,
-        empty_share: float = 1.0,
-        repair_conflicts: float = 0.0,
-        replace_entities: float = 0.0,
-        split_seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            name="healthner",
-            labels=labels,
-            choices=HEALTHNER_GENRES,
-            genres=genres,
-            validation_share=validation_share,
-            preparation=Preparation(empty_share, repair_conflicts, replace_entities),
-            split_seed=split_seed,
-        )
-        if chosen("healthner_part", healthner_part, PARTS) == "test":
+    name: str = field(default="healthner", init=False)
+    either: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        """Refuse to train on what is tested."""
+        super().__post_init__()
+        if self.healthner_part == "test":
             raise InputError(
                 "dataset.healthner_part=test: dataset=healthner tests on that part, so it cannot "
                 "train on it; use dataset.healthner_part=train"
             )
 
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """FT and SM."""
+        return HEALTHNER_GENRES
+
     def test_sources(self, root: Path) -> tuple[Source, ...]:
         """The 2,531-sentence part."""
-        cure = f"fetch it with `chmed-ner data fetch healthner`, {_PLACE}"
-        return (healthner(root, "test", self.genres, cure),)
-
-    def training_sources(self, root: Path) -> tuple[Source, ...]:
-        """The 28,161-sentence part."""
-        return (training_part(root, "train", ""),)
+        return (_healthner(root, "test", self.tested, _fetch("healthner")),)
 
 
-class ROCLING2022(Dataset):
+@dataclass(frozen=True, kw_only=True)
+class ROCLING2022(_TrainedOnHealthNER):
     """ROCLING-2022: trains on a part of HealthNER, tests on 3,205 Wikipedia sentences.
 
     `without_last_sentence` leaves out the last one, which the paper lost: its Table 2 counts 3,204.
     """
 
-    def __init__(
-        self,
-        *,
-        labels: Mapping[str, Any],
-        genres: Sequence[str] | None = None,
-        healthner_part: str = "train",
-        validation_share: float = 0.1,
-        empty_share: float = 1.0,
-        repair_conflicts: float = 0.0,
-        replace_entities: float = 0.0,
-        split_seed: int | None = None,
-        without_last_sentence: bool = False,
-    ) -> None:
-        super().__init__(
-            name="rocling2022",
-            labels=labels,
-            choices=("WA",),
-            genres=genres,
-            validation_share=validation_share,
-            preparation=Preparation(empty_share, repair_conflicts, replace_entities),
-            split_seed=split_seed,
-        )
-        self.healthner_part = chosen("healthner_part", healthner_part, PARTS)
-        if not isinstance(without_last_sentence, bool):
-            raise InputError(
-                f"dataset.without_last_sentence={without_last_sentence!r}: give true or false"
-            )
-        self.kind = ShortenedSource if without_last_sentence else ColumnSource
+    name: str = field(default="rocling2022", init=False)
+    without_last_sentence: bool
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """WA."""
+        return ("WA",)
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:
         """The gold file."""
-        cure = f"fetch it with `chmed-ner data fetch rocling2022`, {_PLACE}"
-        return (rocling2022(root, cure, self.kind),)
-
-    def training_sources(self, root: Path) -> tuple[Source, ...]:
-        """The HealthNER part."""
-        return (training_part(root, self.healthner_part, _other_part(self.healthner_part)),)
+        end = -1 if self.without_last_sentence else None
+        return (_rocling2022(root, _fetch("rocling2022"), end),)
 
 
-class ROCLING2023(Dataset):
+@dataclass(frozen=True, kw_only=True)
+class ROCLING2023(_TrainedOnHealthNER):
     """ROCLING-2023: tests on three genres.
 
     `protocol=paper` trains on a part of HealthNER; `shared_task` adds the ROCLING-2022 sentences,
     which is what the organisers handed out.
     """
 
-    def __init__(
-        self,
-        *,
-        labels: Mapping[str, Any],
-        genres: Sequence[str] | None = None,
-        protocol: str = "paper",
-        healthner_part: str = "train",
-        validation_share: float = 0.1,
-        empty_share: float = 1.0,
-        repair_conflicts: float = 0.0,
-        replace_entities: float = 0.0,
-        split_seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            name="rocling2023",
-            labels=labels,
-            choices=("FT", "SM", "WA"),
-            genres=genres,
-            validation_share=validation_share,
-            preparation=Preparation(empty_share, repair_conflicts, replace_entities),
-            split_seed=split_seed,
-        )
-        self.protocol = chosen("protocol", protocol, PROTOCOLS)
-        self.healthner_part = chosen("healthner_part", healthner_part, PARTS)
+    name: str = field(default="rocling2023", init=False)
+    protocol: Annotated[str, one_of("paper", "shared_task")]
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """FT, SM and WA."""
+        return ("FT", "SM", "WA")
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:
         """One gold file a genre."""
-        names = {genre: f"rocling2023/MultiNER-Health_truth_{genre}.txt" for genre in self.genres}
+        names = {genre: f"rocling2023/MultiNER-Health_truth_{genre}.txt" for genre in self.tested}
         there = [genre for genre, name in names.items() if (root / name).is_file()]
         leave_out = f", or leave the genre out: {example(there)}" if there else ""
-        cure = (
-            "dataset.genres (all, unless it is set) asks for it: fetch it with `chmed-ner data "
-            f"fetch rocling2023`, {_PLACE}{leave_out}"
-        )
+        cure = f"dataset.genres (all, unless it is set) asks for it: {_fetch('rocling2023')}"
         return tuple(
-            ColumnSource(name, root / name, f"rocling2023/{genre}/", genre, cure)
+            Source(name, root / name, f"rocling2023/{genre}/", (genre,), cure + leave_out)
             for genre, name in names.items()
         )
 
     def training_sources(self, root: Path) -> tuple[Source, ...]:
         """The HealthNER part, under `shared_task` the ROCLING-2022 sentences too."""
-        part = training_part(root, self.healthner_part, _other_part(self.healthner_part))
+        healthner = super().training_sources(root)
         if self.protocol == "paper":
-            return (part,)
+            return healthner
         cure = (
-            "dataset.protocol=shared_task trains on it: fetch it with `chmed-ner data fetch "
-            f"rocling2022`, {_PLACE}, or use dataset.protocol=paper"
+            f"dataset.protocol=shared_task trains on it: {_fetch('rocling2022')}, or use "
+            "dataset.protocol=paper"
         )
-        return (part, rocling2022(root, cure))
+        return (*healthner, _rocling2022(root, cure))
+
+
+def _fetch(corpus: str) -> str:
+    return (
+        f"fetch it with `chmed-ner data fetch {corpus}`, or point paths.data (CHMED_NER_DATA) at "
+        "the folder that holds it"
+    )
+
+
+def _healthner(root: Path, part: str, genres: tuple[str, ...], cure: str) -> Source:
+    """One part of HealthNER: the plain file, or the zip file where only that is."""
+    plain, packed = f"healthner/{part}.json", f"healthner/{part}.zip"
+    name = packed if (root / packed).is_file() and not (root / plain).is_file() else plain
+    return HealthNERSource(name, root / name, f"healthner/{part}/", genres, cure)
+
+
+def _rocling2022(root: Path, cure: str, end: int | None = None) -> Source:
+    name = "rocling2022/ROCLING22_CHNER_truth.txt"
+    return Source(name, root / name, "rocling2022/WA/", ("WA",), cure, end)

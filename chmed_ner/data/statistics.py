@@ -9,8 +9,8 @@ from typing import Any
 from chmed_ner.data.published import Published
 from chmed_ner.entities.bio import split_tag
 from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.restoration import POLICIES, restore
-from chmed_ner.entities.types import Mention, Scores, Sentence, Span
+from chmed_ner.entities.restoration import POLICIES, ceiling
+from chmed_ner.entities.types import Sentence
 
 ALL = "all"
 """The row that pools the genres of a split."""
@@ -54,21 +54,8 @@ def _row(sentences: Sequence[Sentence], labels: LabelScheme) -> dict[str, Any]:
         "entities": sum(types.values()),
         "official_chunks": sum(len(sentence.entities) for sentence in sentences),
         "types": types,
-        "ceilings": {policy: ceiling(sentences, policy).f1 for policy in POLICIES},
+        "ceilings": {policy: ceiling(policy, sentences).f1 for policy in POLICIES},
     }
-
-
-def ceiling(sentences: Sequence[Sentence], policy: str) -> Scores:
-    """Gold mentions in text order, restored by `policy`, scored against the gold entities."""
-    gold = predicted = correct = 0
-    for sentence in sentences:
-        entities = set(sentence.entities)
-        mentions = [Mention(sentence.mention(span), span.type) for span in sentence.entities]
-        spans: tuple[Span, ...] = restore(policy, sentence.text, mentions).spans
-        gold += len(entities)
-        predicted += len(spans)
-        correct += len(entities.intersection(spans))
-    return Scores(gold, predicted, correct)
 
 
 Row = Mapping[str, Any]
@@ -78,11 +65,12 @@ PublishedBySplit = Mapping[str, Mapping[str, Sequence[Published]]]
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of the table: ours, or (with `row` published by others) one to the right of it."""
+    """A column of the table: ours, or (with `published`) one of others to the right of it."""
 
-    name: str
+    split: str
+    genre: str
     ours: Row
-    published: Row | None = None
+    published: Published | None = None
 
 
 def markdown(
@@ -98,52 +86,42 @@ def markdown(
     column `all`.
     """
     columns = _columns(stats, published)
+    names = [
+        each.published.name if each.published else f"{each.split} {each.genre}" for each in columns
+    ]
     figures = [
-        [heading, *(_cell(column, keys, whole) for column in columns)]
-        for heading, keys, whole in _figures(labels)
+        [heading, *(_cell(column, keys, total) for column in columns)]
+        for heading, keys, total in _figures(labels)
     ]
     ceilings = [
-        [f"ceiling `{policy}`", *(_ceiling(column, policy) for column in columns)]
+        [
+            f"ceiling `{policy}`",
+            *("" if each.published else f"{each.ours['ceilings'][policy]:.2f}" for each in columns),
+        ]
         for policy in POLICIES
     ]
-    header = ["", *(column.name for column in columns)]
-    rule = ["---", *("---:" for _ in columns)]
-    rows = (header, rule, *figures, *ceilings)
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows) + _sources(stats, published)
-
-
-def _shown(stats: Mapping[str, Mapping[str, Row]]) -> list[tuple[str, str]]:
-    """Split and genre of our columns."""
-    return [
-        (split, genre)
-        for split, genres in stats.items()
-        for genre in genres
-        if genre != ALL or len(genres) != 2
+    rows = (["", *names], ["---", *("---:" for _ in columns)], *figures, *ceilings)
+    sources = [
+        f"- {each.split} {each.genre}, {each.published.name}: {each.published.source}\n"
+        for each in columns
+        if each.published
     ]
+    explained = (
+        "\nIn brackets: how much more the files hold than was published "
+        "(chmed_ner/data/README.md says why).\n\n"
+    )
+    table = "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+    return table + (explained + "".join(sources) if sources else "")
 
 
 def _columns(stats: Mapping[str, Mapping[str, Row]], published: PublishedBySplit) -> list[_Column]:
     columns = []
-    for split, genre in _shown(stats):
-        ours = stats[split][genre]
-        columns.append(_Column(f"{split} {genre}", ours))
-        for found in published.get(split, {}).get(genre, ()):
-            columns.append(_Column(found.name, ours, found.row))
+    for split, genres in stats.items():
+        for genre, ours in genres.items():
+            if genre != ALL or len(genres) != 2:
+                theirs = published.get(split, {}).get(genre, ())
+                columns += [_Column(split, genre, ours, each) for each in (None, *theirs)]
     return columns
-
-
-def _sources(stats: Mapping[str, Mapping[str, Row]], published: PublishedBySplit) -> str:
-    lines = [
-        f"- {split} {genre}, {found.name}: {found.source}\n"
-        for split, genre in _shown(stats)
-        for found in published.get(split, {}).get(genre, ())
-    ]
-    if not lines:
-        return ""
-    return (
-        "\nIn brackets: how much more the files hold than was published "
-        "(chmed_ner/data/README.md says why).\n\n" + "".join(lines)
-    )
 
 
 def _figures(labels: LabelScheme) -> list[tuple[str, tuple[str, ...], str | None]]:
@@ -167,26 +145,15 @@ def _figure(row: Row, keys: Sequence[str]) -> int | None:
     found: Any = row
     for key in keys:
         found = found.get(key) if found is not None else None
-    return None if found is None else int(found)
+    return found  # type: ignore[no-any-return]
 
 
-def _cell(column: _Column, keys: Sequence[str], whole: str | None) -> str:
+def _cell(column: _Column, keys: Sequence[str], total: str | None) -> str:
     ours = _figure(column.ours, keys) or 0
     if column.published is None:
-        return _count(ours) if whole is None else _part(ours, column.ours[whole])
-    theirs = _figure(column.published, keys)
+        share = total and column.ours[total] and f" ({100 * ours / column.ours[total]:.2f}%)"
+        return f"{ours:,}{share or ''}"
+    theirs = _figure(column.published.row, keys)
     if theirs is None:
         return ""
-    return _count(theirs) if ours == theirs else f"{_count(theirs)} ({ours - theirs:+,})"
-
-
-def _ceiling(column: _Column, policy: str) -> str:
-    return f"{column.ours['ceilings'][policy]:.2f}" if column.published is None else ""
-
-
-def _count(number: int) -> str:
-    return f"{number:,}"
-
-
-def _part(number: int, whole: int) -> str:
-    return f"{number:,} ({100 * number / whole:.2f}%)" if whole else f"{number:,}"
+    return f"{theirs:,}" if ours == theirs else f"{theirs:,} ({ours - theirs:+,})"

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from chmed_ner.data.archive import same_content, trusted_member
 from chmed_ner.data.catalog import Algorithm, CorpusFile
-from chmed_ner.data.unpack import same_content, trusted_member
 from chmed_ner.errors import InputError
+from chmed_ner.files import sha256_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +27,10 @@ class Finding:
 def checksum(path: Path, algorithm: Algorithm) -> str | None:
     """The checksum of `path` in hexadecimal, None when there is no such file.
 
-    A git blob id is the SHA-1 of `blob`, a space, the size, a zero byte and the content.
     Raises InputError when the file cannot be read.
     """
     try:
-        with path.open("rb") as stream:
-            if algorithm == "SHA-256":
-                digest = hashlib.sha256()
-            else:
-                size = os.fstat(stream.fileno()).st_size
-                digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
-            return digest.hexdigest()
+        return sha256_of(path) if algorithm == "SHA-256" else _git_blob_id(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -47,13 +39,21 @@ def checksum(path: Path, algorithm: Algorithm) -> str | None:
         ) from error
 
 
+def _git_blob_id(path: Path) -> str:
+    """The SHA-1 of `blob`, a space, the size, a zero byte and the content."""
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        return hashlib.file_digest(stream, lambda: digest).hexdigest()
+
+
 def is_published(file: CorpusFile, root: Path) -> bool:
     """Whether `file` is below `root` and has its published checksum; InputError as `checksum`."""
     return checksum(root / file.path, file.algorithm) == file.checksum
 
 
 def is_unpacked(file: CorpusFile, root: Path) -> bool:
-    """Whether nothing is left to unpack: no archive, or its member lies beside it unchanged.
+    """Whether nothing is left to unpack: no archive, or its member is next to it unchanged.
 
     The archive must be there. Raises InputError when it is not to be trusted.
     """

@@ -74,19 +74,9 @@ def tags_of(spans: Iterable[Span], length: int) -> tuple[str, ...]:
     tags = [OUTSIDE] * length
     for span in spans:
         if not 0 <= span.start < span.end <= length:
-            raise ValueError(f"{span} does not lie in a sentence of {length} characters")
+            raise ValueError(f"{span} is not inside a sentence of {length} characters")
         if any(tag != OUTSIDE for tag in tags[span.start : span.end]):
             raise ValueError(f"{span} overlaps another span")
         tags[span.start] = f"B-{span.type}"
         tags[span.start + 1 : span.end] = [f"I-{span.type}"] * (span.end - span.start - 1)
     return tuple(tags)
-
-
-def repairs(tags: Sequence[str]) -> int:
-    """How many tags change when the sentence is written again from its chunks.
-
-    Training reads the chunks, so this is the number of stray or malformed tags it repairs: a stray
-    `I-X` becomes `B-X`, `i-X` becomes `I-X` or `B-X`, `O-X` becomes `O`.
-    """
-    repaired = tags_of(chunks(tags), len(tags))
-    return sum(1 for before, after in zip(tags, repaired, strict=True) if before != after)

@@ -33,10 +33,6 @@ class Grammar(Protocol):
     def way_out(self, node: Node) -> Step:
         """The first step of a short way to an end, for a node that is none."""
 
-    def tells(self, node: Node) -> bool | None:
-        """Has the step to `node` begun an entity where there was none (True), passed on without one
-        (False), or was there nothing to decide (None)?"""
-
     def within(self, writable: Callable[[str], bool]) -> "Grammar":
         """The same without the sentence's characters that cannot be written.
 

@@ -42,6 +42,7 @@ class LabelScheme:
         self.labels = tuple(labels)
         self.tags = tuple(label.tag for label in self.labels)
         self.longest = 0
+        self._by_tag = {label.tag: label for label in self.labels}
         self._by_name: dict[str, str] = {}
         for label in self.labels:
             if self.tags.count(label.tag) > 1 or label.tag.split() != [label.tag]:
@@ -67,7 +68,7 @@ class LabelScheme:
         self.longest = max(self.longest, len(spelling))
 
     def tag_of(self, name: str) -> str | None:
-        """The tag that `name` (in any script, width or listed alias) stands for, else None."""
+        """The tag that `name` (in any script, width or listed alias) means, else None."""
         return self._by_name.get(name) or self._by_name.get(folded(name))
 
     def names(self, script: str) -> tuple[str, ...]:
@@ -76,10 +77,7 @@ class LabelScheme:
 
     def name_of(self, tag: str, script: str) -> str:
         """The category name of `tag` in `script`; KeyError for a tag outside the scheme."""
-        for label in self.labels:
-            if label.tag == tag:
-                return label.name(script)
-        raise KeyError(tag)
+        return self._by_tag[tag].name(script)
 
 
 _KEYS = ("traditional", "simplified", "definition", "aliases")
@@ -88,8 +86,8 @@ _KEYS = ("traditional", "simplified", "definition", "aliases")
 def label_scheme(name: str, types: Mapping[str, Mapping[str, object] | None]) -> LabelScheme:
     """The scheme that a `conf/labels/*.yaml` file describes: `types: {TAG: {traditional, ...}}`.
 
-    `simplified` and `traditional` default to each other, then to the tag; a type with nothing
-    behind it goes by its tag. Raises InputError for anything else than such a mapping.
+    `simplified` and `traditional` default to each other, then to the tag; a type without an
+    entry goes by its tag. Raises InputError for anything else than such a mapping.
     """
     return LabelScheme(name, [_label(name, str(tag), entry) for tag, entry in types.items()])
 

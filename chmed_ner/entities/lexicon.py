@@ -50,8 +50,8 @@ class StringIndex:
 class MentionCounts:
     """How often each string is an entity of each type, and how often it occurs at all.
 
-    Strings are those of the text the model reads. An occurrence counts wherever the characters
-    stand, inside a longer entity too.
+    Strings are those of the text the model reads. Every occurrence of the characters
+    counts, inside a longer entity too.
     """
 
     entities: Mapping[str, Counter[str]]
@@ -97,41 +97,33 @@ def count_mentions(sentences: Iterable[Sentence], index: StringIndex) -> Mention
     return MentionCounts(dict(entities), occurrences)
 
 
-class Lexicon:
+class Lexicon(StringIndex):
     """Strings with their entries."""
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
+        super().__init__(entries)
         self.entries = entries
-        self._index = StringIndex(entries)
 
     def matches(self, text: str) -> Iterator[Match]:
         """Every occurrence of every string, by start, the longest of a start first."""
         for start in range(len(text)):
-            for string in self._index.at(text, start):
+            for string in self.at(text, start):
                 yield Match(start, start + len(string), self.entries[string])
 
     def longest_matches(self, text: str, threshold: float) -> tuple[Match, ...]:
         """The longest match of strings whose probability reaches `threshold`, left to right."""
         found: list[Match] = []
-        start = 0
-        while start < len(text):
-            string = next(
-                (s for s in self._index.at(text, start) if self._reaches(s, threshold)), None
-            )
-            if string is None:
-                start += 1
-                continue
-            found.append(Match(start, start + len(string), self.entries[string]))
-            start += len(string)
+        end = 0
+        for match in self.matches(text):
+            if match.start >= end and match.entry.probability >= threshold:
+                found.append(match)
+                end = match.end
         return tuple(found)
 
     def spans(self, text: str, threshold: float) -> tuple[Span, ...]:
         """The longest matches as entities, in text order."""
         found = self.longest_matches(text, threshold)
         return tuple(Span(match.start, match.end, match.entry.type) for match in found)
-
-    def _reaches(self, string: str, threshold: float) -> bool:
-        return self.entries[string].probability >= threshold
 
 
 def entries_as_json(lexicon: Lexicon) -> dict[str, list[Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 SEPARATOR = "\n\n"
-"""What stands behind a demonstration; no answer holds it, so that it is a stop string as well."""
+"""What ends a demonstration; no answer holds it, so that it is a stop string as well."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

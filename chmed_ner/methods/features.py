@@ -147,6 +147,11 @@ def _roles(match: Match) -> Iterator[tuple[str, int]]:
     yield "E", match.end - 1
 
 
+def lexicon_of(sentences: Sequence[Sentence], types: Sequence[str]) -> Lexicon:
+    """The lexicon of the sentences' mentions."""
+    return count_mentions(sentences, StringIndex(mention_strings(sentences))).lexicon(types)
+
+
 def out_of_fold_features(
     sentences: Sequence[Sentence],
     types: Sequence[str],

@@ -1,18 +1,20 @@
 """`method=file`: another system's predictions, in the official format, scored as a run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.data.columns import Row, ScorerTags, read_rows
 from chmed_ner.data.corpus import Corpus, Limit
-from chmed_ner.data.tagged_files import CURE, Row, tagged_sentences
+from chmed_ner.data.matching import SAME_CHARACTERS
 from chmed_ner.entities.bio import chunks
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
+from chmed_ner.knobs import Range
 from chmed_ner.run.experiment import Experiment, Method
 from chmed_ner.run.outcome import Outcome, placed_outcome
 
@@ -20,20 +22,22 @@ if TYPE_CHECKING:
     from chmed_ner.track import Tracker
 
 
+def _names_files(files: Any) -> bool:
+    return isinstance(files, Mapping) and len(files) > 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictedFiles(Method):
     """The entities in official-format files, one file a genre of the test split.
 
     `files` maps a genre to a file; relative paths are taken from `paths.data`. A file must hold the
-    characters of the whole test split of its genre, sentence by sentence, and types of the label
+    characters of the full test split of its genre, sentence by sentence, and types of the label
     scheme; of a limited test split only the sampled sentences count.
     """
 
     name = "file"
 
-    def __init__(self, files: Mapping[str, str]) -> None:
-        if not isinstance(files, Mapping) or not files:
-            raise InputError(f"method.files={files}: give a file a genre, as {{FT: my/FT.txt}}")
-        self.files = {str(genre): str(file) for genre, file in files.items()}
+    files: Annotated[Any, Range("a file a genre, as {FT: my/FT.txt}", _names_files)]
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
         """InputError for genres without a file, and for files that are not of this test split."""
@@ -48,14 +52,6 @@ class PredictedFiles(Method):
                 f"{', '.join(corpus.genres)}, or set dataset.genres"
             )
         self._entities(experiment, corpus)
-
-    def tuned_on(
-        self,
-        experiment: Experiment,  # noqa: ARG002
-        training_files: Mapping[str, str],  # noqa: ARG002
-    ) -> dict[str, str]:
-        """Nothing is known of it."""
-        return {}
 
     def inputs(self, experiment: Experiment) -> dict[str, str]:
         """The checksums of the files."""
@@ -77,7 +73,7 @@ class PredictedFiles(Method):
         return placed_outcome(corpus.test, {s.id: found[s.id] for s in corpus.test})
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:  # noqa: ARG002
-        """Refused: InputError. The system behind the files is not here."""
+        """Refused: InputError. The system that wrote the files is not here."""
         raise InputError(
             f"{directory}: its predictions came from another system's files (method=file), so "
             "there is no model for other text; predict with a run that trained or prompted one"
@@ -96,14 +92,14 @@ class PredictedFiles(Method):
     def _entities(self, experiment: Experiment, corpus: Corpus) -> dict[str, tuple[Span, ...]]:
         """The entities of every test sentence, those that a limit leaves out too, by id."""
         limited = experiment.limit.test is not None
-        whole = replace(experiment, limit=Limit()).load() if limited else corpus
+        full = replace(experiment, limit=Limit()).load() if limited else corpus
         entities: dict[str, tuple[Span, ...]] = {}
         for genre, path in self._paths(experiment).items():
-            sentences = [each for each in whole.test if each.genre == genre]
-            rows = tagged_sentences(path)
+            sentences = [each for each in full.test if each.genre == genre]
+            rows = read_rows(path, ScorerTags()).sentences
             _check_characters(path, sentences, rows)
             for sentence, tagged in zip(sentences, rows, strict=True):
-                entities[sentence.id] = _spans(path, tagged, whole.labels)
+                entities[sentence.id] = _spans(path, tagged, full.labels)
         return entities
 
 
@@ -116,17 +112,17 @@ def _check_characters(
             if row.character != character:
                 raise InputError(
                     f"{path}, line {row.line}: {row.character!r}, but sentence {sentence.id} has "
-                    f"{character!r}; {CURE}"
+                    f"{character!r}; {SAME_CHARACTERS}"
                 )
         if len(rows) != len(sentence.text):
             raise InputError(
                 f"{path}, line {rows[-1].line}: a sentence of {len(rows)} characters ends, but "
-                f"sentence {sentence.id} has {len(sentence.text)}; {CURE}"
+                f"sentence {sentence.id} has {len(sentence.text)}; {SAME_CHARACTERS}"
             )
     if len(found) != len(sentences):
         raise InputError(
             f"{path}, line {found[-1][-1].line}: the last of {len(found)} sentences, but the "
-            f"corpus has {len(sentences)}; {CURE}"
+            f"corpus has {len(sentences)}; {SAME_CHARACTERS}"
         )
 
 

@@ -4,14 +4,16 @@ import logging
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
+from chmed_ner.files import read_json, sha256_of, write_json
+from chmed_ner.knobs import Range
 from chmed_ner.run.experiment import Experiment, Method, SpanModel
 from chmed_ner.run.outcome import Outcome, placed_outcome
 from chmed_ner.score.spans import span_scores
@@ -19,6 +21,7 @@ from chmed_ner.score.spans import span_scores
 if TYPE_CHECKING:
     from chmed_ner.track import Tracker
 
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -26,27 +29,20 @@ log = logging.getLogger(__name__)
 class Fitted(Method):
     """Fit -> save -> open what was saved -> place entities in the test and validation split.
 
-    The model lies in `<run>/model`. It is complete when `finished` says so; a run that is resumed
-    after that does not fit it again. Predictions always come from the saved model, so a finished
-    run predicts what it scored.
+    The model is in `<run>/model`: `description_file`, JSON, which is written last, and
+    `weights_file` where there is one. A run that is resumed after that does not fit it again.
+    Predictions always come from the saved model, so a finished run predicts what it scored.
     """
 
     needs: ClassVar[Collection[str]] = ("script",)
     trains = True
+    description_file: ClassVar[str]
+    weights_file: ClassVar[str | None] = None
 
     @property
-    def takes_copies(self) -> bool:
-        """Whether it can learn from the copies of `dataset.replace_entities`."""
-        return False
-
-    @property
-    @abstractmethod
     def choices(self) -> int:
         """How many settings are tried on the validation split; 1 where nothing is chosen."""
-
-    @abstractmethod
-    def finished(self, directory: Path) -> bool:
-        """Whether the run in `directory` holds a complete model."""
+        return 1
 
     @abstractmethod
     def fit(
@@ -58,14 +54,48 @@ class Fitted(Method):
     def reopen(self, directory: Path, backbone: Backbone | None) -> SpanModel:
         """The saved model; InputError where it is absent or has changed."""
 
+    def finished(self, directory: Path) -> bool:
+        """Whether the run in `directory` holds a complete model."""
+        return self._description_path(directory).is_file()
+
+    def weights_path(self, directory: Path) -> Path:
+        """The file of the weights."""
+        assert self.weights_file, "the method has no weights"
+        return directory / "model" / self.weights_file
+
+    def write_description(self, directory: Path, content: Mapping[str, Any]) -> None:
+        """Write the description, with the checksum of the weights: the model is complete."""
+        checksum = {"sha256": sha256_of(self.weights_path(directory))} if self.weights_file else {}
+        write_json(self._description_path(directory), {**content, **checksum})
+
+    def read_description(self, directory: Path, parse: Callable[[Any], T]) -> T:
+        """What `parse` makes of the description; it may raise the usual errors of wrong content.
+
+        InputError where a file is absent, broken or changed.
+        """
+        path = self._description_path(directory)
+        content = read_json(path)
+        try:
+            found, checksum = parse(content), content["sha256"] if self.weights_file else None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"{path}: not a model of method={self.name} ({error!r}); run the method again"
+            ) from None
+        if self.weights_file:
+            weights = self.weights_path(directory)
+            if not weights.is_file() or sha256_of(weights) != checksum:
+                raise InputError(
+                    f"{weights}: absent, or another file than the one that was fitted; bring it "
+                    "back, or run the method again"
+                )
+        return found
+
+    def _description_path(self, directory: Path) -> Path:
+        return directory / "model" / self.description_file
+
     def check(self, experiment: Experiment, corpus: Corpus) -> None:  # noqa: ARG002
         """InputError where there is nothing to choose on (a dataset without training sentences is
-        refused by the dataset itself), and for copies that it cannot learn from."""
-        if corpus.copies and not self.takes_copies:
-            raise InputError(
-                f"dataset.replace_entities: method={self.name} uses a lexicon of the training "
-                "split here, in which it would find every mention of a copy; leave it at 0"
-            )
+        refused by the dataset itself)."""
         if self.choices > 1 and not corpus.validation:
             raise InputError(
                 f"method={self.name}: chooses among {self.choices} settings on validation "
@@ -115,14 +145,18 @@ def validation_f1(model: SpanModel, sentences: Sequence[Sentence]) -> float:
     return span_scores((sentence.entities, placed[sentence.id]) for sentence in sentences).f1
 
 
-def distinct_numbers(
-    key: str, values: Sequence[float], least: float, most: float = math.inf
-) -> tuple[float, ...]:
-    """`values` in ascending order; InputError unless they are distinct numbers in the range."""
-    fine = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
-    if not fine or not all(type(v) in (int, float) and least <= v <= most for v in values):
-        end = f"to {most:g}" if most < math.inf else "upwards"
-        raise InputError(f"{key}={values}: give a list of numbers from {least:g} {end}")
-    if len(set(values)) < len(values):
-        raise InputError(f"{key}={values}: a number is given twice; give each once")
-    return tuple(sorted(float(value) for value in values))
+def numbers(least: float, most: float = math.inf, *, whole: bool = False) -> Range:
+    """A list of distinct numbers from `least` to `most`."""
+    types = (int,) if whole else (int, float)
+
+    def holds(values: Any) -> bool:
+        listed = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
+        return (
+            listed
+            and all(type(each) in types and least <= each <= most for each in values)
+            and len(set(values)) == len(values)
+        )
+
+    kind = "whole numbers" if whole else "numbers"
+    end = f"to {most:g}" if most < math.inf else "upwards"
+    return Range(f"a list of {kind} from {least:g} {end}, each once", holds)

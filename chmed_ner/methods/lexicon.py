@@ -4,25 +4,20 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.lexicon import Lexicon, StringIndex, count_mentions, mention_strings
+from chmed_ner.entities.lexicon import Lexicon, entries_as_json, entries_from_json
 from chmed_ner.entities.types import Span
-from chmed_ner.errors import InputError
-from chmed_ner.files import read_json, write_json
-from chmed_ner.methods.fitted import Fitted, validation_f1
+from chmed_ner.methods.features import lexicon_of
+from chmed_ner.methods.fitted import Fitted, numbers, validation_f1
 from chmed_ner.run.experiment import Experiment
 
 if TYPE_CHECKING:
     from chmed_ner.track import Tracker
-from chmed_ner.entities.lexicon import entries_as_json, entries_from_json
-from chmed_ner.methods.fitted import distinct_numbers
 
 log = logging.getLogger(__name__)
-
-FILE = "model/lexicon.json"
 
 
 @dataclass(frozen=True)
@@ -37,9 +32,10 @@ class LexiconMatcher:
         return [self.lexicon.spans(text, self.threshold) for text in texts]
 
     def close(self) -> None:
-        """Nothing is held."""
+        """It holds nothing to free."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class LexiconMethod(Fitted):
     """Longest match against the mention strings of the training split.
 
@@ -51,17 +47,14 @@ class LexiconMethod(Fitted):
 
     name = "lexicon"
 
-    def __init__(self, thresholds: Sequence[float]) -> None:
-        self.thresholds = distinct_numbers("method.thresholds", thresholds, 0.0, 1.0)
+    description_file = "lexicon.json"
+
+    thresholds: Annotated[Sequence[float], numbers(0, 1)]
 
     @property
     def choices(self) -> int:
         """How many thresholds are tried."""
         return len(self.thresholds)
-
-    def finished(self, directory: Path) -> bool:
-        """Whether the lexicon is there (it is written at once)."""
-        return (directory / FILE).is_file()
 
     def fit(
         self,
@@ -71,30 +64,26 @@ class LexiconMethod(Fitted):
         tracker: "Tracker",
     ) -> None:
         """Count, choose the threshold, write the lexicon."""
-        index = StringIndex(mention_strings(corpus.train))
-        lexicon = count_mentions(corpus.train, index).lexicon(corpus.labels.tags)
+        lexicon = lexicon_of(corpus.train, corpus.labels.tags)
         scores: dict[float, float] = {}
-        for step, threshold in enumerate(self.thresholds):
+        for step, threshold in enumerate(sorted(map(float, self.thresholds))):
             found = validation_f1(LexiconMatcher(lexicon, threshold), corpus.validation)
             scores[threshold] = found
             if corpus.validation:
                 tracker.log({"train/dev_f1": found}, step)
         best = max(scores, key=lambda threshold: (scores[threshold], -threshold))
         log.info("threshold %g: validation F1 %.2f", best, scores[best])
-        write_json(
-            directory / FILE,
-            {
-                "threshold": best,
-                "validation_f1": {str(threshold): f1 for threshold, f1 in scores.items()},
-                "entries": entries_as_json(lexicon),
-            },
-        )
+        content = {
+            "threshold": best,
+            "validation_f1": {str(threshold): f1 for threshold, f1 in scores.items()},
+            "entries": entries_as_json(lexicon),
+        }
+        self.write_description(directory, content)
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> LexiconMatcher:  # noqa: ARG002
         """The lexicon that was written, with its threshold."""
-        path = directory / FILE
-        content = read_json(path)
-        try:
+
+        def parse(content: Any) -> LexiconMatcher:
             return LexiconMatcher(entries_from_json(content["entries"]), content["threshold"] + 0.0)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path}: not a lexicon ({error!r}); run the method again") from None
+
+        return self.read_description(directory, parse)

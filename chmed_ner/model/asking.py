@@ -14,9 +14,8 @@ class Request:
 
     `prompt` is the text without any chat template; `max_new_tokens` caps the answer (tokens);
     `target` is what a perfect model would answer, which only the scripted backbone looks at. With a
-    `grammar`, the answer must follow it; `entity_bonus` is added to the logits of tokens that begin
-    an entity where the answer could pass on without one. `demonstrations` come before the prompt:
-    as turns of their own where the model knows turns, else as text.
+    `grammar`, the answer must follow it. `demonstrations` come before the prompt: as turns of their
+    own where the model knows turns, else as text.
     """
 
     id: str
@@ -26,7 +25,6 @@ class Request:
     max_new_tokens: int
     target: str = ""
     grammar: Grammar | None = None
-    entity_bonus: float = 0.0
     demonstrations: tuple[Demonstration, ...] = ()
 
     @property
@@ -36,7 +34,7 @@ class Request:
 
 
 def plain_text(prompt: str, demonstrations: Sequence[Demonstration]) -> str:
-    """A prompt behind its demonstrations, for a model that knows no turns."""
+    """A prompt after its demonstrations, for a model that knows no turns."""
     return "".join([*(each.text for each in demonstrations), prompt])
 
 

@@ -1,4 +1,4 @@
-"""Local causal language models through transformers."""
+"""A language model in memory, ready to answer or to be tuned."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.script import Simplified
@@ -12,6 +13,7 @@ SCHEME = "labels"
 _FIELD = re.compile(r"\{([^{}]*)\}")
 
 
+@dataclass(frozen=True, kw_only=True)
 class Definitions:
     """A definition for each type and notes on what is easily confused.
 
@@ -21,27 +23,23 @@ class Definitions:
     by that type's name. Raises InputError for another shape.
     """
 
-    def __init__(
-        self,
-        name: str,
-        heading: str = "",
-        types: Mapping[str, str] | str = SCHEME,
-        notes_heading: str = "",
-        notes: Sequence[str] = (),
-    ) -> None:
-        listed = isinstance(notes, Sequence) and not isinstance(notes, str)
-        if not listed or not all(isinstance(note, str) and note.strip() for note in notes):
-            raise InputError(f"definitions '{name}', notes={notes!r}: must be a list of lines")
-        if types != SCHEME and not isinstance(types, Mapping):
+    name: str
+    heading: str
+    types: Mapping[str, str] | str
+    notes_heading: str
+    notes: Sequence[str]
+
+    def __post_init__(self) -> None:
+        listed = isinstance(self.notes, Sequence) and not isinstance(self.notes, str)
+        if not listed or not all(isinstance(note, str) and note.strip() for note in self.notes):
             raise InputError(
-                f"definitions '{name}', types={types!r}: must map a type's tag to its definition, "
-                f"or be `{SCHEME}` for the definitions of the label scheme"
+                f"definitions '{self.name}', notes={self.notes!r}: must be a list of lines"
             )
-        self.name = name
-        self.heading = heading
-        self.types = types
-        self.notes_heading = notes_heading
-        self.notes = tuple(notes)
+        if self.types != SCHEME and not isinstance(self.types, Mapping):
+            raise InputError(
+                f"definitions '{self.name}', types={self.types!r}: must map a type's tag to its "
+                f"definition, or be `{SCHEME}` for the definitions of the label scheme"
+            )
 
     def text(self, labels: LabelScheme, script: str) -> str:
         """The lines that follow the instruction, each with its newline; empty without definitions.

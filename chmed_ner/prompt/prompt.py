@@ -1,22 +1,22 @@
 """A prompt: wording from the configuration, filled for a label scheme, a script and a sentence."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Demonstration, Mention, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.prompt.definitions import Definitions
-from chmed_ner.prompt.formats.answer import Answer, AnswerFormat, Guiding
+from chmed_ner.prompt.formats.answer import Answer, AnswerFormat
 from chmed_ner.prompt.hints import Hinting, Hints
 
 FIELDS = {"instruction": "{categories}", "sentence": "{sentence}"}
 _FIELD = re.compile(r"\{(?:[^\W\d][^{}]*)?\}")  # `{}` and `{name...}`; other braces are text
 
 
+@dataclass(frozen=True, kw_only=True)
 class Prompt:
     """Wording and answer format, as `conf/prompt/*.yaml` gives them.
 
@@ -26,34 +26,31 @@ class Prompt:
     sentence. Raises InputError for wording of another shape.
     """
 
-    def __init__(
-        self,
-        name: str,
-        wording: Mapping[str, Mapping[str, str]],
-        answer: AnswerFormat,
-        stop: Sequence[str] = (),
-        definitions: Definitions | None = None,
-        hints: Hints | None = None,
-    ) -> None:
-        if not isinstance(wording, Mapping):
+    name: str
+    wording: Mapping[str, Mapping[str, str]]
+    answer: AnswerFormat
+    stop: Sequence[str]
+    definitions: Definitions | None
+    hints: Hints | None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.wording, Mapping):
             raise InputError(
-                f"prompt '{name}', wording={wording!r}: must map a script to its words"
+                f"prompt '{self.name}', wording={self.wording!r}: must map a script to its words"
             )
-        for script, words in wording.items():
-            _check_wording(name, script, words)
-        self.name = name
-        self.wording = wording
-        self.answer = answer
-        self.stop = _checked_stop(name, stop)
-        self.definitions = definitions
-        self.hints = hints
+        for script, words in self.wording.items():
+            _check_wording(self.name, script, words)
+        listed = isinstance(self.stop, Sequence) and not isinstance(self.stop, str)
+        if not listed or not all(isinstance(text, str) and text for text in self.stop):
+            raise InputError(
+                f"prompt '{self.name}', stop={self.stop!r}: needs a list of strings, none empty"
+            )
 
     def reworded(self, script: str, instruction: str) -> "Prompt":
         """This prompt with another instruction in `script`; InputError where it names a field that
         does not exist, or the script has no wording."""
         words = {**self.wording.get(script, {}), "instruction": instruction}
-        wording = {**self.wording, script: words}
-        return Prompt(self.name, wording, self.answer, self.stop, self.definitions, self.hints)
+        return replace(self, wording={**self.wording, script: words})
 
     def task(self, labels: LabelScheme, script: str) -> "TaskPrompt":
         """The prompt for one label scheme in one script.
@@ -76,17 +73,14 @@ class Prompt:
             answer=self.answer,
             labels=labels,
             script=script,
-            stop=self.stop,
+            stop=tuple(self.stop),
             name=self.name,
             hints=self.hints,
         )
 
 
-class Demonstrates(Protocol):
-    """A choice of demonstrations."""
-
-    def shown(self, model_texts: Sequence[str]) -> list[tuple[Demonstration, ...]]:
-        """The demonstrations of each text, in the order in which the model reads them."""
+Demonstrate = Callable[[Sequence[str]], list[tuple[Demonstration, ...]]]
+"""The demonstrations of each text, in the order in which the model reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +93,9 @@ class Question:
 
 @dataclass(frozen=True)
 class TaskPrompt:
-    """A prompt bound to its labels and script; pure text in, pure text out. With a `demonstrator`,
-    its questions come with demonstrations; with `hints`, which need a `hinter` before anything is
-    asked, with known mentions behind the line of the sentence."""
+    """A prompt bound to its labels and script; pure text in, pure text out. With
+    `demonstrate`, its questions come with demonstrations; with `hints`, which need a `hinter`
+    before anything is asked, with known mentions after the line of the sentence."""
 
     instruction: str
     template: str
@@ -110,19 +104,17 @@ class TaskPrompt:
     script: str
     stop: tuple[str, ...]
     name: str = ""
-    demonstrator: Demonstrates | None = None
+    demonstrate: Demonstrate | None = None
     hints: Hints | None = None
     hinter: Hinting | None = None
 
     def ask(self, model_texts: Sequence[str]) -> list[Question]:
-        """What the model is asked about each text; the instruction stands at the beginning, once,
+        """What the model is asked about each text; the instruction comes once, at the beginning,
         before the first demonstration where there is one."""
-        if self.demonstrator is None:
+        if self.demonstrate is None:
             return [Question(self.fill(text)) for text in model_texts]
-        shown = self.demonstrator.shown(model_texts)
-        return [
-            self._question(text, before) for text, before in zip(model_texts, shown, strict=True)
-        ]
+        shown = self.demonstrate(model_texts)
+        return list(map(self._question, model_texts, shown))
 
     def demonstration(self, sentence: Sentence) -> Demonstration:
         """A sentence and its answer, without the instruction."""
@@ -145,14 +137,14 @@ class TaskPrompt:
 
     def _about_training(self, sentence: Sentence) -> str:
         """The words about a sentence whose entities the hinter has counted."""
-        hinted = self.hinter.hints_without(sentence) if self.hinter else ()
-        return self._filled(sentence.model_text, hinted)
+        known = self.hinter.hints_without(sentence) if self.hinter else ()
+        return self._filled(sentence.model_text, known)
 
-    def _filled(self, model_text: str, hinted: Sequence[Mention]) -> str:
+    def _filled(self, model_text: str, known: Sequence[Mention]) -> str:
         field, hints = FIELDS["sentence"], ""
         if self.hints is not None:
             assert self.hinter is not None, "a prompt with hints is given their source first"
-            hints = self.hints.words(hinted, self.labels, self.script)
+            hints = self.hints.words(known, self.labels, self.script)
         line_end = self.template.find("\n", self.template.index(field)) + 1
         parts = self.template[:line_end], self.template[line_end:]
         return hints.join(part.replace(field, model_text) for part in parts)
@@ -171,20 +163,21 @@ class TaskPrompt:
         return self.answer.write(gold, sentence.model_text, self.labels, self.script)
 
     def room(self, characters: int) -> int:
-        """What a decoding's cap is reckoned from for a sentence of so many code points: the answer
+        """What a decoding's cap is computed from for a sentence of so many code points: the answer
         format says how long its answers get."""
         longest_name = max(map(len, self.labels.names(self.script)))
         return self.answer.room(characters, longest_name)
 
     def grammar(self, model_text: str, *, in_order: bool) -> Grammar:
-        """What the answer to one sentence may look like; with `in_order`, its mentions stand in the
+        """What the answer to one sentence may look like; with `in_order`, its mentions come in the
         order of the text. InputError where the answer format describes no grammar."""
-        if not isinstance(self.answer, Guiding):
+        grammar = self.answer.grammar(model_text, self.labels, self.script, in_order=in_order)
+        if grammar is None:
             raise InputError(
                 f"decoding=constrained: the answers of prompt={self.name} have no grammar; use "
                 "decoding=greedy with it, or a prompt such as extraction, inline or bio"
             )
-        return self.answer.grammar(model_text, self.labels, self.script, in_order=in_order)
+        return grammar
 
     def parse(self, text: str, model_text: str, stop: str = "end") -> Answer:
         """A completion understood; how it stopped is counted among the problems."""
@@ -195,13 +188,6 @@ class TaskPrompt:
         elif stop == "refused":
             problems = {"refused": 1}
         return replace(answer, problems=problems)
-
-
-def _checked_stop(name: str, stop: Sequence[str]) -> tuple[str, ...]:
-    listed = isinstance(stop, Sequence) and not isinstance(stop, str)
-    if not listed or not all(isinstance(text, str) and text for text in stop):
-        raise InputError(f"prompt '{name}', stop={stop!r}: needs a list of strings, none empty")
-    return tuple(stop)
 
 
 def _check_wording(name: str, script: str, words: Mapping[str, str]) -> None:

@@ -39,9 +39,9 @@ GROUPS = ("dataset", *OPTIONAL, "method", "tracking")
 class LimitSchema:
     """The `limit` keys."""
 
-    train: int | None = None
-    validation: int | None = None
-    test: int | None = None
+    train: int | None = MISSING
+    validation: int | None = MISSING
+    test: int | None = MISSING
 
 
 @dataclass
@@ -55,14 +55,14 @@ class PathsSchema:
 
 @dataclass
 class RootSchema:
-    """The root keys; the groups' own keys are checked against their constructors."""
+    """The root keys and their types; what is in a group is checked by its constructor."""
 
-    seed: int = 13
-    name: str | None = None
-    experiment: str = "chmed_ner"
-    resume: str | None = None
-    rerun: bool = False
-    validate: bool = False
+    seed: int = MISSING
+    name: str | None = MISSING
+    experiment: str = MISSING
+    resume: str | None = MISSING
+    rerun: bool = MISSING
+    validate: bool = MISSING
     limit: LimitSchema = field(default_factory=LimitSchema)
     paths: PathsSchema = field(default_factory=PathsSchema)
     dataset: Any = MISSING
@@ -145,11 +145,12 @@ def build(node: Any, key: str = "") -> Any:
 
 @functools.cache
 def _option(group: str, name: str) -> Any:
-    """The plain values of an option in its group."""
-    return plain(compose([f"{group}={name}"]))[group]
+    """The plain values of an option in its group; knobs that a user must give are left out."""
+    content: Any = OmegaConf.to_container(compose([f"{group}={name}"])[group], resolve=True)
+    return {key: value for key, value in content.items() if value != "???"}
 
 
-def option(group: str, name: str, **knobs: Any) -> Any:
+def option(group: str, name: str, /, **knobs: Any) -> Any:
     """The object of an option, some of its knobs changed: `option("regime", "lora", epochs=1)`.
 
     Raises InputError for an option or a knob that does not exist, and for a value that is wrong.

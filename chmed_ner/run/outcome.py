@@ -69,7 +69,7 @@ def _placed(sentences: Sequence[Sentence], placed: Entities) -> Findings:
     return Findings(
         sentences,
         spans={
-            policy: {s.id: restore(policy, s.model_text, mentions[s.id]).spans for s in sentences}
+            policy: {s.id: restore(policy, s.model_text, mentions[s.id]) for s in sentences}
             for policy in POLICIES
         },
         mentions=mentions,

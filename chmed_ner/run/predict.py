@@ -6,11 +6,11 @@ from pathlib import Path
 
 from chmed_ner.backbone.batching import plan_batches
 from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.backbone.generate import answers
+from chmed_ner.backbone.generate import answers, requests_for
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.entities.restoration import restore
 from chmed_ner.entities.script import Script, convert_leniently
-from chmed_ner.entities.types import Completion, Prediction
+from chmed_ner.entities.types import Completion, Prediction, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.machine import keep_threads_awake, prepare_memory, progress
 from chmed_ner.model.asking import Answered, Generator, Reply, Request
@@ -45,22 +45,11 @@ class Predictor:
         The sentences of a run's test split, given together, get that run's predictions.
         """
         converted = [convert_leniently(self.script, text) for text in texts]
-        model_texts = [model_text for model_text, _ in converted]
-        requests = [
-            Request(
-                id=str(number),
-                split="predict",
-                genre="",
-                prompt=question.prompt,
-                max_new_tokens=self.decoding.max_new_tokens(self.prompt.room(len(model_text))),
-                grammar=self.decoding.grammar(self.prompt, model_text),
-                entity_bonus=self.decoding.bonus,
-                demonstrations=question.demonstrations,
-            )
-            for number, (model_text, question) in enumerate(
-                zip(model_texts, self.prompt.ask(model_texts), strict=True)
-            )
+        sentences = [
+            Sentence(str(number), "predict", "", text, None, (), model_text)
+            for number, (text, (model_text, _)) in enumerate(zip(texts, converted, strict=True))
         ]
+        requests = requests_for(sentences, self.prompt, self.decoding)
         replies = self._replies(requests)
         return [
             self._prediction(str(number), text, model_text, odd, replies[str(number)])
@@ -88,7 +77,7 @@ class Predictor:
         answer = self.prompt.parse(reply.text, model_text, reply.stop)
         spans = answer.spans
         if spans is None:
-            spans = restore(self.policy, model_text, answer.mentions).spans
+            spans = restore(self.policy, model_text, answer.mentions)
         problems = {**answer.problems, **({UNREADABLE: odd} if odd else {})}
         return Prediction(id_, "predict", "", text, spans, problems)
 
@@ -147,7 +136,7 @@ def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPr
     model = experiment.method.reopen(directory, backbone)
     if model is not None:
         return FittedPredictor(model, experiment.script)
-    prompt = experiment.prompt.task(experiment.dataset.labels, experiment.script.name)
+    prompt = experiment.prompt.task(experiment.dataset.scheme, experiment.script.name)
     prompt = reopened(prompt, directory)
     regime = experiment.regime
     prompt = regime.reopened(prompt, experiment.backbone, directory, seed=record.seed)

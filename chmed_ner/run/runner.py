@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from chmed_ner.data.changes import log_changes
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.data.predictions import predictions, write_predictions
+from chmed_ner.data.repairs import log_changes
 from chmed_ner.entities.script import Traditional, in_script
 from chmed_ner.files import write_json
 from chmed_ner.machine import keep_threads_awake, peak_mib, prepare_memory, reset_peak
@@ -47,7 +47,6 @@ def read_corpus(experiment: Experiment) -> Corpus:
     return replace(
         corpus,
         train=in_script(convert, corpus.train),
-        copies=in_script(convert, corpus.copies),
         validation=in_script(convert, corpus.validation),
         test=in_script(convert, corpus.test),
     )

@@ -102,7 +102,7 @@ def ceiling_scores(policy: str, sentences: Iterable[Sentence]) -> Scores:
     pairs: list[SpanPair] = []
     for sentence in sentences:
         mentions = [Mention(sentence.mention(span), span.type) for span in sentence.entities]
-        pairs.append((sentence.entities, restore(policy, sentence.text, mentions).spans))
+        pairs.append((sentence.entities, restore(policy, sentence.text, mentions)))
     return span_scores(pairs)
 
 
@@ -113,6 +113,6 @@ def target_ceiling_scores(
     restores a model's answer, in the text the model reads. KeyError for an unknown policy or id.
     """
     return span_scores(
-        (sentence.entities, restore(policy, sentence.model_text, listed[sentence.id]).spans)
+        (sentence.entities, restore(policy, sentence.model_text, listed[sentence.id]))
         for sentence in sentences
     )

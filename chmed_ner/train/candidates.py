@@ -102,8 +102,8 @@ def _reachable(automaton: TokenAutomaton) -> list[Place]:
 
 
 def candidates_of(batch: Sequence[Example], device: Any) -> Candidates | None:
-    """The candidates of each answer token of `batch`, in order; None where the examples have none:
-    the softmax is over the whole vocabulary then."""
+    """The candidates of each answer token of `batch`, in order; None where the examples have none
+    and the softmax is over all tokens."""
     if not any(example.candidates for example in batch):
         return None
     sizes = torch.tensor([len(example.candidates) for example in batch])

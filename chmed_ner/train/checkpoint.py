@@ -1,9 +1,8 @@
-"""The state of a training on disk, from which it continues as if it had never stopped.
+"""The epoch that a training keeps, and its state on disk, from which it continues unchanged.
 
-One safetensors file, replaced as a whole: parameters, their average if there is one, the
-optimiser's moments, the random number generators, the best epoch so far, and in the header's
-metadata the position as JSON. The schedule needs no state of its own (it is a function of the
-step), nor do the batches (of seed and epoch).
+The state is one safetensors file, replaced at once: parameters, the optimiser's moments, the random
+number generators, the kept epoch, and in the header's metadata the position as JSON. The schedule
+needs no state of its own (it is a function of the step), nor do the batches (of seed and epoch).
 """
 
 import hashlib
@@ -11,19 +10,53 @@ import json
 import logging
 import os
 import time
-from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from chmed_ner.backbone.task import Log
 from chmed_ner.errors import InputError
-from chmed_ner.train.examples import Example
 from chmed_ner.train.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
-FILE = "checkpoint.safetensors"
+CHECKPOINT_FILE = "checkpoint.safetensors"
+
+
+class KeptEpoch:
+    """Scores the model after each epoch; remembers the tensors of the best one, or of the last.
+
+    `score` gives the F1 (percent) after an epoch, None without validation sentences: then the last
+    epoch is kept. `trained` gives the tensors that are trained, by name. `best` is the F1 of the
+    kept epoch, -1 before the first; `state` are copies of its tensors.
+    """
+
+    def __init__(
+        self,
+        score: Callable[[int], float] | None,
+        trained: Callable[[], Mapping[str, Any]],
+        log: Log,
+        *,
+        last: bool = False,
+    ) -> None:
+        self.score = score
+        self.trained = trained
+        self.log = log
+        self.last = last or score is None
+        self.best = -1.0
+        self.state: dict[str, Any] = {}
+
+    def __call__(self, epoch: int, step: int) -> None:
+        """Called after epoch `epoch`, counted from 1."""
+        f1 = 0.0
+        if self.score:
+            f1 = self.score(epoch)
+            self.log({"train/dev_f1": f1}, step)
+            log.info("epoch %d: validation F1 %.2f", epoch, f1)
+        if self.last or f1 > self.best:
+            self.best = f1
+            self.state = {n: tensor.detach().clone() for n, tensor in self.trained().items()}
 
 
 @dataclass(frozen=True)
@@ -35,23 +68,19 @@ class Position:
     step: int = 0
 
 
-class Best(Protocol):
-    """The best epoch so far: its validation F1 (-1 before the first) and its tensors."""
-
-    best: float
-    state: dict[str, Any]
-
-
 class Checkpoint:
-    """The checkpoint of a training in a run directory, written every `minutes` (None: never)."""
+    """The checkpoint of a training in a run directory, written every `minutes` (None: never).
+
+    `training` identifies the training, see `training_id`.
+    """
 
     def __init__(
-        self, directory: Path, minutes: float | None, training: str, best: Best, device: Any
+        self, directory: Path, minutes: float | None, training: str, kept: KeptEpoch, device: Any
     ) -> None:
-        self.path = directory / FILE
+        self.path = directory / CHECKPOINT_FILE
         self.minutes = minutes
         self.training = training
-        self.best = best
+        self.kept = kept
         self.device = device
         self.written = time.monotonic()
 
@@ -61,14 +90,8 @@ class Checkpoint:
             return False
         return time.monotonic() - self.written >= 60 * self.minutes
 
-    def save(
-        self,
-        position: Position,
-        parameters: Sequence[Any],
-        optimiser: Any,
-        average: Sequence[Any] = (),
-    ) -> None:
-        """Write the state; one that was there is replaced when the new one is whole on the disk.
+    def save(self, position: Position, parameters: Sequence[Any], optimiser: Any) -> None:
+        """Write the state; an older one is replaced when the new one is complete on the disk.
 
         Where it cannot be written (a full disk) the training goes on, with a warning.
         """
@@ -77,19 +100,13 @@ class Checkpoint:
         from safetensors import SafetensorError
 
         try:
-            self._write(position, parameters, optimiser, average)
+            self._write(position, parameters, optimiser)
         except (OSError, SafetensorError) as error:
             self._partial.unlink(missing_ok=True)
             log.warning("%s: cannot be written (%s); the training goes on", self.path, error)
         self.written = time.monotonic()
 
-    def _write(
-        self,
-        position: Position,
-        parameters: Sequence[Any],
-        optimiser: Any,
-        average: Sequence[Any],
-    ) -> None:
+    def _write(self, position: Position, parameters: Sequence[Any], optimiser: Any) -> None:
         from safetensors.torch import save_file
 
         tensors = {f"random.{name}": state for name, state in _random(self.device).items()}
@@ -97,9 +114,8 @@ class Checkpoint:
             tensors[f"parameter.{number}"] = parameter.detach()
             for name, moment in optimiser.state[parameter].items():
                 tensors[f"optimiser.{number}.{name}"] = moment
-        tensors |= {f"average.{number}": tensor for number, tensor in enumerate(average)}
-        tensors |= {f"best.{name}": tensor for name, tensor in self.best.state.items()}
-        about = {"training": self.training, "f1": self.best.best, "position": asdict(position)}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.kept.state.items()}
+        about = {"training": self.training, "f1": self.kept.best, "position": asdict(position)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         save_file(
             {name: tensor.contiguous() for name, tensor in tensors.items()},
@@ -112,11 +128,9 @@ class Checkpoint:
 
     @property
     def _partial(self) -> Path:
-        return self.path.with_name(FILE + ".partial")
+        return self.path.with_name(CHECKPOINT_FILE + ".partial")
 
-    def restore(
-        self, parameters: Sequence[Any], optimiser: Any, average: Sequence[Any] = ()
-    ) -> Position:
+    def restore(self, parameters: Sequence[Any], optimiser: Any) -> Position:
         """Put the state back, if there is one; the position it was written at.
 
         InputError when it cannot be read or belongs to another training.
@@ -140,10 +154,8 @@ class Checkpoint:
                     for name, tensor in tensors.items()
                     if name.startswith(start)
                 }
-            for number, tensor in enumerate(average):
-                tensor.copy_(tensors[f"average.{number}"])
-        self.best.best = about["f1"]
-        self.best.state = _under(tensors, "best.")
+        self.kept.best = about["f1"]
+        self.kept.state = _under(tensors, "best.")
         _restore_random(_under(tensors, "random."), self.device)
         return Position(**about["position"])
 
@@ -165,13 +177,11 @@ class Checkpoint:
             ) from error
 
 
-def training_id(examples: Sequence[Example], recipe: Recipe, seed: int) -> str:
-    """The SHA-256 of what determines a training beside the backbone."""
-    average = "" if recipe.average_decay is None else f" average {recipe.average_decay}"
-    softmax = " candidate softmax" if recipe.candidate_softmax else ""
-    digest = hashlib.sha256(f"{recipe} {seed}{average}{softmax}".encode())
+def training_id(recipe: Recipe, examples: Sequence[Any], seed: int) -> str:
+    """The SHA-256 of what determines a training, but for the backbone."""
+    digest = hashlib.sha256(f"{recipe.knobs()} {seed}".encode())
     for example in examples:
-        digest.update(array("q", [*example.prompt, -1, *example.answer, -2]).tobytes())
+        digest.update(repr(example).encode())
     return digest.hexdigest()
 
 

@@ -3,16 +3,36 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from chmed_ner.model.checkpoint.chat import Wrapping
+
+WIDTH_STEP = 8
+"""Batches are padded to a multiple of this: fewer shapes, so fewer kernels to compile."""
+
+POOL = 50
+"""Batches whose examples are sorted by length together."""
+
+
+class Learnable(Protocol):
+    """An example of any kind; its length is in tokens."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows of a padded batch it fills, and how long its longest row is."""
+
+
+E = TypeVar("E", bound=Learnable)
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """What the model reads and what it should answer, in tokens; only the answer is learnt.
 
-    `candidates` are the tokens among which each of the answer's is chosen, ascending; empty for the
-    whole vocabulary.
+    `candidates` are the tokens among which each of the answer's is chosen, ascending; empty for
+    the full vocabulary.
     """
 
     prompt: tuple[int, ...]
@@ -21,6 +41,11 @@ class Example:
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """One row of a padded batch."""
+        return 1, len(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,45 +86,44 @@ def shared_prefix(examples: Sequence[Example]) -> tuple[int, ...]:
     if not examples:
         return ()
     prompts = [example.prompt[:-1] for example in examples]
-    first, last = min(prompts), max(prompts)  # all others lie between them
+    first, last = min(prompts), max(prompts)  # all others sort between them
     pairs = enumerate(zip(first, last, strict=False))
     return first[: next((at for at, (one, other) in pairs if one != other), len(first))]
 
 
-def epoch_batches(
-    examples: Sequence[Example], batch_size: int, seed: int, epoch: int
-) -> list[list[Example]]:
+def epoch_batches(examples: Sequence[E], batch_size: int, seed: int, epoch: int) -> list[list[E]]:
     """One pass over all examples in random batches of like length.
 
-    Shuffled, cut into pools of 50 batches, sorted by length within a pool, and the batches shuffled
-    again: little padding, and hardly less random. Depends on seed and epoch only.
+    Shuffled, cut into pools of POOL batches, sorted by length within a pool, and the batches
+    shuffled again: little padding, and hardly less random. Depends on seed and epoch only.
     """
     chance = random.Random(f"batches {seed} {epoch}")
     shuffled = list(examples)
     chance.shuffle(shuffled)
     batches = []
-    pool_size = 50 * batch_size
-    for start in range(0, len(shuffled), pool_size):
-        pool = sorted(shuffled[start : start + pool_size], key=len)
+    for start in range(0, len(shuffled), POOL * batch_size):
+        pool = sorted(shuffled[start : start + POOL * batch_size], key=len)
         batches += [pool[at : at + batch_size] for at in range(0, len(pool), batch_size)]
     chance.shuffle(batches)
     return batches
 
 
-def parts_of(batch: Sequence[Example], tokens: int) -> list[list[Example]]:
+def padded_parts_of(batch: Sequence[E], tokens: int) -> list[list[E]]:
     """A batch cut into parts of at most `tokens` tokens, padding included (at least one example).
 
     Memory grows with the tokens read at once; the gradients of the parts add up to the batch's.
     """
-    parts: list[list[Example]] = []
-    longest = 0
-    for example in sorted(batch, key=len):
-        longest = max(longest, len(example))
-        if parts and (len(parts[-1]) + 1) * longest <= tokens:
+    parts: list[list[E]] = []
+    rows = longest = 0
+    for example in sorted(batch, key=lambda each: each.shape[1]):
+        more, width = example.shape
+        longest = max(longest, width)
+        rows += more
+        if parts and rows * longest <= tokens:
             parts[-1].append(example)
         else:
             parts.append([example])
-            longest = len(example)
+            rows, longest = more, width
     return parts
 
 

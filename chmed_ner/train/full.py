@@ -1,18 +1,15 @@
 """`regime=full`: every weight of the backbone is tuned."""
 
 import logging
-import os
-import shutil
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError
-from chmed_ner.model.asking import Generator
-from chmed_ner.train.recipe import Recipe
-from chmed_ner.train.tuned import Tuned, local_generator
+from chmed_ner.train.tuned import Tuned
+from chmed_ner.train.tuned_weights import MODEL_FOLDER, save_model
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import CausalLM
@@ -20,17 +17,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MODEL = "model"
-"""The folder of a run that holds its tuned weights, a checkpoint of its own."""
-
 BYTES = 20
 """Of a parameter while training: see `Full`."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Full(Tuned):
-    """Instruct-tuning of all weights; the best epoch by validation F1, or the last, is kept.
-
-    It is a checkpoint of its own in `<run>/model`.
+    """Instruct-tuning of all weights, which are saved in `<run>/model`, a checkpoint of its own.
 
     Weights in half precision have float32 master copies (`master_weights`): with the gradient, the
     two moments of AdamW and the copy of the kept epoch that is 20 bytes a parameter while training
@@ -38,40 +31,6 @@ class Full(Tuned):
     """
 
     name = "full"
-
-    def __init__(
-        self,
-        learning_rate: float,
-        epochs: int,
-        batch_size: int,
-        max_tokens: int | None = None,
-        schedule: str = "cosine",
-        warmup_share: float = 0.03,
-        weight_decay: float = 0.0,
-        clip_norm: float = 1.0,
-        tokens_at_once: int = 1536,
-        activation_checkpointing: bool = False,
-        average_decay: float | None = None,
-        candidate_softmax: bool = False,
-        keep: str = "best",
-        checkpoint_minutes: float | None = 30.0,
-    ) -> None:
-        recipe = Recipe(
-            learning_rate=learning_rate,
-            epochs=epochs,
-            batch_size=batch_size,
-            schedule=schedule,
-            warmup_share=warmup_share,
-            weight_decay=weight_decay,
-            clip_norm=clip_norm,
-            tokens_at_once=tokens_at_once,
-            max_tokens=max_tokens,
-            activation_checkpointing=activation_checkpointing,
-            average_decay=average_decay,
-            candidate_softmax=candidate_softmax,
-            keep=keep,
-        )
-        super().__init__(recipe, checkpoint_minutes)
 
     def backbone(self, backbone: Backbone) -> "CausalLM":
         """The backbone; InputError when it has no weights, or weights that are not trained."""
@@ -87,10 +46,6 @@ class Full(Tuned):
                 "bfloat16 or float32"
             )
         return found
-
-    def saved(self, directory: Path) -> bool:
-        """Is the tuned model there?"""
-        return is_model(directory / MODEL)
 
     def prepared(self, loaded: "LoadedModel") -> Any:
         """The model, every parameter requiring a gradient."""
@@ -108,48 +63,10 @@ class Full(Tuned):
         return dict(model.named_parameters())
 
     def save(self, loaded: "LoadedModel", model: Any, state: Mapping[str, Any], task: Task) -> None:
-        """Write the weights as safetensors, with their configuration and tokenizer."""
+        """Write the model."""
         import torch
 
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(state[name])
-        partial = task.directory / f"{MODEL}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        model.save_pretrained(partial, safe_serialization=True)
-        loaded.tokenizer.save_pretrained(partial)
-        partial.replace(task.directory / MODEL)
-
-    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
-        """The generator of a finished run in `directory`: its own weights."""
-        return model_generator(self.backbone(backbone), directory / MODEL, stop)
-
-
-def is_model(folder: Path) -> bool:
-    """Does `folder` hold a tuned model?"""
-    return (folder / "config.json").is_file()
-
-
-def model_generator(backbone: "CausalLM", folder: Path, stop: Sequence[str]) -> Generator:
-    """A generator from the tuned weights in `folder`, with the backbone's tokenizer and wrapping.
-
-    InputError when there are none.
-    """
-    if not is_model(folder):
-        raise InputError(f"{folder}: no config.json there; give the directory of a tuned run")
-    return local_generator(backbone.load(folder), backbone.batch_size, stop)
-
-
-def share_model(source: Path, target: Path) -> None:
-    """`source` again as `target`, without a second copy on the disk where the file system can."""
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(source, partial, copy_function=_link_or_copy)
-    partial.replace(target)
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copy2(source, target)
+        save_model(model, loaded.tokenizer, task.directory / MODEL_FOLDER)

@@ -1,12 +1,13 @@
 """Weights as the optimiser sees them: in float32, whatever the model multiplies in."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 
 
 class MasterWeights:
-    """The parameters of `model` that are trained, as float32 `parameters`.
+    """Those of a model's `parameters` that are trained, as float32 `parameters`.
 
     A parameter in half precision has a float32 master copy (Micikevicius et al. 2018): bfloat16 has
     8 significant bits, so an update below 1/256 of a weight would be lost on the weight itself. Its
@@ -14,12 +15,11 @@ class MasterWeights:
     of a batch are added up in float32 and only one layer's are held in half precision.
     """
 
-    def __init__(self, model: Any) -> None:
-        self.parameters: list[torch.Tensor] = []
+    def __init__(self, parameters: Iterable[Any]) -> None:
         self._copies: list[tuple[torch.Tensor, torch.Tensor]] = []
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                self.parameters.append(self._master_of(parameter))
+        self.parameters: list[torch.Tensor] = [
+            self._master_of(parameter) for parameter in parameters if parameter.requires_grad
+        ]
 
     def publish(self) -> None:
         """Round the masters into the model's own weights."""

@@ -1,45 +1,84 @@
-"""One forward pass, with gradients, over the examples of a batch packed end to end.
+"""One forward pass, with gradients, over the examples of a batch in one row, nothing padded.
 
-The prefix that all prompts share comes first and is read once; behind it stand the examples' own
-tokens, so that linear layers compute nothing but real tokens. Only attention knows the examples:
-each of their tokens attends to the prefix and to the earlier tokens of its own example. The
-attention function is registered with transformers under NAME.
+1. The tokens of the shared prefix come first and are read once; the examples' own tokens follow.
+2. Linear layers and norms compute this one row: real tokens only.
+3. Attention alone knows the examples: it unpacks the row to a padded batch (B, T), in which each
+   token attends to the prefix and to the earlier tokens of its own example, and packs the result.
+
+The attention function is registered with transformers under NAME.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from chmed_ner.model.decoding.trial import TOLERANCE, may_be_packed, misfit_told
 from chmed_ner.model.kernels.attention import attend
+from chmed_ner.model.kernels.masks import causal_mask
 from chmed_ner.model.kernels.replacing import attention_replaced
 from chmed_ner.train.examples import Example
-from chmed_ner.train.packing import Packed, pack
-from chmed_ner.train.padded import padded_states
 
 NAME = "chmed_ner_packed_examples"
 
-TRIED = 3
-"""Examples on which packing is tried."""
+Masks = dict[tuple[int, int, int | None, torch.dtype], torch.Tensor]
 
 
-class _Unpack(torch.autograd.Function):
-    """(N, ...) to (size, ...), token n at `places[n]`, zeros elsewhere; no place is used twice."""
+@dataclass(frozen=True)
+class PackedBatch:
+    """N tokens of B examples in one row, the first `shared` of them the prefix of all.
 
-    @staticmethod
-    def forward(ctx: Any, tokens: torch.Tensor, places: torch.Tensor, size: int) -> torch.Tensor:
-        ctx.save_for_backward(places)
-        return tokens.new_zeros(size, *tokens.shape[1:]).index_copy_(0, places, tokens)
+    `places` says where the other tokens are in the padded form (B, `width`), flattened; `predicts`
+    are the indices of the tokens whose next one is of an answer, `targets` these next ones.
+    """
 
-    @staticmethod
-    def backward(ctx: Any, *outer: Any) -> tuple[torch.Tensor, None, None]:
-        return outer[0].index_select(0, ctx.saved_tensors[0]), None, None
+    tokens: torch.Tensor  # (N,)
+    positions: torch.Tensor  # (N,)
+    places: torch.Tensor  # (N - shared,)
+    predicts: torch.Tensor  # (A,)
+    targets: torch.Tensor  # (A,)
+    shared: int
+    rows: int
+    width: int
+    masks: Masks = field(default_factory=dict)
+
+    def unpacked(self, states: torch.Tensor) -> torch.Tensor:
+        """The examples' own tokens of `states`, (N, ...), as a padded batch (B, T, ...)."""
+        empty = states.new_zeros(self.rows * self.width, *states.shape[1:])
+        own = empty.index_copy_(0, self.places, states[self.shared :])
+        return own.view(self.rows, self.width, *states.shape[1:])
+
+    def with_prefix(self, states: torch.Tensor) -> torch.Tensor:
+        """The same with the prefix before each example, (B, shared + T, ...)."""
+        own = self.unpacked(states)
+        if not self.shared:
+            return own
+        return torch.cat((states[: self.shared].expand(self.rows, *[-1] * states.dim()), own), 1)
+
+    def packed(self, padded: torch.Tensor) -> torch.Tensor:
+        """The opposite of `unpacked`: (N - shared, ...) of (B, T, ...)."""
+        found: torch.Tensor = _Pack.apply(padded.reshape(-1, *padded.shape[2:]), self.places)
+        return found
+
+    def mask(self, start: int, end: int, window: int | None, dtype: torch.dtype) -> torch.Tensor:
+        """What is added to the scores of the positions [start, end) on [0, end): 0 or -inf.
+
+        Causal, and within `window` if there is one; (1, 1, end - start, end). Columns after an
+        example's end come after all its tokens, so causality hides them.
+        """
+        found = self.masks.get((start, end, window, dtype))
+        if found is None:
+            at = torch.arange(start, end, device=self.tokens.device)
+            found = causal_mask(at, end, window, dtype)[None, None]
+            self.masks[start, end, window, dtype] = found
+        return found
 
 
-class _Repack(torch.autograd.Function):
-    """The inverse of `_Unpack`."""
+class _Pack(torch.autograd.Function):
+    """(B * T, ...) to (N, ...), token n from `places[n]`; no place is used twice.
+
+    That is why the gradient can be copied, which index_select's own backward pass adds up.
+    """
 
     @staticmethod
     def forward(ctx: Any, padded: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
@@ -61,60 +100,41 @@ def attention_over_examples(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: Any,  # noqa: ARG001
-    *,
-    packed: Packed,
-    scaling: float | None = None,
-    sliding_window: int | None = None,
-    softcap: float | None = None,
-    dropout: float = 0.0,
-    **_: Any,
+    **given: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention of packed tokens, queries (1, H, N, D), keys and values (1, h, N, D).
 
-    Returns (1, N, H, D), as transformers' attention functions do.
+    Called as transformers calls its attention functions, and with `packed`, the batch. Returns
+    (1, N, H, D).
     """
+    packed: PackedBatch = given["packed"]
+    shared, total = packed.shared, packed.shared + packed.width
+    scaling, softcap = given.get("scaling"), given.get("softcap")
+    if scaling is None:
+        scaling = query.shape[-1] ** -0.5
     if softcap is None:
         softcap = getattr(module, "attn_logit_softcapping", None)
-    width = query.shape[-1]
-    knobs = (width**-0.5 if scaling is None else scaling, softcap, dropout)
-    if sliding_window is not None and sliding_window >= packed.shared + packed.width:
-        sliding_window = None
+    knobs = (scaling, softcap, given.get("dropout", 0.0))
+    window = given.get("sliding_window")
+    if window is not None and window >= total:
+        window = None
     q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))  # (N, heads, D)
-    shared, rows = packed.shared, packed.rows
-
-    def padded(states: torch.Tensor) -> torch.Tensor:
-        """The examples' own tokens, (B, T, heads, D)."""
-        found: torch.Tensor = _Unpack.apply(states[shared:], packed.places, rows * packed.width)
-        return found.view(rows, packed.width, *states.shape[1:])
-
-    def whole(states: torch.Tensor) -> torch.Tensor:
-        """The prefix before each example, (B, shared + T, heads, D)."""
-        before = states[:shared].expand(rows, -1, -1, -1)
-        return torch.cat((before, padded(states)), 1) if shared else padded(states)
-
-    mask = packed.mask(sliding_window, q.dtype)
-    own = attend(padded(q), whole(k), whole(v), mask, *knobs)
-    own = _Repack.apply(own.reshape(-1, *own.shape[2:]), packed.places)
+    mask = packed.mask(shared, total, window, q.dtype)
+    own = attend(packed.unpacked(q), packed.with_prefix(k), packed.with_prefix(v), mask, *knobs)
+    own = packed.packed(own)
     if not shared:
         return own[None], None
-    mask = packed.prefix_mask(sliding_window, q.dtype)
+    mask = packed.mask(0, shared, window, q.dtype)
     prefix = attend(q[None, :shared], k[None, :shared], v[None, :shared], mask, *knobs)
     return torch.cat((prefix[0], own))[None], None
-
-
-@contextmanager
-def attention_over_examples_in(model: Any) -> Iterator[None]:
-    """Within the block `model` attends through `attention_over_examples`; then as before."""
-    with attention_replaced(model, NAME, attention_over_examples):
-        yield
 
 
 def packed_states(
     model: Any, batch: Sequence[Example], shared: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The hidden states before the answers' tokens, (A, H), and these tokens, (A,)."""
-    packed = pack(batch, shared, model.device)
-    with attention_over_examples_in(model):
+    packed = pack_batch(batch, shared, model.device)
+    with attention_replaced(model, NAME, attention_over_examples):
         hidden: torch.Tensor = model.base_model(
             input_ids=packed.tokens[None],
             position_ids=packed.positions[None],
@@ -124,26 +144,33 @@ def packed_states(
     return hidden[packed.predicts], packed.targets
 
 
-def packable(model: Any, examples: Sequence[Example], prefix: tuple[int, ...]) -> bool:
-    """Does packing compute what `model` computes? Decided on the shortest of `examples`.
+def pack_batch(batch: Sequence[Example], shared: int, device: Any) -> PackedBatch:
+    """`batch`, whose prompts all begin with the same `shared` tokens, in one row."""
+    tokens = list(batch[0].prompt[:shared])
+    positions = list(range(shared))
+    width = max(map(len, batch)) - shared
+    places: list[int] = []
+    predicts: list[int] = []
+    targets: list[int] = []
+    for row, example in enumerate(batch):
+        own = (*example.prompt[shared:], *example.answer)
+        first = len(tokens) + len(example.prompt) - shared - 1
+        predicts += range(first, first + len(example.answer))
+        targets += example.answer
+        tokens += own
+        positions += range(shared, shared + len(own))
+        places += range(row * width, row * width + len(own))
 
-    Every layer must attend to all earlier tokens or to the latest, through transformers' attention
-    interface; an architecture with something of its own in its attention fails the trial.
-    """
-    if not may_be_packed(model):
-        return False
-    batch = sorted(examples, key=len)[:TRIED]
-    training = model.training
-    model.eval()
-    found = None
-    try:
-        with torch.no_grad():
-            expected = padded_states(model, batch, prefix)[0].float()
-            with misfit_told(model):
-                found = packed_states(model, batch, len(prefix))[0].float()
-    finally:
-        model.train(training)
-    if found is None:
-        return False
-    allowed = TOLERANCE[model.dtype == torch.float32]
-    return float((found - expected).norm()) <= allowed * float(expected.norm())
+    def tensor(numbers: list[int]) -> torch.Tensor:
+        return torch.tensor(numbers, dtype=torch.long, device=device)
+
+    return PackedBatch(
+        tokens=tensor(tokens),
+        positions=tensor(positions),
+        places=tensor(places),
+        predicts=tensor(predicts),
+        targets=tensor(targets),
+        shared=shared,
+        rows=len(batch),
+        width=width,
+    )

@@ -1,7 +1,7 @@
 """Data-parallel training: the processes that `torchrun` or `accelerate launch` starts.
 
-The first process (rank 0) does the run; it calls the others when it trains and sends them home when
-it is done. Every process reads its own part of each batch, and the gradients are added up.
+The first process (rank 0) does the run; it calls the others when it trains, and tells them to stop
+when it is done. Every process reads its own part of each batch, and the gradients are added up.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError
-from chmed_ner.train.examples import Example
+from chmed_ner.train.examples import E
 
 PATIENCE = timedelta(days=7)
 """The others wait while the first scores and saves; one that died is noticed at once."""
@@ -34,7 +34,7 @@ class Processes:
         """Does this process write, score and track?"""
         return self.rank == 0
 
-    def part(self, batch: Sequence[Example]) -> list[Example]:
+    def part(self, batch: Sequence[E]) -> list[E]:
         """This process's examples of a batch, with like lengths in every process."""
         if self.count == 1:
             return list(batch)
@@ -49,6 +49,7 @@ class Processes:
             return loss
         import torch
         from torch import distributed
+        from torch.nn.utils import vector_to_parameters
 
         for bucket in _buckets(parameters):
             for parameter in bucket:
@@ -57,9 +58,7 @@ class Processes:
             gradients = [parameter.grad for parameter in bucket]
             flat = torch.cat([gradient.flatten() for gradient in gradients])
             distributed.all_reduce(flat)
-            pieces = torch.split(flat, [gradient.numel() for gradient in gradients])
-            for gradient, piece in zip(gradients, pieces, strict=True):
-                gradient.copy_(piece.view_as(gradient))
+            vector_to_parameters(flat, gradients)
         total = torch.tensor([loss], dtype=torch.float64)
         distributed.all_reduce(total)
         return float(total)
@@ -118,25 +117,19 @@ def joined() -> Iterator[None]:
 
 
 def call(directory: Path | None) -> None:
-    """From the first process: the others join the training in `directory`; None sends them home."""
-    import torch
-    from torch import distributed
-
-    name = b"" if directory is None else os.fsencode(directory.absolute())
-    distributed.broadcast(torch.tensor([len(name)]), src=0)
-    if name:
-        distributed.broadcast(torch.frombuffer(bytearray(name), dtype=torch.uint8), src=0)
+    """From the first process: let the others train in `directory`; None tells them to stop."""
+    _broadcast([directory.absolute() if directory else None])
 
 
 def called() -> Path | None:
-    """In the other processes: wait for the first one's call; the run directory, None to go home."""
+    """In the other processes: wait for the first one's call; the run directory, None to stop."""
+    return _broadcast([None])
+
+
+def _broadcast(name: list[Path | None]) -> Path | None:
+    """The first process's `name`, in every process."""
     import torch
     from torch import distributed
 
-    length = torch.zeros(1, dtype=torch.long)
-    distributed.broadcast(length, src=0)
-    if not int(length):
-        return None
-    name = torch.zeros(int(length), dtype=torch.uint8)
-    distributed.broadcast(name, src=0)
-    return Path(os.fsdecode(bytes(name.tolist())))
+    distributed.broadcast_object_list(name, src=0, device=torch.device("cpu"))
+    return name[0]

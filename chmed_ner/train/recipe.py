@@ -1,59 +1,64 @@
-"""How to tune: the knobs of the training loop, checked."""
+"""How to train: the knobs of the training loop, and the learning rate of each step."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar
 
-from chmed_ner.errors import InputError
-from chmed_ner.train.schedule import SCHEDULES
+from chmed_ner.knobs import (
+    NO_RESULT,
+    Count,
+    NotNegative,
+    Positive,
+    Share,
+    marked,
+    one_of,
+)
+
+SCHEDULES = ("cosine", "cosine_per_epoch", "constant")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The knobs of the loop; InputError for a value that makes no sense.
+    """The knobs of the training loop; `group` is the configuration group that they belong to.
 
     An optimiser step sees `batch_size` examples, read in parts of at most `tokens_at_once` tokens
-    whose gradients add up (gradient accumulation). `max_tokens` cuts prompt and answer together.
-    With an `average_decay`, what is scored and saved is an average of the weights over the steps.
-    With `candidate_softmax`, the loss is over each sentence's candidate tokens (`candidates`).
-    `keep` is the epoch that is saved: the `best` one by validation F1, or the `last`.
+    whose gradients add up (gradient accumulation). `checkpoint_minutes` null: no checkpoints.
     """
 
-    learning_rate: float
-    epochs: int
-    batch_size: int
-    schedule: str
-    warmup_share: float
-    weight_decay: float
-    clip_norm: float
-    tokens_at_once: int
-    max_tokens: int | None = None
-    activation_checkpointing: bool = False
-    average_decay: float | None = field(default=None, repr=False)  # see checkpoint.training_id
-    candidate_softmax: bool = field(default=False, repr=False)
-    keep: str = field(default="best", repr=False)
+    group: ClassVar[str] = "regime"
 
-    def __post_init__(self) -> None:
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"regime.learning_rate={self.learning_rate}: give more than 0")
-        for key in ("epochs", "batch_size", "tokens_at_once"):
-            if getattr(self, key) < 1:
-                raise InputError(f"regime.{key}={getattr(self, key)}: give 1 or more")
-        if self.schedule not in SCHEDULES:
-            raise InputError(
-                f"regime.schedule={self.schedule!r}: choose one of {', '.join(SCHEDULES)}"
-            )
-        if self.keep not in ("best", "last"):
-            raise InputError(f"regime.keep={self.keep!r}: choose best or last")
-        if not 0 <= self.warmup_share < 1:
-            raise InputError(f"regime.warmup_share={self.warmup_share}: give 0 or more, below 1")
-        if not self.clip_norm > 0:
-            raise InputError(f"regime.clip_norm={self.clip_norm}: give more than 0")
-        if not 0 <= self.weight_decay < math.inf:
-            raise InputError(f"regime.weight_decay={self.weight_decay}: give 0 or more")
-        if self.average_decay is not None and not 0 < self.average_decay < 1:
-            raise InputError(
-                f"regime.average_decay={self.average_decay}: give more than 0 and less than 1, "
-                "such as 0.99, or null for no average"
-            )
-        if self.max_tokens is not None and self.max_tokens < 2:
-            raise InputError(f"regime.max_tokens={self.max_tokens}: give 2 or more, or null")
+    learning_rate: Positive
+    epochs: Count
+    batch_size: Count
+    schedule: Annotated[str, one_of(*SCHEDULES)]
+    warmup_share: Share
+    weight_decay: NotNegative
+    clip_norm: Positive
+    tokens_at_once: Count
+    checkpoint_minutes: Annotated[NotNegative | None, NO_RESULT]
+
+    def knobs(self) -> dict[str, Any]:
+        """The knobs by name, without those that change no result."""
+        constructor: Callable[..., Any] = type(self)
+        left_out = marked(constructor, NO_RESULT)
+        names = [each.name for each in fields(self) if each.name not in left_out]
+        return {name: getattr(self, name) for name in names}
+
+
+def learning_rate_factor(
+    schedule: str, *, step: int, steps: int, epoch: int, epochs: int, warmup_steps: int
+) -> float:
+    """The factor of the peak rate for step `step` (from 0) of `steps`, in epoch `epoch` (from 0).
+
+    `cosine`: linear warm-up, then half a cosine down to 0 over the steps that remain.
+    `cosine_per_epoch`: the same half cosine, moved on only after each epoch (the LingX paper).
+    """
+    if step < warmup_steps:
+        return (step + 1) / (warmup_steps + 1)
+    if schedule == "constant":
+        return 1.0
+    if schedule == "cosine_per_epoch":
+        return 0.5 * (1.0 + math.cos(math.pi * epoch / epochs))
+    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
+    return 0.5 * (1.0 + math.cos(math.pi * progress))

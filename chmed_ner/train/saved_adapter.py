@@ -1,21 +1,22 @@
 """`regime=adapter`: score what another run has tuned, without training."""
 
-import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.backbone.regime import Regime, noted
 from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
+from chmed_ner.knobs import NAMES_RUN
 from chmed_ner.model.asking import Generator
 from chmed_ner.track.record import RunRecord, find_run
-from chmed_ner.train.adapter import WEIGHTS, adapted_generator
-from chmed_ner.train.full import MODEL, is_model, model_generator, share_model
-from chmed_ner.train.regimes import ADAPTER
+from chmed_ner.train.tuned_weights import share_folder, tuned_folder, tuned_generator
 
 
+@dataclass(frozen=True, kw_only=True)
 class SavedAdapter(Regime):
     """The adapter of the run `path`, on the backbone it was trained on; or its fully tuned model.
 
@@ -24,8 +25,7 @@ class SavedAdapter(Regime):
 
     name = "adapter"
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    path: Annotated[str, NAMES_RUN]
 
     def source(self) -> tuple[Path, RunRecord]:
         """The directory and record of the run that the adapter comes from."""
@@ -39,7 +39,7 @@ class SavedAdapter(Regime):
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:
         """InputError when the adapter is absent, of another backbone, or has seen the test set."""
         directory, record = self.source()
-        if _tuned_weights(directory) is None:
+        if tuned_folder(directory) is None:
             raise InputError(
                 f"regime.path={self.path}: {directory} holds no adapter/ and no model/; name a "
                 "tuned run"
@@ -63,41 +63,19 @@ class SavedAdapter(Regime):
         return self.source()[1].training_files
 
     def inputs(self) -> dict[str, str]:
-        """The checksum of the tuned weights: `latest` names others tomorrow."""
-        weights = _tuned_weights(self.source()[0])
-        if weights is None:
-            return {}
-        if weights.parent.name == ADAPTER:
-            return {"adapter": sha256_of(weights)}
-        files = sorted(weights.parent.glob("*.safetensors"))
-        return {f"model/{file.name}": sha256_of(file) for file in files}
+        """The checksums of the tuned weights: `latest` names others tomorrow."""
+        folder = tuned_folder(self.source()[0])
+        files = sorted(folder.glob("*.safetensors")) if folder else []
+        return {f"{file.parent.name}/{file.name}": sha256_of(file) for file in files}
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
-        """The backbone with the tuned weights; the run keeps a copy (of a model: a link)."""
-        if _tuned_weights(task.directory) is None:
-            weights = _tuned_weights(self.source()[0])
-            assert weights is not None, "checked before"
-            if weights.parent.name == ADAPTER:
-                _copy_adapter(weights.parent, task.directory / ADAPTER)
-            else:
-                share_model(weights.parent, task.directory / MODEL)
+        """The backbone with the tuned weights, which the run keeps as a link."""
+        if tuned_folder(task.directory) is None:
+            folder = tuned_folder(self.source()[0])
+            assert folder is not None, "checked before"
+            share_folder(folder, task.directory / folder.name)
         return noted(self.reopen(backbone, task.directory, task.stop), task)
 
     def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
         """The generator of a finished run in `directory`: its adapter on the backbone."""
-        if is_model(directory / MODEL):
-            return model_generator(backbone.tunable(), directory / MODEL, stop)
-        return adapted_generator(backbone.tunable(), directory / ADAPTER, stop)
-
-
-def _tuned_weights(directory: Path) -> Path | None:
-    """The adapter's weights or the tuned model's configuration in a run; None without either."""
-    adapter, model = directory / ADAPTER / WEIGHTS, directory / MODEL / "config.json"
-    return next((path for path in (adapter, model) if path.is_file()), None)
-
-
-def _copy_adapter(source: Path, target: Path) -> None:
-    partial = target.with_name("adapter.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(source, partial)
-    partial.replace(target)
+        return tuned_generator(backbone.tunable(), directory, stop)

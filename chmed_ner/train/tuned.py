@@ -7,52 +7,48 @@ middle of its training goes on from its checkpoint.
 import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.backbone.regime import Regime, noted
 from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError
+from chmed_ner.knobs import at_least, one_of
 from chmed_ner.machine import free_unused
 from chmed_ner.model.asking import Generator
 from chmed_ner.train.parallel import call, processes
 from chmed_ner.train.recipe import Recipe
+from chmed_ner.train.tuned_weights import local_generator, tuned_folder, tuned_generator
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import CausalLM
     from chmed_ner.model.loaded import LoadedModel
     from chmed_ner.prompt import TaskPrompt
-    from chmed_ner.train.examples import Encoded, Example
+    from chmed_ner.train.examples import Example
+
 log = logging.getLogger(__name__)
 
 
-class Tuned(Regime):
-    """A regime that trains by `recipe`; what is trained, and how it is kept, its heirs say.
+@dataclass(frozen=True, kw_only=True)
+class Tuned(Recipe, Regime):
+    """A regime that trains; its subclasses say what is trained and how it is saved.
 
-    `checkpoint_minutes` is the time between checkpoints, None for none.
+    `conf/recipe/tuned.yaml` explains the knobs.
     """
 
     trains = True
 
-    def __init__(self, recipe: Recipe, checkpoint_minutes: float | None) -> None:
-        if checkpoint_minutes is not None and not checkpoint_minutes >= 0:
-            raise InputError(
-                f"regime.checkpoint_minutes={checkpoint_minutes}: give 0 or more, or null for no "
-                "checkpoints"
-            )
-        self.recipe = recipe
-        self.checkpoint_minutes = checkpoint_minutes
+    max_tokens: Annotated[int, at_least(2)] | None
+    activation_checkpointing: bool
+    candidate_softmax: bool
+    keep: Annotated[str, one_of("best", "last")]
 
     def backbone(self, backbone: Backbone) -> "CausalLM":
         """The backbone as this regime loads it; InputError when it has no weights or unfit ones."""
         found: CausalLM = backbone.tunable()
         return found
-
-    @abstractmethod
-    def saved(self, directory: Path) -> bool:
-        """Has the run in `directory` saved what it trained?"""
 
     @abstractmethod
     def prepared(self, loaded: "LoadedModel") -> Any:
@@ -72,7 +68,7 @@ class Tuned(Regime):
 
     def check_prompt(self, prompt: "TaskPrompt") -> None:
         """InputError when the loss needs a grammar, which the prompt's answers do not have."""
-        if not self.recipe.candidate_softmax:
+        if not self.candidate_softmax:
             return
         try:
             prompt.grammar("-", in_order=False)
@@ -89,7 +85,7 @@ class Tuned(Regime):
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         """The tuned backbone: trained, saved, and loaded again from what was saved."""
-        if self.saved(task.directory):
+        if tuned_folder(task.directory):
             log.info("tuned already: no training")
         else:
             if processes().count > 1:
@@ -98,86 +94,64 @@ class Tuned(Regime):
             free_unused()  # the model is loaded again
         return noted(self.reopen(backbone, task.directory, task.stop), task)
 
+    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
+        """The generator of a finished run in `directory`, with its tuned weights."""
+        return tuned_generator(self.backbone(backbone), directory, stop)
+
     def train(self, backbone: Backbone, task: Task) -> None:
         """Train, in every process; the first one scores the epochs and saves one."""
         import torch
 
-        from chmed_ner.train.checkpoint import Checkpoint, training_id
-        from chmed_ner.train.examples import encode
+        from chmed_ner.train.answer_loss import AnswerLoss
+        from chmed_ner.train.checkpoint import KeptEpoch
         from chmed_ner.train.loop import Training
 
         source = self.backbone(backbone)
         loaded = source.load()
-        encoded = encode(task.pairs, loaded.wrapping, self.recipe.max_tokens)
+        examples = self._examples(task, loaded)
+        torch.manual_seed(task.seed)
+        model = self.prepared(loaded)
+        causal = causal_lm(model)
+        dev_f1 = task.dev_f1
+
+        def score(epoch: int) -> float:
+            assert dev_f1 is not None, "not called without validation sentences"
+            tuned = replace(loaded, model=causal)
+            return dev_f1(local_generator(tuned, source.batch_size, task.stop), epoch)
+
+        last = self.keep == "last"
+        kept = KeptEpoch(score if dev_f1 else None, lambda: self.state(model), task.log, last=last)
+        checkpointing = self.activation_checkpointing
+        training = Training(
+            AnswerLoss(causal, examples, self, activation_checkpointing=checkpointing),
+            examples,
+            self,
+            kept,
+            seed=task.seed,
+            directory=task.directory,
+            processes=processes(),
+        )
+        training.run()
+        if processes().first:
+            self.save(loaded, model, kept.state, task)
+            training.checkpoint.remove()
+
+    def _examples(self, task: Task, loaded: "LoadedModel") -> "tuple[Example, ...]":
+        """The task's pairs in tokens, with candidate tokens if the loss is over those."""
+        from chmed_ner.train.examples import encode
+
+        encoded = encode(task.pairs, loaded.wrapping, self.max_tokens)
         if not encoded.examples:
             raise InputError(
                 f"no training example is left: {len(task.pairs)} sentences, {encoded.skipped} of "
-                f"them longer than regime.max_tokens={self.recipe.max_tokens}"
+                f"them longer than regime.max_tokens={self.max_tokens}"
             )
         task.note({"truncated_examples": encoded.truncated, "skipped_examples": encoded.skipped})
-        examples = self._examples(encoded, task, loaded)
-        torch.manual_seed(task.seed)
-        model = self.prepared(loaded)
-        kept = KeptEpoch(self, model, loaded, source.batch_size, task)
-        training = training_id(examples, self.recipe, task.seed)
-        checkpoint = Checkpoint(
-            task.directory, self.checkpoint_minutes, training, kept, loaded.model.device
-        )
-        Training(
-            causal_lm(model),
-            examples,
-            self.recipe,
-            seed=task.seed,
-            on_step=task.log,
-            on_epoch=kept,
-            checkpoint=checkpoint,
-            processes=processes(),
-        ).run()
-        if processes().first:
-            self.save(loaded, model, kept.state, task)
-            checkpoint.remove()
-
-    def _examples(
-        self, encoded: "Encoded", task: Task, loaded: "LoadedModel"
-    ) -> "tuple[Example, ...]":
-        """The examples, with their candidate tokens where the loss is over those."""
-        if not self.recipe.candidate_softmax:
+        if not self.candidate_softmax:
             return encoded.examples
         from chmed_ner.train.candidates import with_candidates
 
         return with_candidates(encoded, task, loaded)
-
-
-class KeptEpoch:
-    """Scores the model after each epoch and remembers the tensors of the best one, or the last.
-
-    Without validation sentences the last one is the only choice.
-    """
-
-    def __init__(
-        self, regime: Tuned, model: Any, loaded: "LoadedModel", batch_size: int, task: Task
-    ) -> None:
-        self.regime = regime
-        self.model = model
-        self.loaded = loaded
-        self.batch_size = batch_size
-        self.task = task
-        self.best = -1.0
-        self.state: dict[str, Any] = {}
-
-    def __call__(self, epoch: int, step: int) -> None:
-        """Called by the loop after each epoch."""
-        f1 = 0.0
-        if self.task.dev_f1:
-            tuned = replace(self.loaded, model=causal_lm(self.model))
-            f1 = self.task.dev_f1(local_generator(tuned, self.batch_size, self.task.stop), epoch)
-            self.task.log({"train/dev_f1": f1}, step)
-            log.info("epoch %d: validation F1 %.2f", epoch, f1)
-        last = self.regime.recipe.keep == "last" or not self.task.dev_f1
-        if last or f1 > self.best:
-            self.best = f1
-            state = self.regime.state(self.model)
-            self.state = {name: tensor.detach().clone() for name, tensor in state.items()}
 
 
 def causal_lm(model: Any) -> Any:
@@ -185,10 +159,3 @@ def causal_lm(model: Any) -> Any:
     from peft import PeftModel
 
     return model.get_base_model() if isinstance(model, PeftModel) else model
-
-
-def local_generator(loaded: "LoadedModel", batch_size: int, stop: Sequence[str]) -> Generator:
-    """The generator of a loaded model."""
-    from chmed_ner.model.decoding.local import LocalGenerator
-
-    return LocalGenerator(loaded, batch_size=batch_size, stop=stop)

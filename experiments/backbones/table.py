@@ -1,4 +1,4 @@
-"""The table of backbones in conf/backbone/README.md; `python -m chmed_ner.backbone.table` makes it.
+"""The table of conf/backbone/README.md, which `python -m experiments.backbones.table` makes.
 
 After the paper's Table 1. Its rows are the options of conf/backbone that name a model.
 """
@@ -11,7 +11,7 @@ from chmed_ner.errors import InputError
 from chmed_ner.files import config_directory, replacing
 from experiments.backbones.facts import UNKNOWN, Facts, read_facts
 
-BEGIN = "<!-- begin: written by python -m chmed_ner.backbone.table -->"
+BEGIN = "<!-- begin: written by python -m experiments.backbones.table -->"
 END = "<!-- end -->"
 HEADER = (
     "option", "model", "kind", "parameters", "Chinese in pre-training", "licence", "context",

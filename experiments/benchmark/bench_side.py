@@ -35,14 +35,10 @@ def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
     import torch
 
     from chmed_ner.run.config import compose, configure
-    from chmed_ner.train.checkpoint import Checkpoint
+    from chmed_ner.train.answer_loss import AnswerLoss
+    from chmed_ner.train.checkpoint import KeptEpoch
     from chmed_ner.train.loop import Training
-    from chmed_ner.train.parallel import Processes
     from chmed_ner.train.tuned import causal_lm
-
-    class NoEpoch:
-        best = -1.0
-        state: dict[str, Any] = {}  # noqa: RUF012
 
     def on_step(metrics: Mapping[str, float], _: int) -> None:
         watch.step()
@@ -51,17 +47,16 @@ def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
     experiment = configure(compose(job["words"]), {})
     regime, loaded = experiment.regime, experiment.backbone.tunable().load()
     torch.manual_seed(job["seed"])
-    model = regime.prepared(loaded)
-    place = Path(job["scratch"])
+    model, examples = causal_lm(regime.prepared(loaded)), examples_of(job)
+    kept = KeptEpoch(None, dict, on_step)
+    checkpointing = regime.activation_checkpointing
     Training(
-        causal_lm(model),
-        examples_of(job),
-        regime.recipe,
+        AnswerLoss(model, examples, regime, activation_checkpointing=checkpointing),
+        examples,
+        regime,
+        kept,
         seed=job["seed"],
-        on_step=on_step,
-        on_epoch=lambda _epoch, _step: None,
-        checkpoint=Checkpoint(place, None, "", NoEpoch(), loaded.model.device),
-        processes=Processes(),
+        directory=Path(job["scratch"]),
     ).run()
 
 
@@ -88,12 +83,13 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     if job["decoder"] != "generate":
         prepare_memory()
     from chmed_ner.backbone.batching import plan_batches
-    from chmed_ner.methods.generative.method import prompt_for, requests_for
+    from chmed_ner.backbone.generate import requests_for
+    from chmed_ner.methods.generative.method import prompt_for
     from chmed_ner.model.decoding.greedy import GreedyGenerator
     from chmed_ner.run.config import compose, configure
     from chmed_ner.run.runner import read_corpus
-    from chmed_ner.train.adapter import adapted_generator
     from chmed_ner.train.examples import shared_prefix
+    from chmed_ner.train.tuned_weights import adapted_generator
 
     experiment = configure(compose(job["words"]), {})
     corpus = read_corpus(experiment)
@@ -109,7 +105,7 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
 
     def answer(ids: Sequence[str]) -> dict[str, Any]:
         began = time.perf_counter()
-        asked = requests_for([sentences[each] for each in ids], prompt, experiment)
+        asked = requests_for([sentences[each] for each in ids], prompt, experiment.decoding)
         replies = {}
         for batch in plan_batches(asked, generator.length, generator.batch_size):
             for request, reply in zip(batch, generator.answer(batch), strict=True):

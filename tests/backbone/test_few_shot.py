@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
+from chmed_ner.backbone.generate import requests_for
 from chmed_ner.cli import main
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Demonstration, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.files import config_directory
-from chmed_ner.methods.generative.method import prompt_for, requests_for
+from chmed_ner.methods.generative.method import prompt_for
 from chmed_ner.model.asking import Request
 from chmed_ner.model.checkpoint.chat import wrapping
 from chmed_ner.prompt.demonstrations.pool import pool_of, read_pool, text_key, write_pool
-from chmed_ner.run.config import compose, configure
+from chmed_ner.run.config import compose, configure, option
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.predict import load
 from chmed_ner.run.runner import read_corpus
@@ -48,7 +49,7 @@ def asked(directory: Path, *words: str) -> tuple[list[Request], Corpus, dict[str
     experiment, corpus = an_experiment(*words)
     counts: dict[str, int] = {}
     prompt = prompt_for(experiment, corpus, directory, counts)
-    return requests_for(corpus.test, prompt, experiment), corpus, counts
+    return requests_for(corpus.test, prompt, experiment.decoding), corpus, counts
 
 
 # ---------------------------------------------------------------- what is shown
@@ -177,12 +178,11 @@ def test_the_pool_comes_back_from_its_file(tmp_path: Path) -> None:
     ("words", "said"),
     [
         ("regime.k=0", "regime.k=0"),
-        ("regime.selection=near", "choose one of random, knn"),
-        ("regime.order=any", "choose one of nearest_last"),
+        ("regime.selection=near", "give one of random, knn"),
+        ("regime.order=any", "give one of nearest_last"),
         ("regime.token_budget=-1", "regime.token_budget=-1"),
         ("regime.ngrams=[2,1]", "regime.ngrams"),
         ("regime.per_sentence=true", "regime.selection=random"),
-        ("regime.encoder=/no/where", "regime.encoder=/no/where"),
     ],
 )
 def test_a_wrong_knob_is_named(words: str, said: str) -> None:
@@ -220,11 +220,15 @@ def test_a_chat_model_reads_turns_and_a_base_model_text(tiny_chat: Path, tiny_ll
 def test_an_endpoint_is_sent_turns_or_text() -> None:
     from chmed_ner.backbone.api.messages import Wording
 
-    shown = (Demonstration("甲？", "乙"),)
-    body = Wording("m", system="s").body("丙？", 9, None, shown)
-    assert [each["role"] for each in body["messages"]] == ["system", "user", "assistant", "user"]
-    assert [each["content"] for each in body["messages"]] == ["s", "甲？", "乙", "丙？"]
-    assert Wording("m", "completions").body("丙？", 9, None, shown)["prompt"] == "甲？乙\n\n丙？"
+    def body(**knobs: Any) -> dict[str, Any]:
+        knobs |= {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+        return Wording(option("backbone", "openai_compatible", **knobs), ()).body(asked)
+
+    asked = Request("a", "test", "FT", "丙？", 9, demonstrations=(Demonstration("甲？", "乙"),))
+    messages = body(system="s")["messages"]
+    assert [each["role"] for each in messages] == ["system", "user", "assistant", "user"]
+    assert [each["content"] for each in messages] == ["s", "甲？", "乙", "丙？"]
+    assert body(endpoint="completions")["prompt"] == "甲？乙\n\n丙？"
 
 
 def run(output: Path, *words: str) -> Path:
@@ -329,29 +333,3 @@ def test_resume_and_rescore_ask_the_same_questions(selection: str, tmp_path: Pat
     )
     assert told((directory / "completions.jsonl").read_bytes()) == told(done)
     assert main(["rescore", str(directory), "restoration=first", "tracking=dry"]) == 0
-
-
-def test_sentence_embeddings_of_a_local_encoder(tiny_tokenizer: Any, tmp_path: Path) -> None:
-    import torch
-    from transformers import BertConfig, BertModel
-
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(tiny_tokenizer), hidden_size=16, num_hidden_layers=1,
-        num_attention_heads=2, intermediate_size=16,
-    )  # fmt: skip
-    encoder = tmp_path / "encoder"
-    BertModel(config).save_pretrained(encoder)
-    tiny_tokenizer.save_pretrained(encoder)
-    words = ("backbone=scripted", "regime=few_shot", f"regime.encoder={encoder}", *TINY)
-    directory = run(tmp_path / "out", *words)
-    assert (directory / "few_shot" / "embeddings.npy").is_file()
-    from chmed_ner.backbone.sentence_encoder import SentenceEncoder
-
-    rows = SentenceEncoder(str(encoder), "regime.encoder").embed(["头痛", "胃", "头痛"])
-    assert rows.shape == (3, 16)
-    assert (rows**2).sum(1) == pytest.approx(1)
-    assert rows[0] == pytest.approx(rows[2], abs=1e-6)
-    predictor = load(directory)
-    assert len(predictor.predict(["我頭痛"])) == 1
-    predictor.close()

@@ -16,13 +16,14 @@ from chmed_ner.entities.types import Completion
 from chmed_ner.errors import InputError
 from chmed_ner.files import text_sha256
 from chmed_ner.model.asking import Reply, Request
+from chmed_ner.run.config import option
 
 
 class Recorder(Scripted):
     """A scripted backbone that remembers what it was asked and may be switched off."""
 
     def __init__(self, batches_left: int = 1000) -> None:
-        super().__init__(noise=0.5, seed=1, batch_size=4)
+        super().__init__(name="scripted", noise=0.5, seed=1, batch_size=4, seconds=0.0)
         self.batches_left = batches_left
         self.asked: list[list[str]] = []
 
@@ -56,7 +57,9 @@ def test_every_request_gets_its_completion(tmp_path: Path) -> None:
     done = generate(backbone, requests, store)
     assert set(done) == {request.id for request in requests}
     assert [len(batch) for batch in backbone.asked] == [4, 4, 4, 4, 2]
-    for request, reply in zip(requests, Scripted(0.5, 1).answer(requests), strict=True):
+    for request, reply in zip(
+        requests, option("backbone", "scripted", noise=0.5, seed=1).answer(requests), strict=True
+    ):
         completion = done[request.id]
         assert (completion.split, completion.genre) == ("test", "FT")
         assert completion.prompt_sha256 == text_sha256(request.prompt)

@@ -20,9 +20,8 @@ from chmed_ner.backbone import load_causal_lm, load_tokenizer
 from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.task import Task
 from chmed_ner.model.asking import Request
+from chmed_ner.run import config as configuration
 from chmed_ner.run.config import build, compose
-from chmed_ner.train.full import Full
-from chmed_ner.train.regimes import LoRA
 from experiments.backbones.facts import read_facts
 
 CONF = Path(__file__).parents[2] / "conf" / "backbone"
@@ -312,7 +311,9 @@ def test_adapters_on_every_linear_layer_are_tuned_saved_and_loaded(
     backbone, asked = of(option, folders), requests(sample_sentences)
     pairs = [(sentence, "头痛-症状") for sentence in sample_sentences[:8]]
     losses: list[float] = []
-    regime = LoRA(learning_rate=0.05, epochs=1, batch_size=4, rank=4)
+    regime = configuration.option(
+        "regime", "lora", learning_rate=0.05, epochs=1, batch_size=4, rank=4
+    )
     replies = regime.prepare(backbone, a_task(tmp_path, pairs, losses)).answer(asked)
     assert len(losses) == 2
     adapter = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
@@ -331,7 +332,9 @@ def test_adapters_are_tuned_over_four_bits(
     backbone, asked = of(option, folders), requests(sample_sentences)
     pairs = [(sentence, "头痛-症状") for sentence in sample_sentences[:8]]
     losses: list[float] = []
-    regime = LoRA(learning_rate=0.05, epochs=1, batch_size=4, rank=4, quantization="nf4")
+    regime = configuration.option(
+        "regime", "qlora", learning_rate=0.05, epochs=1, batch_size=4, rank=4
+    )
     replies = regime.prepare(backbone, a_task(tmp_path, pairs, losses)).answer(asked)
     assert len(losses) == 2
     model = backbone.quantized("nf4", "this test").load().model
@@ -373,7 +376,7 @@ def test_a_text_part_that_is_tuned_as_a_whole_is_a_model_of_text(
     folders: dict[str, Path], sample_sentences: list[str], tmp_path: Path
 ) -> None:
     backbone, asked = of("gemma3_4b", folders), requests(sample_sentences)
-    regime = Full(learning_rate=0.01, epochs=1, batch_size=4)
+    regime = configuration.option("regime", "full", learning_rate=0.01, epochs=1, batch_size=4)
     pairs = [(sentence, "头痛-症状") for sentence in sample_sentences[:4]]
     replies = regime.prepare(backbone, a_task(tmp_path, pairs, [])).answer(asked)
     config = json.loads((tmp_path / "model" / "config.json").read_text(encoding="utf-8"))

@@ -121,7 +121,7 @@ def test_a_genre_that_no_metric_name_can_hold_is_refused_before_anything_is_aske
             ["script._target_", "no such class"],
         ),
         (["restoration.policy=longest"], ["restoration.policy='longest'", "longest_first"]),
-        (["prompt.answer.order=random"], ["prompt.answer.order='random'", "text_order"]),
+        (["prompt.answer.order=random"], ["prompt.answer.order=random", "text_order"]),
         (["prompt.answer=null"], ["prompt.answer=null"]),
         (["script=null"], ["Config group override"]),
         (["~prompt"], ["prompt", "Missing mandatory value"]),

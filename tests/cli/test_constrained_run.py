@@ -43,7 +43,7 @@ def test_a_random_model_answers_without_a_problem(
 def test_in_text_order(command: Command, tiny_llama: Path, tmp_path: Path) -> None:
     ended = command(
         *words(tiny_llama, tmp_path, "limit.test=4", "decoding.text_order=true",
-               "decoding.entity_bonus=0.5", "restoration=in_order")
+               "restoration=in_order")
     )  # fmt: skip
     assert ended.code == 0, ended.text
     (directory,) = (tmp_path / "runs").iterdir()

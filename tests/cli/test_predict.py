@@ -76,7 +76,13 @@ SIMPLIFIED = Simplified()
 
 def predictor(script: Script = SIMPLIFIED, policy: str = "longest_first") -> Predictor:
     """The default prompt in front of a `Reader`."""
-    return Predictor(Reader(), task(script.name), script, Greedy(), policy)
+    return Predictor(
+        Reader(),
+        task(script.name),
+        script,
+        Greedy(tokens_per_character=2.0, spare_tokens=32),
+        policy,
+    )
 
 
 @pytest.mark.parametrize(
@@ -251,7 +257,13 @@ def test_a_budget_is_for_all_calls_together() -> None:
             ):
                 yield [Answered(request, reply, 0.5 * number)]
 
-    found = Predictor(Priced(), task("simplified"), SIMPLIFIED, Greedy(), "longest_first")
+    found = Predictor(
+        Priced(),
+        task("simplified"),
+        SIMPLIFIED,
+        Greedy(tokens_per_character=2.0, spare_tokens=32),
+        "longest_first",
+    )
     for _ in range(3):
         found.predict(["頭痛", "頭痛", "糖尿病"])
     paid = 2 * len("头痛-症状")  # the longest is asked first

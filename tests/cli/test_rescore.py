@@ -111,7 +111,7 @@ def test_nothing_else_may_change(command, run: Path, override: str) -> None:
         ("restoration.policy=longest", "restoration.policy='longest'"),
         ("restoration.order=up", "no key restoration.order"),
         ("prompt.answer.order=[", "prompt.answer.order=["),
-        ("prompt.answer.separator=ab", "prompt.answer.separator='ab'"),
+        ("prompt.answer.separator=ab", "prompt.answer.separator=ab: give a hyphen"),
         ("tracking=cloud", "tracking/cloud"),
     ],
 )

@@ -261,7 +261,7 @@ def test_a_job_with_bad_settings_does_not_stop_the_others(scripted, tmp_path: Pa
         f"paths.output={tmp_path}", "-m", "limit.test=3", "prompt.answer.order=unique,up,text_order"
     )
     assert ended.code == 1
-    assert "prompt.answer.order='up': choose one of unique, text_order" in ended.text
+    assert "prompt.answer.order=up: give one of unique, text_order" in ended.text
     assert "Traceback" not in ended.text
     assert len(list((tmp_path / "runs").glob("*/predictions.jsonl"))) == 2
 

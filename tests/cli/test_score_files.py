@@ -87,7 +87,7 @@ BROKEN = [
     (PREDICTED.replace("。", "！"), "predicted.txt, line 3: '！', but .*gold.txt, line 3 has '。'"),
     (
         PREDICTED.replace("。 O\n", "。 O\n。 O\n"),
-        "predicted.txt, line 4: sentence 1 goes on with '。', but ends at .*gold.txt, line 3",
+        "predicted.txt, line 4: goes on with '。', but sentence 1 ends at .*gold.txt, line 3",
     ),
     (
         PREDICTED.replace("。 O\n", ""),

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chmed_ner.data import read_columns, write_columns
-from chmed_ner.entities.bio import repairs, tags_of
+from chmed_ner.data.repairs import repair_counts, repaired
+from chmed_ner.entities.bio import chunks
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
@@ -110,12 +111,6 @@ def test_without_a_scheme_any_type_is_read(tmp_path: Path) -> None:
     assert sentence.entities == (Span(0, 1, "物"),)
 
 
-def test_untagged(tmp_path: Path) -> None:
-    first, second = read('好\r\n"\r\n \r\n的\r\n'.encode(), tmp_path, tagged=False)
-    assert (first.text, first.tags, first.entities) == ('好"', None, ())
-    assert second.text == "的"
-
-
 FIRST = "肺 B-DISE\n".encode()
 
 
@@ -175,12 +170,6 @@ def test_a_file_cut_within_a_character(tmp_path: Path) -> None:
         read(FIRST + "炎".encode()[:2], tmp_path)
 
 
-@pytest.mark.parametrize("content", ["好 O\n", "好的\n", "\ufeff\n"])
-def test_untagged_files_have_one_character_a_line(content: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"line 1: .*(one character a line|byte order mark)"):
-        read(content.encode(), tmp_path, tagged=False)
-
-
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.txt", tmp_path):
         with pytest.raises(InputError, match=str(path)):
@@ -217,18 +206,18 @@ def test_the_official_files(
     assert again == found
 
 
-def test_tagged_and_untagged_official_files_agree(corpora_dir: Path) -> None:
+def test_the_official_test_file_holds_the_characters_of_the_gold_file(corpora_dir: Path) -> None:
     folder = corpora_dir / "rocling2022"
     options = {"prefix": "x/", "split": "test", "genre": "WA", "labels": None}
     gold = read_columns(folder / "ROCLING22_CHNER_truth.txt", **options)
-    plain = read_columns(folder / "ROCLING22_CHNER_test.txt", **options, tagged=False)
-    assert [sentence.text for sentence in plain] == [sentence.text for sentence in gold]
-    assert all(sentence.tags is None for sentence in plain)
+    plain = (folder / "ROCLING22_CHNER_test.txt").read_bytes().decode().split("\r\n \r\n")
+    assert ["".join(block.split("\r\n")) for block in plain] == [each.text for each in gold]
 
 
 def test_repairing_the_official_gold_keeps_its_chunks(corpora_dir: Path) -> None:
     path = corpora_dir / "rocling2022" / "ROCLING22_CHNER_truth.txt"
     found = read_columns(path, prefix="x/", split="test", genre="WA", labels=None)
-    assert sum(repairs(sentence.tags or ()) for sentence in found) == 8
-    for sentence in found:
-        assert repairs(tags_of(sentence.entities, len(sentence.text))) == 0
+    assert repair_counts(found)["repaired_tags"] == 8
+    for sentence in map(repaired, found):
+        assert chunks(sentence.tags or ()) == sentence.entities
+        assert repaired(sentence) is sentence

@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from chmed_ner.cli import data as command
+from chmed_ner.data.archive import MAX_UNPACKED
 from chmed_ner.data.catalog import CORPORA, CorpusFile, named_corpora
 from chmed_ner.data.download import Outcome, Server, fetch_file
-from chmed_ner.data.unpack import MAX_UNPACKED
 from chmed_ner.data.verify import check_file, checksum
 from chmed_ner.errors import InputError, RunError
 
@@ -409,13 +409,16 @@ REFUSED = {
     "backslashes": (zipped(("..\\train.json", LINE)), "points outside"),
     "drive": (zipped(("C:/train.json", LINE)), "points outside"),
     "link": (zipped((symbolic_link(), b"/etc/passwd")), "symbolic link"),
-    "none": (zipped(("other.json", LINE), ("train.json/other", LINE)), "0 members"),
-    "two": (zipped(("a/train.json", LINE), ("b/train.json", LINE)), "2 members"),
+    "none": (zipped(("other.json", LINE), ("train.json/other", LINE)), "holds no train.json"),
+    "two": (
+        zipped(("a/train.json", LINE), ("b/train.json", LINE)),
+        "holds 2 files named train.json",
+    ),
     "bomb": (forged(PLAIN, 24, struct.pack("<L", MAX_UNPACKED + 1)), "would take 400,000,001"),
     "understated": (forged(PLAIN, 24, struct.pack("<L", 10)), "damaged"),
     "encrypted": (forged(PLAIN, 8, struct.pack("<H", 1)), "encrypted"),
     "odd packing": (forged(PLAIN, 10, struct.pack("<H", 14)), "method 14"),
-    "no zip": (b"version https://git-lfs.github.com/spec/v1\n", "not a zip archive"),
+    "no zip": (b"version https://git-lfs.github.com/spec/v1\n", "not a readable zip file"),
 }
 
 

@@ -42,8 +42,8 @@ def readme() -> str:
 def table(corpora_dir: Path, *words: str) -> str:
     chosen, sentences = gold_of(corpora_dir, *words)
     published = {"test": published_for(parts_of(chosen.test_sources(corpora_dir)))}
-    stats = statistics({"test": sentences}, chosen.labels)
-    return markdown(stats, chosen.labels, published).split("\n\n")[0]
+    stats = statistics({"test": sentences}, chosen.scheme)
+    return markdown(stats, chosen.scheme, published).split("\n\n")[0]
 
 
 def beginning_with_i(sentences: tuple[Sentence, ...]) -> tuple[int, int]:
@@ -73,8 +73,8 @@ def test_the_readme_s_tables_are_what_the_command_prints(
 
 def test_every_difference_of_rocling2022_is_explained(corpora_dir: Path) -> None:
     chosen, sentences = gold_of(corpora_dir, "dataset=rocling2022")
-    whole = statistics({"t": sentences}, chosen.labels)["t"]["all"]
-    shorter = statistics({"t": sentences[:-1]}, chosen.labels)["t"]["all"]
+    whole = statistics({"t": sentences}, chosen.scheme)["t"]["all"]
+    shorter = statistics({"t": sentences[:-1]}, chosen.scheme)["t"]["all"]
     last = Counter(span.type for span in sentences[-1].entities)
     after_outside, behind = beginning_with_i(sentences)
     tags = Counter(tag for sentence in sentences for tag in sentence.tags or ())
@@ -90,7 +90,7 @@ def test_every_difference_of_rocling2022_is_explained(corpora_dir: Path) -> None
         f"| {paper.row['entities']:,} | the paper's Table 2 |",
         f"**{whole['official_chunks']:,} against {whole['entities']:,}**: "
         f"{whole['official_chunks'] - whole['entities']} entities begin with an `I-` tag "
-        f"({after_outside} after an outside tag, {behind} behind an",
+        f"({after_outside} after an outside tag, {behind} after an",
         f"holds {whole['types']['TIME']} TIME where the Readme says "
         f"{organisers.row['types']['TIME']}",
         f"its {whole['sentences']:,} sentences by {separators:,} lines of one",
@@ -112,7 +112,7 @@ def test_every_difference_of_rocling2023_is_explained(corpora_dir: Path) -> None
     after_outside, behind = beginning_with_i(sentences)
     assert (
         f"FT has {after_outside + behind} entities that begin with an `I-` tag "
-        f"({after_outside} after an outside tag, {behind} behind an entity of another type): "
+        f"({after_outside} after an outside tag, {behind} after an entity of another type): "
         f"{sum(len(sentence.entities) for sentence in sentences):,} official chunks"
     ) in readme()
     without = sum(not sentence.entities for sentence in sentences)
@@ -157,7 +157,7 @@ def test_rocling2023_equals_the_organisers_table(
     genre: str, sentences: int, without: int, corpora_dir: Path
 ) -> None:
     chosen, found = gold_of(corpora_dir, "dataset=rocling2023", f"dataset.genres=[{genre}]")
-    row = statistics({"t": found}, chosen.labels)["t"][genre]
+    row = statistics({"t": found}, chosen.scheme)["t"][genre]
     assert (row["sentences"], row["sentences_without_entity"]) == (sentences, without)
     (theirs,) = published_for(parts_of(chosen.test_sources(corpora_dir)))[genre]
     assert {key: row[key] for key in theirs.row} == dict(theirs.row)
@@ -166,7 +166,7 @@ def test_rocling2023_equals_the_organisers_table(
 
 def test_healthner_s_test_part_equals_the_organisers_table(corpora_dir: Path) -> None:
     chosen = dataset("dataset=rocling2022", "dataset.healthner_part=test")
-    row = statistics({"t": chosen.raw(corpora_dir)["train"]}, chosen.labels)["t"]["all"]
+    row = statistics({"t": chosen.raw(corpora_dir)["train"]}, chosen.scheme)["t"]["all"]
     (theirs,) = published_for(parts_of(chosen.training_sources(corpora_dir)))["all"]
     assert {key: row[key] for key in theirs.row} == dict(theirs.row)
 

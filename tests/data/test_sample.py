@@ -187,12 +187,12 @@ def test_the_readme_counts_what_the_files_hold(sample: Corpus) -> None:
 def real_texts(corpora_dir: Path) -> Iterator[str]:
     columns = sorted(corpora_dir.glob("rocling202?/*_truth*.txt"))
     assert columns
-    untagged = corpora_dir / "rocling2023" / "MultiNER-Health_test_SM.txt"
-    for path in (*columns, untagged):
-        for sentence in read_columns(
-            path, prefix="", split="", genre="", labels=None, tagged=path != untagged
-        ):
+    for path in columns:
+        for sentence in read_columns(path, prefix="", split="", genre="", labels=None):
             yield sentence.text
+    untagged = corpora_dir / "rocling2023" / "MultiNER-Health_test_SM.txt"
+    for block in re.split(r"\r?\n ?\r?\n", untagged.read_bytes().decode().rstrip()):
+        yield re.sub(r"\r?\n", "", block)
     for path in sorted(corpora_dir.glob("healthner/*.json")):
         with path.open(encoding="utf-8") as lines:
             for line in lines:

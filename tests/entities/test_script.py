@@ -1,5 +1,6 @@
 """The script step never moves a character."""
 
+import re
 import unicodedata
 from pathlib import Path
 
@@ -50,9 +51,13 @@ ANY_TEXT = st.lists(ODD | st.text(st.characters(exclude_categories=())), max_siz
 def corpora(folder: Path) -> list[Sentence]:
     """Every sentence that the corpora hold, with and without gold."""
     found: list[Sentence] = []
-    for path in sorted(folder.glob("rocling202?/*_[tT][er]*.txt")):
+    for path in sorted(folder.glob("rocling202?/*_truth*.txt")):
         options = {"prefix": f"{path.stem}/", "split": "test", "genre": "G", "labels": None}
-        found += read_columns(path, **options, tagged="truth" in path.name)
+        found += read_columns(path, **options)
+    for path in sorted(folder.glob("rocling202?/*_test*.txt")):
+        blocks = re.split(r"\r?\n ?\r?\n", path.read_bytes().decode().rstrip())
+        texts = [re.sub(r"\r?\n", "", block) for block in blocks]
+        found += [Sentence(f"{path.stem}/{n}", "test", "G", text) for n, text in enumerate(texts)]
     for path in sorted(folder.glob("healthner/*.json")):
         options = {"prefix": f"{path.stem}/", "split": "test", "genres": ("FT", "SM")}
         found += read_healthner(path, **options, labels=None)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chmed_ner.errors import InputError
+from chmed_ner.run.config import option
 from experiments.backbones.facts import read_facts
 from experiments.backbones.table import BEGIN, END, main, with_table
 
@@ -103,7 +104,7 @@ def edit(file: Path, pattern: str, new: str) -> None:
 
 
 def test_the_table_is_the_one_that_its_options_make() -> None:
-    """If this fails: python -m chmed_ner.backbone.table."""
+    """If this fails: python -m experiments.backbones.table."""
     assert (CONF / "README.md").read_text(encoding="utf-8") == with_table(CONF)
 
 
@@ -220,9 +221,9 @@ def test_memory_is_that_of_the_weights_that_are_loaded(tiny_llama: Path, tmp_pat
     """In 4 bits without bitsandbytes's tables: 16 and 256 float32 a layer."""
     from torch import nn
 
-    from chmed_ner.backbone.causal_lm import CausalLM
-
-    plain = CausalLM("tiny", str(tiny_llama), dtype="bfloat16", device="cpu").load()
+    plain = option(
+        "backbone", "causal_lm", name="tiny", path=str(tiny_llama), dtype="bfloat16", device="cpu"
+    ).load()
     layers = [m for m in plain.model.model.modules() if isinstance(m, nn.Linear)]
     file = tmp_path / "tiny.yaml"
     shutil.copy(CONF / "qwen3_4b.yaml", file)
@@ -233,7 +234,15 @@ def test_memory_is_that_of_the_weights_that_are_loaded(tiny_llama: Path, tmp_pat
     facts = read_facts(file)
     assert facts is not None
     assert facts.bfloat16_bytes() == plain.weight_bytes
-    small = CausalLM("t", str(tiny_llama), dtype="bfloat16", device="cpu", quantization="nf4")
+    small = option(
+        "backbone",
+        "causal_lm",
+        name="t",
+        path=str(tiny_llama),
+        dtype="bfloat16",
+        device="cpu",
+        quantization="nf4",
+    )
     nf4 = facts.nf4_bytes()
     assert nf4 is not None
     assert abs(small.load().weight_bytes - len(layers) * 4 * (16 + 256) - nf4) < 8 * len(layers)

@@ -13,8 +13,7 @@ import chmed_ner
 from chmed_ner.cli import main
 from chmed_ner.entities.bio import chunks, tags_of
 from chmed_ner.errors import InputError
-from chmed_ner.methods.crf.method import is_whole
-from chmed_ner.methods.crf.tagger import legal, legal_tags
+from chmed_ner.methods.crf import is_complete, legal, legal_tags
 
 LABELS = ("B-X", "B-Y", "I-X", "I-Y", "O")
 
@@ -92,10 +91,10 @@ def test_a_finished_model_is_not_fitted_again(crf_run, run, crf_words, tmp_path:
 def test_a_file_that_was_cut_short_is_not_whole(crf_run, tmp_path: Path) -> None:
     data = (crf_run.directory / "model" / "crf.crfsuite").read_bytes()
     path = tmp_path / "crf.crfsuite"
-    assert not is_whole(path)
+    assert not is_complete(path)
     for length, whole in ((len(data), True), (len(data) - 1, False), (8, False), (0, False)):
         path.write_bytes(data[:length])
-        assert is_whole(path) is whole
+        assert is_complete(path) is whole
 
 
 @pytest.mark.parametrize("damage", ["other", "absent"])

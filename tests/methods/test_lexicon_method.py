@@ -140,7 +140,7 @@ def test_predict_takes_any_text(lexicon_run) -> None:
     [
         (["method.thresholds=[]"], ["method.thresholds=[]", "from 0 to 1"]),
         (["method.thresholds=[0.1,1.5]"], ["method.thresholds", "from 0 to 1"]),
-        (["method.thresholds=[0.1,0.1]"], ["given twice"]),
+        (["method.thresholds=[0.1,0.1]"], ["from 0 to 1, each once"]),
         (["method.thresholds=high"], ["method.thresholds=high"]),
         (["limit.validation=0"], ["15 settings", "a single setting"]),
     ],

@@ -31,6 +31,12 @@ def built(name: str) -> Definitions:
     return definitions
 
 
+def definitions(**options: Any) -> Definitions:
+    """Those of the label scheme, without headings or notes, but for `options`."""
+    plain = {"name": "x", "heading": "", "types": "labels", "notes_heading": "", "notes": ()}
+    return Definitions(**(plain | options))
+
+
 def test_the_four_sets_are_there() -> None:
     assert {"none", "short", "official", "confusions"} <= SETS.keys()
     assert [name for name, content in SETS.items() if content["name"] != name] == []
@@ -67,14 +73,14 @@ def test_symptoms_are_told_from_diseases_first(labels: LabelScheme) -> None:
 
 
 def test_the_scheme_s_own_definitions_serve_any_scheme() -> None:
-    own = Definitions("own", "說明：", "labels", "注意：", ["{TOOL}不是{FRUIT}。"])
+    own = definitions(heading="說明：", notes_heading="注意：", notes=["{TOOL}不是{FRUIT}。"])
     assert own.text(TOY, "traditional") == (
         "說明：\n水果：可以生吃的果實。\n廚具：做飯的 器具。\n注意：\n廚具不是水果。\n"
     )
     assert own.text(TOY, "simplified") == (
         "说明：\n水果：可以生吃的果实。\n厨房用具：做饭的 器具。\n注意：\n厨房用具不是水果。\n"
     )
-    assert Definitions("notes", types={}, notes=["看{TOOL}"]).text(TOY, "traditional") == "看廚具\n"
+    assert definitions(types={}, notes=["看{TOOL}"]).text(TOY, "traditional") == "看廚具\n"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +98,7 @@ def test_the_scheme_s_own_definitions_serve_any_scheme() -> None:
 )
 def test_another_shape_is_refused_by_name(options: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(InputError) as caught:
-        Definitions("x", **options).text(TOY, "traditional")
+        definitions(**options).text(TOY, "traditional")
     for word in words:
         assert word in str(caught.value)
 

@@ -17,7 +17,8 @@ from chmed_ner.entities.types import Mention, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import config_directory
 from chmed_ner.prompt.formats.answer import PROBLEMS, Answer
-from chmed_ner.prompt.formats.extraction import ORDERS, Extraction
+from chmed_ner.prompt.formats.extraction import Extraction
+from chmed_ner.run.config import option
 
 
 def health10() -> LabelScheme:
@@ -27,7 +28,7 @@ def health10() -> LabelScheme:
 
 
 LABELS = health10()
-UNIQUE, TEXT_ORDER = (Extraction(order) for order in ORDERS)
+UNIQUE, TEXT_ORDER = (Extraction(order=order, separator="-") for order in ("unique", "text_order"))
 SENTENCE = (
     "患者有高血压与ＣＯＶＩＤ－１９，血中5-羟色胺低，服用1.5毫克阿司匹林后胃痛缓解，胃部无碍。"
 )
@@ -42,7 +43,9 @@ def pairs(answer: Answer) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("script", ["simplified", "traditional"])
-@pytest.mark.parametrize("answer", [UNIQUE, TEXT_ORDER, Extraction("text_order", "：")])
+@pytest.mark.parametrize(
+    "answer", [UNIQUE, TEXT_ORDER, Extraction(order="text_order", separator="：")]
+)
 def test_every_gold_answer_of_the_corpora_comes_back(
     answer: Extraction, script: str, gold: tuple[Sentence, ...]
 ) -> None:
@@ -69,7 +72,7 @@ def test_the_two_orders() -> None:
         (UNIQUE, 1, "traditional", "胃-人體"),
         (UNIQUE, 0, "simplified", "无"),
         (UNIQUE, 0, "traditional", "無"),
-        (Extraction(separator="—"), 1, "simplified", "胃—人体"),
+        (Extraction(order="unique", separator="—"), 1, "simplified", "胃—人体"),
     ):
         said = Answer(tuple(listed[:count]))
         assert answer.write(said, sentence.model_text, LABELS, script) == text
@@ -300,8 +303,10 @@ def test_categories_may_hold_separators_and_punctuation(
     ],
 )
 def test_a_wrong_knob_is_refused_by_name(arguments: dict[str, str], words: list[str]) -> None:
+    target = f"{Extraction.__module__}.{Extraction.__name__}"
+    shipped = {"_target_": target, "order": "unique", "separator": "-"}
     with pytest.raises(InputError) as caught:
-        Extraction(**arguments)
+        option("prompt", "extraction", answer={**shipped, **arguments})
     for word in words:
         assert word in str(caught.value)
 
@@ -326,7 +331,9 @@ def tagged(draw: st.DrawFn) -> Sentence:
 
 
 @settings(max_examples=500, deadline=None)
-@given(tagged(), st.sampled_from([UNIQUE, TEXT_ORDER, Extraction("text_order", ":")]))
+@given(
+    tagged(), st.sampled_from([UNIQUE, TEXT_ORDER, Extraction(order="text_order", separator=":")])
+)
 def test_whatever_is_written_comes_back(sentence: Sentence, answer: Extraction) -> None:
     listed = answer.gold(sentence)
     text = answer.write(listed, sentence.model_text, LABELS, "simplified")

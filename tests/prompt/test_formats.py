@@ -17,9 +17,10 @@ from chmed_ner.prompt.formats.answer import PROBLEMS, Answer, AnswerFormat
 from chmed_ner.prompt.formats.bio_tags import STYLES, BioTags
 from chmed_ner.prompt.formats.grouped_json import GroupedJson
 from chmed_ner.prompt.formats.inline import Inline
+from chmed_ner.run.config import build
 
 COPIES: dict[str, AnswerFormat] = {
-    **{style: BioTags(style) for style in STYLES},
+    **{style: BioTags(style=style) for style in STYLES},
     "inline": Inline(),
 }
 FORMATS: dict[str, AnswerFormat] = {**COPIES, "json": GroupedJson()}
@@ -336,8 +337,9 @@ def test_marks_of_the_sentence_are_told_from_marks_of_the_answer() -> None:
 
 
 def test_an_unknown_style_is_refused() -> None:
-    with pytest.raises(InputError, match=r"prompt\.answer\.style='line': choose one of lines"):
-        BioTags("line")
+    target = f"{BioTags.__module__}.{BioTags.__name__}"
+    with pytest.raises(InputError, match=r"prompt\.answer\.style=line: give one of lines"):
+        build({"_target_": target, "style": "line"}, "prompt.answer")
 
 
 @pytest.mark.parametrize(

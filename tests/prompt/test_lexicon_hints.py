@@ -223,11 +223,6 @@ def test_an_adapter_is_scored_with_the_lexicon_it_was_tuned_with(
     run(*common, ON, "regime=adapter", f"regime.path={plain}", code=2)
 
 
-def test_copies_are_refused_beside_hints(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    run(ON, "dataset.replace_entities=0.5", code=2)
-    assert "dataset.replace_entities" in "".join(capsys.readouterr())
-
-
 @pytest.mark.parametrize(
     ("words", "says"),
     [

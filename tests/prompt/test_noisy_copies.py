@@ -55,7 +55,10 @@ def mean_f1(
 
 def figures(sentences: Sequence[Sentence], labels: LabelScheme) -> dict[str, tuple[float, float]]:
     """Alignment and cursor on the same spoilt BIO answers."""
-    answer, types = BioTags(), {labels.name_of(tag, "simplified"): tag for tag in labels.tags}
+    answer, types = (
+        BioTags(style="lines"),
+        {labels.name_of(tag, "simplified"): tag for tag in labels.tags},
+    )
     chance, lines = random.Random(13), {}
     for sentence in sentences:
         perfect = answer.write(answer.gold(sentence), sentence.model_text, labels, "simplified")

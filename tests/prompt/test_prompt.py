@@ -15,7 +15,7 @@ from chmed_ner.errors import InputError
 from chmed_ner.files import config_directory
 from chmed_ner.prompt import Prompt, TaskPrompt
 from chmed_ner.prompt.formats.extraction import Extraction
-from chmed_ner.run.config import build
+from chmed_ner.run.config import option
 
 SCRIPTS = ("simplified", "traditional")
 WORDS = {"instruction": "类别：{categories}。\n", "sentence": "句子：{sentence}\n"}
@@ -35,15 +35,19 @@ LABELS = health10()
 
 
 def task(script: str = "simplified", **changes: Any) -> TaskPrompt:
-    content = shipped("prompt", "extraction") | changes
-    del content["defaults"]
-    prompt: Prompt = build(content, "prompt")
-    return prompt.task(LABELS, script)
+    built: Prompt = option("prompt", "extraction", **changes)
+    return built.task(LABELS, script)
 
 
 def toy(words: Mapping[str, str], **options: Any) -> TaskPrompt:
-    prompt = Prompt("toy", {"simplified": words}, Extraction(), **options)
-    return prompt.task(LABELS, "simplified")
+    return prompt({"simplified": words}, **options).task(LABELS, "simplified")
+
+
+def prompt(wording: Any, **options: Any) -> Prompt:
+    """A prompt with extraction's answers and no words but `wording`."""
+    answer = Extraction(order="unique", separator="-")
+    others: dict[str, Any] = {"stop": (), "definitions": None, "hints": None}
+    return Prompt(name="toy", wording=wording, answer=answer, **(others | options))
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -84,7 +88,7 @@ def test_braces_in_wording_and_names_are_text() -> None:
         "sentence": '{"句子": "{sentence}"}',
     }
     scheme = label_scheme("toy", {"A": {"simplified": "{sentence}"}, "B": {"simplified": "{0}"}})
-    filled = Prompt("toy", {"simplified": words}, Extraction()).task(scheme, "simplified")
+    filled = prompt({"simplified": words}).task(scheme, "simplified")
     assert filled.fill("头") == '写成 {"实体": "类别"}，{ 或 }，{{：{sentence}、{0}{"句子": "头"}'
 
 
@@ -112,7 +116,7 @@ def test_braces_in_wording_and_names_are_text() -> None:
 )
 def test_wording_of_another_shape_is_refused_by_name(wording: Any, words: list[str]) -> None:
     with pytest.raises(InputError) as caught:
-        Prompt("toy", wording, Extraction())
+        prompt(wording)
     for word in ("prompt 'toy'", *words):
         assert word in str(caught.value)
 
@@ -124,11 +128,10 @@ def test_stop_must_be_a_list_of_strings(stop: Any) -> None:
 
 
 def test_a_script_without_wording_is_refused_by_name() -> None:
-    prompt = Prompt("toy", {"simplified": WORDS}, Extraction())
     with pytest.raises(
         InputError, match="'toy' has no wording for script=traditional; add the key"
     ):
-        prompt.task(LABELS, "traditional")
+        prompt({"simplified": WORDS}).task(LABELS, "traditional")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +139,14 @@ def test_a_script_without_wording_is_refused_by_name() -> None:
     [
         ({"order": "unique"}, ["prompt", "order"]),
         (
-            {"answer": {"_target_": "chmed_ner.prompt.formats.extraction.Extraction", "sort": 1}},
+            {
+                "answer": {
+                    "_target_": "chmed_ner.prompt.formats.extraction.Extraction",
+                    "order": "unique",
+                    "separator": "-",
+                    "sort": 1,
+                }
+            },
             ["sort"],
         ),
         ({"stop": "\n\n"}, ["stop"]),

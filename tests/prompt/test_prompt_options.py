@@ -48,7 +48,10 @@ def test_the_paper_s_two_styles_and_more_are_there() -> None:
 def test_a_target_ends_before_it_is_stopped_and_within_its_cap(
     prompt: str, script: str, gold: tuple[Sentence, ...], labels: LabelScheme
 ) -> None:
-    asked, decoding = task(prompt, labels, script), Greedy()
+    asked, decoding = (
+        task(prompt, labels, script),
+        Greedy(tokens_per_character=2.0, spare_tokens=32),
+    )
     for sentence in gold[::7]:
         target = asked.target(sentence)
         assert not [stop for stop in asked.stop if stop in target]
@@ -145,7 +148,11 @@ def test_predict_gives_the_positions_of_the_answer(labels: LabelScheme) -> None:
             """Nothing is held."""
 
     predictor = Predictor(
-        Answering(), task("inline", labels), Simplified(), Greedy(), "longest_first"
+        Answering(),
+        task("inline", labels),
+        Simplified(),
+        Greedy(tokens_per_character=2.0, spare_tokens=32),
+        "longest_first",
     )
     (prediction,) = predictor.predict(["胃痛，胃脹"])
     assert prediction.entities == (Span(3, 4, "BODY"),)

@@ -60,7 +60,9 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_there_is_something_to_test() -> None:
-    assert {group for group, _ in OPTIONS} == {*GROUPS, "definitions", "hints", "labels", "preset"}
+    assert {group for group, _ in OPTIONS} == {
+        *GROUPS, "definitions", "hints", "labels", "preset", "recipe",
+    }  # fmt: skip
     assert all(sum(1 for group, _ in OPTIONS if group == each) for each in GROUPS)
     assert len(BUILT) >= 20
     assert PRESETS
@@ -101,8 +103,8 @@ def test_a_stray_knob_is_refused_by_every_option(group: str, option: str) -> Non
 def test_every_label_scheme_serves_a_dataset(label: str) -> None:
     config = compose([f"labels@dataset.labels={label}"])
     dataset = build(config.dataset, "dataset")
-    assert dataset.labels.name == label
-    assert dataset.labels.tags
+    assert dataset.scheme.name == label
+    assert dataset.scheme.tags
 
 
 @pytest.mark.parametrize("definitions", DEFINITIONS)
@@ -112,7 +114,7 @@ def test_every_definition_set_serves_every_prompt(definitions: str) -> None:
         experiment = configure(compose(words), {})
         config = experiment.config["prompt"]["definitions"]
         assert config["name"] == definitions
-        labels = experiment.dataset.labels
+        labels = experiment.dataset.scheme
         for script in ("simplified", "traditional"):
             with_them = experiment.prompt.task(labels, script).fill("头痛")
             none = configure(compose([f"prompt={prompt}"]), {}).prompt.task(labels, script)
@@ -187,15 +189,13 @@ types:
 """
 TOY_DATASET = """\
 defaults:
-  - /labels@labels: toy
+  - column_files
+  - override /labels@labels: toy
   - _self_
-_target_: chmed_ner.data.datasets.ColumnFiles
 name: toy
 train: train.txt
-validation: null
 test: {KITCHEN: kitchen.txt, MARKET: market.txt}
 validation_share: 0.2
-genres: null
 """
 
 

@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from chmed_ner.backbone import load_causal_lm
 from chmed_ner.errors import InputError
-from chmed_ner.train.adapter import merged, save_adapter, with_adapter
+from chmed_ner.train.lora import with_adapter
+from chmed_ner.train.tuned_weights import merged, save_adapter
 
 
 def an_adapter(folder: Path, directory: Path, targets: Any = "all-linear") -> Any:

@@ -8,17 +8,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.task import Task
 from chmed_ner.cli import main
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.prompt.formats.extraction import Extraction
+from chmed_ner.run.config import option
 from chmed_ner.train.answer_loss import answer_loss
 from chmed_ner.train.candidates import candidates_of, with_candidates
 from chmed_ner.train.checkpoint import training_id
 from chmed_ner.train.examples import Example, encode
-from chmed_ner.train.recipe import Recipe
 
 LABELS = label_scheme("two", {"A": {"simplified": "疾病"}, "B": {"simplified": "时间"}})
 SENTENCES = ("血糖高三年，口干。", "胃痛两天", "头痛")
@@ -41,12 +40,16 @@ def a_task(directory: Path, stop: tuple[str, ...] = ("\n\n",), **knobs: Any) -> 
 
 def grammar(number: int) -> Any:
     """That of the extraction format."""
-    return Extraction().grammar(SENTENCES[number], LABELS, "simplified", in_order=False)
+    return Extraction(order="unique", separator="-").grammar(
+        SENTENCES[number], LABELS, "simplified", in_order=False
+    )
 
 
 def loaded_from(folder: Path) -> Any:
     """The tiny model in float32."""
-    return CausalLM("tiny", str(folder), dtype="float32", device="cpu").load()
+    return option(
+        "backbone", "causal_lm", name="tiny", path=str(folder), dtype="float32", device="cpu"
+    ).load()
 
 
 def examples_of(loaded: Any, task: Task, max_tokens: int | None = None) -> tuple[Example, ...]:
@@ -133,13 +136,9 @@ def test_each_answer_token_chooses_among_its_example_s_candidates() -> None:
 
 
 def test_a_checkpoint_knows_which_softmax_it_was() -> None:
-    knobs: dict[str, Any] = {
-        "learning_rate": 0.1, "epochs": 1, "batch_size": 1, "schedule": "constant",
-        "warmup_share": 0.0, "weight_decay": 0.0, "clip_norm": 1.0, "tokens_at_once": 9,
-    }  # fmt: skip
-    one, other = (Recipe(**knobs, candidate_softmax=each) for each in (False, True))
+    one, other = (option("regime", "lora", candidate_softmax=each) for each in (False, True))
     examples = [Example((1,), (2,))]
-    assert training_id(examples, one, 13) != training_id(examples, other, 13)
+    assert training_id(one, examples, 13) != training_id(other, examples, 13)
 
 
 def test_without_a_grammar_it_is_refused(tiny_llama: Path, tmp_path: Path) -> None:

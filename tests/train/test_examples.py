@@ -17,7 +17,7 @@ from chmed_ner.train.examples import (
     encode,
     epoch_batches,
     packed_parts_of,
-    parts_of,
+    padded_parts_of,
     shared_prefix,
 )
 
@@ -149,11 +149,11 @@ def test_batches_of_like_length_have_little_padding_but_come_in_no_order_of_leng
 @given(count=st.integers(1, 60), tokens=st.integers(1, 3000), seed=st.integers(0, 100))
 def test_a_batch_is_read_in_parts_that_fit(count: int, tokens: int, seed: int) -> None:
     batch = some_examples(count, seed)
-    parts = parts_of(batch, tokens)
+    parts = padded_parts_of(batch, tokens)
     assert Counter(example for part in parts for example in part) == Counter(batch)
     for part in parts:
         assert len(part) == 1 or len(part) * max(map(len, part)) <= tokens
-    whole = parts_of(batch, count * max(map(len, batch)))
+    whole = padded_parts_of(batch, count * max(map(len, batch)))
     assert len(whole) == 1
 
 

@@ -15,7 +15,8 @@ from chmed_ner.backbone.regime import ZeroShot
 from chmed_ner.backbone.task import Task
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.model.asking import Generator, Request
-from chmed_ner.train.regimes import LoRA
+from chmed_ner.run.config import option
+from chmed_ner.train.lora import LoRA
 
 ANSWERS = ("头痛-症状", "无", "胃-人体\n药-药品", "水泡-症状", "血糖-化学物质\n胃-人体")
 
@@ -42,13 +43,20 @@ class Journal:
 
 def a_backbone(folder: Path, **knobs: Any) -> CausalLM:
     """The checkpoint in float32 on the CPU, under a name of its own."""
-    return CausalLM("tiny", str(folder), **{"dtype": "float32", "device": "cpu", **knobs})
+    return option(
+        "backbone",
+        "causal_lm",
+        name="tiny",
+        path=str(folder),
+        **{"dtype": "float32", "device": "cpu", **knobs},
+    )
 
 
 def a_regime(**knobs: Any) -> LoRA:
     """A recipe that learns fast."""
     defaults = {"learning_rate": 0.01, "epochs": 1, "batch_size": 4, "rank": 8}
-    return LoRA(**{**defaults, **knobs})
+    regime: LoRA = option("regime", "lora", **{**defaults, **knobs})
+    return regime
 
 
 def a_task(
@@ -165,7 +173,7 @@ def test_the_last_epoch_is_kept_if_that_is_asked_for(
     assert journal.f1 == [9.0, 8.0]
     kept, last = weights(tmp_path / "last"), weights(tmp_path / "best")
     assert all(torch.equal(kept[name], last[name]) for name in kept)
-    with pytest.raises(InputError, match=r"regime\.keep='middle'"):
+    with pytest.raises(InputError, match=r"regime\.keep=middle"):
         a_regime(keep="middle")
 
 

@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.backbone.scripted import Scripted
 from chmed_ner.errors import InputError
-from chmed_ner.train.regimes import LoRA
+from chmed_ner.run.config import option
+from chmed_ner.train.checkpoint import training_id
+from chmed_ner.train.lora import LoRA
 
 
 def a_regime(**knobs: Any) -> LoRA:
     """A regime with some knobs changed."""
-    return LoRA(**{"learning_rate": 0.01, "epochs": 1, "batch_size": 4, "rank": 8, **knobs})
+    regime: LoRA = option("regime", "lora", **knobs)
+    return regime
 
 
 @pytest.mark.parametrize(
@@ -33,13 +35,23 @@ def a_regime(**knobs: Any) -> LoRA:
         ("weight_decay", -1.0),
         ("clip_norm", 0.0),
         ("alpha", 0.0),
+        ("keep", "middle"),
+        ("quantization", "int2"),
+        ("checkpoint_minutes", -1.0),
+        ("checkpoint_minutes", float("nan")),
     ],
 )
 def test_a_bad_knob_is_named(key: str, value: Any) -> None:
-    with pytest.raises(InputError, match=rf"regime\.{key}={value!r}: (give|choose)"):
+    with pytest.raises(InputError, match=rf"regime\.{key}={value}: give"):
         a_regime(**{key: value})
 
 
 def test_a_backbone_without_weights_is_refused() -> None:
     with pytest.raises(InputError, match="scripted"):
-        a_regime().check(Scripted(), {})
+        a_regime().check(option("backbone", "scripted"), {})
+
+
+def test_what_changes_no_result_is_no_part_of_a_training() -> None:
+    first, same, other = a_regime(), a_regime(checkpoint_minutes=None), a_regime(rank=3)
+    assert training_id(first, [], 13) == training_id(same, [], 13)
+    assert training_id(first, [], 13) != training_id(other, [], 13)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.train.schedule import SCHEDULES, learning_rate_factor
+from chmed_ner.train.recipe import SCHEDULES, learning_rate_factor
 
 
 def factors(schedule: str, *, epochs: int, per_epoch: int, warmup_steps: int) -> list[float]:

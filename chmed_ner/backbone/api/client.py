@@ -1,147 +1,227 @@
-"""One question to an HTTP endpoint, asked until it is answered, refused or given up.
+"""One endpoint through the official `openai` client, which decides when a question is asked again.
 
-Requests go through the official `openai` client (`api_sender`); when to ask again is decided here.
 The key is sent in the `Authorization` header and goes nowhere else: what a server says is cleaned
-of it before it is shown.
+of it before it is shown. The libraries take a second to load, so this module is imported when the
+first question is due.
 """
 
+import asyncio
 import json
 import logging
-import random
-import threading
+import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
 
-from chmed_ner.backbone.api.faults import GivenUp, Passing, cleaned, excerpt, lost, refused
-from chmed_ner.errors import RunError
+import httpx2
+import openai
 
-if TYPE_CHECKING:
-    from chmed_ner.backbone.api.sender import Sender
+from chmed_ner.backbone.api.connections import http_client
+from chmed_ner.backbone.api.endpoint import Endpoint
+from chmed_ner.errors import InputError, RunError
+from chmed_ner.model.asking import Reply
 
-T = TypeVar("T")
+CONNECT_SECONDS = 10.0
+LONGEST_PAUSE = 120.0
+"""A server that asks for a longer pause, in seconds, ends the run: the official client's rule."""
+
+_KEYLIKE = re.compile(r"\bsk-[\w*.-]{6,}")
+_PASSING = (408, 409, 429)  # and 5xx: the official client asks again
+_BUSY = (429, 503, 529)  # these concern every question, not only the one that met them
+_EMPTY_ACCOUNT = ("insufficient_quota", "insufficient_balance")  # some say it with 429
+_FILTERED = ("content_filter", "data_inspection_failed")
+_CURES = {
+    400: "check backbone.model, backbone.endpoint and backbone.extra_body",
+    401: "give a valid key in the environment variable that backbone.api_key_env names",
+    403: "the key may not use this model or address; check both",
+    404: "check backbone.base_url (most end in /v1), backbone.model and backbone.endpoint",
+    422: "check backbone.extra_body and backbone.max_tokens_field",
+}
+_KEPT_HEADERS = ("Host", "Content-Length", "Accept-Encoding", "Connection")
+_OUR_HEADERS = {
+    "Accept": "application/json",
+    "Content-Type": "application/json",
+    "User-Agent": "chmed-ner",
+}
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """Where questions go and how patiently.
+class RefusedByFilter(Exception):
+    """The endpoint's content filter did not let the question through; nothing was answered."""
 
-    `timeout` is the seconds an answer may take; at most `attempts` requests a question, `pause`
-    seconds after the first, doubling up to `longest_pause`. A server that asks for a longer pause
-    ends the run.
+
+class Client:
+    """Asks one endpoint inside one event loop.
+
+    `sending` are the tasks whose question is with the server. After `stopping` is set, a question
+    that meets a problem is not asked again: its task is cancelled. `on_problem` is called for each
+    problem that another attempt may better. Raises InputError where the environment's proxies or
+    certificates cannot be used.
     """
 
-    url: str
-    key: str | None = field(default=None, repr=False)
-    timeout: float = 60.0
-    attempts: int = 8
-    pause: float = 1.0
-    longest_pause: float = 60.0
-
-
-class ApiClient:
-    """Asks one endpoint, from any number of threads, each with a connection of its own.
-
-    `connect` comes first: it loads the client's libraries, which takes a second, and sends nothing.
-
-    After `stopping` is set no request is sent any more; `on_problem` is called, in the thread that
-    met it, for each problem that another attempt may better.
-    """
-
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, read: Callable[[Any], Reply]) -> None:
+        for name in ("openai", "httpx2", "httpcore2"):  # a line a request, and at DEBUG headers
+            logging.getLogger(name).setLevel(logging.WARNING)
         self.endpoint = endpoint
-        self.stopping = threading.Event()
+        self.read = read
+        self.sending: set[asyncio.Task[Any] | None] = set()
+        self.stopping = False
         self.on_problem: Callable[[], None] = lambda: None
-        self._sender: Sender | None = None
-        self._open_at = self._said_at = 0.0
-        self._jitter = random.Random()
+        self._key = endpoint.key()
+        self._busy_until = self._said_at = 0.0
+        self._client = openai.AsyncOpenAI(
+            api_key="none",  # this and the next two would come from the environment
+            admin_api_key="",
+            webhook_secret="",
+            base_url=endpoint.url,
+            max_retries=endpoint.attempts - 1,
+            timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
+            http_client=http_client(self._attempt),
+        )
 
-    def connect(self) -> None:
-        """Make the client; InputError where the environment's proxy cannot be used."""
-        from chmed_ner.backbone.api.sender import Sender
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
 
-        if self._sender is None:
-            self._sender = Sender(self.endpoint.url, self.endpoint.key, self.endpoint.timeout)
+    async def ask(self, body: Mapping[str, Any]) -> Reply | None:
+        """The reply to `body`; None where the endpoint's filter does not let it through.
 
-    def ask(self, body: Mapping[str, Any], read: Callable[[Any], T]) -> T:
-        """What `read` makes of the JSON that answers `body`.
-
-        `read` raises ValueError for an answer that is of no use, which is asked for again. Raises
-        InputError where the settings are to blame, RunError when the attempts are used up or the
-        account is empty, GivenUp after `stopping` was set, RefusedByFilter.
+        Raises InputError where the settings are to blame, RunError when the attempts are used up
+        or the account is empty.
         """
-        for attempt in range(1, self.endpoint.attempts + 1):
-            self._wait_for_the_others()
-            try:
-                return read(self._post(body))
-            except ValueError as error:
-                said = f"{self.endpoint.url}: an answer of no use ({error})"
-                problem = Passing(cleaned(said, self.endpoint.key))
-            except Passing as error:
-                problem = error
-            if attempt < self.endpoint.attempts:
-                self._pause(attempt, problem)
+        content = json.dumps(body).encode("ascii")
+        problem: Any
+        try:
+            response = await self._client.post(
+                self.endpoint.url, cast_to=httpx2.Response, content=content
+            )
+            return self.read(response.json())
+        except RefusedByFilter:
+            return None
+        except openai.APIStatusError as error:
+            problem = error.response
+        except openai.APIConnectionError as error:
+            problem = error.__cause__
         raise RunError(
-            f"{problem} ({self.endpoint.attempts} attempts, backbone.attempts). What was "
+            f"{self._words(problem)} (backbone.attempts={self.endpoint.attempts}). What was "
             "answered is kept: resume the run later"
         )
 
-    def _wait_for_the_others(self) -> None:
-        """Wait while the server is known to be too busy."""
-        while (left := self._open_at - time.monotonic()) > 0:
-            if self.stopping.wait(left * (1 + 0.1 * self._jitter.random())):
-                raise GivenUp
-        if self.stopping.is_set():
-            raise GivenUp
+    async def _attempt(
+        self, send: Callable[[httpx2.Request], Awaitable[httpx2.Response]], request: httpx2.Request
+    ) -> httpx2.Response:
+        """One attempt, which `backbone.timeout` ends however slowly the bytes come in.
 
-    def _pause(self, attempt: int, problem: Passing) -> None:
-        """Sleep before the next attempt; when the server is busy, the other threads do too."""
-        if self.stopping.is_set():
-            raise GivenUp
-        longest = self.endpoint.longest_pause
-        if problem.wait is not None and problem.wait > longest:
-            raise RunError(
-                f"{problem}; it asks to wait {problem.wait:g} s, longer than "
-                f"backbone.longest_pause={longest:g}. What was answered is kept: resume the run "
-                "later"
-            )
-        backoff = min(longest, self.endpoint.pause * 2 ** (attempt - 1))
-        seconds = backoff * (0.5 + 0.5 * self._jitter.random())
-        if problem.wait is not None:
-            seconds = problem.wait + 0.1 * seconds
-        if problem.busy:
-            self._open_at = max(self._open_at, time.monotonic() + seconds)
-        self._say(problem, seconds, attempt)
-        self.on_problem()
-        if self.stopping.wait(seconds):
-            raise GivenUp
+        What is final is raised as an error of ours, which the official client lets pass; for all
+        else, useless answers included, it gets what makes it ask again.
+        """
+        while (left := self._busy_until - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+        number = 1 + int(request.headers.get("x-stainless-retry-count", 0))
+        request.headers = self._headers(request.headers)
+        task = asyncio.current_task()
+        self.sending.add(task)
+        problem: httpx2.Response | Exception
+        try:
+            async with asyncio.timeout(self.endpoint.timeout):
+                problem = response = await send(request)
+            if response.is_success:
+                self.read(response.json())
+                return response
+        except TimeoutError:
+            problem = httpx2.ReadTimeout("no whole answer in time (backbone.timeout)")
+        except (ValueError, RecursionError) as error:
+            problem = httpx2.DecodingError(f"an answer of no use ({error})")
+        except Exception as error:
+            problem = error
+        finally:
+            self.sending.discard(task)
+        self._raise_if_final(problem)
+        self._note(problem, number)
+        if isinstance(problem, Exception):
+            raise problem
+        return problem
 
-    def _say(self, problem: Passing, seconds: float, attempt: int) -> None:
-        """Report a problem, one a second: many questions may meet the same."""
+    def _headers(self, built: httpx2.Headers) -> httpx2.Headers:
+        """Ours alone: no organisation, project or other header that the official client would take
+        from the environment, nothing about this machine."""
+        kept = {name: built[name] for name in _KEPT_HEADERS if name in built}
+        key = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        return httpx2.Headers({**kept, **_OUR_HEADERS, **key})
+
+    def _raise_if_final(self, problem: httpx2.Response | Exception) -> None:
+        """Raise an error with its cure where another attempt would meet the same problem."""
+        words = self._words(problem)
+        if not isinstance(problem, httpx2.Response):
+            if "CERTIFICATE_VERIFY_FAILED" in words:
+                raise InputError(f"{words}; check backbone.base_url, or set REQUESTS_CA_BUNDLE")
+            return
+        status, code = problem.status_code, _message(problem)[1]
+        if code in _EMPTY_ACCOUNT or status == 402:
+            raise RunError(f"{words}: the account has no credit; top it up and resume the run")
+        if status in _PASSING or status >= 500:
+            return
+        if status == 400 and code in _FILTERED:
+            raise RefusedByFilter
+        if status < 400:
+            place = self._cleaned(problem.headers.get("Location", "nowhere"))
+            raise InputError(f"{words} and points to {place}; correct backbone.base_url")
+        raise InputError(f"{words}; {_CURES.get(status, _CURES[400])}")
+
+    def _note(self, problem: httpx2.Response | Exception, number: int) -> None:
+        """Report a problem that may pass, one a second: many questions may meet the same.
+
+        A server that is busy and says for how long is sent nothing before. Once the run is being
+        stopped, the question is given up: CancelledError.
+        """
+        if self.stopping:
+            raise asyncio.CancelledError
+        if isinstance(problem, httpx2.Response) and problem.status_code in _BUSY:
+            with suppress(ValueError):
+                seconds = min(LONGEST_PAUSE, float(problem.headers.get("Retry-After", "")))
+                self._busy_until = max(self._busy_until, time.monotonic() + seconds)
         if time.monotonic() - self._said_at > 1:
             self._said_at = time.monotonic()
-            attempts = self.endpoint.attempts
-            log.warning(
-                "%s; again in %.1f s (attempt %d of %d)", problem, seconds, attempt + 1, attempts
-            )
+            words, attempts = self._words(problem), self.endpoint.attempts
+            log.warning("%s; attempt %d of %d", words, number, attempts)
+        self.on_problem()
 
-    def _post(self, body: Mapping[str, Any]) -> Any:
-        """One request; the JSON of its answer."""
-        from chmed_ner.backbone.api.sender import LostError
+    def _words(self, problem: httpx2.Response | BaseException) -> str:
+        """What an answer that is none, or an error, says, on one line."""
+        if isinstance(problem, httpx2.Response):
+            message = _message(problem)[0] or "no message"
+            said = f"the server answers {problem.status_code} ({message})"
+            if "Retry-After" in problem.headers:
+                said += f", Retry-After: {problem.headers['Retry-After']}"
+        elif isinstance(problem, httpx2.ReadTimeout | httpx2.DecodingError):
+            said = str(problem)
+        else:
+            cause = _root(problem)
+            said = f"no answer or a cut one ({type(cause).__name__}: {cause})"
+        return self._cleaned(f"{self.endpoint.url}: {said}")
 
-        assert self._sender is not None
-        url, key = self.endpoint.url, self.endpoint.key
-        try:
-            answer = self._sender.send(json.dumps(body).encode("ascii"))
-        except LostError as error:
-            raise lost(error.__cause__ or error, url, key) from None
-        if answer.status != 200:
-            raise refused(answer.status, answer.headers, answer.body, url, key)
-        try:
-            return json.loads(answer.body)
-        except (ValueError, RecursionError):
-            text = cleaned(f"{url}: an answer that is not JSON ({excerpt(answer.body)!r})", key)
-            raise Passing(text) from None
+    def _cleaned(self, text: str) -> str:
+        """`text` without the key and whatever looks like one."""
+        return _KEYLIKE.sub("[key]", text.replace(self._key, "[key]") if self._key else text)
+
+
+def _message(response: httpx2.Response) -> tuple[str, str]:
+    """What the body of a refusal says, in a line, and its code."""
+    try:
+        content = response.json()
+    except (ValueError, RecursionError):
+        content = response.text
+    error = content.get("error", content) if isinstance(content, dict) else content
+    if not isinstance(error, dict):
+        return " ".join(str(error).split())[:300], ""
+    message = error.get("message") or error.get("detail") or error
+    return " ".join(str(message).split())[:300], str(error.get("code") or "").lower()
+
+
+def _root(error: BaseException) -> BaseException:
+    """The error at the root: those above it repeat the address and each other."""
+    while below := error.__cause__ or error.__context__:
+        error = below.exceptions[0] if isinstance(below, BaseExceptionGroup) else below
+    return error

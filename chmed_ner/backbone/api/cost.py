@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chmed_ner.entities.types import Completion
-from chmed_ner.errors import InputError
 
 FRAMING = 32
 """Tokens that a chat template may put around a prompt."""
@@ -32,20 +31,6 @@ class Prices:
 
 
 FREE = Prices(0.0, 0.0)
-
-
-def prices(prompt: float | None, completion: float | None) -> Prices | None:
-    """The prices from configuration, None where none are given; InputError for half a price."""
-    if prompt is None and completion is None:
-        return None
-    for name, value in (("prompt_price", prompt), ("completion_price", completion)):
-        if value is None or not 0 <= value < math.inf:
-            raise InputError(
-                f"backbone.{name}={value}: give both prices, in US dollars per million tokens"
-            )
-    assert prompt is not None
-    assert completion is not None
-    return Prices(prompt, completion)
 
 
 def most_tokens(text: str) -> int:

@@ -2,16 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from chmed_ner.backbone.api.grammar import grammar_field
-from chmed_ner.entities.grammar import Grammar
-from chmed_ner.entities.types import Demonstration
-from chmed_ner.model.asking import Reply, plain_text
+from chmed_ner.backbone.api.endpoint import GRAMMAR_FIELDS, Endpoint
+from chmed_ner.entities.grammar import Grammar, ebnf
+from chmed_ner.model.asking import Reply, Request
 from chmed_ner.model.checkpoint.chat import messages
 
-PATHS = {"chat": "chat/completions", "completions": "completions"}
 STOPS = {
     None: "end",
     "stop": "end",
@@ -24,48 +22,40 @@ STOPS = {
 }
 """finish_reason -> our stop; a server that names none is taken to have ended."""
 
-OURS = ("model", "messages", "prompt", "n", "stream", "max_tokens", "max_completion_tokens")
-"""Fields that `extra_body` may not change: reading and budget rely on them."""
-
 _THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Wording:
-    """How a prompt becomes a request body.
+    """How a request becomes a body for the endpoint, and the body of an answer a reply.
 
-    `extra` is merged into the body last; a null in it takes a field out. `stop` is sent, and also
-    applied to the answer, since not every server obeys it. `grammar_server` names the server's way
-    of taking a grammar, None where it takes none.
+    `stop` is sent, and also applied to the answer, since not every server obeys it.
     """
 
-    model: str
-    endpoint: str = "chat"
-    system: str | None = None
-    temperature: float = 0.0
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    max_tokens_field: str = "max_tokens"
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    grammar_server: str | None = None
+    endpoint: Endpoint
+    stop: tuple[str, ...]
 
-    def body(
-        self,
-        prompt: str,
-        max_tokens: int,
-        grammar: Grammar | None = None,
-        demonstrations: Sequence[Demonstration] = (),
-    ) -> dict[str, Any]:
-        """The request body for one prompt, as it is sent and as it is cached."""
-        body: dict[str, Any] = {"model": self.model}
-        if self.endpoint == "chat":
-            system = [{"role": "system", "content": self.system}] if self.system else []
-            body["messages"] = [*system, *messages(prompt, demonstrations)]
+    def body(self, request: Request) -> dict[str, Any]:
+        """The body for one request, as it is sent and as it is cached.
+
+        `extra_body` is merged into it last; a null there takes a field out.
+        """
+        endpoint = self.endpoint
+        body: dict[str, Any] = {"model": endpoint.model}
+        if endpoint.endpoint == "chat":
+            system = [{"role": "system", "content": endpoint.system}] if endpoint.system else []
+            body["messages"] = [*system, *messages(request.prompt, request.demonstrations)]
         else:
-            body["prompt"] = plain_text(prompt, demonstrations)
-        body |= {self.max_tokens_field: max_tokens, "temperature": self.temperature, "n": 1}
-        body |= {"seed": self.seed, "stop": list(self.stop) or None}
-        body |= {**grammar_field(grammar, self.grammar_server), **self.extra}
+            body["prompt"] = request.text
+        body |= {
+            endpoint.max_tokens_field: request.max_new_tokens,
+            "temperature": endpoint.temperature,
+            "n": 1,
+            "seed": endpoint.seed,
+            "stop": list(self.stop) or None,
+            **_grammar_field(request.grammar, endpoint.grammar),
+            **endpoint.extra_body,
+        }
         return {name: value for name, value in body.items() if value is not None}
 
     def read(self, answer: Any) -> Reply:
@@ -74,18 +64,31 @@ class Wording:
         Reasoning is left out, both as a field of its own and as a leading `<think>` block. Tokens
         are 0 where the server reports no usage.
         """
+        chat = self.endpoint.endpoint == "chat"
         choice = _choice(answer)
         reason = choice.get("finish_reason")
         if not isinstance(reason, str | None) or reason not in STOPS:
             raise ValueError(f"finish_reason {reason!r}")
-        said = choice.get("message") if self.endpoint == "chat" else choice
+        said = choice.get("message") if chat else choice
         if not isinstance(said, dict):
             raise ValueError("no message in it")
         refusal = said.get("refusal")
-        text = _text(said.get("content" if self.endpoint == "chat" else "text") or refusal or "")
+        text = _text(said.get("content" if chat else "text") or refusal or "")
         text, ended = cut(_THOUGHTS.sub("", text), self.stop)
         stop = "refused" if refusal else "end" if ended else STOPS[reason]
         return Reply(text, stop, *_usage(answer))
+
+
+def _grammar_field(grammar: Grammar | None, server: str | None) -> dict[str, Any]:
+    """What a grammar adds to the body: nothing where there is none."""
+    if grammar is None:
+        return {}
+    if server is None:  # a run refuses it before it asks
+        raise RuntimeError("a grammar for a server that is not known to take one")
+    value: Any = ebnf(grammar)
+    for name in reversed(GRAMMAR_FIELDS[server]):
+        value = {name: value}
+    return dict(value)
 
 
 def cut(text: str, stop: Sequence[str]) -> tuple[str, bool]:

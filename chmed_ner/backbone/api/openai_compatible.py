@@ -1,212 +1,185 @@
-"""Any endpoint that speaks OpenAI's protocol: OpenAI itself, vLLM, SGLang, Ollama, llama.cpp ..."""
+"""Any endpoint that speaks OpenAI's protocol: OpenAI itself, vLLM, SGLang, Ollama, llama.cpp ...
 
-import math
-import os
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+Its answers are cached, counted and streamed.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from chmed_ner.backbone.api.cost import FREE, likely_tokens, prices
-from chmed_ner.backbone.api.grammar import checked_server
-from chmed_ner.backbone.api.messages import OURS, PATHS
+from chmed_ner.backbone.api.cache import AnswerCache, Kept, request_key
+from chmed_ner.backbone.api.cost import FREE, Budget, Estimate, likely_tokens, most_tokens
+from chmed_ner.backbone.api.endpoint import Endpoint
+from chmed_ner.backbone.api.messages import Wording
+from chmed_ner.backbone.api.stream import Asking, Question
 from chmed_ner.entities.types import Completion
-from chmed_ner.errors import InputError
+from chmed_ner.errors import EstimateOnly
+from chmed_ner.machine import duration
+from chmed_ner.model.asking import Answered, Reply, Request
 
 if TYPE_CHECKING:
-    from chmed_ner.backbone.api.generator import ApiGenerator
+    from chmed_ner.backbone.api.client import Client
+
+AT_ONCE = 256
+"""Answers from the cache that are handed over together."""
+
+log = logging.getLogger(__name__)
 
 
-class OpenAICompatible:
-    """A model behind an address; `conf/backbone/openai_compatible.yaml` explains every setting.
-
-    Nothing is asked before `generator` is. The key is read from the environment variable
-    `api_key_env` and is in no attribute, so that it cannot be recorded. Raises InputError for
-    settings that cannot work.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        base_url: str,
-        model: str,
-        endpoint: str = "chat",
-        system: str | None = None,
-        revision: str | None = None,
-        temperature: float = 0.0,
-        seed: int | None = None,
-        max_tokens_field: str = "max_tokens",
-        extra_body: Mapping[str, Any] | None = None,
-        grammar: str | None = None,
-        api_key_env: str | None = "OPENAI_API_KEY",
-        api_key_required: bool = False,
-        concurrency: int = 16,
-        timeout: float = 60.0,
-        attempts: int = 8,
-        pause: float = 1.0,
-        longest_pause: float = 60.0,
-        prompt_price: float | None = None,
-        completion_price: float | None = None,
-        budget_usd: float | None = None,
-        estimate_only: bool = False,
-        cache: str | None = None,
-    ) -> None:
-        self.name = name
-        self.base_url = _checked_address(base_url)
-        self.model = model
-        self.endpoint = _checked_endpoint(endpoint, system)
-        self.system = system
-        self.revision = revision
-        self.temperature = temperature
-        self.seed = seed
-        self.max_tokens_field = max_tokens_field
-        self.extra_body = _checked_extra(extra_body, (*OURS, max_tokens_field))
-        self.grammar = checked_server(grammar)
-        self.api_key_env = _checked_variable(api_key_env, api_key_required)
-        self.api_key_required = api_key_required
-        for key, value, least in (
-            ("concurrency", concurrency, 1),
-            ("attempts", attempts, 1),
-            ("timeout", timeout, 0.001),
-            ("pause", pause, 0),
-            ("longest_pause", longest_pause, 0),
-            ("temperature", temperature, 0),
-        ):
-            if not least <= value < math.inf:
-                raise InputError(f"backbone.{key}={value}: give {least} or more")
-        self.concurrency = concurrency
-        self.timeout = timeout
-        self.attempts = attempts
-        self.pause = pause
-        self.longest_pause = longest_pause
-        self.prices = prices(prompt_price, completion_price)
-        if budget_usd is not None and (self.prices is None or not 0 <= budget_usd < math.inf):
-            raise InputError(
-                f"backbone.budget_usd={budget_usd}: give 0 or more, and the prices: "
-                "backbone.prompt_price, backbone.completion_price (US dollars per million tokens)"
-            )
-        self.budget_usd = budget_usd
-        self.estimate_only = estimate_only
-        self.cache = cache
-
-    @property
-    def constrains(self) -> bool:
-        """Is the server one that takes a grammar? `backbone.grammar` names which."""
-        return self.grammar is not None
-
-    def check(self) -> None:
-        """InputError when a key is needed and not in the environment, or cannot be sent."""
-        self._key()
-
-    def checksum(self) -> str:
-        """Address, model and revision. What a provider does behind them cannot be seen."""
-        return f"{self.base_url} {self.model}@{self.revision or 'main'}"
-
-    def usd(self, completions: Iterable[Completion]) -> float:
-        """What was paid for a run's completions; those from the cache (0 seconds) cost nothing."""
-        return (self.prices or FREE).paid(completions)
-
-    def tunable(self) -> NoReturn:
-        """InputError: the weights are elsewhere."""
-        raise InputError(
-            f"backbone={self.name} is an endpoint and has no weights to tune; use regime=zero_shot "
-            "with it, or tune a local backbone and serve its adapter (conf/backbone/README.md)"
-        )
-
-    def counter(self) -> Callable[[str], int]:
-        """About as many as common tokenizers make: an endpoint keeps its own to itself."""
-        return likely_tokens
+class OpenAICompatible(Endpoint):
+    """A model at an address; nothing is asked before its generator is."""
 
     def generator(self, *, stop: Sequence[str], seed: int) -> "ApiGenerator":  # noqa: ARG002
         """Ready to ask; `backbone.seed` is sent, in `run` and `predict` alike, not `seed`."""
-        from chmed_ner.backbone.api.cache import AnswerCache
-        from chmed_ner.backbone.api.client import ApiClient, Endpoint
-        from chmed_ner.backbone.api.generator import ApiGenerator, Limits
-        from chmed_ner.backbone.api.messages import Wording
+        self.check()
+        return ApiGenerator(self, stop)
 
-        wording = Wording(
-            self.model, self.endpoint, self.system, self.temperature, self.seed, tuple(stop),
-            self.max_tokens_field, self.extra_body, self.grammar,
-        )  # fmt: skip
-        url = f"{self.base_url}/{PATHS[self.endpoint]}"
-        endpoint = Endpoint(
-            url, self._key(), self.timeout, self.attempts, self.pause, self.longest_pause
+
+class ApiGenerator:
+    """A generator that streams: see `stream`."""
+
+    batch_size = 1
+
+    def __init__(self, endpoint: Endpoint, stop: Sequence[str]) -> None:
+        self.endpoint = endpoint
+        self.wording = Wording(endpoint, tuple(stop))
+        self.cache = AnswerCache(Path(endpoint.cache) if endpoint.cache else None)
+        self._prices = endpoint.prices or FREE
+        self._without_usage = False
+
+    def length(self, request: Request) -> int:
+        """About as many tokens as the prompt has."""
+        return likely_tokens(request.text)
+
+    def answer(self, batch: Sequence[Request]) -> list[Reply]:
+        """One reply a request, in order."""
+        some = [each for found in self.stream(batch, ()) for each in found]
+        replies = {(each.request.split, each.request.id): each.reply for each in some}
+        return [replies[request.split, request.id] for request in batch]
+
+    def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
+        """As if every question took the whole time-out."""
+        return self.endpoint.timeout * sum(map(len, batches)) / self.endpoint.concurrency
+
+    def close(self) -> None:
+        """Nothing is held: connections last as long as `stream`."""
+
+    def stream(
+        self, requests: Sequence[Request], before: Iterable[Completion]
+    ) -> Iterator[list[Answered]]:
+        """Every request's answer, as answers come in; those from the cache first, with 0 seconds.
+
+        The seconds of the others are their share of the time that passed, as for a batch. `before`
+        are the completions that the run has already: they count towards the budget. The first
+        question starts alone, so that a wrong key or address costs one request. When it is
+        interrupted (KeyboardInterrupt), at the budget (BudgetError) and when a question fails
+        (InputError, RunError), what is under way is waited for and handed over first. Where that is
+        configured, EstimateOnly is raised before anything is asked.
+        """
+        known: list[tuple[Question, Kept]] = []
+        unknown: list[Question] = []
+        for question in self._questions(requests):
+            if kept := self.cache.get(question.key):
+                known.append((question, kept))
+            else:
+                unknown.append(question)
+        estimate = self._estimate(unknown)
+        log.info("%d questions are answered in the cache; left: %s", len(known), estimate)
+        if self.endpoint.estimate_only:
+            raise EstimateOnly(f"backbone.estimate_only: nothing was asked; left: {estimate}")
+        budget = Budget(self.endpoint.budget_usd, self._prices.paid(before))
+        budget.spent += sum(self._usd(kept.reply) for _, kept in known if kept.seconds)
+        for start in range(0, len(known), AT_ONCE):
+            yield from self._handed_over(known[start : start + AT_ONCE])
+        if unknown:
+            yield from self._ask(unknown, budget)
+
+    def _usd(self, reply: Reply) -> float:
+        return self._prices.usd(reply.prompt_tokens, reply.completion_tokens)
+
+    def _questions(self, requests: Sequence[Request]) -> list[Question]:
+        """What is to be asked; sentences with the same question share it, if answers are kept."""
+        questions: dict[str, Question] = {}
+        for request in requests:
+            body = self.wording.body(request)
+            key = request_key(self.endpoint.url, body, self.endpoint.revision)
+            name = key if self.cache.root else f"{request.split} {request.id}"
+            if name not in questions:
+                most = self._prices.usd(self._most_prompt(request), request.max_new_tokens)
+                questions[name] = Question(key, body, most)
+            questions[name].requests.append(request)
+        return list(questions.values())
+
+    def _most_prompt(self, request: Request) -> int:
+        return most_tokens(f"{self.endpoint.system or ''}{request.text}")
+
+    def _estimate(self, questions: Sequence[Question]) -> Estimate:
+        asked = [question.requests[0] for question in questions]
+        system = likely_tokens(self.endpoint.system) if self.endpoint.system else 0
+        return Estimate(
+            requests=len(asked),
+            prompt_tokens=sum(system + likely_tokens(request.text) for request in asked),
+            most_completion_tokens=sum(request.max_new_tokens for request in asked),
+            prices=self.endpoint.prices,
         )
-        return ApiGenerator(
-            ApiClient(endpoint),
-            wording,
-            AnswerCache(Path(self.cache) if self.cache else None),
-            self.prices,
-            Limits(self.concurrency, self.budget_usd, self.estimate_only),
-            self.revision,
+
+    def _ask(self, questions: Sequence[Question], budget: Budget) -> Iterator[list[Answered]]:
+        from chmed_ner.backbone.api.client import Client
+
+        client = Client(self.endpoint, self.wording.read)
+        asking = Asking(
+            client, questions, lambda each: self._answer(client, each), self._usd, budget
+        )
+        first = last = time.perf_counter()
+        for settled in asking.answers():
+            now = time.perf_counter()
+            seconds = max(1e-6, (now - last) / len(settled))
+            if last == first:
+                left = seconds * (len(questions) - 1) / self.endpoint.concurrency
+                log.info("the first answer took %.1f s: about %s are left", seconds, duration(left))
+            last = now
+            yield from self._handed_over([(each, Kept(reply, seconds)) for each, reply in settled])
+
+    async def _answer(self, client: "Client", question: Question) -> Reply:
+        """One question asked; its answer is on disk before anything else happens."""
+        began = time.perf_counter()
+        said = await client.ask(question.body)
+        reply = self._metered(said, question.requests[0]) if said else Reply("", "refused", 0, 0)
+        seconds = max(1e-6, time.perf_counter() - began)
+        self.cache.put(question.key, self.endpoint.url, question.body, reply, seconds)
+        return reply
+
+    def _metered(self, reply: Reply, request: Request) -> Reply:
+        """The reply with tokens; where none are reported and they cost, the most it can be."""
+        if reply.prompt_tokens:
+            return reply
+        if not self._without_usage:
+            self._without_usage = True
+            log.warning(
+                "%s reports no usage: tokens are %s", self.endpoint.url,
+                "counted as the most they can be" if self.endpoint.prices
+                else "unknown and counted as 0",
+            )  # fmt: skip
+        if self.endpoint.prices is None:
+            return reply
+        return replace(
+            reply,
+            prompt_tokens=self._most_prompt(request),
+            completion_tokens=request.max_new_tokens,
         )
 
-    def _key(self) -> str | None:
-        """The key from the environment, or None; an estimate asks nothing and needs none."""
-        key = os.environ.get(self.api_key_env, "").strip() if self.api_key_env else ""
-        if not key and self.api_key_required and not self.estimate_only:
-            raise InputError(
-                f"backbone={self.name}: no key; put it into the environment variable "
-                f"{self.api_key_env} (backbone.api_key_env names another)"
-            )
-        if not key.isascii() or not key.isprintable():
-            raise InputError(
-                f"environment variable {self.api_key_env}: holds characters that no key has; set "
-                "it anew"
-            )
-        return key or None
+    def _handed_over(self, some: Sequence[tuple[Question, Kept]]) -> Iterator[list[Answered]]:
+        """The answers for every sentence that asks for them, then noted in the cache.
 
-
-def _checked_address(base_url: str) -> str:
-    """`base_url` without a final slash. Keys have no place in it: it is recorded."""
-    try:
-        parts = urlsplit(base_url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        secret = parts.username or parts.password or parts.query or parts.fragment
-    except ValueError:  # a broken bracket, a port out of range
-        usable, secret = False, None
-    if secret:
-        raise InputError(
-            "backbone.base_url: holds a user, a password or a query, and would be recorded; give "
-            "the bare address, and the key in the variable that backbone.api_key_env names"
-        )
-    if not usable:
-        raise InputError(
-            f"backbone.base_url={base_url}: not a web address; give one like "
-            "http://127.0.0.1:8000/v1"
-        )
-    return base_url.rstrip("/")
-
-
-def _checked_endpoint(endpoint: str, system: str | None) -> str:
-    if endpoint not in PATHS:
-        raise InputError(f"backbone.endpoint={endpoint!r}: choose one of {', '.join(PATHS)}")
-    if system and endpoint != "chat":
-        raise InputError(
-            f"backbone.system: endpoint={endpoint} has no system prompt; use endpoint=chat, or put "
-            "the words into the prompt"
-        )
-    return endpoint
-
-
-def _checked_extra(extra: Mapping[str, Any] | None, ours: Sequence[str]) -> dict[str, Any]:
-    refused = sorted(set(extra or {}) & set(ours))
-    if refused:
-        raise InputError(
-            f"backbone.extra_body.{refused[0]}: not to be changed here; the other settings of "
-            "backbone and decoding give it"
-        )
-    return dict(extra or {})
-
-
-def _checked_variable(name: str | None, required: bool) -> str | None:
-    """The name of the variable. What is no name may be the key itself, so it is not shown."""
-    if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name):
-        raise InputError(
-            "backbone.api_key_env: give the NAME of an environment variable, such as "
-            "OPENAI_API_KEY; the key itself goes into that variable, never into the configuration"
-        )
-    if name is None and required:
-        raise InputError("backbone.api_key_env=null: name the variable that holds the key")
-    return name
+        Only for the first of the sentences that share a question it took time.
+        """
+        yield [
+            Answered(request, kept.reply, kept.seconds if request is question.requests[0] else 0.0)
+            for question, kept in some
+            for request in question.requests
+        ]
+        for question, _ in some:
+            self.cache.record(question.key)

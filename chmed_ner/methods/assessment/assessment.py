@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chmed_ner.backbone.generate import requests_for
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Completion
@@ -24,11 +25,10 @@ from chmed_ner.methods.assessment.variants import (
 from chmed_ner.methods.generative.method import (
     Generative,
     ask,
+    judged_task,
     outcome_of,
     prompt_for,
     read_completions,
-    requests_for,
-    task_of,
 )
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.outcome import Outcome
@@ -107,11 +107,11 @@ class Assessment(Generative):
             CompletionStore(directory / FOLDER / each.name / "completions.jsonl")
             for each in variants
         ]
-        asked = [(requests_for((*corpus.test, *validation), prompt, experiment), own)] + [
-            (requests_for(corpus.test, each.prompt, experiment), store)
+        asked = [(requests_for((*corpus.test, *validation), prompt, experiment.decoding), own)] + [
+            (requests_for(corpus.test, each.prompt, experiment.decoding), store)
             for each, store in zip(variants, stores, strict=True)
         ]
-        task = partial(task_of, experiment, corpus, prompt, directory, tracker, counts)
+        task = partial(judged_task, experiment, corpus, prompt, directory, tracker, counts)
         found = ask(experiment, asked, task, tracker)
         every = [Variant("prompt", "prompt", prompt), *variants]
         readings = [

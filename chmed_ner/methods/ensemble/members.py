@@ -10,13 +10,13 @@ from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.track.record import RunRecord, find_run
 
-FILE = "predictions.jsonl"
+PREDICTIONS_FILE = "predictions.jsonl"
 KEY = "method.runs"
 
 
 @dataclass(frozen=True)
 class Member:
-    """A finished run: how it was named, where it lies, what it records."""
+    """A finished run: how it was named, its folder, what it records."""
 
     name: str
     directory: Path
@@ -25,22 +25,22 @@ class Member:
     @property
     def path(self) -> Path:
         """Its predictions."""
-        return self.directory / FILE
+        return self.directory / PREDICTIONS_FILE
 
 
-def find_members(names: Sequence[str], output: Path) -> list[Member]:
-    """The runs called `names`, each a directory, an MLflow run id, or `latest`.
+def find_members(names: Sequence[str]) -> list[Member]:
+    """The runs called `names`.
 
     Raises InputError for a name without a run, a run without predictions, and a run named twice.
     """
     found: list[Member] = []
     for name in names:
-        directory = find_run(name, key=KEY, output=output).resolve()
+        directory = find_run(name, key=KEY).resolve()
         member = Member(name, directory, RunRecord.read(directory))
         if not member.path.is_file():
             raise InputError(
-                f"{KEY}={name}: {directory} holds no {FILE}; finish that run first with "
-                f"resume={directory}"
+                f"{KEY}={name}: {directory} holds no {PREDICTIONS_FILE}; finish that run first "
+                f"with resume={directory}"
             )
         twin = next((other.name for other in found if other.directory == directory), None)
         if twin is not None:

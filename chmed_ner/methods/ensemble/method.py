@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of, write_json
+from chmed_ner.knobs import NAMES_RUN, Range, one_of
 from chmed_ner.methods.ensemble.members import KEY, check_unseen, find_members, votes_of
 from chmed_ner.methods.ensemble.stacking import fit
 from chmed_ner.methods.ensemble.voting import (
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FILE = "model/ensemble.json"
+ENSEMBLE_FILE = "model/ensemble.json"
 EQUAL, BY_F1 = "equal", "validation_f1"
 """Ways to weigh the runs that need no numbers."""
 STACKED = "stacked"
@@ -53,6 +54,15 @@ class Election:
     learnt: Mapping[str, Any] = field(default_factory=dict)
 
 
+def _listed(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _several(runs: Any) -> bool:
+    return _listed(runs) and len(runs) > 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ensemble(Method):
     """Entities that enough of the runs predict; what is enough is set on their validation split.
 
@@ -68,51 +78,66 @@ class Ensemble(Method):
     name = "ensemble"
     trains = True  # thresholds are set on validation sentences, carved from the training files
 
-    def __init__(self, runs: Sequence[str], voting: str, weights: Sequence[float] | str) -> None:
-        if isinstance(runs, str) or not isinstance(runs, Sequence) or len(runs) < 2:
-            raise InputError(f"{KEY}={runs}: give a list of two or more runs, as [RUN,RUN]")
-        if voting not in (*VOTINGS, STACKED):
-            known = ", ".join((*VOTINGS, STACKED))
-            raise InputError(f"method.voting={voting}: choose one of {known}")
-        if voting == STACKED and weights != EQUAL:
-            raise InputError(
-                f"method.weights={weights}: method.voting={STACKED} learns what each run's vote is "
-                f"worth; leave method.weights={EQUAL}"
-            )
-        self.runs = [str(run) for run in runs]
-        self.voting = voting
-        self.weights = _checked_weights(weights, len(self.runs))
+    runs: Annotated[
+        Sequence[str], Range("a list of two or more runs, as [RUN,RUN]", _several), NAMES_RUN
+    ]
+    voting: Annotated[str, one_of(*VOTINGS, STACKED)]
+    weights: Any
 
-    def check(self, experiment: Experiment, corpus: Corpus) -> None:
+    def __post_init__(self) -> None:
+        if self.voting == STACKED and self.weights != EQUAL:
+            raise InputError(
+                f"method.weights={self.weights}: method.voting={STACKED} learns what each run's "
+                f"vote is worth; leave method.weights={EQUAL}"
+            )
+        if self.weights in (EQUAL, BY_F1):
+            return
+        if not _listed(self.weights) or len(self.weights) != len(self.runs):
+            raise InputError(
+                f"method.weights={self.weights}: give {EQUAL}, {BY_F1}, or a list of one number a "
+                f"run ({len(self.runs)})"
+            )
+        if not all(type(each) in (int, float) and 0 < each < math.inf for each in self.weights):
+            raise InputError(f"method.weights={self.weights}: give numbers above 0")
+
+    def check(self, experiment: Experiment, corpus: Corpus) -> None:  # noqa: ARG002
         """InputError for runs that cannot vote here."""
         if not corpus.validation:
             raise InputError(
                 "method=ensemble: sets its thresholds on validation sentences, but there are none; "
                 "set limit.validation or dataset.validation_share above 0"
             )
-        for member in find_members(self.runs, experiment.output):
+        for member in find_members(self.runs):
             check_unseen(member, corpus.test_files)
             votes_of(member, corpus)
 
-    def tuned_on(self, experiment: Experiment, training_files: Mapping[str, str]) -> dict[str, str]:
+    def tuned_on(
+        self,
+        experiment: Experiment,  # noqa: ARG002
+        training_files: Mapping[str, str],
+    ) -> dict[str, str]:
         """The files that the runs were trained on, and those the validation split is part of."""
         files = dict(training_files)
-        for member in find_members(self.runs, experiment.output):
+        for member in find_members(self.runs):
             for name, digest in member.record.training_files.items():
                 place = name if files.get(name, digest) == digest else f"{name} {digest[:8]}"
                 files[place] = digest
         return files
 
-    def inputs(self, experiment: Experiment) -> dict[str, str]:
+    def inputs(self, experiment: Experiment) -> dict[str, str]:  # noqa: ARG002
         """The checksum of each run's predictions."""
-        members = find_members(self.runs, experiment.output)
+        members = find_members(self.runs)
         return {f"{KEY} {place}": sha256_of(each.path) for place, each in enumerate(members)}
 
     def run(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+        self,
+        experiment: Experiment,  # noqa: ARG002
+        corpus: Corpus,
+        directory: Path,
+        tracker: "Tracker",
     ) -> Outcome:
         """The elected entities of the test and the validation split."""
-        members = find_members(self.runs, experiment.output)
+        members = find_members(self.runs)
         with tracker.timed("prepare"):
             votes = [votes_of(member, corpus) for member in members]
             alone = [_f1(corpus.validation, each) for each in votes]
@@ -136,7 +161,7 @@ class Ensemble(Method):
                 for m, w, f1 in zip(members, weights, alone, strict=True)
             ],
         }
-        write_json(directory / FILE, content)
+        write_json(directory / ENSEMBLE_FILE, content)
         return placed_outcome([*corpus.test, *corpus.validation], placed, seconds=seconds)
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:  # noqa: ARG002
@@ -180,18 +205,3 @@ class Ensemble(Method):
 
 def _f1(sentences: Sequence[Sentence], placed: Mapping[str, Sequence[Span]]) -> float:
     return span_scores((sentence.entities, placed[sentence.id]) for sentence in sentences).f1
-
-
-def _checked_weights(weights: Sequence[float] | str, count: int) -> Sequence[float] | str:
-    if weights in (EQUAL, BY_F1):
-        return weights
-    listed = isinstance(weights, Sequence) and not isinstance(weights, str)
-    if not listed or len(weights) != count:
-        raise InputError(
-            f"method.weights={weights}: give {EQUAL}, {BY_F1}, or a list of one number a run "
-            f"({count})"
-        )
-    numbers = [each for each in weights if type(each) in (int, float)]
-    if len(numbers) < count or not all(0 < float(each) < math.inf for each in numbers):
-        raise InputError(f"method.weights={weights}: give numbers above 0")
-    return weights

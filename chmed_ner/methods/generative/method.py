@@ -6,15 +6,14 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from chmed_ner.backbone.generate import generate, stored_completions
+from chmed_ner.backbone.generate import generate, requests_for, stored_completions
 from chmed_ner.backbone.store import CompletionStore
-from chmed_ner.backbone.task import Task, grammars
+from chmed_ner.backbone.task import Task
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.restoration import POLICIES, restore
 from chmed_ner.entities.types import Completion, Sentence, Span
-from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Generator, Request
 from chmed_ner.prompt import Answer, TaskPrompt
 from chmed_ner.prompt.formats.answer import PROBLEMS
@@ -42,11 +41,6 @@ class Generative(Method):
         experiment.regime.check(experiment.backbone, corpus.test_files)
         prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
         experiment.decoding.check(prompt, experiment.backbone)
-        if prompt.hints is not None and corpus.copies:
-            raise InputError(
-                "dataset.replace_entities: hints would name every mention of a copy, since all of "
-                "them are in the lexicon; leave it at 0, or hints@prompt.hints at none"
-            )
         experiment.regime.check_prompt(prompt)
 
     def tuned_on(self, experiment: Experiment, training_files: Mapping[str, str]) -> dict[str, str]:
@@ -70,14 +64,16 @@ class Generative(Method):
         store = CompletionStore(directory / "completions.jsonl")
         validation = corpus.validation if experiment.keeps_validation else ()
         splits = [split for split in (corpus.test, validation) if split]
-        asked = [(requests_for(split, prompt, experiment), store) for split in splits]
-        task = partial(task_of, experiment, corpus, prompt, directory, tracker, counts)
+        asked = [(requests_for(split, prompt, experiment.decoding), store) for split in splits]
+        task = partial(judged_task, experiment, corpus, prompt, directory, tracker, counts)
         found = ask(experiment, asked, task, tracker)
         completions = {id_: each for split in found for id_, each in split.items()}
         outcome = outcome_of(corpus.test, validation, prompt, completions)
         return replace(outcome, counts=counts, usd=experiment.backbone.usd(store))
 
 
+Judge = Callable[[Generator, int], float]
+"""A generator and the epoch after which it is judged -> F1 (percent)."""
 Asked = tuple[Sequence[Request], CompletionStore]
 """Questions, and where their answers are kept."""
 
@@ -129,27 +125,6 @@ def demonstrated(
     )
 
 
-def requests_for(
-    sentences: Sequence[Sentence], prompt: TaskPrompt, experiment: Experiment
-) -> list[Request]:
-    """One question a sentence, in corpus order."""
-    questions = prompt.ask([sentence.model_text for sentence in sentences])
-    return [
-        Request(
-            id=sentence.id,
-            split=sentence.split,
-            genre=sentence.genre,
-            prompt=question.prompt,
-            max_new_tokens=experiment.decoding.max_new_tokens(prompt.room(len(sentence.text))),
-            target="" if sentence.tags is None else prompt.target(sentence),
-            grammar=experiment.decoding.grammar(prompt, sentence.model_text),
-            entity_bonus=experiment.decoding.bonus,
-            demonstrations=question.demonstrations,
-        )
-        for sentence, question in zip(sentences, questions, strict=True)
-    ]
-
-
 def outcome_of(
     test: Sequence[Sentence],
     validation: Sequence[Sentence],
@@ -194,7 +169,7 @@ def restored(
 ) -> dict[str, tuple[Span, ...]]:
     """The spans of every sentence's mentions by one policy."""
     return {
-        sentence.id: restore(policy, sentence.model_text, answers[sentence.id].mentions).spans
+        sentence.id: restore(policy, sentence.model_text, answers[sentence.id].mentions)
         for sentence in sentences
     }
 
@@ -208,7 +183,45 @@ def _answered(requests: Sequence[Request], store: CompletionStore) -> bool:
     return all(store.get(request.split, request.id) for request in requests)
 
 
+def judge_of(experiment: Experiment, corpus: Corpus, prompt: TaskPrompt, directory: Path) -> Judge:
+    """Scores a generator after an epoch: micro F1 (percent) of the headline policy on validation.
+
+    Its completions are kept in `directory/validation`, apart from those of the run.
+    """
+
+    def dev_f1(generator: Generator, epoch: int) -> float:
+        store = CompletionStore(directory / "validation" / f"epoch{epoch}.jsonl")
+        store.clear()
+        requests = requests_for(corpus.validation, prompt, experiment.decoding)
+        found = read_completions(corpus.validation, prompt, generate(generator, requests, store))
+        spans = found.predicted(experiment.policy)
+        return span_scores((s.entities, spans[s.id]) for s in corpus.validation).f1
+
+    return dev_f1
+
+
 def task_of(
+    experiment: Experiment,
+    corpus: Corpus,
+    prompt: TaskPrompt,
+    directory: Path,
+    dev_f1: Judge | None = None,
+    **listeners: Any,
+) -> Task:
+    """What the regime is given: training pairs in the words of `prompt`, a judge, listeners."""
+    texts = [sentence.model_text for sentence in corpus.train]
+    return Task(
+        pairs=[prompt.pair(sentence) for sentence in corpus.train],
+        stop=prompt.stop,
+        dev_f1=dev_f1,
+        directory=directory,
+        seed=experiment.seed,
+        grammar=lambda number: prompt.grammar(texts[number], in_order=False),
+        **listeners,
+    )
+
+
+def judged_task(
     experiment: Experiment,
     corpus: Corpus,
     prompt: TaskPrompt,
@@ -216,28 +229,11 @@ def task_of(
     tracker: "Tracker",
     counts: dict[str, int],
 ) -> Task:
-    """What the regime is given: training pairs in the words of `prompt`, validation as a judge."""
-
-    def dev_f1(generator: Generator, epoch: int) -> float:
-        """Micro F1 of the headline policy on the validation split; completions kept apart."""
-        store = CompletionStore(directory / "validation" / f"epoch{epoch}.jsonl")
-        store.clear()
-        requests = requests_for(corpus.validation, prompt, experiment)
-        found = read_completions(corpus.validation, prompt, generate(generator, requests, store))
-        spans = found.predicted(experiment.policy)
-        return span_scores((s.entities, spans[s.id]) for s in corpus.validation).f1
+    """The task of the first process: it judges epochs, logs metrics and notes counts."""
 
     def note(more: Mapping[str, int]) -> None:
         counts.update(more)
         note_counts(directory, more)
 
-    return Task(
-        pairs=[prompt.pair(s) for s in corpus.learnt],
-        stop=prompt.stop,
-        dev_f1=dev_f1 if corpus.validation else None,
-        directory=directory,
-        seed=experiment.seed,
-        log=tracker.log,
-        note=note,
-        grammar=grammars(prompt, [s.model_text for s in corpus.learnt]),
-    )
+    judge = judge_of(experiment, corpus, prompt, directory) if corpus.validation else None
+    return task_of(experiment, corpus, prompt, directory, judge, log=tracker.log, note=note)

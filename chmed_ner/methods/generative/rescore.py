@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from chmed_ner.backbone.generate import stored_completions
+from chmed_ner.backbone.generate import requests_for, stored_completions
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.errors import InputError
-from chmed_ner.methods.generative.method import outcome_of, prompt_for, requests_for
+from chmed_ner.methods.generative.method import outcome_of, prompt_for
 from chmed_ner.run.changed_config import changed_choices, changed_config
 from chmed_ner.run.config import configure
 from chmed_ner.run.recording import new_record, tracked
@@ -30,7 +30,7 @@ def rescore(run: Path, overrides: Sequence[str]) -> tuple[Path, dict[str, float]
     _check_files(record, dict(corpus.test_files))
     prompt = prompt_for(experiment, corpus, run)
     store = CompletionStore(run / "completions.jsonl")
-    requests = requests_for(corpus.test, prompt, experiment)
+    requests = requests_for(corpus.test, prompt, experiment.decoding)
     completions = stored_completions(requests, store)
     outcome = outcome_of(corpus.test, (), prompt, completions)
     files = {**record.training_files, **record.test_files}

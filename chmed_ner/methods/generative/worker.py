@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from chmed_ner.backbone.task import Task, grammars
 from chmed_ner.errors import InputError
 from chmed_ner.machine import keep_threads_awake, prepare_memory
-from chmed_ner.model.checkpoint.split import SPLIT
+from chmed_ner.model.checkpoint.hardware import SPLIT
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.train.parallel import call, called, joined, processes
 from chmed_ner.train.tuned import Tuned
@@ -43,6 +42,7 @@ def assists() -> bool:
 
 def assist(experiment: Experiment) -> None:
     """Train along whenever the first process calls, until it sends this one home."""
+    from chmed_ner.methods.generative.method import task_of
     from chmed_ner.prompt.lexicon_hints import hinted
     from chmed_ner.run.runner import read_corpus
 
@@ -53,16 +53,7 @@ def assist(experiment: Experiment) -> None:
             corpus = read_corpus(experiment)
             prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
             prompt = hinted(prompt, corpus.train, Path(directory))
-            task = Task(
-                pairs=[prompt.pair(s) for s in corpus.learnt],
-                stop=prompt.stop,
-                dev_f1=None,
-                directory=Path(directory),
-                seed=experiment.seed,
-                log=lambda _metrics, _step: None,
-                note=lambda _counts: None,
-                grammar=grammars(prompt, [s.model_text for s in corpus.learnt]),
-            )
+            task = task_of(experiment, corpus, prompt, Path(directory))
             assert isinstance(experiment.regime, Tuned), "checked before"
             experiment.regime.train(experiment.backbone, task)
 

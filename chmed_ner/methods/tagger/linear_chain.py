@@ -121,7 +121,7 @@ class IndependentTags(LegalPaths):
 
 
 def _inside(lengths: torch.Tensor, width: int) -> torch.Tensor:
-    """(B, T): which positions lie in their sentence."""
+    """(B, T): which positions are inside their sentence."""
     return torch.arange(width, device=lengths.device) < lengths[:, None]
 
 

@@ -1,9 +1,8 @@
 """A tagger in memory: text in, entities out; how it is built, saved and opened again."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,25 +13,17 @@ from chmed_ner.entities.bio import OUTSIDE, chunks
 from chmed_ner.entities.types import Span
 from chmed_ner.errors import InputError
 from chmed_ner.machine import give_back, progress
-from chmed_ner.methods.tagger.network import WIDTH_STEP, Features, Head, TaggerNetwork, batch_of
-from chmed_ner.methods.tagger.reading import Reader, Reading
-from chmed_ner.methods.tagger.recipe import Architecture
-from chmed_ner.methods.tagger.transformer import (
+from chmed_ner.methods.tagger.architecture import (
+    Architecture,
     positions_of,
     tokenizer_of,
     transformer_of,
-    with_lora,
+    tune,
 )
-
-
-class FeatureSet(Protocol):
-    """What computes the lexicon features of a text; its length is how many there are."""
-
-    def __len__(self) -> int:
-        """The highest number of a feature."""
-
-    def __call__(self, text: str) -> Features:
-        """The numbers of the features of each character."""
+from chmed_ner.methods.tagger.lexicon_features import LexiconFeatures
+from chmed_ner.methods.tagger.network import Features, TaggerNetwork, batch_of
+from chmed_ner.methods.tagger.reading import Reader, Reading
+from chmed_ner.train.examples import WIDTH_STEP
 
 
 class Tagger:
@@ -46,7 +37,7 @@ class Tagger:
         network: TaggerNetwork,
         reader: Reader,
         labels: Sequence[str],
-        features: FeatureSet | None,
+        features: LexiconFeatures | None,
         batch_size: int,
     ) -> None:
         self.network = network
@@ -103,33 +94,25 @@ def new_tagger(
     backbone: Backbone,
     architecture: Architecture,
     types: Sequence[str],
-    features: FeatureSet | None,
+    features: LexiconFeatures | None,
     seed: int,
 ) -> Tagger:
     """An untrained tagger on the backbone; `seed` decides what its fresh weights are.
 
-    Raises InputError where tokenizer, positions or attention do not allow what `architecture` asks.
+    InputError where the tokenizer or the number of positions does not fit `architecture`.
     """
     tokenizer = tokenizer_of(backbone)
-    reader = partial(Reader, tokenizer, pieces=architecture.pieces, repeat=architecture.repeat)
-    reader(most=architecture.window)  # refused before the weights are loaded
-    transformer = transformer_of(backbone, bidirectional=architecture.bidirectional)
-    most = int(min(architecture.window, positions_of(transformer.model, WIDTH_STEP)))
+    Reader(tokenizer, most=architecture.window)  # refused before the weights are loaded
+    transformer = transformer_of(backbone)
+    reader = Reader(
+        tokenizer, most=int(min(architecture.window, positions_of(transformer.model, WIDTH_STEP)))
+    )
     torch.manual_seed(seed)
-    if architecture.rank is None:
-        transformer.model.requires_grad_(True)
-    else:
-        with_lora(
-            transformer.model,
-            rank=architecture.rank,
-            alpha=architecture.alpha,
-            dropout=architecture.lora_dropout,
-            targets=architecture.targets,
-        )
+    tune(transformer.model, architecture)
     labels = bio_labels(types)
-    head = Head(architecture.crf, architecture.recurrent, architecture.dropout, len(features or ()))
-    network = TaggerNetwork(transformer, labels, head).to(transformer.model.device)
-    return Tagger(network, reader(most=most), labels, features, getattr(backbone, "batch_size", 32))
+    network = TaggerNetwork(transformer, labels, architecture, features=len(features or ()))
+    network.to(transformer.model.device)
+    return Tagger(network, reader, labels, features, getattr(backbone, "batch_size", 32))
 
 
 def save_weights(path: Path, state: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The network: a transformer, states of characters, a head that scores tags, a chain."""
+"""The network: a transformer, states of characters, a head that scores tags, a chain; its loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,29 +8,16 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from chmed_ner.methods.tagger.architecture import Architecture, Transformer
 from chmed_ner.methods.tagger.linear_chain import IndependentTags, LegalPaths, LinearChainCRF
 from chmed_ner.methods.tagger.reading import FARTHEST, Reading
-from chmed_ner.methods.tagger.transformer import Transformer
-
-WIDTH_STEP = 8
-"""Rows are padded to a multiple of this: fewer shapes, so fewer kernels to compile."""
+from chmed_ner.train.examples import WIDTH_STEP, padded_parts_of
 
 PLACE_WIDTH = 32
 FEATURE_WIDTH = 64
 
 Features = Sequence[Sequence[int]]
 """The features that hold for each character of a text, as numbers from 1."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """What stands on the transformer: `recurrent` is the width of a BiLSTM over characters, each
-    direction (0: none); `features` how many features a character may have (0: none)."""
-
-    crf: bool
-    recurrent: int
-    dropout: float
-    features: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,39 +41,45 @@ class Batch:
 class TaggerNetwork(nn.Module):
     """Emission scores for the characters of a batch, and the chain that reads tags from them.
 
-    The head computes in float32 whatever the transformer multiplies in.
+    A character may have up to `features` features (0: none). The head computes in float32 whatever
+    the transformer multiplies in.
     """
 
-    def __init__(self, transformer: Transformer, labels: Sequence[str], head: Head) -> None:
+    def __init__(
+        self,
+        transformer: Transformer,
+        labels: Sequence[str],
+        architecture: Architecture,
+        *,
+        features: int,
+    ) -> None:
         super().__init__()
         self.base = transformer.model
         self.causal = transformer.causal
         width = int(self.base.config.hidden_size)
         self.norm = nn.LayerNorm(width)
         self.before = nn.Embedding(FARTHEST + 1, PLACE_WIDTH)
-        self.behind = nn.Embedding(FARTHEST + 1, PLACE_WIDTH)
+        self.after = nn.Embedding(FARTHEST + 1, PLACE_WIDTH)
         width += PLACE_WIDTH
         self.features: nn.EmbeddingBag | None = None
-        if head.features:
-            self.features = nn.EmbeddingBag(
-                head.features + 1, FEATURE_WIDTH, mode="sum", padding_idx=0
-            )
+        if features:
+            self.features = nn.EmbeddingBag(features + 1, FEATURE_WIDTH, mode="sum", padding_idx=0)
             width += FEATURE_WIDTH
-        self.dropout = nn.Dropout(head.dropout)
+        self.dropout = nn.Dropout(architecture.dropout)
         self.recurrent: nn.LSTM | None = None
-        if head.recurrent:
-            self.recurrent = nn.LSTM(width, head.recurrent, batch_first=True, bidirectional=True)
-            width = 2 * head.recurrent
+        if both := architecture.recurrent:
+            self.recurrent = nn.LSTM(width, both, batch_first=True, bidirectional=True)
+            width = 2 * both
         self.emit = nn.Linear(width, len(labels))
-        self.chain: LegalPaths = (LinearChainCRF if head.crf else IndependentTags)(labels)
+        self.chain: LegalPaths = (LinearChainCRF if architecture.crf else IndependentTags)(labels)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Scores (B, C, L) of each tag at each character."""
-        # padding stands on the right: a causal model never sees it from a character
+        # padding is on the right: a causal model never sees it from a character
         mask = None if self.causal else batch.mask
         states = self.base(input_ids=batch.ids, attention_mask=mask).last_hidden_state
         characters = states[batch.rows, batch.positions].float()  # (B, C, H)
-        places = self.before(batch.inside[..., 0]) + self.behind(batch.inside[..., 1])
+        places = self.before(batch.inside[..., 0]) + self.after(batch.inside[..., 1])
         parts = [self.norm(characters), places]
         if self.features is not None:
             flat = batch.features.flatten(0, 1)
@@ -132,7 +125,7 @@ def batch_of(
         places.append([(first + row, position) for row, position in reading.places])
         first += len(reading.rows)
     deep = max((len(found) for each in features for found in each), default=0) or 1
-    held = [[[*found, *[0] * (deep - len(found))] for found in each] for each in features]
+    filled = [[[*found, *[0] * (deep - len(found))] for found in each] for each in features]
     where = torch.tensor(_filled(places, most, (0, 0)), device=device)
     return Batch(
         ids=torch.tensor(_filled(rows, width, 0), device=device),
@@ -140,7 +133,7 @@ def batch_of(
         rows=where[..., 0],
         positions=where[..., 1],
         inside=torch.tensor(_filled([r.inside for r in readings], most, (0, 0)), device=device),
-        features=torch.tensor(_filled(held, most, [0] * deep), device=device),
+        features=torch.tensor(_filled(filled, most, [0] * deep), device=device),
         lengths=torch.tensor(lengths, device=device),
         tags=None if tags is None else torch.tensor(_filled(tags, most, 0), device=device),
     )
@@ -148,3 +141,53 @@ def batch_of(
 
 def _filled(rows: Sequence[Sequence[Any]], width: int, value: Any) -> list[list[Any]]:
     return [[*row, *[value] * (width - len(row))] for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedExample:
+    """A sentence as it is learnt: what is read, its features, the number of each gold tag."""
+
+    reading: Reading
+    features: Features
+    tags: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.reading)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows are read, and how long the longest one is."""
+        return len(self.reading.rows), max(map(len, self.reading.rows))
+
+
+class TagLoss:
+    """The loss of a tagger's network, see `train.loop.Objective`; terms are characters.
+
+    `rates` are the peak learning rates of the transformer and of the head.
+    """
+
+    def __init__(
+        self, network: TaggerNetwork, rates: tuple[float, float], tokens_at_once: int
+    ) -> None:
+        self.model = network
+        head = [p for name, p in network.named_parameters() if not name.startswith("base.")]
+        self.groups = [(list(network.base.parameters()), rates[0]), (head, rates[1])]
+        self.tokens_at_once = tokens_at_once
+
+    def parts(self, batch: Sequence[TaggedExample]) -> list[list[TaggedExample]]:
+        """The batch in parts of at most `tokens_at_once` tokens."""
+        return padded_parts_of(batch, self.tokens_at_once)
+
+    def terms(self, batch: Sequence[TaggedExample]) -> int:
+        """The characters."""
+        return sum(len(example.tags) for example in batch)
+
+    def loss(self, part: Sequence[TaggedExample], terms: int) -> torch.Tensor:
+        """The part's share of the mean loss over `terms` characters."""
+        batch = batch_of(
+            [each.reading for each in part],
+            [each.features for each in part],
+            [each.tags for each in part],
+            self.model.base.device,
+        )
+        return self.model.loss(batch) / terms

@@ -61,7 +61,7 @@ class Wrapping:
     def end_id(self) -> int:
         """The token that ends an answer: the template's end of turn, or the end of the text.
 
-        The end of turn is the first special token that the template puts behind an answer (it may
+        The end of turn is the first special token that the template puts after an answer (it may
         put a space or a line end before it).
         """
         if self.template:

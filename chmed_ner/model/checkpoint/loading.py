@@ -4,18 +4,18 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.errors import InputError
-from chmed_ner.model.checkpoint.converted_tokenizer import refuse_inexact
-from chmed_ner.model.checkpoint.hardware import quiet_hub, torch_device, torch_dtype
-from chmed_ner.model.checkpoint.quantized import keep_layout, kind_of, quantization_config
-from chmed_ner.model.checkpoint.split import (
+from chmed_ner.errors import InputError, first_line
+from chmed_ner.model.checkpoint.hardware import (
     SPLIT,
     check_split,
     is_offloading,
+    quiet_hub,
     refuse_offloaded,
     too_large,
+    torch_device,
+    torch_dtype,
 )
-from chmed_ner.model.checkpoint.text_part import forget_origin, text_part
+from chmed_ner.model.checkpoint.quantized import keep_layout, kind_of, quantization_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -25,28 +25,21 @@ _CURE = (
     "original layouts of ChatGLM2-6B and Baichuan-7B) and tokenizer files, or the id of a model on "
     "the hub"
 )
+_TEXT_PART = {
+    r"^model\.language_model\.": "model.",
+    r"^language_model\.model\.": "model.",
+    r"^language_model\.lm_head\.": "lm_head.",
+}
+"""Names of the text part's weights in a checkpoint that also sees or hears, of transformers'
+layouts before and since version 4.52, and in a model of text alone."""
 
 
 def load_causal_lm(
-    path_or_id: str | Path,
-    *,
-    dtype: str = "auto",
-    device: str = "auto",
-    attention: str = "sdpa",
-    revision: str | None = None,
-    cache: str | None = None,
-    quantization: str = "none",
+    path_or_id: str | Path, *, revision: str | None = None, **how: Any
 ) -> tuple["PreTrainedModel", Any]:
-    """The model in evaluation mode on its device, and its tokenizer; see `load_model`."""
-    model = load_model(
-        path_or_id,
-        dtype=dtype,
-        device=device,
-        attention=attention,
-        revision=revision,
-        cache=cache,
-        quantization=quantization,
-    )
+    """The model in evaluation mode on its device, and its tokenizer; `how` is that of `load_model`:
+    `dtype="float32", device="cpu"`."""
+    model = load_model(path_or_id, revision=revision, **how)
     return model, load_tokenizer(path_or_id, revision=revision)
 
 
@@ -72,46 +65,26 @@ def load_model(
     supported one, or when weights are broken, pickled with anything but tensors, not all there, or
     quantised in another way.
     """
-    quiet_hub()
-    from transformers import AutoModelForCausalLM
-
-    split = device == SPLIT
-    if split:
+    if device == SPLIT:
         check_split()
-    place = torch_device("cuda" if split else device)
+    place = torch_device("cuda" if device == SPLIT else device)
     precision = torch_dtype(dtype, place)
+    how: dict[str, Any] = {"dtype": precision, "attn_implementation": attention}
     quantized = quantization_config(quantization, precision)
-    how: dict[str, Any] = {} if quantized is None else {"quantization_config": quantized}
-    if split or quantized is not None:
-        how["device_map"] = "auto" if split else {"": place}
+    if quantized is not None:
+        how["quantization_config"] = quantized
+    if device == SPLIT or quantized is not None:
+        how["device_map"] = "auto" if device == SPLIT else {"": place}
     weights = transformers_checkpoint(path_or_id, revision=revision, cache=cache)
-    try:
-        part = text_part(weights, revision)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            weights,
-            dtype=precision,
-            attn_implementation=attention,
-            revision=revision,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
-            local_files_only=Path(weights).is_dir(),
-            **how,
-            **part,
-        )
-    except Exception as error:  # a broken checkpoint fails in as many ways as it has parts
-        raise _unloadable(weights, error) from error
-    model: PreTrainedModel = loaded[0]
-    report = loaded[1]
-    if report["missing_keys"]:  # transformers would go on with random numbers in their place
+    model: PreTrainedModel
+    model, missing = _read_weights("AutoModelForCausalLM", weights, revision, how)
+    if missing:  # transformers would go on with random numbers in their place
         raise InputError(
-            f"backbone.path={path_or_id}: {len(report['missing_keys'])} weights are missing, such "
-            f"as {min(report['missing_keys'])}; the weights do not fit config.json, or are not "
+            f"backbone.path={path_or_id}: {len(missing)} weights are missing, such "
+            f"as {min(missing)}; the weights do not fit config.json, or are not "
             "those of a causal language model"
         )
-    if part:
-        forget_origin(model)
-    if split:
+    if device == SPLIT:
         refuse_offloaded(model, path_or_id)
     elif quantized is None:
         model.to(place)
@@ -124,6 +97,65 @@ def load_model(
         )
     model.eval()  # type: ignore[no-untyped-call]
     return model
+
+
+def load_encoder(
+    path_or_id: str | Path, *, dtype: str, device: str, attention: str, revision: str | None
+) -> Any:
+    """The encoder in evaluation mode on its device, without pooler or head.
+
+    Raises InputError when there is no checkpoint, or none of an encoder.
+    """
+    place = torch_device(device)
+    how = {"dtype": torch_dtype(dtype, place), "attn_implementation": attention}
+    model, missing = _read_weights("AutoModel", path_or_id, revision, how)
+    missing = {name for name in missing if "pooler" not in name}
+    if missing or model.config.is_encoder_decoder:
+        what = f"weights such as {min(missing)} are missing" if missing else "it has a decoder"
+        raise InputError(
+            f"backbone.path={path_or_id}: not a checkpoint of an encoder ({what}); give one of the "
+            "BERT family"
+        )
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None
+    return model.to(place).eval()
+
+
+def _read_weights(
+    auto_class: str, weights: str | Path, revision: str | None, how: dict[str, Any]
+) -> tuple[Any, set[str]]:
+    """A model by one of transformers' automatic classes, and the names of the weights it lacks."""
+    quiet_hub()
+    import transformers
+
+    source = {"revision": revision, "trust_remote_code": False}
+    source["local_files_only"] = Path(weights).is_dir()
+    automatic = getattr(transformers, auto_class)
+    try:
+        part = _text_part(weights, source) if auto_class == "AutoModelForCausalLM" else {}
+        model, report = automatic.from_pretrained(
+            weights, use_safetensors=True, output_loading_info=True, **source, **how, **part
+        )
+    except Exception as error:  # a broken checkpoint fails in as many ways as it has parts
+        raise _unloadable(weights, error) from error
+    if part:  # else `save_pretrained` undoes the renaming: weights that do not fit the config
+        model._weight_conversions = None
+    return model, set(report["missing_keys"])
+
+
+def _text_part(weights: str | Path, source: dict[str, Any]) -> dict[str, Any]:
+    """What `from_pretrained` needs to load the text part of a checkpoint that also sees or hears
+    (Gemma 3 4B, say); empty for any other.
+
+    The rest would take memory, and `all-linear` adapters that never see an input. Raises what
+    transformers raises for a configuration that it cannot read.
+    """
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+
+    text = getattr(AutoConfig.from_pretrained(weights, **source), "text_config", None)
+    if type(text) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return {}
+    return {"config": text, "key_mapping": _TEXT_PART}
 
 
 def transformers_checkpoint(
@@ -151,23 +183,13 @@ def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None) -> An
     InputError if it is absent, or would be another one than the checkpoint's. Those of ChatGLM2-6B
     and Baichuan-7B run on sentencepiece itself.
     """
+    from chmed_ner.model.original.tokenizer_files import original_tokenizer, refuse_inexact
+
     quiet_hub()
-    from transformers import AutoTokenizer
-
-    from chmed_ner.model.original.tokenizer_files import original_tokenizer
-
     tokenizer = original_tokenizer(path_or_id, revision)
     if tokenizer is not None:
         return tokenizer
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            path_or_id,
-            revision=revision,
-            trust_remote_code=False,
-            local_files_only=Path(path_or_id).is_dir(),
-        )
-    except Exception as error:  # as above
-        raise _unloadable(path_or_id, error) from error
+    tokenizer = load_encoder_tokenizer(path_or_id, revision=revision)
     refuse_inexact(tokenizer, path_or_id, revision)
     if tokenizer.eos_token_id is None:
         raise InputError(
@@ -180,12 +202,28 @@ def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None) -> An
     return tokenizer
 
 
+def load_encoder_tokenizer(path_or_id: str | Path, *, revision: str | None) -> Any:
+    """The tokenizer as transformers makes it from the files alone; InputError if it is absent."""
+    quiet_hub()
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(
+            path_or_id,
+            revision=revision,
+            trust_remote_code=False,
+            local_files_only=Path(path_or_id).is_dir(),
+        )
+    except Exception as error:  # as above
+        raise _unloadable(path_or_id, error) from error
+
+
 def _unloadable(path_or_id: str | Path, error: Exception) -> InputError:
-    first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if is_offloading(str(error)):
         return too_large(path_or_id)
-    if re.search("attn_implementation|attention implementation|Flash ?Attention", first_line):
+    reason = first_line(error)
+    if re.search("attn_implementation|attention implementation|Flash ?Attention", reason):
         return InputError(
-            f"backbone.attention: {first_line} Every model takes backbone.attention=eager"
+            f"backbone.attention: {reason} Every model takes backbone.attention=eager"
         )
-    return InputError(f"backbone.path={path_or_id}: cannot be loaded ({first_line}); {_CURE}")
+    return InputError(f"backbone.path={path_or_id}: cannot be loaded ({reason}); {_CURE}")

@@ -10,7 +10,6 @@ from typing import Any
 from chmed_ner.errors import InputError
 
 KINDS = ("none", "nf4", "int8")
-BITS = {"nf4": 4, "int8": 8}
 
 
 def check_kind(kind: str, key: str = "backbone.quantization") -> None:

@@ -22,7 +22,7 @@ FORCED = 64
 
 @dataclass(frozen=True)
 class Stopped:
-    """The node behind a stop string of `length` characters."""
+    """The node after a stop string of `length` characters."""
 
     length: int
 
@@ -48,7 +48,7 @@ class State:
 
     @cached_property
     def successors(self) -> dict[int, Key]:
-        """Every token that may come next, and the state behind it."""
+        """Every token that may come next, and the state after it."""
         return self.automaton.explore(self)
 
     @cached_property
@@ -79,22 +79,12 @@ class State:
         return torch.tensor(sorted({*self.successors, *ends}), dtype=torch.long)
 
     @cached_property
-    def begins(self) -> torch.Tensor | None:
-        """Which of the options begin an entity, (U,), where another passes on without one."""
-        if len(self.options) == 1:
-            return None
-        told = [self.automaton.tells(self, token) for token in self.options.tolist()]
-        if True not in told or False not in told:
-            return None
-        return torch.tensor([each is True for each in told])
-
-    @cached_property
     def forced(self) -> int | None:
         """The longest token of a text that must come, if no token reaches beyond that text."""
         return self.automaton.forced(self)
 
     def after(self, token: int) -> "State":
-        """The state behind `token`, which must be among the successors."""
+        """The state after `token`, which must be among the successors."""
         return self.automaton.state(self.successors[token])
 
 
@@ -131,14 +121,6 @@ class TokenAutomaton:
         text, node = place
         return not text and (type(node) is Stopped or self.grammar.ends(node))
 
-    def tells(self, state: State, token: int) -> bool | None:
-        """Does `token` begin an entity (True), or pass on without one (False)?"""
-        if token not in state.successors:  # the end
-            return False
-        nodes = [node for _, node in state.successors[token][0] if type(node) is not Stopped]
-        told = {self.grammar.tells(node) for node in nodes} or {False}
-        return told.pop() if len(told) == 1 else None
-
     def explore(self, state: State) -> dict[int, Key]:
         """The tokens that may come next."""
         found: dict[int, Key] = {}
@@ -161,14 +143,14 @@ class TokenAutomaton:
                     tokens = vocabulary.tokens(word + rest[:at])
                     if tokens and vocabulary.in_bytes(rest[at:]):
                         found.update(dict.fromkeys(tokens, (places, pending + rest[:at])))
-                whole = word + rest
-                found.update(dict.fromkeys(vocabulary.tokens(whole), (after, b"")))
-                if vocabulary.goes_on(whole):
-                    todo.append((after, b"", whole))
+                longer = word + rest
+                found.update(dict.fromkeys(vocabulary.tokens(longer), (after, b"")))
+                if vocabulary.goes_on(longer):
+                    todo.append((after, b"", longer))
         return found
 
     def moves(self, places: Places) -> dict[str, Places]:
-        """The characters that may come next, and the places behind each."""
+        """The characters that may come next, and the places after each."""
         found = self._moves.get(places)
         if found is None:
             grouped: dict[str, list[Place]] = {}
@@ -229,5 +211,5 @@ class TokenAutomaton:
         longest = max((len(words[token]) for token in state.successors), default=0)
         if not text or longest > len(text):
             return None
-        whole = [token for token in state.successors if len(words[token]) == longest]
-        return self.vocabulary.ordinary(whole)
+        longest_tokens = [token for token in state.successors if len(words[token]) == longest]
+        return self.vocabulary.ordinary(longest_tokens)

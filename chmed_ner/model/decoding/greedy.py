@@ -2,23 +2,21 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
 
 from chmed_ner.machine import free_unused
 from chmed_ner.model.asking import Reply, Request
-
-if TYPE_CHECKING:
-    from chmed_ner.model.decoding.automaton import TokenAutomaton
-    from chmed_ner.model.decoding.guided import GuidedWriter
-    from chmed_ner.model.decoding.vocabulary import Vocabulary
-    from chmed_ner.model.loaded import LoadedModel
+from chmed_ner.model.decoding.automaton import TokenAutomaton
+from chmed_ner.model.decoding.guided import GrammarMask, GuidedWriter, read_back
+from chmed_ner.model.decoding.vocabulary import Vocabulary, check_reading
+from chmed_ner.model.decoding.writing import LOOK_BACK, cut_at_stop
+from chmed_ner.model.loaded import LoadedModel
 
 PROBE = 4
 """Tokens decoded to learn how long a token takes."""
-
-LOOK_BACK = 12
-"""Tokens decoded at each step to look for a stop string; no stop string is longer than this."""
 
 
 class GreedyGenerator:
@@ -27,7 +25,7 @@ class GreedyGenerator:
     The answer to a request with a grammar follows it: all other tokens' scores are masked.
     """
 
-    def __init__(self, loaded: "LoadedModel", *, batch_size: int, stop: Sequence[str]) -> None:
+    def __init__(self, loaded: LoadedModel, *, batch_size: int, stop: Sequence[str]) -> None:
         self.batch_size = batch_size
         self.stop = tuple(stop)
         self._loaded: LoadedModel | None = loaded
@@ -35,7 +33,7 @@ class GreedyGenerator:
         self._vocabulary: Vocabulary | None = None
 
     @property
-    def loaded(self) -> "LoadedModel":
+    def loaded(self) -> LoadedModel:
         """The model in memory; RuntimeError after `close`."""
         if self._loaded is None:
             raise RuntimeError("the generator was closed")
@@ -56,58 +54,49 @@ class GreedyGenerator:
 
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
         """One reply a request. Rows are (B, T) with T the longest prompt, padded on the left."""
-        import torch
         from transformers import LogitsProcessorList, StoppingCriteriaList
 
-        from chmed_ner.model.decoding.guided import GrammarMask, GuidedWriter, read_back
-
-        loaded = self.loaded
+        model, tokenizer = self.loaded.model, self.loaded.tokenizer
         rows = [self.prompt_ids(request) for request in batch]
+        caps = [request.max_new_tokens for request in batch]
         width = max(map(len, rows))
-        pad = int(loaded.tokenizer.pad_token_id)
+        pad = int(tokenizer.pad_token_id)
         input_ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
         ends = self._end_ids()
-        caps = [request.max_new_tokens for request in batch]
         automata = self.automata(batch)
-        rule = StopRule(loaded.tokenizer, [() if a else self.stop for a in automata], caps, width)
         writers = [
-            GuidedWriter(automaton, request.max_new_tokens, request.entity_bonus)
-            if automaton
-            else None
-            for automaton, request in zip(automata, batch, strict=True)
+            GuidedWriter(automaton, most) if automaton else None
+            for automaton, most in zip(automata, caps, strict=True)
         ]
+        masks = [GrammarMask(writers, width, min(ends))] if any(writers) else []
+        rule = StopRule(tokenizer, [() if writer else self.stop for writer in writers], caps, width)
         with torch.inference_mode():
-            output = loaded.model.generate(
-                input_ids=input_ids.to(loaded.model.device),
-                attention_mask=mask.to(loaded.model.device),
+            output = model.generate(
+                input_ids=input_ids.to(model.device),
+                attention_mask=mask.to(model.device),
                 max_new_tokens=max(caps),
                 do_sample=False,
                 eos_token_id=sorted(ends),
                 pad_token_id=pad,
                 stopping_criteria=StoppingCriteriaList([rule]),
-                logits_processor=LogitsProcessorList(
-                    [GrammarMask(writers, width, min(ends))] if any(writers) else []
-                ),
+                logits_processor=LogitsProcessorList(masks),
             )
         answers = output[:, width:].tolist()
         return [
-            self._reply(request, len(row), ids, ends)
+            self.free_reply(*_written(ids, most, ends, pad), len(row))
             if automaton is None
-            else guided_reply(read_back(automaton, request.max_new_tokens, ids), len(row))
-            for request, row, ids, automaton in zip(batch, rows, answers, automata, strict=True)
+            else guided_reply(read_back(automaton, most, ids), len(row))
+            for row, ids, most, automaton in zip(rows, answers, caps, automata, strict=True)
         ]
 
-    def automata(self, batch: Sequence[Request]) -> list["TokenAutomaton | None"]:
+    def automata(self, batch: Sequence[Request]) -> list[TokenAutomaton | None]:
         """For each request the automaton of its grammar, None where it has none.
 
         InputError when the tokenizer's tokens cannot be read as bytes, or cannot write an answer.
         """
         if not any(request.grammar for request in batch):
             return [None] * len(batch)
-        from chmed_ner.model.decoding.automaton import TokenAutomaton
-        from chmed_ner.model.decoding.vocabulary import Vocabulary, check_reading
-
         if self._vocabulary is None:
             rows = self.loaded.model.get_output_embeddings().weight.shape[0]
             self._vocabulary = Vocabulary(self.loaded.tokenizer, rows)
@@ -125,11 +114,14 @@ class GreedyGenerator:
         if not batches:
             return 0.0
         middle = batches[len(batches) // 2]
-        short = [replace(request, max_new_tokens=PROBE) for request in middle]
-        began = time.perf_counter()
-        self.answer(short)
-        per_token = (time.perf_counter() - began) / PROBE
+        per_token = self._probe(middle)
         return per_token * sum(max(r.max_new_tokens for r in batch) for batch in batches)
+
+    def _probe(self, batch: Sequence[Request]) -> float:
+        """The seconds that a token of each answer to `batch` takes."""
+        began = time.perf_counter()
+        self.answer([replace(request, max_new_tokens=PROBE) for request in batch])
+        return (time.perf_counter() - began) / PROBE
 
     def close(self) -> None:
         """Let go of the model and, on CUDA, of its cached memory."""
@@ -144,45 +136,41 @@ class GreedyGenerator:
         ends = {int(token) for token in listed if token is not None}
         return ends | {self.loaded.wrapping.end_id()}
 
-    def _reply(self, request: Request, width: int, ids: list[int], ends: set[int]) -> Reply:
-        """The text up to the first end, and what ended it."""
-        length = next((n for n, token in enumerate(ids) if token in ends), None)
-        ended = length is not None and length < request.max_new_tokens
-        kept = ids[:length] if ended else ids[: request.max_new_tokens]
-        kept = _without_padding(kept, int(self.loaded.tokenizer.pad_token_id))
-        text = self.loaded.tokenizer.decode(kept, skip_special_tokens=True)
-        cuts = [text.index(stop) for stop in self.stop if stop in text]
-        if cuts:
-            text, ended = text[: min(cuts)], True
-        return Reply(text, "end" if ended else "length", width, len(kept))
+    def free_reply(self, tokens: list[int], ended: bool, width: int) -> Reply:
+        """An answer without a grammar, up to its first stop string; `width` is the prompt's length
+        in tokens."""
+        text = self.loaded.tokenizer.decode(tokens, skip_special_tokens=True)
+        text, stopped = cut_at_stop(text, self.stop)
+        return Reply(text, "end" if ended or stopped else "length", width, len(tokens))
 
 
-def guided_reply(writer: "GuidedWriter", width: int) -> Reply:
+def guided_reply(writer: GuidedWriter, width: int) -> Reply:
     """What a writer has written; `width` is the prompt's length in tokens."""
     return Reply(writer.text(), "end" if writer.ended else "length", width, len(writer.tokens))
 
 
-def _without_padding(ids: list[int], pad: int) -> list[int]:
-    """A row without the padding that `generate` appends once a stop string has ended it."""
-    length = len(ids)
-    while length and ids[length - 1] == pad:
-        length -= 1
-    return ids[:length]
+def _written(ids: list[int], most: int, ends: set[int], pad: int) -> tuple[list[int], bool]:
+    """The tokens of an answer up to its end token or cap, and whether it came to its end; without
+    the padding that `generate` appends once a stop string has ended a row."""
+    length = next((n for n, token in enumerate(ids) if token in ends), None)
+    ended = length is not None and length < most
+    kept = ids[:length] if ended else ids[:most]
+    while kept and kept[-1] == pad:
+        kept = kept[:-1]
+    return kept, ended
 
 
+@dataclass(eq=False)
 class StopRule:
     """Per row: has it reached its own cap, or does its tail hold one of its stop strings?
 
     `generate` calls it after each step with the rows so far, (B, T), and wants a boolean (B,).
     """
 
-    def __init__(
-        self, tokenizer: Any, stops: Sequence[Sequence[str]], caps: Sequence[int], width: int
-    ) -> None:
-        self.tokenizer = tokenizer
-        self.stops = stops
-        self.caps = caps
-        self.width = width
+    tokenizer: Any
+    stops: Sequence[Sequence[str]]
+    caps: Sequence[int]
+    width: int
 
     def __deepcopy__(self, memo: Any) -> "StopRule":
         """Itself: `generate` copies its rules, and a tokenizer is slow to copy."""
@@ -190,12 +178,10 @@ class StopRule:
 
     def __call__(self, input_ids: Any, *_: Any, **__: Any) -> Any:
         """True for the rows that are over."""
-        import torch
-
         new = input_ids.shape[1] - self.width
         tails = self.tokenizer.batch_decode(input_ids[:, self.width :][:, -LOOK_BACK:])
         over = [
-            new >= cap or any(stop in tail for stop in stops)
+            new >= cap or cut_at_stop(tail, stops)[1]
             for cap, tail, stops in zip(self.caps, tails, self.stops, strict=True)
         ]
         return torch.tensor(over, device=input_ids.device, dtype=torch.bool)

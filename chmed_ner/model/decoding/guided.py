@@ -1,28 +1,25 @@
 """Answers that follow a grammar, written within their cap."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from chmed_ner.model.decoding.automaton import State, TokenAutomaton
-from chmed_ner.model.kernels.head import Options
+from chmed_ner.model.decoding.writing import Writer
 
 
-class GuidedWriter:
+class GuidedWriter(Writer):
     """Writes only what its automaton allows, and only while enough tokens are left to end.
 
-    `ended` is False only where the cap `most` is too small for any answer. `bonus` is added to the
-    logits of tokens that begin an entity where others pass on without one.
+    `ended` is False only where the cap `most` is too small for any answer.
     """
 
-    def __init__(self, automaton: TokenAutomaton, most: int, bonus: float = 0.0) -> None:
+    def __init__(self, automaton: TokenAutomaton, most: int) -> None:
+        super().__init__(most)
         self.automaton = automaton
-        self.most = most
-        self.bonus = bonus
         self.state: State = automaton.start
-        self.tokens: list[int] = []
-        self.ended = False
 
     @property
     def over(self) -> bool:
@@ -31,20 +28,20 @@ class GuidedWriter:
 
     def opening(self) -> list[int]:
         """What the grammar leaves no choice about at the beginning."""
-        return self._forced()
+        return self._write_forced()
 
-    def options(self) -> Options:
-        """The tokens that the grammar allows next."""
-        return Options(self.state.options, self._raised(self.state.begins if self.bonus else None))
+    def options(self) -> torch.Tensor:
+        """The tokens that the grammar allows next, ascending, (U,)."""
+        return self.state.options
 
-    def swap(self, token: int) -> Options | None:
-        """Where behind `token` too few are left to end: those behind which they do not."""
+    def swap(self, token: int) -> torch.Tensor | None:
+        """None if `token` leaves enough tokens to finish the answer; else tokens that do, (U,)."""
         return None if self._fits(token) else self.allowed()
 
-    def allowed(self) -> Options:
-        """The options behind which the answer can still end within the cap.
+    def allowed(self) -> torch.Tensor:
+        """The options that leave enough tokens to finish the answer within the cap, (U,).
 
-        Where the cap is too small for that, those behind which the end is nearest.
+        Where the cap is too small for that, those after which the end is nearest.
         """
         options: list[int] = self.state.options.tolist()
         fit = [self._fits(token) for token in options]
@@ -52,13 +49,7 @@ class GuidedWriter:
             needs = [self.state.after(token).need for token in options]
             nearest = min(needs)
             fit = [need == nearest for need in needs]
-        kept = torch.tensor(fit)
-        everything = self.options()
-        raised = everything.raised
-        return Options(everything.tokens[kept], None if raised is None else raised[kept])
-
-    def _raised(self, begins: torch.Tensor | None) -> torch.Tensor | None:
-        return None if begins is None else begins * self.bonus
+        return self.state.options[torch.tensor(fit)]
 
     def step(self, token: int) -> None:
         """Write one token."""
@@ -72,7 +63,7 @@ class GuidedWriter:
     def take(self, token: int) -> list[int]:
         """Write `token` and what must follow it; returns these, none when the answer is over."""
         self.step(token)
-        written = [] if self.ended else [token, *self._forced()]
+        written = [] if self.ended else [token, *self._write_forced()]
         return [] if self.over else written
 
     def text(self) -> str:
@@ -85,13 +76,13 @@ class GuidedWriter:
         return text[: len(text) - self.state.stopped]
 
     def _fits(self, token: int) -> bool:
-        """Are enough tokens left behind `token`?"""
+        """Are enough tokens left after `token`?"""
         if token not in self.state.successors:
             return True
         after = self.state.after(token)
         return after.stopped > 0 or after.need < self.most - len(self.tokens)
 
-    def _forced(self) -> list[int]:
+    def _write_forced(self) -> list[int]:
         """Write what must come; a forced token is written only if it also fits."""
         written = []
         while not self.ended and (token := self.state.forced) is not None and self._fits(token):
@@ -100,17 +91,17 @@ class GuidedWriter:
         return written
 
 
+@dataclass(eq=False)
 class GrammarMask:
-    """The slow way: masks the whole vocabulary's scores in `generate`, row by row.
+    """The slow way: masks the scores of all the vocabulary in `generate`, row by row.
 
     One call a step with the rows so far, (B, T), and their scores, (B, V). Rows without a writer
     are left alone; one whose answer is over may only write `end`.
     """
 
-    def __init__(self, writers: Sequence[GuidedWriter | None], width: int, end: int) -> None:
-        self.writers = writers
-        self.width = width
-        self.end = end
+    writers: Sequence[GuidedWriter | None]
+    width: int
+    end: int
 
     def __deepcopy__(self, memo: Any) -> "GrammarMask":
         """Itself: `generate` copies what it is given."""
@@ -124,11 +115,9 @@ class GrammarMask:
                 continue
             if input_ids.shape[1] > self.width and not writer.over:
                 writer.step(int(input_ids[row, -1]))
-            legal = Options(torch.tensor([self.end])) if writer.over else writer.allowed()
+            legal = torch.tensor([self.end]) if writer.over else writer.allowed()
             masked[row] = -torch.inf
-            masked[row, legal.tokens] = scores[row, legal.tokens]
-            if legal.raised is not None:
-                masked[row, legal.tokens] += legal.raised.to(masked)
+            masked[row, legal] = scores[row, legal]
         return masked
 
 

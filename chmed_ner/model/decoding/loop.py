@@ -1,8 +1,15 @@
 """The decoding loop: many answers at once, each written token by token by its own writer.
 
-The prompts' shared prefix is read once. Sentences fill the slots of a cache; one that is finished
-leaves at once, and as soon as a few slots are free, the next sentences are read in the same forward
-pass in which the others go on. A pass with few tokens also reads guesses of what comes next.
+1. The prefix that all prompts share is read once, and its states are copied to every slot.
+2. Each pass then does six things:
+   a. admit: waiting sentences take free slots, once a few are free (their prompts are read in the
+      same pass in which the others go on);
+   b. guess: a pass with few tokens is filled up with guesses of what comes next;
+   c. pack: all new tokens are laid end to end in one row, without padding, `(1, N)`;
+   d. read: one forward pass gives the states that decide, `(a, H)`;
+   e. write: each sentence's writer takes the likeliest of the tokens that it allows, and goes on
+      from the next state for each guess that was right;
+   f. leave: finished sentences free their slots, and the last row moves into a free slot.
 """
 
 from collections import deque
@@ -11,18 +18,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate, takewhile
 from operator import eq
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from chmed_ner.model.decoding.guesses import MOST_GUESSES, Guesses
-from chmed_ner.model.kernels.attention_over_cache import asked_states, packed_attention_in
+from chmed_ner.model.decoding.writing import Writer
+from chmed_ner.model.kernels.attention_over_cache import asked_states, cache_attention_in
 from chmed_ner.model.kernels.cache import SlotCache
-from chmed_ner.model.kernels.head import Head, Options
+from chmed_ner.model.kernels.head import Head
 from chmed_ner.model.kernels.layers import merged_layers_in
 from chmed_ner.model.kernels.norms import fused_norms_in
 from chmed_ner.model.kernels.packing import pack
-from chmed_ner.model.kernels.weights import Layouts, prepacked_weights_in
+from chmed_ner.model.kernels.weights import Layouts, fast_products_in
 
 REFILL = 8
 """New sentences wait until one slot in this many is free: they are read together."""
@@ -34,32 +42,12 @@ SPARE = 64
 """Columns allotted for an answer at first; the cache grows if one is longer."""
 
 
-class Writer(Protocol):
-    """The author of one answer: says what may come next and when the answer is over."""
-
-    @property
-    def most(self) -> int:
-        """The most tokens that the answer may have."""
-
-    def opening(self) -> list[int]:
-        """The tokens that the answer begins with in any case."""
-
-    def options(self) -> Options | None:
-        """The tokens that may come next; None for the whole vocabulary."""
-
-    def take(self, token: int) -> list[int]:
-        """Write `token` and what must follow it; returns these tokens, none at the answer's end."""
-
-    def swap(self, token: int) -> Options | None:
-        """The tokens to choose from instead, where `token` leaves too little room; else None."""
-
-
 @dataclass
 class Row:
-    """A sentence in a slot: `feed` goes in next, at the positions from `start` on.
+    """A sentence in a slot: `feed` is read next, at the positions from `start` on.
 
-    The `guessed` tokens go in behind it. The answer is over before position `end`; `latest` are the
-    last two tokens of the prompt and the answer, those of `feed` included.
+    The `guessed` tokens are read after it. The answer is over before position `end`; `latest` are
+    the last two tokens of the prompt and the answer, those of `feed` included.
     """
 
     writer: Writer
@@ -70,10 +58,10 @@ class Row:
     guessed: list[int] = field(default_factory=list)
 
     def take(self, token: int, guesses: Guesses) -> int:
-        """Write `token` and what must follow it; returns how many states further on the one is that
-        tells what comes next, as far as the guesses are what was written.
+        """Write `token` and what must follow it; returns how many guesses were right.
 
-        0 at the end, and where the next pass has to read what was written.
+        By so many states further on the row decides again. 0 at the answer's end, and where not all
+        that was written was guessed: the next pass has to read the rest.
         """
         written = self.writer.take(token)
         self.latest = guesses.learn(self.latest, written)
@@ -95,7 +83,7 @@ def shared_prefix(prompts: Sequence[list[int]]) -> list[int]:
     """
     if not prompts:
         return []
-    first, last = min(prompts), max(prompts)  # all others lie between them
+    first, last = min(prompts), max(prompts)  # all others are between them in order
     most = min(map(len, prompts)) - 1
     pairs = enumerate(zip(first[:most], last[:most], strict=True))
     return list(first[: next((at for at, (one, other) in pairs if one != other), most)])
@@ -112,8 +100,8 @@ def write_answers(
 ) -> None:
     """Let every writer write its answer to its prompt, at most `slots` at a time.
 
-    `layouts` are the model's prepacked weights as far as there are any, kept for the next call. A
-    pass is filled up with guesses to `free` tokens.
+    `layouts` keeps the model's fast forward passes for the next call. A pass is filled up with
+    guesses to `free` tokens.
     """
     if not prompts:
         return
@@ -123,40 +111,40 @@ def write_answers(
     most = max(len(p) + w.most for p, w in zip(prompts, writers, strict=True))
     layers = model.config.get_text_config().num_hidden_layers
     cache = SlotCache(layers, slots, min(most, longest + SPARE), most)
-    whole = any(writer.options() is None for writer in writers)
+    any_free = any(writer.options() is None for writer in writers)
     guesses = Guesses()
-    with fast_reading_in(model, layouts, head=whole):
-        if prefix:
+    with fast_reading_in(model, layouts, head=any_free):
+        if prefix:  # 1.
             asked_states(model, prefix, pack([0], [len(prefix)], cache, model.device), cache)
             cache.share(len(prefix))
             guesses.learn([], prefix)
         waiting = deque(zip(prompts, writers, strict=True))
         rows: list[Row] = []
         while waiting or rows:
-            _admit(rows, waiting, slots, len(prefix), guesses)
-            _guess(rows, guesses, free)
+            _admit(rows, waiting, slots, len(prefix), guesses)  # 2a.
+            _guess(rows, guesses, free)  # 2b.
             cache.needed = slots if waiting else len(rows)
             counts = [len(row.feed) + len(row.guessed) for row in rows]
             asked = [1 + len(row.guessed) for row in rows]
-            packing = pack([row.start for row in rows], counts, cache, model.device, asked)
-            tokens = [token for row in rows for token in (*row.feed, *row.guessed)]
-            states = asked_states(model, tokens, packing, cache)
-            _write(rows, head, states, guesses)
-            _leave(rows, cache, len(prefix))
+            packing = pack([row.start for row in rows], counts, cache, model.device, asked)  # 2c.
+            tokens = [token for row in rows for token in (*row.feed, *row.guessed)]  # N
+            states = asked_states(model, tokens, packing, cache)  # 2d. (a, H)
+            _write(rows, head, states, guesses)  # 2e.
+            _leave(rows, cache, len(prefix))  # 2f.
 
 
 @contextmanager
 def fast_reading_in(model: Any, layouts: Layouts, *, head: bool) -> Iterator[None]:
     """Within the block `model` reads packed rows, without gradients.
 
-    `head` where the whole vocabulary is asked for.
+    With `head`, the output head over all of the vocabulary is made fast too.
     """
     with (
         torch.inference_mode(),
-        packed_attention_in(model),
+        cache_attention_in(model),
         merged_layers_in(model, layouts),
         fused_norms_in(model),
-        prepacked_weights_in(model, layouts, head=head),
+        fast_products_in(model, layouts, head=head),
     ):
         yield
 
@@ -168,7 +156,7 @@ def _admit(
     prefix: int,
     guesses: Guesses,
 ) -> None:
-    """Seat waiting sentences behind the others, when enough slots are free."""
+    """Give waiting sentences the slots after the others, when enough are free."""
     if slots - len(rows) < min(max(1, slots // REFILL), len(waiting)):
         return
     budget = READ_AT_ONCE
@@ -189,14 +177,18 @@ def _guess(rows: Sequence[Row], guesses: Guesses, free: int) -> None:
     each = min(MOST_GUESSES, (free - sum(len(row.feed) for row in rows)) // len(rows))
     for row in rows:
         left = row.end - row.start - len(row.feed)
-        row.guessed = guesses.behind(row.latest, min(each, left))
+        row.guessed = guesses.after(row.latest, min(each, left))
 
 
 def _write(rows: Sequence[Row], head: Head, states: torch.Tensor, guesses: Guesses) -> None:
-    """Write what the states choose, and go on from the next state where a guess has come true."""
+    """Write what the states decide, (a, H), and go on from the next state for each right guess.
+
+    1. Free answers choose among all of the vocabulary, for all states at once.
+    2. Round by round, the rows that still go on choose at one state each.
+    """
     firsts = accumulate((1 + len(row.guessed) for row in rows), initial=0)
     going = list(zip(rows, firsts, strict=False))
-    free = [
+    free = [  # 1.
         at
         for row, first in going
         if row.writer.options() is None
@@ -205,7 +197,7 @@ def _write(rows: Sequence[Row], head: Head, states: torch.Tensor, guesses: Guess
     likeliest = dict(zip(free, head.likeliest(states[free]), strict=True)) if free else {}
     for row in rows:
         row.start += len(row.feed)
-    while going:
+    while going:  # 2.
         tokens = _choices(head, states, going, likeliest)
         onward = [row.take(token, guesses) for (row, _), token in zip(going, tokens, strict=True)]
         going = [(row, at + more) for (row, at), more in zip(going, onward, strict=True) if more]
@@ -217,9 +209,9 @@ def _choices(
     going: Sequence[tuple[Row, int]],
     likeliest: Mapping[int, int],
 ) -> list[int]:
-    """The likeliest token that each row's writer may write behind its state.
+    """The likeliest token that each row's writer may write after its state.
 
-    Rows come with their state's index; `likeliest` is the choice behind those of free answers.
+    Rows come with their state's index; `likeliest` is the choice at the states of free answers.
     """
     options = {at: row.writer.options() for row, at in going if at not in likeliest}
     legal = [each for each in options.values() if each is not None]

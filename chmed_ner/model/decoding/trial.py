@@ -1,4 +1,4 @@
-"""A trial on a few prompts: does the packed forward pass compute what the model computes?"""
+"""A trial on a few prompts: does a pass over tokens laid end to end compute what the model does?"""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from chmed_ner.model.checkpoint.split import is_split
+from chmed_ner.model.checkpoint.hardware import is_split
 from chmed_ner.model.decoding.loop import fast_reading_in
 from chmed_ner.model.kernels.attention_over_cache import asked_states
 from chmed_ner.model.kernels.cache import SlotCache
@@ -27,7 +27,7 @@ KINDS = {"full_attention", "sliding_attention"}
 def may_be_packed(model: Any) -> bool:
     """Does every layer attend through transformers' interface, in a way that is understood?
 
-    Not if they lie on several devices: what is packed is kept on one.
+    Not if they are on several devices: the cache is on one.
     """
     if is_split(model):
         return False
@@ -38,12 +38,11 @@ def may_be_packed(model: Any) -> bool:
 def understood(model: Any, prompts: Sequence[Sequence[int]], layouts: Layouts) -> bool:
     """Does packing compute what `model` computes? Decided on a few short `prompts`.
 
-    Read as the loop reads them, with merged layers and prepacked weights, which `layouts` keeps.
-
-    Every layer must attend to all earlier columns or to the latest, through transformers' attention
-    interface. The logits behind each prompt must then be those of the model's own forward pass,
-    whether it is read at once or in two parts; an architecture with something of its own in its
-    attention or its head (sinks, biases) fails here.
+    They are read as the loop reads them, with merged layers and fast products, which `layouts`
+    keeps. Every layer must attend to all earlier columns or to the latest, through transformers'
+    attention interface. The logits after each prompt must then be those of the model's own forward
+    pass, though it is read in two parts; an architecture with something of its own in its attention
+    or its head (sinks, biases) fails here.
     """
     if not may_be_packed(model):
         return False
@@ -62,9 +61,9 @@ def understood(model: Any, prompts: Sequence[Sequence[int]], layouts: Layouts) -
 
 @contextmanager
 def misfit_told(model: Any) -> Iterator[None]:
-    """The block is left, and the reason logged, when `model` lacks what packing needs.
+    """Leave the block, and log the reason, when `model` lacks what packing needs.
 
-    That memory does not suffice is no such reason, and raised.
+    Too little memory is no such reason, and is raised.
     """
     try:
         yield
@@ -75,7 +74,7 @@ def misfit_told(model: Any) -> Iterator[None]:
 
 
 def _in_two_parts(model: Any, prompts: Sequence[Sequence[int]], layouts: Layouts) -> torch.Tensor:
-    """The states behind the prompts, (n, H), each read but for its last tokens, then to its end."""
+    """The states after the prompts, (n, H), each read but for its last tokens, then to its end."""
     longest = max(map(len, prompts))
     layers = model.config.get_text_config().num_hidden_layers
     cache = SlotCache(layers, len(prompts), longest, longest)

@@ -12,10 +12,10 @@ LONGEST = 16
 
 
 class Vocabulary:
-    """The tokens of a tokenizer by the bytes they stand for, special tokens left out.
+    """The tokens of a tokenizer by the bytes they mean, special tokens left out.
 
-    `strips_space` tells tokenizers (of the SentencePiece kind) that drop one space in front of a
-    decoded text. InputError when the tokens' bytes cannot be told.
+    `strips_space`: tokenizers of the SentencePiece kind drop one space in front of a decoded text.
+    InputError when the tokens' bytes cannot be found out.
     """
 
     def __init__(self, tokenizer: Any, size: int) -> None:
@@ -23,7 +23,7 @@ class Vocabulary:
         self.bytes_of = {token: word for token, word in spelt.items() if word}
         self._plain = {token: not _is_byte(name) for token, name in _names(tokenizer, spelt)}
         self._tokenizer = tokenizer
-        # tuples, which Python's collector of garbage leaves alone: lists it walks again and again
+        # tuples, which the garbage collector skips; it would scan lists again and again
         tokens: dict[bytes, tuple[int, ...]] = {}
         for token, word in self.bytes_of.items():
             tokens[word] = (*tokens.get(word, ()), token)
@@ -37,7 +37,7 @@ class Vocabulary:
         self.strips_space = _strips_space(tokenizer, self.bytes_of)
 
     def tokens(self, word: bytes) -> tuple[int, ...]:
-        """The tokens that stand for exactly `word`."""
+        """The tokens that mean exactly `word`."""
         return self._tokens.get(word, ())
 
     def goes_on(self, word: bytes) -> bool:
@@ -51,7 +51,7 @@ class Vocabulary:
         return found
 
     def ordinary(self, tokens: Iterable[int]) -> int:
-        """Of tokens with the same bytes the one that is not a byte's stand-in, else the first."""
+        """Of tokens with the same bytes the one that is no name of a byte, else the first."""
         return min(tokens, key=lambda token: (not self._plain[token], token))
 
     def in_bytes(self, rest: bytes) -> bool:
@@ -105,7 +105,7 @@ class Vocabulary:
 
 
 def check_reading(vocabulary: Vocabulary, tokenizer: Any, text: str) -> None:
-    """InputError when the tokens of `text` do not stand for the text that they are decoded to."""
+    """InputError when the tokens of `text` do not mean the text that they are decoded to."""
     ids = tokenizer.encode(text, add_special_tokens=False)
     found = b"".join(vocabulary.bytes_of.get(token, b"") for token in ids)
     if found.removeprefix(b" ") != tokenizer.decode(ids).encode().removeprefix(b" "):
@@ -117,7 +117,10 @@ def check_reading(vocabulary: Vocabulary, tokenizer: Any, text: str) -> None:
 
 def _spellings(tokenizer: Any, size: int) -> dict[int, bytes]:
     """The bytes of every ordinary token."""
-    alphabet = _byte_alphabet() if _is_byte_level(tokenizer) else None
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    shown = bytes_to_unicode() if _is_byte_level(tokenizer) else {}  # type: ignore[no-untyped-call]
+    alphabet = {character: byte for byte, character in shown.items()}
     added = tokenizer.added_tokens_decoder
     special = {*tokenizer.all_special_ids, *(at for at, token in added.items() if token.special)}
     spelt = {}
@@ -154,22 +157,12 @@ def _is_byte_level(tokenizer: Any) -> bool:
 
 
 def _is_text(word: bytes) -> bool:
-    """Is `word` whole characters?"""
+    """Does `word` begin and end with a character?"""
     try:
         word.decode("utf-8")
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _byte_alphabet() -> dict[str, int]:
-    """Printable Latin-1 characters stand for themselves, the other bytes for U+0100 onwards."""
-    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in plain]
-    return {
-        **{chr(byte): byte for byte in plain},
-        **{chr(256 + at): byte for at, byte in enumerate(others)},
-    }
 
 
 def _strips_space(tokenizer: Any, spelt: dict[int, bytes]) -> bool:

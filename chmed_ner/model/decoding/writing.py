@@ -1,10 +1,48 @@
-"""Free answers: the likeliest token of all, until an end token, a stop string or the cap."""
+"""Writers: the authors of answers. Here the free one, and the stop strings that end its answer."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 LOOK_BACK = 12
 """Tokens decoded to look for a stop string; no stop string is longer than this."""
+
+
+class Writer(ABC):
+    """The author of one answer: says what may come next and when the answer is over.
+
+    `most` is the most tokens that the answer may have; `tokens` are those written so far. `ended`
+    is true for an answer that came to its end, false for one that was cut at `most`.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.tokens: list[int] = []
+        self.ended = False
+
+    @abstractmethod
+    def opening(self) -> list[int]:
+        """The tokens that the answer begins with in any case."""
+
+    @abstractmethod
+    def options(self) -> torch.Tensor | None:
+        """The tokens that may come next, ascending, (U,); None for all of the vocabulary."""
+
+    @abstractmethod
+    def take(self, token: int) -> list[int]:
+        """Write `token` and what must follow it; returns these tokens, none at the answer's end."""
+
+    @abstractmethod
+    def swap(self, token: int) -> torch.Tensor | None:
+        """None if `token` leaves enough tokens to finish the answer; else tokens that do, (U,)."""
+
+
+def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
+    """`text` up to the first of its stop strings, and whether there is one."""
+    cuts = [text.index(each) for each in stop if each in text]
+    return (text[: min(cuts)], True) if cuts else (text, False)
 
 
 class StopStrings:
@@ -16,8 +54,8 @@ class StopStrings:
         self._last = {text[-1] for text in self.stop}
         self._can_end: dict[int, bool] = {}
 
-    def ends(self, answer: Sequence[int]) -> bool:
-        """Does the tail of `answer` hold a stop string?
+    def end(self, answer: Sequence[int]) -> bool:
+        """Does a stop string end `answer`?
 
         A stop string ends in a token that holds its last character, or a part of its bytes.
         """
@@ -27,32 +65,23 @@ class StopStrings:
             text = self.tokenizer.decode([token, token])  # a leading space is lost in the first
             can_end = bool(self._last & set(text)) or "\ufffd" in text
             self._can_end[token] = can_end
-        if not can_end:
-            return False
-        tail = self.tokenizer.decode(answer[-LOOK_BACK:])
-        return any(stop in tail for stop in self.stop)
+        return can_end and cut_at_stop(self.tokenizer.decode(answer[-LOOK_BACK:]), self.stop)[1]
 
 
-class FreeWriter:
-    """Writes whatever the model likes best.
-
-    `ended` tells an answer that came to its end (at an end token, which is not kept, or a stop
-    string) from one that was cut at `most` tokens.
-    """
+class FreeWriter(Writer):
+    """Writes the likeliest token, until an end token (not kept), a stop string or the cap."""
 
     def __init__(self, most: int, ends: set[int], stop: StopStrings) -> None:
-        self.most = most
+        super().__init__(most)
         self.ends = ends
         self.stop = stop
-        self.tokens: list[int] = []
-        self.ended = False
 
     def opening(self) -> list[int]:
-        """Nothing is settled beforehand."""
+        """Nothing is certain beforehand."""
         return []
 
     def options(self) -> None:
-        """The whole vocabulary."""
+        """All of the vocabulary."""
         return
 
     def swap(self, token: int) -> None:  # noqa: ARG002
@@ -65,7 +94,5 @@ class FreeWriter:
             self.ended = True
             return []
         self.tokens.append(token)
-        if self.stop.ends(self.tokens):
-            self.ended = True
-            return []
-        return [token] if len(self.tokens) < self.most else []
+        self.ended = self.stop.end(self.tokens)
+        return [token] if not self.ended and len(self.tokens) < self.most else []

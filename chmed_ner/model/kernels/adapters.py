@@ -3,7 +3,11 @@
 PEFT casts the input of every adapted layer to the adapter's float32, multiplies there, and casts
 the sum back: on a processor these passes cost more than the adapter's arithmetic. Here an adapter
 is multiplied in the layer's own precision and added in the same product; its weights, and what the
-optimiser does to them, stay in float32 (Micikevicius et al. 2018).
+optimiser does to them, stay in float32 (Micikevicius et al. 2018). For N tokens and rank r:
+
+1. the frozen layer's product, (N, out);
+2. the tokens brought to the adapter's rank, (N, r);
+3. their product with the second matrix, added to the first in place, (N, out).
 """
 
 from collections.abc import Iterator
@@ -34,20 +38,20 @@ class _Adapted(torch.autograd.Function):
         scaling: float,
     ) -> torch.Tensor:
         narrow_down, narrow_up = down.to(x.dtype), up.to(x.dtype)
-        inner = x @ narrow_down.T  # (N, r)
+        inner = x @ narrow_down.T  # 2. (N, r)
         ctx.save_for_backward(x, inner, narrow_down, narrow_up)
         ctx.scaling, ctx.dtypes = scaling, (down.dtype, up.dtype)
         ctx.mark_dirty(base)
-        return base.addmm_(inner, narrow_up.T, alpha=scaling)
+        return base.addmm_(inner, narrow_up.T, alpha=scaling)  # 3. (N, out)
 
     @staticmethod
     def backward(ctx: Any, *outer: Any) -> tuple[torch.Tensor | None, ...]:
         (grad,) = outer
         x, inner, down, up = ctx.saved_tensors
         by_inner = (grad @ up).mul_(ctx.scaling)  # (N, r)
-        by_up = (grad.T @ inner).to(ctx.dtypes[1]).mul_(ctx.scaling)
-        by_down = (by_inner.T @ x).to(ctx.dtypes[0])
-        by_x = by_inner @ down if ctx.needs_input_grad[1] else None
+        by_up = (grad.T @ inner).to(ctx.dtypes[1]).mul_(ctx.scaling)  # (out, r)
+        by_down = (by_inner.T @ x).to(ctx.dtypes[0])  # (r, in)
+        by_x = by_inner @ down if ctx.needs_input_grad[1] else None  # (N, in)
         return grad, by_x, by_down, by_up, None
 
 
@@ -126,7 +130,7 @@ def _with_adapter(
     up: torch.Tensor,
     scaling: float,
 ) -> torch.Tensor:
-    flat = x.reshape(-1, x.shape[-1])
+    flat = x.reshape(-1, x.shape[-1])  # 1. (N, in)
     adapted: torch.Tensor = _Adapted.apply(base(flat), dropout(flat), down, up, scaling)
     return adapted.view(*x.shape[:-1], -1)
 

@@ -1,7 +1,7 @@
 """Attention within a batch of examples, with gradients: by products on a CPU, by torch on a GPU.
 
-The H / h query heads that share a key head stand one behind the other as queries of one head, so
-that keys are not copied.
+The H / h query heads that share a key head become queries of one head, one after the other, so that
+keys are not copied.
 """
 
 import torch
@@ -26,8 +26,8 @@ def attend(
     kept = key.shape[2]
     shared = heads // kept
     query = query.view(rows, count, kept, shared, width).permute(0, 2, 3, 1, 4)
-    query = query.reshape(rows, kept, shared * count, width)
-    key, value = key.transpose(1, 2), value.transpose(1, 2)
+    query = query.reshape(rows, kept, shared * count, width)  # (n, h, s * Q, D)
+    key, value = key.transpose(1, 2), value.transpose(1, 2)  # (n, h, K, D)
     if query.device.type == "cpu" or softcap:
         attended = by_products(query, key, value, mask, scaling, softcap, dropout)
     else:

@@ -1,8 +1,13 @@
 """The key/value cache of the decoding loop: one slot a sentence, allocated once.
 
-A slot holds its sentence's states at the columns that are their positions, the shared prefix of all
-prompts first. Columns beyond a sentence's length hold zeros or what an earlier sentence left there;
-attention masks them.
+A slot holds its sentence's keys and values, the state of position p in column p. Columns beyond a
+sentence's length hold zeros or what an earlier sentence left there; attention masks them.
+
+1. `ensure` makes room for the columns of the next pass.
+2. `place` says where the states of the next N tokens go.
+3. Each layer's `update` writes its keys and values there.
+4. `share` copies the prefix of all prompts, read into slot 0, to all slots.
+5. `move` copies a sentence to a slot that has become free.
 """
 
 from typing import Any
@@ -40,9 +45,9 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write the states of packed tokens, (1, heads, N, width), to their places.
+        """3. Write the states of the N tokens, (1, heads, N, width), to their places.
 
-        Returns the whole buffers, (slots, columns, heads, width), which only `packed_attention`
+        Returns the buffers, (slots, columns, heads, width), which only `cache_attention`
         understands.
         """
         if not self.is_initialized:
@@ -51,7 +56,7 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         assert self.values is not None
         for buffer, states in ((self.keys, key_states), (self.values, value_states)):
             rows = buffer.view(self.slots * self.columns, *buffer.shape[2:])
-            rows.index_copy_(0, self.places, states[0].transpose(0, 1))
+            rows.index_copy_(0, self.places, states[0].transpose(0, 1))  # (N, heads, width)
         return self.keys, self.values
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
@@ -71,7 +76,7 @@ class SlotCache(Cache):
     """The layers of a `slots` x `columns` cache; `longest` is the most columns it may grow to.
 
     `needed` is the number of slots, from the first on, that are still in use or will be: a cache
-    that grows leaves the others behind.
+    that grows drops the others.
     """
 
     def __init__(self, layers: int, slots: int, columns: int, longest: int) -> None:
@@ -81,12 +86,12 @@ class SlotCache(Cache):
         self.longest = longest
 
     def place(self, places: torch.Tensor) -> None:
-        """Where the next tokens go: `slot * columns + column` for each, (N,)."""
+        """2. Where the next tokens go: `slot * columns + column` for each, (N,)."""
         for layer in self._slot_layers():
             layer.places = places
 
     def ensure(self, columns: int) -> None:
-        """Make room for at least `columns` columns a slot."""
+        """1. Make room for at least `columns` columns a slot."""
         if columns <= self.columns:
             return
         wanted = max(columns, min(self.longest, int(self.columns * GROWTH)))
@@ -98,12 +103,12 @@ class SlotCache(Cache):
         self.columns = wanted
 
     def share(self, length: int) -> None:
-        """Copy the first `length` columns of slot 0 to all slots."""
+        """4. Copy the first `length` columns of slot 0 to all slots."""
         for buffer in self._buffers():
             buffer[1:, :length] = buffer[:1, :length]
 
     def move(self, source: int, target: int, begin: int, end: int) -> None:
-        """Copy the columns [begin, end) of one slot to another."""
+        """5. Copy the columns [begin, end) of one slot to another."""
         for buffer in self._buffers():
             buffer[target, begin:end] = buffer[source, begin:end]
 

@@ -1,7 +1,14 @@
-"""The output head: logits of the whole vocabulary, or of a few candidate tokens only."""
+"""The output head: logits of all of the vocabulary, or of a few candidate tokens only.
+
+For n states, (n, H), of which each may choose among tokens of its own:
+
+1. Take the union of all states' options, (U,).
+2. Multiply the states with these U rows of the head only, (n, U).
+3. Mask, per state, what is not among its options; the largest that is left is the choice.
+"""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -9,13 +16,6 @@ from torch.nn import functional
 FILLED_ROWS, FILLED_COLUMNS = 16, 128
 """On a CPU states and candidates are filled up to multiples of these: oneDNN compiles a kernel for
 every new shape, which takes longer than the product."""
-
-
-class Options(NamedTuple):
-    """Token ids to choose from, ascending, (U,), and what is added to the logit of each, (U,)."""
-
-    tokens: torch.Tensor
-    raised: torch.Tensor | None = None
 
 
 class Head:
@@ -34,8 +34,8 @@ class Head:
     def logits(self, states: torch.Tensor, tokens: torch.Tensor | None = None) -> torch.Tensor:
         """Logits (n, V) of states (n, H); with `tokens`, (U,), only those columns, (n, U).
 
-        Only the candidates' rows of the weights are read then. A head that is not a plain matrix
-        (quantised, with an adapter) is computed whole.
+        Only the candidates' rows of the weights are read then. Of a head that is not a plain matrix
+        (quantised, with an adapter) all logits are computed.
         """
         if tokens is None:
             logits = self.module(states)
@@ -62,25 +62,15 @@ class Head:
         tokens: list[int] = first_largest(self.logits(states)).tolist()
         return tokens
 
-    def likeliest_of(self, states: torch.Tensor, options: Sequence[Options]) -> list[int]:
-        """The likeliest of each row's `options`; of equals, the one of lowest id.
-
-        The head is computed for the union of all rows' options.
-        """
-        counts = torch.tensor([len(each.tokens) for each in options])
+    def likeliest_of(self, states: torch.Tensor, options: Sequence[torch.Tensor]) -> list[int]:
+        """The likeliest of each row's `options`, ascending, (U,) each; of equals, the lowest."""
+        counts = torch.tensor([len(each) for each in options])
         rows = torch.repeat_interleave(torch.arange(len(options)), counts).to(states.device)
-        union, columns = torch.unique(
-            torch.cat([each.tokens for each in options]), return_inverse=True
-        )
+        union, columns = torch.unique(torch.cat(list(options)), return_inverse=True)  # 1.
         union, columns = union.to(states.device), columns.to(states.device)
-        logits = self.logits(states, union)
-        legal = torch.full_like(logits, -torch.inf, dtype=torch.float32)
+        logits = self.logits(states, union)  # 2. (n, U)
+        legal = torch.full_like(logits, -torch.inf, dtype=torch.float32)  # 3.
         legal[rows, columns] = logits[rows, columns].float()
-        if any(each.raised is not None for each in options):
-            nothing = [torch.zeros(len(each.tokens)) for each in options]
-            pairs = zip(options, nothing, strict=True)
-            raised = torch.cat([none if o.raised is None else o.raised for o, none in pairs])
-            legal[rows, columns] += raised.to(legal)
         tokens: list[int] = union[legal.argmax(-1)].tolist()
         return tokens
 

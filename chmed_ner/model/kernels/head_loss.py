@@ -1,7 +1,11 @@
 """Mean cross-entropy of hidden states under the output head, its logits formed in slices.
 
-Where the head is a plain matrix the gradients are formed in the same pass, so that the logits of
-only one slice exist at a time.
+Where the head is a plain matrix, loss and gradients come from one pass, so that the logits of only
+one slice exist at a time. For each slice of the states, (n, H):
+
+1. its logits, (n, V), masked to the candidates where there are any;
+2. its loss, the gradients by its logits taking their place, (n, V);
+3. from these, the gradients by its states, (n, H), and by the weights if they are trained, (V, H).
 """
 
 from dataclasses import dataclass
@@ -84,11 +88,11 @@ class _MatrixLoss(torch.autograd.Function):
             by_weight = torch.zeros_like(weight, dtype=torch.float32)  # (V, H)
         for start in range(0, count, SLICE):
             part = slice(start, start + SLICE)
-            logits = states[part] @ weight.T  # (n, V)
+            logits = states[part] @ weight.T  # 1. (n, V)
             if legal is not None:
                 logits.masked_fill_(~legal[part], -torch.inf)
-            total += _to_gradients(logits, targets[part])
-            gradient[part] = logits @ weight
+            total += _to_gradients(logits, targets[part])  # 2. (n, V)
+            gradient[part] = logits @ weight  # 3. (n, H)
             if by_weight is not None:
                 by_weight.addmm_(logits.T.float(), states[part].float())
         ctx.save_for_backward(gradient, *(() if by_weight is None else (by_weight,)))

@@ -1,10 +1,17 @@
 """Decoder layers in fewer operations, for bfloat16 on a CPU.
 
-A decoding step over a small model is as much the starting of small operations as arithmetic. Here
-queries, keys and values come from one product, heads are normed and turned together, the
-activation and the gate's product are computed with the matrix products that they follow, and the
-last layer computes only the states that are asked for. The layers of a few families are
-written so; layers of others, and layers with adapters or quantised weights, are left as they are.
+A decoding step over a small model is as much the starting of small operations as arithmetic. For
+the states of N tokens, (N, width), a merged layer:
+
+1. norms them, and has queries, keys and values from one product, (N, (H + 2 h) * D);
+2. norms and rotates the query and key heads together, and writes keys and values to the cache;
+3. attends; the last layer goes on with the states that are asked for only, (a, width);
+4. adds the output product to the states;
+5. computes the activation and the gate's product within the matrix products that they follow, and
+   adds the result.
+
+The layers of a few families are written so; layers of others, and layers with adapters or
+quantised weights, are left as they are.
 """
 
 from collections.abc import Iterator
@@ -14,14 +21,14 @@ from typing import Any
 
 import torch
 
-from chmed_ner.model.kernels.attention_over_cache import packed_attention
+from chmed_ner.model.kernels.attention_over_cache import Scoring, attend_to_cache
 from chmed_ner.model.kernels.norms import Scale, scale_of
 from chmed_ner.model.kernels.packing import Packing
 from chmed_ner.model.kernels.replacing import Whole, forwards_replaced
-from chmed_ner.model.kernels.weights import Activation, Layouts, Prepacked, prepacked
+from chmed_ner.model.kernels.weights import Activation, FastProduct, Layouts, fast_product
 
 FAMILIES = {f"{name}DecoderLayer" for name in ("Gemma2", "Gemma3", "Llama", "Qwen2", "Qwen3")}
-"""Layers whose forward pass is the one written here, with or without norms behind and in heads."""
+"""Layers whose forward pass is the one written here, with or without some of the norms."""
 
 ACTIVATIONS: dict[str, Activation] = {
     "GELUTanh": ("gelu", "tanh"),
@@ -54,10 +61,10 @@ def merged_layers_in(model: Any, layouts: Layouts) -> Iterator[int]:
 
 @dataclass(frozen=True, eq=False)
 class MergedLayer(Whole):
-    """The forward pass of a decoder layer on packed tokens, (1, N, H).
+    """The forward pass of a decoder layer on tokens laid end to end, (1, N, width).
 
-    Norms are named after what they stand before or behind. The `last` layer returns the states that
-    are asked for alone, (1, a, H).
+    Norms are named after what comes after or before them. The `last` layer returns only the states
+    that are asked for, (1, a, width).
     """
 
     attention: Any
@@ -65,17 +72,18 @@ class MergedLayer(Whole):
     query_heads: int
     key_heads: int
     last: bool
-    queries_keys_values: Prepacked
-    output: Prepacked
-    gate: Prepacked
-    up: Prepacked
-    down: Prepacked
+    queries_keys_values: FastProduct
+    output: FastProduct
+    gate: FastProduct
+    up: FastProduct
+    down: FastProduct
     activation: Activation
+    scoring: Scoring
     before_attention: Scale
     in_heads: Scale | None
-    behind_attention: Scale | None
+    after_attention: Scale | None
     before_mlp: Scale
-    behind_mlp: Scale | None
+    after_mlp: Scale | None
 
     def __call__(
         self,
@@ -87,38 +95,29 @@ class MergedLayer(Whole):
         **_: Any,
     ) -> torch.Tensor:
         """The layer's states; keys and values go to the cache `past_key_values`."""
-        states = hidden_states[0]
+        states = hidden_states[0]  # (N, width)
         query, keys, values = self._projected(states, position_embeddings, past_key_values)
-        if self.last and packing.early and packing.asks_for_ends:
-            query, states = query[packing.ends], states[packing.ends]
+        if self.last and packing.others and packing.asks_for_ends:  # 3.
+            query, states = query[packing.ends], states[packing.ends]  # (n, ...)
             packing = packing.of_last_tokens()
-        attended, _weights = packed_attention(
-            self.attention,
-            query.transpose(0, 1)[None],
-            keys,
-            values,
-            None,
-            packing=packing,
-            scaling=self.attention.scaling,
-            sliding_window=getattr(self.attention, "sliding_window", None),
-        )
+        attended = attend_to_cache(query, keys, values, packing, self.scoring)  # (N, H, D)
         attended = attended.reshape(len(states), -1)
         if self.last and len(packing.asked) < len(states):
-            attended, states = attended[packing.asked], states[packing.asked]
-        attended = self.output(attended)
-        states = states + (self.behind_attention(attended) if self.behind_attention else attended)
+            attended, states = attended[packing.asked], states[packing.asked]  # (a, ...)
+        attended = self.output(attended)  # 4. (N, width)
+        states = states + (self.after_attention(attended) if self.after_attention else attended)
         return (states + self._mlp(states))[None]
 
     def _projected(
         self, states: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor], cache: Any
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Queries (N, heads, D), and the cache's keys and values with those of `states`."""
+        """Queries (N, H, D), and the cache's keys and values with those of `states`."""
         count = len(states)
-        projected = self.queries_keys_values(self.before_attention(states))
-        projected = projected.view(count, -1, self.head_width)
+        projected = self.queries_keys_values(self.before_attention(states))  # 1.
+        projected = projected.view(count, -1, self.head_width)  # (N, H + 2 h, D)
         turned = self.query_heads + self.key_heads
         heads, values = projected[:, :turned], projected[:, turned:]
-        if self.in_heads:
+        if self.in_heads:  # 2.
             heads = self.in_heads(heads)
         cosine, sine = (each[0, :, None] for each in turns)
         half = self.head_width // 2
@@ -129,32 +128,33 @@ class MergedLayer(Whole):
         return query, *cache.update(keys.transpose(0, 1)[None], values.transpose(0, 1)[None], at)
 
     def _mlp(self, states: torch.Tensor) -> torch.Tensor:
-        states = self.before_mlp(states)
+        states = self.before_mlp(states)  # 5.
         states = self.down(self.up.times(states, self.gate(states, self.activation)))
-        return self.behind_mlp(states) if self.behind_mlp else states
+        return self.after_mlp(states) if self.after_mlp else states
 
 
 def merged(layer: Any) -> MergedLayer | None:
-    """The merged forward pass of a layer of one of FAMILIES; None where it cannot be had."""
+    """The merged forward pass of a layer of one of FAMILIES; None where there is none."""
     attention, mlp = layer.self_attn, layer.mlp
     activation = ACTIVATIONS.get(type(mlp.act_fn).__name__)
     if activation is None or any("forward" in vars(module) for module in layer.modules()):
         return None
-    queries = prepacked([attention.q_proj, attention.k_proj, attention.v_proj])
+    queries = fast_product([attention.q_proj, attention.k_proj, attention.v_proj])
     output, gate, up, down = (
-        prepacked([each]) for each in (attention.o_proj, mlp.gate_proj, mlp.up_proj, mlp.down_proj)
+        fast_product([each])
+        for each in (attention.o_proj, mlp.gate_proj, mlp.up_proj, mlp.down_proj)
     )
     if not (queries and output and gate and up and down):
         return None
     before = scale_of(layer.input_layernorm)
-    behind = scale_of(layer.post_attention_layernorm)
-    sandwich = hasattr(layer, "pre_feedforward_layernorm")
-    before_mlp = scale_of(layer.pre_feedforward_layernorm) if sandwich else behind
-    behind_mlp = scale_of(layer.post_feedforward_layernorm) if sandwich else None
+    after = scale_of(layer.post_attention_layernorm)
+    sandwich = hasattr(layer, "pre_feedforward_layernorm")  # norms before and after each part
+    before_mlp = scale_of(layer.pre_feedforward_layernorm) if sandwich else after
+    after_mlp = scale_of(layer.post_feedforward_layernorm) if sandwich else None
     config = attention.config
     counts = (config.num_attention_heads, config.num_key_value_heads)
     in_heads = _in_heads(attention, *counts)
-    if not (before and behind and before_mlp) or (sandwich and not behind_mlp):
+    if not (before and after and before_mlp) or (sandwich and not after_mlp):
         return None
     if hasattr(attention, "q_norm") and not in_heads:
         return None
@@ -170,11 +170,16 @@ def merged(layer: Any) -> MergedLayer | None:
         up=up,
         down=down,
         activation=activation,
+        scoring=Scoring(
+            attention.scaling,
+            getattr(attention, "sliding_window", None),
+            getattr(attention, "attn_logit_softcapping", None),
+        ),
         before_attention=before,
         in_heads=in_heads,
-        behind_attention=behind if sandwich else None,
+        after_attention=after if sandwich else None,
         before_mlp=before_mlp,
-        behind_mlp=behind_mlp,
+        after_mlp=after_mlp,
     )
 
 

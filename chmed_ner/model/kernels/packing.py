@@ -1,7 +1,12 @@
-"""Which tokens of a packed forward pass belong to which sentence, and who attends together.
+"""Which of the tokens that are laid end to end belong to which sentence, and who attends together.
 
-Every row's last token attends, with those of all other rows or of the like long ones; the other
-tokens of rows that bring several, apart from these.
+For n sentences (rows) that bring N new tokens:
+
+1. Each token has a position, (N,), and a place in the cache, `slot * columns + position`, (N,).
+2. Each row's last token, (n,), attends with those of all rows, or of the rows of like length.
+3. The other tokens of rows that bring several attend apart: those of rows that bring a few
+   (guesses, forced tokens), and those of rows that bring many (a prompt), padded to (m, Q).
+4. Wanted are the states of the tokens `asked`, (a,): each row's last one, and those before guesses.
 """
 
 from collections.abc import Sequence
@@ -14,7 +19,7 @@ import torch
 from chmed_ner.model.kernels.cache import SlotCache
 
 SHORT = 8
-"""Rows with up to this many tokens attend apart from those that bring a whole prompt."""
+"""Rows with up to this many tokens attend apart from those that bring a prompt."""
 
 APART = 2000
 """Columns, over all rows, that a call of attention must spare to be worth its start."""
@@ -49,7 +54,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Early(Group):
+class Others(Group):
     """The tokens of some rows that are not their row's last.
 
     `tokens` (m, Q) are indices among the N, padded with 0. Those that are real, `among` (k,) the
@@ -63,19 +68,18 @@ class Early(Group):
 
 @dataclass(frozen=True)
 class Packing:
-    """Which sentence and position each packed token belongs to.
+    """Which sentence and position each token belongs to.
 
-    Row r of the batch lies in slot r of the cache and brings some tokens; `ends[r]` is the last
-    one's index among all N. `late` are these last tokens, row by row; `early` are the others: those
-    of rows with few, and those of rows with many. The states behind the tokens with the indices
-    `asked` are wanted: each row's last ones, row by row.
+    Row r of the batch is in slot r of the cache and brings some tokens; `ends[r]` is the last one's
+    index among all N. `last` are the groups of these last tokens, `others` those of all other
+    tokens. Wanted are the states of the tokens with the indices `asked`, each row's last ones.
     """
 
     positions: torch.Tensor  # (N,)
     ends: torch.Tensor  # (n,)
     asked: torch.Tensor  # (a,)
-    late: Sequence[Group]
-    early: Sequence[Early] = ()
+    last: Sequence[Group]
+    others: Sequence[Others] = ()
 
     @property
     def asks_for_ends(self) -> bool:
@@ -85,7 +89,7 @@ class Packing:
     def of_last_tokens(self) -> "Packing":
         """The packing of each row's last token alone."""
         each = torch.arange(len(self.ends), device=self.ends.device)
-        return Packing(self.positions[self.ends], each, each, self.late)
+        return Packing(self.positions[self.ends], each, each, self.last)
 
 
 def pack(
@@ -97,47 +101,47 @@ def pack(
 ) -> Packing:
     """The packing of rows 0, 1 ... that bring `counts` tokens each at positions from `starts` on.
 
-    The states of the last `asked` tokens of each row are wanted, of one where it is None. Also
-    tells the cache where their states go, and makes room for them.
+    Wanted are the states of the last `asked` tokens of each row, of one where it is None. Also
+    makes room in the cache, and gives it the places of the tokens' states.
     """
     lengths = [start + count for start, count in zip(starts, counts, strict=True)]
     cache.ensure(max(lengths))
     ends = [end - 1 for end in accumulate(counts)]
-    last = torch.tensor([length - 1 for length in lengths], device=device)
-    end = torch.tensor(ends, device=device)
-    late = [
-        Group(slice(first, behind), last[first:behind, None], max(lengths[first:behind]))
-        for first, behind in _parts(lengths)
+    at = torch.tensor([length - 1 for length in lengths], device=device)  # (n,)
+    end = torch.tensor(ends, device=device)  # (n,)
+    last = [  # 2.
+        Group(slice(first, after), at[first:after, None], max(lengths[first:after]))
+        for first, after in _parts(lengths)
     ]
-    if len(counts) == ends[-1] + 1:
-        cache.place(torch.arange(len(counts), device=device) * cache.columns + last)
-        return Packing(last, end, end, late)
+    if len(counts) == ends[-1] + 1:  # one token a row
+        cache.place(torch.arange(len(counts), device=device) * cache.columns + at)
+        return Packing(at, end, end, last)
     positions = torch.tensor(
         [s + k for s, c in zip(starts, counts, strict=True) for k in range(c)], device=device
-    )
+    )  # 1. (N,)
     rows = torch.tensor([r for r, c in enumerate(counts) for _ in range(c)], device=device)
     cache.place(rows * cache.columns + positions)
     few = [row for row, count in enumerate(counts) if 1 < count <= SHORT]
     many = [row for row, count in enumerate(counts) if count > SHORT]
-    early = [_early(some, starts, counts, ends, device) for some in (few, many) if some]
-    wanted = end
+    others = [_others(some, starts, counts, ends, device) for some in (few, many) if some]  # 3.
+    wanted = end  # 4.
     if asked is not None and max(asked) > 1:
         spans = [range(end + 1 - count, end + 1) for end, count in zip(ends, asked, strict=True)]
         wanted = torch.tensor([token for span in spans for token in span], device=device)
-    return Packing(positions, end, wanted, late, early)
+    return Packing(positions, end, wanted, last, others)
 
 
 def _parts(lengths: Sequence[int]) -> list[tuple[int, int]]:
-    """The rows [first, behind) that attend together: all, or the first and the others.
+    """The rows [first, after) that attend together: all, or the first and the others.
 
     Sentences come in by length, so that the few with long answers stay in the first slots. Apart
     from them the others need not attend to columns that they do not have.
     """
     rows, most = len(lengths), max(lengths)
     before = list(accumulate(lengths, max))
-    behind = list(accumulate(reversed(lengths), max))[::-1]
+    after = list(accumulate(reversed(lengths), max))[::-1]
     spared = [
-        at * (most - before[at - 1]) + (rows - at) * (most - behind[at]) for at in range(1, rows)
+        at * (most - before[at - 1]) + (rows - at) * (most - after[at]) for at in range(1, rows)
     ]
     if not spared or max(spared) < APART:
         return [(0, rows)]
@@ -145,13 +149,13 @@ def _parts(lengths: Sequence[int]) -> list[tuple[int, int]]:
     return [(0, cut), (cut, rows)]
 
 
-def _early(
+def _others(
     rows: Sequence[int],
     starts: Sequence[int],
     counts: Sequence[int],
     ends: Sequence[int],
     device: Any,
-) -> Early:
+) -> Others:
     """All but the last tokens of `rows`."""
     width = max(counts[row] for row in rows) - 1
     firsts = [ends[row] + 1 - counts[row] for row in rows]
@@ -162,7 +166,7 @@ def _early(
     among = [m * width + k for m, count in enumerate(real) for k in range(count)]
     indices = [first + k for first, count in pairs for k in range(count)]
     together = rows[-1] - rows[0] == len(rows) - 1  # then keys need not be copied
-    return Early(
+    return Others(
         slice(rows[0], rows[-1] + 1) if together else torch.tensor(rows, device=device),
         torch.tensor(at, device=device),
         max(starts[row] + counts[row] for row in rows),

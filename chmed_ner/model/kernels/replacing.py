@@ -1,4 +1,4 @@
-"""A model that computes in another way within a block, and as before behind it."""
+"""A model that computes in another way within a block, and as before after it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

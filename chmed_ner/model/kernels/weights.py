@@ -1,4 +1,4 @@
-"""Linear layers whose weights are laid out for the processor once, not at every call.
+"""Linear layers whose weights are brought into oneDNN's layout once, not at every call.
 
 On a CPU, oneDNN multiplies half-precision weights in a layout of its own, and a plain linear layer
 brings its weights into it each time: with the few rows of a decoding step that takes longer than
@@ -21,15 +21,15 @@ ROWS = 32
 """Rows that the layout is chosen for; for 512 it is as fast on either."""
 
 Layouts = dict[Any, Callable[..., torch.Tensor] | None]
-"""Modules and their forward passes with prepacked weights, None where there is no such."""
+"""Modules and their fast forward passes, None where a module has none."""
 
 Activation = tuple[str, str]
 """oneDNN's name of a function applied to each product, and of the algorithm it is computed by."""
 
 
 @dataclass(frozen=True)
-class Prepacked:
-    """The product with prepacked weights, for states (N, in): (N, out)."""
+class FastProduct:
+    """A linear layer with its weights in oneDNN's layout: states (N, in) to (N, out)."""
 
     weight: torch.Tensor
     bias: torch.Tensor | None
@@ -51,12 +51,12 @@ class Prepacked:
 
 
 @contextmanager
-def prepacked_weights_in(model: Any, layouts: Layouts, *, head: bool) -> Iterator[int]:
-    """Within the block bfloat16 linear layers on a CPU read prepacked weights; gives their number.
+def fast_products_in(model: Any, layouts: Layouts, *, head: bool) -> Iterator[int]:
+    """Within the block bfloat16 linear layers on a CPU are fast products; gives their number.
 
     A layer is replaced only where its results stay, bit for bit, the same on a trial. The output
-    head, the largest of them, is left out without `head`. `layouts` keeps what was prepacked, for
-    the next block; weights must not change for as long as it is used.
+    head, the largest of them, is left out without `head`. `layouts` keeps the products for the next
+    block; weights must not change for as long as it is used.
     """
     spared = None if head else model.get_output_embeddings()
 
@@ -64,17 +64,17 @@ def prepacked_weights_in(model: Any, layouts: Layouts, *, head: bool) -> Iterato
         if module is spared or type(module) is not torch.nn.Linear or "forward" in vars(module):
             return None
         if module not in layouts:
-            layouts[module] = prepacked([module])
+            layouts[module] = fast_product([module])
         return layouts[module]
 
     with forwards_replaced(model, replacement) as count:
         yield count
 
 
-def prepacked(modules: Sequence[Any]) -> Prepacked | None:
-    """The results of linear layers side by side, from one product with prepacked weights.
+def fast_product(modules: Sequence[Any]) -> FastProduct | None:
+    """One product with the results of linear layers side by side.
 
-    None where that is not to be had: another kind of layer, precision or device, or other results.
+    None where there is no such: another kind of layer, precision or device, or other results.
     """
     plain = [
         type(module) is torch.nn.Linear and "forward" not in vars(module) for module in modules
@@ -89,8 +89,8 @@ def prepacked(modules: Sequence[Any]) -> Prepacked | None:
     if biases and len(biases) < len(modules):
         return None
     try:
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight, ROWS)
-        product = Prepacked(packed, torch.cat(biases) if biases else None)
+        laid_out = torch.ops.mkldnn._reorder_linear_weight(weight, ROWS)
+        product = FastProduct(laid_out, torch.cat(biases) if biases else None)
         trial = torch.linspace(-3, 5, TRIED * weight.shape[1]).sin().to(weight.dtype)
         trial = trial.view(TRIED, weight.shape[1])
         expected = torch.cat([module(trial) for module in modules], -1)

@@ -1,21 +1,21 @@
 """An original checkpoint converted once into transformers' layout, kept as safetensors.
 
-The copy lies in the cache directory under the checksum of its source, so that a changed checkpoint
-is converted anew and an unchanged one is loaded at once, in any precision transformers offers.
+The copy is kept in the cache directory under the checksum of its source, so that a changed
+checkpoint is converted anew and an unchanged one is loaded at once, in any precision.
 """
 
 import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import cache_directory, sha256_of, write_json
+from chmed_ner.files import cache_directory, sha256_of
 from chmed_ner.model.original.layout import Config, Layout
-from chmed_ner.model.original.shards import shard_files, tensors_in
+from chmed_ner.model.original.shards import ShardWriter, shard_files, tensors_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CONVERSION = 1
 """Raised when the conversion changes, so that an old copy is not taken for a new one."""
 SHARD_BYTES = 1 << 30
-"""A shard is written when it has grown to this; so much is in memory beside the mapped source."""
+"""A shard is written when it has grown to this; until then it is in memory."""
 
 log = logging.getLogger(__name__)
 
@@ -37,27 +37,66 @@ def converted_directory(
 ) -> Path:
     """The folder with the converted copy of `source`, made now if it is not there.
 
-    Safe for several processes at once: one converts under a file lock, the others wait. InputError
-    when a tensor is missing, unknown or of another shape, or the cache cannot be written.
+    InputError when a tensor is missing, unknown or of another shape, or nothing can be kept.
     """
-    import filelock
-
     files = shard_files(source)
     place = (Path(cache).expanduser() if cache else cache_directory()) / "converted"
     target = place / f"{layout.slug}-{_digest(source, files)[:16]}-v{CONVERSION}"
-    if (target / "config.json").is_file():
-        return target
+
+    def convert(folder: Path) -> None:
+        log.info("converting %s for the first use (%d weight files)", layout.name, len(files))
+        _check_room(files, place)
+        _write(files, ShardWriter(folder, shard_bytes), layout, config)
+
+    return converted_once(target, convert, "has room for the weights once more")
+
+
+def converted_once(target: Path, convert: Callable[[Path], None], needs: str) -> Path:
+    """`target`, a checkpoint's folder; if it is not there, `convert` writes it, in an empty folder.
+
+    One process converts under a file lock, the others wait. What a killed process has left is
+    removed. InputError, with what the cache `needs`, where it cannot be written.
+    """
+    import filelock
+
+    place = target.parent
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(place / f"{target.name}.lock"):
-            if not (target / "config.json").is_file():
-                _convert(files, target, layout, config, shard_bytes)
+        if not (target / "config.json").is_file():
+            place.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(place / f"{target.name}.lock"):
+                if not (target / "config.json").is_file():
+                    _convert(target, convert)
     except OSError as error:
         raise InputError(
             f"{place}: the converted model cannot be kept there ({error}); point CHMED_NER_CACHE "
-            "at a folder that can be written and has room for the weights once more"
+            f"at a folder that can be written and {needs}"
         ) from error
     return target
+
+
+def _convert(target: Path, convert: Callable[[Path], None]) -> None:
+    """Write the copy next to `target` and move it there when it is complete."""
+    prefix = f".converting-{target.name}-"
+    for abandoned in (target, *target.parent.glob(f"{prefix}*")):  # by a process that was killed
+        shutil.rmtree(abandoned, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=prefix))
+    try:
+        work.chmod(0o755)
+        convert(work)
+        work.replace(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _check_room(files: Sequence[Path], place: Path) -> None:
+    """InputError when the disk of `place` has no room for the contents of `files`."""
+    needed = sum(file.stat().st_size for file in files)
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise InputError(
+            f"{place}: {free >> 20} MiB are free, the converted model takes {needed >> 20} MiB; "
+            "make room, or point CHMED_NER_CACHE elsewhere"
+        )
 
 
 def _digest(source: Path, files: Sequence[Path]) -> str:
@@ -67,31 +106,7 @@ def _digest(source: Path, files: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def _convert(
-    files: Sequence[Path], target: Path, layout: Layout, config: Config, shard_bytes: int
-) -> None:
-    """Write the copy beside `target` and move it there when it is whole."""
-    log.info("converting %s for the first use (%d weight files)", layout.name, len(files))
-    prefix = f".converting-{target.name}-"
-    for abandoned in (target, *target.parent.glob(f"{prefix}*")):  # by a process that was killed
-        shutil.rmtree(abandoned, ignore_errors=True)
-    needed = sum(file.stat().st_size for file in files)
-    free = shutil.disk_usage(target.parent).free
-    if free < needed:
-        raise InputError(
-            f"{target.parent}: {free >> 20} MiB are free, the converted model takes "
-            f"{needed >> 20} MiB; make room, or point CHMED_NER_CACHE elsewhere"
-        )
-    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=prefix))
-    try:
-        work.chmod(0o755)
-        _write(files, _Writer(work, shard_bytes), layout, config)
-        work.replace(target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _write(files: Sequence[Path], writer: "_Writer", layout: Layout, config: Config) -> None:
+def _write(files: Sequence[Path], writer: ShardWriter, layout: Layout, config: Config) -> None:
     from transformers import GenerationConfig
 
     adapted = _adapted(files[0].parent, layout, config)
@@ -169,52 +184,3 @@ def _unknown(file: Path, name: str, layout: Layout) -> InputError:
         f"{file}: holds {name}, which {layout.name} with this config.json does not have; the "
         "checkpoint is another model's, or has something added"
     )
-
-
-class _Writer:
-    """Collects tensors and writes them to safetensors shards of limited size."""
-
-    def __init__(self, folder: Path, limit: int) -> None:
-        self.folder = folder
-        self.limit = limit
-        self.pending: dict[str, Tensor] = {}
-        self.shards: list[list[str]] = []
-        self.bytes = 0
-        self.total = 0
-
-    def add(self, name: str, tensor: "Tensor") -> None:
-        """Take a copy of `tensor`."""
-        self.pending[name] = tensor.detach().clone().contiguous()
-        self.bytes += tensor.numel() * tensor.element_size()
-        if self.bytes >= self.limit:
-            self._flush()
-
-    def finish(self) -> None:
-        """Write what is left, and the index where there are several shards."""
-        if self.pending:
-            self._flush()
-        count = len(self.shards)
-        names = [f"model-{n + 1:05}-of-{count:05}.safetensors" for n in range(count)]
-        if count == 1:
-            names = ["model.safetensors"]
-        for number, name in enumerate(names):
-            self._part(number).replace(self.folder / name)
-        if count > 1:
-            weight_map = {
-                tensor: name
-                for name, shard in zip(names, self.shards, strict=True)
-                for tensor in shard
-            }
-            index = {"metadata": {"total_size": self.total}, "weight_map": weight_map}
-            write_json(self.folder / "model.safetensors.index.json", index)
-
-    def _flush(self) -> None:
-        from safetensors.torch import save_file
-
-        save_file(self.pending, self._part(len(self.shards)), metadata={"format": "pt"})
-        self.shards.append(list(self.pending))
-        self.total += self.bytes
-        self.pending, self.bytes = {}, 0
-
-    def _part(self, number: int) -> Path:
-        return self.folder / f"part-{number}.safetensors"

@@ -1,4 +1,4 @@
-"""Which original layout a config.json describes, and what one is."""
+"""Which original layout a config.json describes."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def refuse_look_alikes(folder: Path) -> None:
     """InputError when the checkpoint in `folder` only looks like a supported one; light to ask."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # told when it is loaded
+    except (OSError, ValueError, RecursionError):  # its loader says so
         return
     if isinstance(config, dict):
         layout_of(config, str(folder))

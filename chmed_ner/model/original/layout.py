@@ -1,4 +1,4 @@
-"""Which original layout a config.json describes, and what one is."""
+"""What an original layout is, and how values of its config.json are read."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,12 +1,15 @@
-"""The tensors of a checkpoint's weight files, one at a time: safetensors, or pickles of tensors."""
+"""The tensors of a checkpoint's weight files, one at a time.
+
+Read are safetensors and pickles of tensors; written are safetensors.
+"""
 
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.errors import InputError
-from chmed_ner.files import read_json
+from chmed_ner.errors import InputError, first_line
+from chmed_ner.files import read_json, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +42,7 @@ def _indexed(folder: Path, index: Path) -> list[Path]:
     names = sorted({str(name) for name in weights.values()})
     for name in names:
         if Path(name).name != name:
-            raise InputError(f"{index}: {name!r} does not lie in the checkpoint's folder")
+            raise InputError(f"{index}: {name!r} is not in the checkpoint's folder")
         if not (folder / name).is_file():
             raise InputError(f"{folder / name}: no such file, but {index.name} names it")
     return [folder / name for name in names]
@@ -90,5 +93,53 @@ def _unreadable(file: Path, error: Exception) -> InputError:
             f"{file}: this pickle holds something other than tensors, or is broken; nothing in it "
             "was run. Take the checkpoint from its publisher, best as safetensors"
         )
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return InputError(f"{file}: cannot be read ({reason}); fetch it again")
+    return InputError(f"{file}: cannot be read ({first_line(error)}); fetch it again")
+
+
+class ShardWriter:
+    """Collects tensors and writes them to safetensors shards of limited size."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder = folder
+        self.limit = limit
+        self.pending: dict[str, Tensor] = {}
+        self.shards: list[list[str]] = []
+        self.bytes = 0
+        self.total = 0
+
+    def add(self, name: str, tensor: "Tensor") -> None:
+        """Take a copy of `tensor`."""
+        self.pending[name] = tensor.detach().clone().contiguous()
+        self.bytes += tensor.numel() * tensor.element_size()
+        if self.bytes >= self.limit:
+            self._flush()
+
+    def finish(self) -> None:
+        """Write what is left, and the index where there are several shards."""
+        if self.pending:
+            self._flush()
+        count = len(self.shards)
+        names = [f"model-{n + 1:05}-of-{count:05}.safetensors" for n in range(count)]
+        if count == 1:
+            names = ["model.safetensors"]
+        for number, name in enumerate(names):
+            self._part(number).replace(self.folder / name)
+        if count > 1:
+            weight_map = {
+                tensor: name
+                for name, shard in zip(names, self.shards, strict=True)
+                for tensor in shard
+            }
+            index = {"metadata": {"total_size": self.total}, "weight_map": weight_map}
+            write_json(self.folder / "model.safetensors.index.json", index)
+
+    def _flush(self) -> None:
+        from safetensors.torch import save_file
+
+        save_file(self.pending, self._part(len(self.shards)), metadata={"format": "pt"})
+        self.shards.append(list(self.pending))
+        self.total += self.bytes
+        self.pending, self.bytes = {}, 0
+
+    def _part(self, number: int) -> Path:
+        return self.folder / f"part-{number}.safetensors"

@@ -1,10 +1,10 @@
-"""Where an original checkpoint's files lie: a local folder, or a hub repository fetched in part."""
+"""The files of an original checkpoint: in a local folder, or fetched from a hub repository."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, first_line
 from chmed_ner.model.original.shards import shard_files
 
 SETTINGS = ("*.json", "tokenizer.model")
@@ -28,7 +28,7 @@ def small_file(path_or_id: str | Path, name: str, revision: str | None) -> Path 
             _raise_exceptions_for_missing_entries=False,
             _raise_exceptions_for_connection_errors=False,
         )
-    except (OSError, ValueError):  # no such repository or revision: told when it is loaded
+    except (OSError, ValueError):  # no such repository or revision: its loader says so
         return None
     return Path(found) if found else None
 
@@ -40,7 +40,7 @@ def settings(path_or_id: str | Path, name: str, revision: str | None) -> dict[st
         return None
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # told when transformers reads it
+    except (OSError, ValueError, RecursionError):  # transformers says so
         return None
     return content if isinstance(content, dict) else None
 
@@ -64,16 +64,15 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None) -> Path:
     except Exception as error:  # no network, no such repository, a download that broke off
         kept = _fetched_before(repository, revision)
         if kept is None:
-            first = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise InputError(
-                f"backbone.path={repository}: cannot be fetched from the hub ({first}); give a "
-                "folder with the checkpoint, or try again"
+                f"backbone.path={repository}: cannot be fetched from the hub "
+                f"({first_line(error)}); give a folder with the checkpoint, or try again"
             ) from None
         return kept
 
 
 def _fetched_before(repository: str, revision: str | None) -> Path | None:
-    """The folder of an earlier download that is whole, None when there is none."""
+    """The folder of an earlier download that is complete, None when there is none."""
     from huggingface_hub import snapshot_download
 
     try:

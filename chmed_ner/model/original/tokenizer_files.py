@@ -1,4 +1,4 @@
-"""Tokenizer files -> the tokenizer of an original checkpoint."""
+"""Checkpoints whose tokenizer is code of their own: which class of ours replaces it, if any."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,12 +6,13 @@ from typing import Any
 
 from chmed_ner.errors import InputError
 from chmed_ner.model.original.chatglm2 import chatglm3
-from chmed_ner.model.original.sentencepiece_tokenizer import MODEL
 from chmed_ner.model.original.source import settings, small_file
 
 CONFIG = "tokenizer_config.json"
 _KEPT = ("unk_token", "bos_token", "eos_token", "pad_token", "chat_template", "model_max_length")
 _SWITCHES = ("add_bos_token", "add_eos_token")
+_TRIED = ("头痛", "患者出现发热、咳嗽", "38.5℃", " two  words", "第1天\n无", "㎎Ⅱ（Ａ）…")
+"""Texts with and without what a normaliser or a prefix would change."""
 
 
 def original_tokenizer(path_or_id: str | Path, revision: str | None) -> Any:
@@ -26,15 +27,13 @@ def original_tokenizer(path_or_id: str | Path, revision: str | None) -> Any:
     reason = _REFUSED.get(name) or _refusal(config, path_or_id, revision)
     if reason:
         raise InputError(f"backbone.path={path_or_id}: {reason}")
+    from chmed_ner.model.original.tokenizers import MODEL, BaiChuanTokenizer, ChatGLMTokenizer
+
     file = small_file(path_or_id, MODEL, revision)
     if file is None:
         raise InputError(f"backbone.path={path_or_id}: no {MODEL} there, which {name} needs")
     if name == "ChatGLMTokenizer":
-        from chmed_ner.model.original.chatglm_tokenizer import ChatGLMTokenizer
-
         return ChatGLMTokenizer(str(file))
-    from chmed_ner.model.original.baichuan_tokenizer import BaiChuanTokenizer
-
     kept = {key: _plain(config[key]) for key in _KEPT if config.get(key) is not None}
     switches = {key: bool(config[key]) for key in _SWITCHES if key in config}
     return BaiChuanTokenizer(str(file), **switches, **kept)
@@ -75,3 +74,29 @@ def _refusal(config: Mapping[str, Any], path_or_id: str | Path, revision: str | 
 def _plain(value: Any) -> Any:
     """A token that the file describes by an object, as its text."""
     return value["content"] if isinstance(value, Mapping) and "content" in value else value
+
+
+def refuse_inexact(tokenizer: Any, path_or_id: str | Path, revision: str | None) -> None:
+    """InputError when `tokenizer` is a conversion whose pieces are not sentencepiece's.
+
+    Where a checkpoint (InternLM3, say) has a tokenizer in code of its own and no tokenizer.json,
+    transformers converts its `tokenizer.model`, but leaves out the space that many of them put in
+    front: the model would read other tokens than it was trained on.
+    """
+    from chmed_ner.model.original.tokenizers import MODEL, sentencepiece_model
+
+    config = settings(path_or_id, CONFIG, revision) or {}
+    if not config.get("auto_map") or small_file(path_or_id, "tokenizer.json", revision):
+        return
+    file = small_file(path_or_id, MODEL, revision)
+    if file is None:
+        return
+    model = sentencepiece_model(file)
+    for text in _TRIED:
+        if tokenizer.encode(text, add_special_tokens=False) != list(model.encode(text)):
+            raise InputError(
+                f"backbone.path={path_or_id}: its tokenizer is code of its own, and transformers' "
+                f"conversion of its {MODEL} is another one (it differs on {text!r}); give a folder "
+                "that also has an exact tokenizer.json, or serve the model with that code and use "
+                "backbone=openai_compatible"
+            )

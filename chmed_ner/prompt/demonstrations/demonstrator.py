@@ -1,16 +1,15 @@
 """Which demonstrations a sentence gets: ranked, never itself, within a budget of tokens."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from chmed_ner.entities.types import Demonstration
-from chmed_ner.errors import InputError
 from chmed_ner.files import write_json_lines
 from chmed_ner.prompt import TaskPrompt
-from chmed_ner.prompt.demonstrations.pool import Pool, text_key
+from chmed_ner.prompt.demonstrations.pool import Pool, read_records, text_key
 from chmed_ner.prompt.demonstrations.ranking import Ranking
 
 ORDERS = ("nearest_last", "nearest_first")
@@ -67,7 +66,16 @@ class Demonstrator:
 
     @cached_property
     def _known(self) -> dict[str, Shown]:
-        return _read(self.remembered, self.pool) if self.remembered else {}
+        if self.remembered is None or not self.remembered.is_file():
+            return {}
+        return dict(read_records(self.remembered, self._remember, "a choice of demonstrations"))
+
+    def _remember(self, record: Any) -> tuple[str, Shown]:
+        """A text and what was chosen for it before; ValueError for a sentence that is unknown."""
+        shown = Shown(tuple(record["shown"]), int(record["dropped"]))
+        if unknown := [id_ for id_ in shown.ids if id_ not in self.pool.places]:
+            raise ValueError(f"sentence {unknown[0]} is no candidate")
+        return str(record["text"]), shown
 
     def _chosen(self, text: str, places: Sequence[int]) -> Shown:
         """The first `k` that are another sentence, as many as the budget holds."""
@@ -103,23 +111,3 @@ class Demonstrator:
                 for text, each in self._known.items()
             ),
         )
-
-
-def _read(path: Path, pool: Pool) -> dict[str, Shown]:
-    """What was chosen before; InputError naming file and line where that cannot be read."""
-    if not path.is_file():
-        return {}
-    known = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
-        try:
-            record = json.loads(line)
-            shown = Shown(tuple(record["shown"]), int(record["dropped"]))
-            known[str(record["text"])] = shown
-            if unknown := [id_ for id_ in shown.ids if id_ not in pool.places]:
-                raise ValueError(f"sentence {unknown[0]} is no candidate")
-        except (ValueError, TypeError, KeyError) as error:
-            raise InputError(
-                f"{path}, line {number}: not a choice of demonstrations ({error}); restore the "
-                "file, or start a new run"
-            ) from None
-    return known

@@ -2,15 +2,17 @@
 
 import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import write_json_lines
+
+Record = TypeVar("Record")
 
 
 def text_key(text: str) -> str:
@@ -35,7 +37,7 @@ class Pool:
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """Where each candidate stands, by its id."""
+        """The place of each candidate, by its id."""
         return {sentence.id: at for at, sentence in enumerate(self.sentences)}
 
 
@@ -80,6 +82,11 @@ def write_pool(path: Path, pool: Pool) -> None:
 
 def read_pool(path: Path) -> Pool:
     """What `write_pool` wrote; InputError naming file and line for anything else."""
+    return Pool(tuple(read_records(path, _candidate, "a candidate")))
+
+
+def read_records(path: Path, read: Callable[[Any], Record], what: str) -> list[Record]:
+    """What `read` makes of each line's JSON; InputError naming file and line that is not `what`."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     except OSError as error:
@@ -87,16 +94,15 @@ def read_pool(path: Path) -> Pool:
             f"{path}: cannot be read ({error.strerror}); it holds what a few-shot run shows its "
             "model: restore it, or start a new run"
         ) from None
-    sentences = []
+    records = []
     for number, line in enumerate(lines, start=1):
         try:
-            sentences.append(_candidate(json.loads(line)))
+            records.append(read(json.loads(line)))
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise InputError(
-                f"{path}, line {number}: not a candidate ({error}); restore the file, or start a "
-                "new run"
+                f"{path}, line {number}: not {what} ({error}); restore the file, or start a new run"
             ) from None
-    return Pool(tuple(sentences))
+    return records
 
 
 def _candidate(record: Any) -> Sentence:

@@ -2,27 +2,12 @@
 
 import random
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from chmed_ner.errors import InputError
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
 CHUNK = 256
 """Queries whose similarities are computed at once: CHUNK rows of a float32 each candidate."""
-
-Embed = Callable[[Sequence[str]], "npt.NDArray[np.float32]"]
-"""Texts -> rows of length 1, float32."""
-
-
-class Ranking(Protocol):
-    """An order of the candidates for each sentence."""
-
-    def first(self, texts: Sequence[str], n: int) -> list[list[int]]:
-        """The places of the first `n` candidates (all, if there are fewer), best first, for each
-        text. What comes first for a text does not depend on the other texts."""
 
 
 class Drawn:
@@ -82,20 +67,9 @@ class CharacterNgrams:
         return ranked
 
 
-class Embedded:
-    """Cosine similarity of sentence embeddings; `rows` are the candidates' (N, D), of length 1."""
-
-    def __init__(self, rows: "npt.NDArray[np.float32]", embed: Embed) -> None:
-        self._rows = rows
-        self._embed = embed
-
-    def first(self, texts: Sequence[str], n: int) -> list[list[int]]:
-        """The most similar candidates, equal ones in the pool's order."""
-        queries = self._embed(texts)
-        ranked: list[list[int]] = []
-        for start in range(0, len(texts), CHUNK):
-            ranked += map(_top(n), queries[start : start + CHUNK] @ self._rows.T)
-        return ranked
+Ranking = Drawn | CharacterNgrams
+"""An order of the candidates for each sentence: `first(texts, n)` gives the places of the first `n`
+(all, if there are fewer), best first. What comes first for a text does not depend on the others."""
 
 
 def _top(n: int) -> Callable[[Any], list[int]]:

@@ -5,15 +5,14 @@ character that the model dropped, doubled or altered costs its own place and mov
 alignment is the one of least Levenshtein distance between copy and sentence, taken by rapidfuzz.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from chmed_ner.entities.bio import OUTSIDE, chunks, split_tag
-from chmed_ner.entities.labels import folded
 from chmed_ner.entities.types import Mention, Span
-from chmed_ner.prompt.formats.answer import Answer
-from chmed_ner.prompt.formats.comparable import aligned_units, comparable
 
 if TYPE_CHECKING:
     from rapidfuzz.distance import Opcode
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
 LONGEST_ALTERED = 3
 """A longer stretch that differs from the sentence is other text and says nothing of its places."""
 WINDOW = 1024
-"""Sentences up to this length are aligned whole, longer ones window by window."""
-_NONE = frozenset({"无", "無", "没有", "沒有", "none"})
-_LONGEST_NONE = 12
+"""Sentences up to this length are aligned at once, longer ones window by window."""
+BLANK = "␣"
+"""How white space inside a sentence is written where an answer uses white space itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,50 +37,12 @@ class Placed:
     characters: int
 
 
-def most_copied(sentence: str) -> int:
-    """How many characters of a copy are read: what a loop repeats beyond them is not."""
-    return 3 * len(sentence) + 32
-
-
-def without_entities(text: str) -> Answer | None:
-    """The answer of a completion that copies nothing: blank, or the word for none; else None."""
-    if not text.strip():
-        return Answer((), {"empty": 1}, (), 0)
-    if len(text) <= _LONGEST_NONE and folded(text).strip("。.") in _NONE:
-        return Answer((), {}, (), 0)
-    return None
-
-
-def copied_answer(
-    copy: str, tags: Sequence[str], sentence: str, problems: Mapping[str, int], unread: int
-) -> Answer:
-    """The entities that `tags` mark in `copy`, on `sentence`, with what `place` cannot use counted
-    beside `problems`; `unread` is the number of characters that were not looked at."""
-    most = most_copied(sentence)
-    unread += max(0, len(copy) - most)
-    placed = place(copy[:most], tags[:most], sentence)
-    found = [Mention(sentence[span.start : span.end], span.type) for span in placed.spans]
-    known = set(found)
-    lost = [mention for mention in dict.fromkeys(placed.lost) if mention not in known]
-    counted = {
-        "altered_copy": placed.edits + unread,
-        "not_in_sentence": len(lost),
-        "repeated_line": len(placed.lost) - len(lost),
-    }
-    return Answer(
-        (*found, *lost),
-        {reason: n for reason, n in {**problems, **counted}.items() if n},
-        placed.spans,
-        placed.characters,
-    )
-
-
 def place(copy: str, tags: Sequence[str], sentence: str) -> Placed:
     """The entities that `tags` (one BIO tag per character of `copy`) mark, on `sentence`.
 
-    An entity is lost when fewer than half of its characters have a place, or when those lie too far
+    An entity is lost when fewer than half of its characters have a place, or when those are too far
     apart to be one mention. Where the copy leaves out up to `LONGEST_ALTERED` places, an entity
-    that goes on behind them covers them.
+    that goes on after them covers them.
     """
     plain = comparable(copy)
     units, owners = aligned_units(comparable(sentence), plain)
@@ -103,7 +64,7 @@ def place(copy: str, tags: Sequence[str], sentence: str) -> Placed:
 
 
 def _together(places: Sequence[int], length: int) -> bool:
-    """Whether enough of a mention of `length` characters lies on neighbouring places."""
+    """Whether enough of a mention of `length` characters is on neighbouring places."""
     if 2 * len(places) < length:
         return False
     return places[-1] - places[0] < 2 * length + LONGEST_ALTERED
@@ -111,7 +72,7 @@ def _together(places: Sequence[int], length: int) -> bool:
 
 def _bridged(found: Sequence[str | None]) -> list[str]:
     """A tag for every place. Up to `LONGEST_ALTERED` places without one, before an inside tag,
-    belong to its entity: all if the same type stands before them, else the nearest alone (the model
+    belong to its entity: all if the same type comes before them, else the nearest alone (the model
     dropped the entity's first character). Other places without a tag are outside.
     """
     tags = [tag or OUTSIDE for tag in found]
@@ -211,3 +172,37 @@ def _opcodes(copy: str, sentence: str) -> "list[Opcode]":
     from rapidfuzz.distance import Levenshtein
 
     return list(Levenshtein.opcodes(copy, sentence))
+
+
+def comparable(text: str) -> str:
+    """`text` of the same length with width, case and kinds of white space made equal."""
+    return "".join(map(_comparable, text))
+
+
+@cache
+def _comparable(character: str) -> str:
+    if character == BLANK or character.isspace():
+        return " "
+    plain = _compatible(character)
+    return plain if len(plain) == 1 else character
+
+
+@cache
+def _compatible(character: str) -> str:
+    """The character or characters that Unicode calls compatible, never none."""
+    return normalize("NFKC", character).casefold() or character
+
+
+def aligned_units(sentence: str, copy: str) -> tuple[str, list[int]]:
+    """What `sentence` is aligned as, and the place of each of its characters.
+
+    Some tokenizers write one character as several (`℃` as `°C`): one that is not in `copy` is
+    aligned as them if they are.
+    """
+    owners, units = [], []
+    for at, character in enumerate(sentence):
+        written = _compatible(character)
+        unit = written if character not in copy and written in copy else character
+        units.append(unit)
+        owners += [at] * len(unit)
+    return "".join(units), owners

@@ -1,12 +1,12 @@
 """What every answer format offers: `write` and `parse`, inverses of each other."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
 
 from chmed_ner.entities.grammar import Grammar
-from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.labels import LabelScheme, folded
 from chmed_ner.entities.types import Mention, Sentence, Span
 
 PROBLEMS = (
@@ -22,6 +22,9 @@ PROBLEMS = (
 )
 """Every reason for which a piece of a completion is not used (or not fully), always logged.
 chmed_ner/prompt/README.md says what each counts."""
+
+_NONE = frozenset({"无", "無", "没有", "沒有", "none"})
+_LONGEST_NONE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +46,38 @@ class Answer:
     placed_characters: int | None = field(default=None, compare=False)
 
 
-class AnswerFormat(Protocol):
+class AnswerFormat(ABC):
     """A way of writing a sentence's entities down."""
 
+    @abstractmethod
     def gold(self, sentence: Sentence) -> Answer:
         """What a perfect model says of `sentence`, in the model's script, in `write`'s order."""
 
+    @abstractmethod
     def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:
         """The completion that says `answer` of `sentence` (the text the model reads)."""
 
+    @abstractmethod
     def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:
         """What `text` says of `sentence` (the text the model read). Never raises."""
 
-    def room(self, characters: int, longest_name: int) -> int:
+    def grammar(
+        self,
+        sentence: str,  # noqa: ARG002
+        labels: LabelScheme,  # noqa: ARG002
+        script: str,  # noqa: ARG002
+        *,
+        in_order: bool,  # noqa: ARG002
+    ) -> Grammar | None:
+        """The answers to `sentence` that `parse` reads without a problem; None where the format has
+        no grammar. With `in_order`, mentions come in the order of the text."""
+        return None
+
+    def room(self, characters: int, longest_name: int) -> int:  # noqa: ARG002
         """How long an answer to a sentence may get, on the scale of a decoding's cap: the number of
         characters of a sentence whose extraction answer is as long. Both arguments are in code
         points."""
-
-
-@runtime_checkable
-class Guiding(Protocol):
-    """What a format offers that can say beforehand what its answers look like."""
-
-    def grammar(
-        self, sentence: str, labels: LabelScheme, script: str, *, in_order: bool
-    ) -> Grammar:
-        """The answers to `sentence` that `parse` reads without a problem. With `in_order`, mentions
-        stand in the order of the text."""
+        return characters
 
 
 def gold_mentions(sentence: Sentence) -> tuple[Mention, ...]:
@@ -77,3 +85,12 @@ def gold_mentions(sentence: Sentence) -> tuple[Mention, ...]:
     return tuple(
         Mention(sentence.model_text[span.start : span.end], span.type) for span in sentence.entities
     )
+
+
+def without_entities(text: str) -> Answer | None:
+    """The answer of a completion that is blank or the word for none; None for any other text."""
+    if not text.strip():
+        return Answer((), {"empty": 1}, (), 0)
+    if len(text) <= _LONGEST_NONE and folded(text).strip("。.") in _NONE:
+        return Answer((), {}, (), 0)
+    return None

@@ -9,14 +9,15 @@ written `␣`. The characters carry the positions: see `alignment`.
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 from chmed_ner.entities.bio import OUTSIDE, chunks, split_tag, tags_of
 from chmed_ner.entities.labels import LabelScheme, folded
-from chmed_ner.entities.types import Sentence
-from chmed_ner.errors import InputError
-from chmed_ner.prompt.formats.alignment import copied_answer, most_copied, without_entities
-from chmed_ner.prompt.formats.answer import Answer, gold_mentions
-from chmed_ner.prompt.formats.comparable import visible
+from chmed_ner.knobs import one_of
+from chmed_ner.prompt.formats.alignment import BLANK
+from chmed_ner.prompt.formats.answer import Answer
+from chmed_ner.prompt.formats.copies import CopyFormat
 from chmed_ner.prompt.formats.copy_grammar import RunsGrammar, TaggedGrammar
 
 STYLES = ("lines", "one_line", "runs")
@@ -30,48 +31,38 @@ Piece = tuple[str, str]
 """Some characters and their tag, which is that of the first of them."""
 
 
-class BioTags:
+@dataclass(frozen=True, kw_only=True)
+class BioTags(CopyFormat):
     """Tagged characters, in one of the `STYLES`."""
 
-    def __init__(self, style: str = "lines") -> None:
-        if style not in STYLES:
-            raise InputError(f"prompt.answer.style={style!r}: choose one of {', '.join(STYLES)}")
-        self.style = style
-
-    def gold(self, sentence: Sentence) -> Answer:
-        """The gold spans."""
-        return Answer(gold_mentions(sentence), spans=sentence.entities)
+    most_marks = _ROOM
+    style: Annotated[str, one_of(*STYLES)]
 
     def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:
         """The sentence with the tags of `answer.spans`."""
-        names = {tag: "".join(labels.name_of(tag, script).split()) for tag in labels.tags}
-        shown = visible(sentence)
+        names, shown = _names(labels, script), _visible(sentence)
         tags = tags_of(answer.spans or (), len(sentence))
         if self.style == "runs":
             return "\n".join(
                 f"{shown[start:end]} {names.get(type_, OUTSIDE)}"
                 for start, end, type_ in _runs(tags)
             )
-        separator, between = (" ", "\n") if self.style == "lines" else ("/", " ")
+        separator, between = self._marks
         return between.join(
             f"{character}{separator}{_tag_name(tag, names)}"
             for character, tag in zip(shown, tags, strict=True)
         )
 
-    def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:
-        """The entities of `text` on `sentence`. What lies beyond three copies is not read, and
-        counts as altered."""
-        if (nothing := without_entities(text)) is not None:
-            return nothing
-        problems: Counter[str] = Counter()
+    def read(
+        self, text: str, labels: LabelScheme, problems: Counter[str]
+    ) -> tuple[str, Sequence[str]]:
+        """The characters that can be read, and their tags."""
         copy: list[str] = []
         tags: list[str] = []
-        readable = text[: most_copied(sentence) * (labels.longest + _ROOM)]
-        for words, tag in self._pieces(readable, labels, problems):
+        for words, tag in self._pieces(text, labels, problems):
             copy.append(words)
             tags += [tag, *[_inside(tag)] * (len(words) - 1)]
-        unread = len(text) - len(readable)
-        return copied_answer("".join(copy), tags, sentence, problems, unread)
+        return "".join(copy), tags
 
     def grammar(
         self,
@@ -81,16 +72,14 @@ class BioTags:
         *,
         in_order: bool,  # noqa: ARG002 - a copy is in the text's order
     ) -> TaggedGrammar | RunsGrammar:
-        """Every character with a tag, `I-` behind its own type only; in runs, no two stretches
+        """Every character with a tag, `I-` after its own type only; in runs, no two stretches
         outside entities in a row."""
-        shown = tuple(visible(sentence))
-        names = {tag: "".join(labels.name_of(tag, script).split()) for tag in labels.tags}
+        names, shown = _names(labels, script), tuple(_visible(sentence))
         if self.style == "runs":
             return RunsGrammar(shown, " ", "\n", tuple(names.values()), OUTSIDE)
-        separator, between = (" ", "\n") if self.style == "lines" else ("/", " ")
         tags = {"": (OUTSIDE, OUTSIDE)}
         tags |= {tag: (f"B-{name}", f"I-{name}") for tag, name in names.items()}
-        return TaggedGrammar(shown, separator, between, tags)
+        return TaggedGrammar(shown, *self._marks, tags)
 
     def room(self, characters: int, longest_name: int) -> int:
         """A line may take a token for its character, two for its tag, the name's and a line end;
@@ -98,6 +87,11 @@ class BioTags:
         if self.style == "runs":
             return 2 * characters
         return characters * (4 + longest_name) // 2
+
+    @property
+    def _marks(self) -> tuple[str, str]:
+        """What separates a character from its tag, and a tag from the next character."""
+        return (" ", "\n") if self.style == "lines" else ("/", " ")
 
     def _pieces(self, text: str, labels: LabelScheme, problems: Counter[str]) -> Iterator[Piece]:
         """Every piece of `text` that can be read; the others are counted."""
@@ -111,6 +105,16 @@ class BioTags:
                 problems[piece] += 1
             else:
                 yield piece
+
+
+def _names(labels: LabelScheme, script: str) -> dict[str, str]:
+    """The categories' names without white space, by type."""
+    return {tag: "".join(labels.name_of(tag, script).split()) for tag in labels.tags}
+
+
+def _visible(text: str) -> str:
+    """`text` of the same length with `BLANK` for each white space character."""
+    return "".join(BLANK if character.isspace() else character for character in text)
 
 
 def _runs(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
@@ -165,7 +169,7 @@ class _Reader:
             yield words.strip(" |") or words, line[match.end() :]
 
     def _tag(self, name: str, characters: int) -> str | None:
-        """The BIO tag that `name` stands for."""
+        """The BIO tag that `name` means."""
         if len(name) > self.longest:
             return None
         name = name.strip(_MARKS)

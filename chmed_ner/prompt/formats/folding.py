@@ -8,8 +8,8 @@ place is given in the sentence as it is.
 """
 
 import unicodedata
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, cached_property
 
 _BLANKS = frozenset("\u200b\u200e\u200f\u2581\ufeff\ufffd")
 """Without `isspace`, but white space to sentencepiece's normaliser."""
@@ -18,11 +18,14 @@ _CJK = 0x2E80
 
 
 class FoldedText:
-    """A text, folded once, in which pieces can be looked up."""
+    """A text, folded once, when first needed, in which pieces can be looked up."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.folded, self._units = _fold(text)
+
+    @cached_property
+    def _folded(self) -> tuple[str, list[tuple[int, int]]]:
+        return _fold(self.text)
 
     def place(self, words: str) -> tuple[int, int] | None:
         """`[start, end)` of the first piece that folds to what `words` fold to, None if none does.
@@ -30,23 +33,24 @@ class FoldedText:
         In code points of the text. Words that fold to nothing are nowhere, and so are words far
         longer than the text.
         """
-        if len(words) > 2 * len(self.folded) + 16:  # a loop's line would take long to fold
+        folded, units = self._folded
+        if len(words) > 2 * len(folded) + 16:  # a loop's line would take long to fold
             return None
         sought = words.translate(_QUICK)
         if _SLOW in sought:
             sought, _ = _fold(words)
-        at = self.folded.find(sought) if sought else -1
+        at = folded.find(sought) if sought else -1
         while at >= 0:
             last = at + len(sought) - 1
-            if self._begins(at) and self._begins(last + 1):
-                return self._units[at][0], self._units[last][1]
-            at = self.folded.find(sought, at + 1)
+            if _begins(units, at) and _begins(units, last + 1):
+                return units[at][0], units[last][1]
+            at = folded.find(sought, at + 1)
         return None
 
-    def _begins(self, at: int) -> bool:
-        """Whether a character of the text begins at `at`, or the text ends there."""
-        inside = 0 < at < len(self.folded)
-        return not inside or self._units[at] != self._units[at - 1]
+
+def _begins(units: Sequence[tuple[int, int]], at: int) -> bool:
+    """Does a character of the text begin at `at`, or the text end there?"""
+    return not 0 < at < len(units) or units[at] != units[at - 1]
 
 
 def _fold(text: str) -> tuple[str, list[tuple[int, int]]]:

@@ -14,9 +14,14 @@ from typing import Any
 
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Mention, Sentence
-from chmed_ner.prompt.formats.alignment import without_entities
-from chmed_ner.prompt.formats.answer import Answer, gold_mentions
-from chmed_ner.prompt.formats.extraction import Page
+from chmed_ner.prompt.formats.answer import (
+    Answer,
+    AnswerFormat,
+    gold_mentions,
+    without_entities,
+)
+from chmed_ner.prompt.formats.folding import FoldedText
+from chmed_ner.prompt.formats.lists import listed_answer, spelling
 
 _TOKENS = re.compile(
     r'"((?:[^"\\\n]|\\.)*)"?'
@@ -32,7 +37,7 @@ Item = tuple[str, str]
 """A category and a mention, as written."""
 
 
-class GroupedJson:
+class GroupedJson(AnswerFormat):
     """One JSON object: category -> mentions, each once, both in order of first occurrence."""
 
     def gold(self, sentence: Sentence) -> Answer:
@@ -69,36 +74,23 @@ class GroupedJson:
         if items is None:
             problems["repaired"] += 1
             items = list(_scanned(text, problems))
-        page = Page(sentence)
-        listed: dict[Mention, None] = {}
-        known: dict[Item, Mention | None] = {}  # a model that loops writes the same for ever
-        for item in items:
-            if item not in known:
-                known[item] = _mention(item, page, labels)
-            mention = known[item]
-            if mention is None:
-                problems["unknown_label" if item[1].strip() else "unparsable_line"] += 1
-            elif mention in listed:
-                problems["repeated_line"] += 1
-            else:
-                listed[mention] = None
-                problems["not_in_sentence"] += mention.text not in sentence
-        return Answer(tuple(listed), {reason: n for reason, n in problems.items() if n})
-
-    def room(self, characters: int, longest_name: int) -> int:  # noqa: ARG002
-        """Its marks take the place of the categories that extraction repeats."""
-        return characters
+        page = FoldedText(sentence)
+        return listed_answer(
+            items, lambda item: _mention(item, page, labels), lambda _: 1, sentence, problems
+        )
 
 
-def _mention(item: Item, page: Page, labels: LabelScheme) -> Mention | None:
-    """The mention of an item; a model may put the mention before the category."""
+def _mention(item: Item, page: FoldedText, labels: LabelScheme) -> Mention | str:
+    """The mention of an item, or the reason why it has none; a model may put the mention before the
+    category."""
     category, words = item[0].strip(), item[1].strip()
+    reason = "unknown_label" if words else "unparsable_line"
     type_ = labels.tag_of(category) if len(category) <= labels.longest else None
     if type_ is None and len(words) <= labels.longest and (type_ := labels.tag_of(words)):
         words = category
     if type_ is None or not words:
-        return None
-    return Mention(page.spelling(words) or words, type_)
+        return reason
+    return Mention(spelling(page, words) or words, type_)
 
 
 def _loaded(text: str, labels: LabelScheme, problems: Counter[str]) -> list[Item] | None:

@@ -8,14 +8,15 @@ marks that enclose no known category are text.
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chmed_ner.entities.bio import tags_of
 from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Sentence, Span
-from chmed_ner.prompt.formats.alignment import copied_answer, most_copied, without_entities
-from chmed_ner.prompt.formats.answer import Answer, gold_mentions
-from chmed_ner.prompt.formats.comparable import BLANK
+from chmed_ner.entities.types import Span
+from chmed_ner.prompt.formats.alignment import BLANK
+from chmed_ner.prompt.formats.answer import Answer
+from chmed_ner.prompt.formats.copies import CopyFormat
 from chmed_ner.prompt.formats.copy_grammar import MarkedGrammar
 
 _OPENING, _BARS, _CLOSING = "[［【", "|｜", "]］】"
@@ -23,12 +24,10 @@ _MARKS = re.compile(r"[\[［【|｜\]］】\\]")
 _PIECES = re.compile(r"\\[\[［【|｜\]］】\\]|[\[［【|｜\]］】]|[^\[［【|｜\]］】\\]+|\\")
 
 
-class Inline:
+class Inline(CopyFormat):
     """The marked sentence."""
 
-    def gold(self, sentence: Sentence) -> Answer:
-        """The gold spans."""
-        return Answer(gold_mentions(sentence), spans=sentence.entities)
+    most_marks = 5
 
     def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:
         """The sentence with the entities of `answer.spans` marked."""
@@ -42,18 +41,15 @@ class Inline:
             start = span.end
         return "".join([*parts, _escaped(sentence[start:])])
 
-    def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:
-        """The entities of `text` on `sentence`. What lies beyond three copies is not read, and
-        counts as altered."""
-        if (nothing := without_entities(text)) is not None:
-            return nothing
-        readable = text[: most_copied(sentence) * (labels.longest + 5)]
-        page = _Page(labels)
-        for piece in _PIECES.findall(readable):
+    def read(
+        self, text: str, labels: LabelScheme, problems: Counter[str]
+    ) -> tuple[str, Sequence[str]]:
+        """The text without its marks, and the tags of what they mark."""
+        page = _Page(labels, problems)
+        for piece in _PIECES.findall(text):
             page.read(piece)
         copy = page.finished()
-        unread = len(text) - len(readable)
-        return copied_answer(copy, tags_of(page.spans, len(copy)), sentence, page.problems, unread)
+        return copy, tags_of(page.spans, len(copy))
 
     def grammar(
         self,
@@ -63,12 +59,12 @@ class Inline:
         *,
         in_order: bool,  # noqa: ARG002 - a copy is in the text's order
     ) -> MarkedGrammar:
-        """The whole sentence with pieces of it marked, none within another."""
+        """The sentence with pieces of it marked, none within another."""
         names = tuple(f"{_escaped(name)}]" for name in labels.names(script))
         return MarkedGrammar(tuple(map(_escaped, sentence)), "[", "|", names)
 
     def room(self, characters: int, longest_name: int) -> int:  # noqa: ARG002
-        """The copy and its entities, each with a mark, a name and two more marks."""
+        """Twice the sentence: the copy, and a name and three marks for each entity."""
         return 2 * characters
 
 
@@ -77,12 +73,12 @@ class _Page:
     """What has been copied so far, and the mark that is still open."""
 
     labels: LabelScheme
+    problems: Counter[str]
     parts: list[str] = field(default_factory=list)
     length: int = 0
     spans: list[Span] = field(default_factory=list)
     open: list[str] | None = None
-    bar: int = 0  # where the last bar stands in `open`
-    problems: Counter[str] = field(default_factory=Counter)
+    bar: int = 0  # the place of the last bar in `open`
 
     def read(self, piece: str) -> None:
         """Take the next piece: a mark, an escaped mark, or text."""

@@ -9,8 +9,8 @@ from chmed_ner.entities.grammar import NOTHING_LOST, Grammar, Node, Step, check_
 
 _START, _LINE, _MENTION, _NAMED, _DONE, _NONE = range(6)
 _Place = tuple[int, ...]
-"""Kind of node, number of the memory, and the mention's [start, end) so far; behind a category that
-is remembered, its number too. Behind the separator the mention is whole (`_NAMED`)."""
+"""Kind of node, number of the memory, and the mention's [start, end) so far; after a category that
+is remembered, its number too. After the separator the mention is complete (`_NAMED`)."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ListGrammar:
 
     A mention is a piece of `sentence` on one line that does not begin with white space; white space
     at its end is not part of it. `distinct`: no pair is listed twice. `in_order`: each mention is
-    found behind the one before, as `in_order` restoration looks for it.
+    found after the one before, as `in_order` restoration looks for it.
     """
 
     sentence: str
@@ -80,7 +80,7 @@ class ListGrammar:
                 yield "\n", (_LINE, memory, 0, 0)
 
     def ends(self, node: Node) -> bool:
-        """Behind a category, and behind the word for none."""
+        """After a category, and after the word for none."""
         return cast("_Place", node)[0] in (_DONE, _NONE)
 
     def way_out(self, node: Node) -> Step:
@@ -99,11 +99,6 @@ class ListGrammar:
         name = self.names[category]
         return name if kind == _NAMED else self.separator + name, after
 
-    def tells(self, node: Node) -> bool | None:
-        """A mention, or a line for one, begins an entity; the word for none passes on."""
-        kind = cast("_Place", node)[0]
-        return None if kind == _START else kind != _NONE
-
     def within(self, writable: Callable[[str], bool]) -> Grammar:
         """Without the pieces that hold a character which cannot be written."""
         check_words([*self.names, self.separator, self.none, "\n"], writable)
@@ -114,7 +109,7 @@ class ListGrammar:
         return replace(self, distinct=False, in_order=False)
 
     def _done(self, memory: int, start: int, end: int, category: int) -> _Place:
-        """Behind a category. What is remembered then is worked out when the answer goes on: of all
+        """After a category. What is remembered then is worked out when the answer goes on: of all
         the ways that are looked at, few are taken."""
         if not self.distinct and not self.in_order:
             return (_DONE, memory, 0, 0)
@@ -163,7 +158,7 @@ class ListGrammar:
         return [at for at in range(len(self.names)) if (words, at) not in listed]
 
     def _after(self, done: _Place) -> int:
-        """The number of the memory once the mention of a node behind a category is listed."""
+        """The number of the memory once the mention of a node after a category is listed."""
         _, memory, start, end, *categories = done
         before = self._memories[memory]
         listed, cursor = before.listed, before.cursor

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from chmed_ner.backbone.api.cache import AnswerCache, request_key
-from chmed_ner.backbone.api.openai_compatible import OpenAICompatible
 from chmed_ner.backbone.generate import generate
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.model.asking import Reply, Request
+from chmed_ner.run.config import option
 
 Start = Callable[..., Any]
 KEY = "a1b2c3-loopback-key"
@@ -24,14 +24,13 @@ def questions(*prompts: str) -> list[Request]:
 
 def ask(
     server: Any, folder: Path, prompts: list[str], run: str = "run", **settings: Any
-) -> tuple[OpenAICompatible, CompletionStore]:
+) -> tuple[Any, CompletionStore]:
     """The generation of a run, which has a store of its own and shares the cache."""
-    backbone = OpenAICompatible(
-        **{
-            "name": "loopback", "base_url": server.base_url, "model": "tiny", "prompt_price": 1.0,
-            "completion_price": 1.0, "cache": str(folder / "cache"), **settings,
-        }
-    )  # fmt: skip
+    usual = {
+        "base_url": server.base_url, "model": "tiny", "prompt_price": 1.0, "completion_price": 1.0,
+        "cache": str(folder / "cache"),
+    }  # fmt: skip
+    backbone = option("backbone", "openai_compatible", **{**usual, **settings})
     store = CompletionStore(folder / f"{run}.jsonl")
     generate(backbone.generator(stop=["\n\n"], seed=0), questions(*prompts), store)
     return backbone, store

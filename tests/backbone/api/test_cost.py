@@ -17,14 +17,13 @@ from chmed_ner.backbone.api.cost import (
     Prices,
     likely_tokens,
     most_tokens,
-    prices,
 )
-from chmed_ner.backbone.api.openai_compatible import OpenAICompatible
 from chmed_ner.backbone.generate import generate
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.entities.types import Completion
 from chmed_ner.errors import BudgetError, EstimateOnly, InputError
 from chmed_ner.model.asking import Request
+from chmed_ner.run.config import option
 
 Start = Callable[..., Any]
 PRICES = Prices(prompt=2.0, completion=8.0)
@@ -45,17 +44,25 @@ def test_answers_from_the_cache_were_paid_for_before() -> None:
     assert PRICES.paid(asked) == pytest.approx(3000 * 2e-6 + 30 * 8e-6)
 
 
+def priced(prompt: float | None, answer: float | None) -> Any:
+    """An endpoint with these prices."""
+    return option(
+        "backbone", "openai_compatible", base_url="http://127.0.0.1:9/v1", model="tiny",
+        prompt_price=prompt, completion_price=answer,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("prompt", "answer"), [(1.0, None), (None, 1.0), (-1.0, 1.0), (1.0, math.nan), (math.inf, 1.0)]
 )
 def test_half_a_price_is_none(prompt: float | None, answer: float | None) -> None:
-    with pytest.raises(InputError, match=r"backbone\.(prompt|completion)_price=.*both prices"):
-        prices(prompt, answer)
+    with pytest.raises(InputError, match=r"backbone\.(prompt|completion)_price=.*give "):
+        priced(prompt, answer)
 
 
 def test_no_price_is_fine() -> None:
-    assert prices(None, None) is None
-    assert prices(0, 0) == Prices(0, 0)
+    assert priced(None, None).prices is None
+    assert priced(0, 0).prices == Prices(0, 0)
 
 
 def test_an_estimate_in_words() -> None:
@@ -99,10 +106,10 @@ def asked(
     server: Any, folder: Path, budget: float | None, count: int = 40, **settings: Any
 ) -> CompletionStore:
     """A generation with a price and a budget; the store also after it was stopped."""
-    backbone = OpenAICompatible(
-        name="loopback", base_url=server.base_url, model="tiny", prompt_price=1000.0,
-        completion_price=1000.0, budget_usd=budget, concurrency=4, cache=str(folder / "cache"),
-        **settings,
+    backbone = option(
+        "backbone", "openai_compatible", name="loopback", base_url=server.base_url, model="tiny",
+        prompt_price=1000.0, completion_price=1000.0, budget_usd=budget, concurrency=4,
+        cache=str(folder / "cache"), **settings,
     )  # fmt: skip
     store = CompletionStore(folder / "completions.jsonl")
     requests = [Request(f"s{n:04d}", "test", "FT", f"句子{n:04d}", 10) for n in range(count)]

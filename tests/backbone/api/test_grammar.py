@@ -1,18 +1,22 @@
 """A grammar on its way to a server."""
 
+from typing import Any
+
 import pytest
 
-from chmed_ner.backbone.api.grammar import FIELDS
+from chmed_ner.backbone.api.endpoint import GRAMMAR_FIELDS
 from chmed_ner.backbone.api.messages import Wording
-from chmed_ner.backbone.api.openai_compatible import OpenAICompatible
-from chmed_ner.backbone.decoding import Constrained, Greedy
 from chmed_ner.entities.grammar import ebnf
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.errors import InputError
+from chmed_ner.model.asking import Request
 from chmed_ner.prompt.formats.extraction import Extraction
+from chmed_ner.run.config import option
 
 LABELS = label_scheme("two", {"SYMP": {"simplified": "症状"}, "DISE": {"simplified": "疾病"}})
-GRAMMAR = Extraction().grammar("头痛", LABELS, "simplified", in_order=False)
+GRAMMAR = Extraction(order="unique", separator="-").grammar(
+    "头痛", LABELS, "simplified", in_order=False
+)
 RULES = """root ::= "无" n1 | "头" n2 | "痛" n3
 n1 ::= ""
 n2 ::= "痛" n3 | "-" n4
@@ -30,6 +34,14 @@ class Asked:
         return GRAMMAR
 
 
+def backbone(grammar: str | None) -> Any:
+    """An endpoint whose server takes grammars in this way."""
+    return option(
+        "backbone", "openai_compatible", name="mine", base_url="http://127.0.0.1:1/v1",
+        model="tiny", grammar=grammar,
+    )  # fmt: skip
+
+
 def test_the_rules() -> None:
     assert ebnf(GRAMMAR) == RULES
 
@@ -44,24 +56,20 @@ def test_the_rules() -> None:
     ],
 )
 def test_every_server_has_its_field(server: str, added: dict[str, object]) -> None:
-    plain = Wording("tiny").body("头痛", 9)
-    wording = Wording("tiny", grammar_server=server)
-    assert wording.body("头痛", 9, GRAMMAR) == {**plain, **added}
-    assert wording.body("头痛", 9) == plain
-    assert server in FIELDS
+    free, held = (Request("s", "test", "FT", "头痛", 9, grammar=each) for each in (None, GRAMMAR))
+    plain = Wording(backbone(None), ()).body(free)
+    wording = Wording(backbone(server), ())
+    assert wording.body(held) == {**plain, **added}
+    assert wording.body(free) == plain
+    assert server in GRAMMAR_FIELDS
 
 
 def test_a_server_that_takes_none_is_refused_beforehand() -> None:
-    def backbone(grammar: str | None) -> OpenAICompatible:
-        return OpenAICompatible("mine", "http://127.0.0.1:1/v1", "tiny", grammar=grammar)
-
     with pytest.raises(InputError, match="backbone=mine cannot be held to a grammar"):
-        Constrained().check(Asked(), backbone(None))  # type: ignore[arg-type]
-    Constrained().check(Asked(), backbone("vllm"))  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="entity_bonus"):
-        Constrained(entity_bonus=1.0).check(Asked(), backbone("vllm"))  # type: ignore[arg-type]
+        option("decoding", "constrained").check(Asked(), backbone(None))
+    option("decoding", "constrained").check(Asked(), backbone("vllm"))
     with pytest.raises(InputError, match=r"text_order: backbone=mine .*leave it at false"):
-        Constrained(text_order=True).check(Asked(), backbone("vllm"))  # type: ignore[arg-type]
-    Greedy().check(Asked(), backbone(None))  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"backbone\.grammar='tgi': choose one of vllm"):
+        option("decoding", "constrained", text_order=True).check(Asked(), backbone("vllm"))
+    option("decoding", "greedy").check(Asked(), backbone(None))
+    with pytest.raises(InputError, match=r"backbone\.grammar=tgi: give one of vllm"):
         backbone("tgi")

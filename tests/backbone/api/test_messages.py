@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chmed_ner.backbone.api.messages import Wording, cut
+from chmed_ner.model.asking import Request
+from chmed_ner.run.config import option
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -24,6 +26,17 @@ JSON = st.recursive(
 )
 
 
+def wording(*stop: str, **knobs: Any) -> Wording:
+    """The wording of an endpoint with these settings."""
+    usual = {"base_url": "http://127.0.0.1:9/v1", "model": "tiny", "seed": None}
+    return Wording(option("backbone", "openai_compatible", **{**usual, **knobs}), stop)
+
+
+def body(prompt: str, found: Wording) -> dict[str, Any]:
+    """What is sent for a prompt whose answer is cut at 40 tokens."""
+    return found.body(Request("s", "test", "FT", prompt, 40))
+
+
 def answer(content: Any = "头痛-症状", reason: Any = "stop", **message: Any) -> dict[str, Any]:
     """An endpoint's JSON for a chat question."""
     return {
@@ -33,8 +46,7 @@ def answer(content: Any = "头痛-症状", reason: Any = "stop", **message: Any)
 
 
 def test_the_body_of_a_chat_question() -> None:
-    wording = Wording("tiny", system="你是医生", seed=13, stop=("\n\n",))
-    assert wording.body("句子：头痛", 40) == {
+    assert body("句子：头痛", wording("\n\n", system="你是医生", seed=13)) == {
         "model": "tiny",
         "messages": [
             {"role": "system", "content": "你是医生"},
@@ -49,25 +61,20 @@ def test_the_body_of_a_chat_question() -> None:
 
 
 def test_the_body_of_a_completion() -> None:
-    body = Wording("tiny", endpoint="completions").body("句子：头痛", 40)
-    assert body == {
+    assert body("句子：头痛", wording(endpoint="completions")) == {
         "model": "tiny", "prompt": "句子：头痛", "max_tokens": 40, "temperature": 0.0, "n": 1,
     }  # fmt: skip
 
 
 def test_extra_fields_are_added_and_a_null_takes_one_out() -> None:
-    wording = Wording(
-        "tiny",
-        seed=13,
-        max_tokens_field="max_completion_tokens",
-        extra={"temperature": None, "seed": 5, "chat_template_kwargs": {"enable_thinking": False}},
-    )
-    body = wording.body("头痛", 40)
-    assert "temperature" not in body
-    assert "max_tokens" not in body
-    assert body["max_completion_tokens"] == 40
-    assert body["seed"] == 5
-    assert body["chat_template_kwargs"] == {"enable_thinking": False}
+    extra = {"temperature": None, "seed": 5, "chat_template_kwargs": {"enable_thinking": False}}
+    field = "max_completion_tokens"
+    sent = body("头痛", wording(seed=13, max_tokens_field=field, extra_body=extra))
+    assert "temperature" not in sent
+    assert "max_tokens" not in sent
+    assert sent["max_completion_tokens"] == 40
+    assert sent["seed"] == 5
+    assert sent["chat_template_kwargs"] == {"enable_thinking": False}
 
 
 @pytest.mark.parametrize(
@@ -78,19 +85,19 @@ def test_extra_fields_are_added_and_a_null_takes_one_out() -> None:
     ],
 )  # fmt: skip
 def test_why_an_answer_ended(reason: str | None, stop: str) -> None:
-    reply = Wording("tiny").read(answer(reason=reason))
+    reply = wording().read(answer(reason=reason))
     assert (reply.text, reply.stop) == ("头痛-症状", stop)
     assert (reply.prompt_tokens, reply.completion_tokens) == (7, 3)
 
 
 def test_a_refusal_of_the_model() -> None:
-    reply = Wording("tiny").read(answer(content=None, refusal="不能回答"))
+    reply = wording().read(answer(content=None, refusal="不能回答"))
     assert (reply.text, reply.stop) == ("不能回答", "refused")
 
 
 def test_the_text_of_a_completion() -> None:
     said = {"choices": [{"text": " 头痛-症状", "finish_reason": "length"}]}
-    reply = Wording("tiny", endpoint="completions").read(said)
+    reply = wording(endpoint="completions").read(said)
     assert (reply.text, reply.stop) == (" 头痛-症状", "length")
     assert (reply.prompt_tokens, reply.completion_tokens) == (0, 0)
 
@@ -108,12 +115,11 @@ def test_the_text_of_a_completion() -> None:
     ],
 )
 def test_contents_of_many_shapes(content: Any, text: str) -> None:
-    assert Wording("tiny").read(answer(content, reasoning_content="想")).text == text
+    assert wording().read(answer(content, reasoning_content="想")).text == text
 
 
 def test_a_stop_string_that_the_server_did_not_heed() -> None:
-    wording = Wording("tiny", stop=("\n\n", "\n句子："))
-    reply = wording.read(answer("头痛-症状\n句子：胃痛\n\n无", reason="length"))
+    reply = wording("\n\n", "\n句子：").read(answer("头痛-症状\n句子：胃痛\n\n无", reason="length"))
     assert (reply.text, reply.stop) == ("头痛-症状", "end")
 
 
@@ -137,14 +143,14 @@ def test_a_cut_leaves_no_stop_string(text: str, stop: list[str]) -> None:
 )  # fmt: skip
 def test_what_is_no_answer(said: Any) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        Wording("tiny").read(said)
+        wording().read(said)
 
 
 @given(JSON, st.sampled_from(["chat", "completions"]))
 def test_nothing_but_a_value_error_comes_of_any_json(said: Any, endpoint: str) -> None:
     for content in (said, {"choices": [said]}, {"choices": [{"message": said}]}):
         try:
-            reply = Wording("tiny", endpoint=endpoint).read(content)
+            reply = wording(endpoint=endpoint).read(content)
         except ValueError:
             continue
         assert isinstance(reply.text, str)

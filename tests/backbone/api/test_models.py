@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.backbone.api.openai_compatible import OpenAICompatible
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.generate import generate
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.model.asking import Request
+from chmed_ner.run.config import option
 
 PROGRAM = Path(__file__).with_name("model_server.py")
 STOP = ("\n\n", "。")
@@ -55,7 +54,10 @@ def asked(backbone: Any, sentences: list[str], path: Path) -> Answers:
 def locally(model: Path, sentences: list[str], path: Path, endpoint: str) -> Answers:
     """The answers of the model in this process, with its chat template or without."""
     chat = {"chat": "always", "completions": "never"}[endpoint]
-    backbone = CausalLM("tiny", str(model), dtype="float32", device="cpu", batch_size=1, chat=chat)
+    backbone = option(
+        "backbone", "causal_lm", path=str(model), dtype="float32", device="cpu", batch_size=1,
+        chat=chat,
+    )  # fmt: skip
     return asked(backbone, sentences, path)
 
 
@@ -67,7 +69,10 @@ def test_an_endpoint_and_the_model_in_it_answer_alike(
         assert server.stdout is not None
         url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
         for endpoint in ENDPOINTS:
-            backbone = OpenAICompatible("tiny", url, "tiny", endpoint=endpoint, concurrency=4)
+            backbone = option(
+                "backbone", "openai_compatible", base_url=url, model="tiny", endpoint=endpoint,
+                concurrency=4, cache=None,
+            )  # fmt: skip
             remote = asked(backbone, sentences, tmp_path / f"remote_{endpoint}.jsonl")
             path = tmp_path / f"local_{endpoint}.jsonl"
             assert remote == locally(tiny_chat, sentences, path, endpoint)
@@ -87,9 +92,9 @@ def test_transformers_serve_and_the_model_in_it_answer_alike(
         "--host", "127.0.0.1", "--device", "cpu", "--dtype", "float32",
     ):  # fmt: skip
         for endpoint in ENDPOINTS:
-            backbone = OpenAICompatible(
-                "tiny", f"http://127.0.0.1:{port}/v1", str(tiny_chat), endpoint=endpoint,
-                concurrency=4, attempts=60, longest_pause=2.0,
+            backbone = option(
+                "backbone", "openai_compatible", base_url=f"http://127.0.0.1:{port}/v1",
+                model=str(tiny_chat), endpoint=endpoint, concurrency=4, attempts=60, cache=None,
             )  # fmt: skip
             remote = asked(backbone, sentences, tmp_path / f"remote_{endpoint}.jsonl")
             path = tmp_path / f"local_{endpoint}.jsonl"

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.backbone.api.openai_compatible import OpenAICompatible
 from chmed_ner.backbone.generate import generate
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.model.asking import Request
+from chmed_ner.run.config import option
 
 Start = Callable[..., Any]
 Run = Callable[..., tuple[int, str]]
@@ -25,12 +25,13 @@ KEY = "a1b2c3-loopback-key"
 COUNT = 100
 PROGRAM = """
 import pathlib, sys
-from chmed_ner.backbone.openai_compatible import OpenAICompatible
-from chmed_ner.backbone.protocol import Request
+from chmed_ner.model.asking import Request
 from chmed_ner.backbone.generate import generate
 from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.run.config import option
 cache = sys.argv[3] if len(sys.argv) > 3 else None
-backbone = OpenAICompatible("loopback", sys.argv[1], "tiny", concurrency=8, cache=cache)
+words = dict(base_url=sys.argv[1], model="tiny", concurrency=8, cache=cache)
+backbone = option("backbone", "openai_compatible", **words)
 requests = [Request(f"s{n}", "test", "FT", f"句子{n}", 40) for n in range(100)]
 generate(backbone.generator(stop=[], seed=0), requests, CompletionStore(pathlib.Path(sys.argv[2])))
 """
@@ -41,7 +42,7 @@ def words(server: Any, output: Path, *more: str) -> list[str]:
     return [
         "run", "backbone=openai_compatible", f"backbone.base_url={server.base_url}",
         "backbone.model=tiny", "regime=zero_shot", "backbone.prompt_price=10",
-        "backbone.completion_price=10", "backbone.pause=0.05", f"paths.output={output}",
+        "backbone.completion_price=10", f"paths.output={output}",
         f"paths.cache={output / 'cache'}", *more,
     ]  # fmt: skip
 
@@ -169,7 +170,7 @@ def test_no_key_is_left_anywhere(api_server: Start, tmp_path: Path, run: Run) ->
     assert mlflow_run(tmp_path).info.status == "FAILED"
     found = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {"run.json", "run.log", "mlflow.db", "config.yaml"} <= {path.name for path in found}
-    assert "again in" in (directory(tmp_path) / "run.log").read_text(encoding="utf-8")
+    assert "attempt 1 of 8" in (directory(tmp_path) / "run.log").read_text(encoding="utf-8")
     for path in found:
         assert KEY.encode() not in path.read_bytes(), path
 
@@ -303,9 +304,10 @@ def test_throughput(
     taken = []
     for attempt in range(attempts):
         server = api_server(seconds=0.2)
-        backbone = OpenAICompatible(
-            "loopback", server.base_url, "tiny", concurrency=32, cache=str(tmp_path / str(attempt))
-        )
+        backbone = option(
+            "backbone", "openai_compatible", base_url=server.base_url, model="tiny", concurrency=32,
+            cache=str(tmp_path / str(attempt)),
+        )  # fmt: skip
         generator = backbone.generator(stop=["\n\n"], seed=0)
         requests = [Request(f"s{n:04d}", "test", "FT", f"句子{n}", 40) for n in range(count)]
         generate(generator, requests, CompletionStore(tmp_path / f"{attempt}.jsonl"))

@@ -1,5 +1,6 @@
 """What the official client sends: what we wrote, where we said, by the environment's proxy."""
 
+import asyncio
 import json
 import logging
 import select
@@ -16,11 +17,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from chmed_ner.backbone.api.openai_compatible import OpenAICompatible
 from chmed_ner.backbone.generate import generate
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.model.asking import Request
+from chmed_ner.run.config import option
 
 Start = Callable[..., Any]
 KEY = "a1b2c3-loopback-key"
@@ -39,8 +40,11 @@ OTHERS = {
 
 def ask(base_url: str, folder: Path, *prompts: str, **settings: Any) -> CompletionStore:
     """Questions put as a run puts them; the key is in LOOPBACK_KEY, if anywhere."""
-    more = {"api_key_env": "LOOPBACK_KEY", "pause": 0.01, "timeout": 5.0, **settings}
-    backbone = OpenAICompatible("loopback", base_url, "tiny", cache=str(folder / "cache"), **more)
+    more = {"api_key_env": "LOOPBACK_KEY", "timeout": 5.0, **settings}
+    backbone = option(
+        "backbone", "openai_compatible", name="loopback", base_url=base_url, model="tiny",
+        cache=str(folder / "cache"), **more,
+    )  # fmt: skip
     requests = [
         Request(f"s{n}", "test", "FT", prompt, 40) for n, prompt in enumerate(prompts or ["头痛"])
     ]
@@ -216,17 +220,28 @@ def test_https_goes_through_a_proxy_unread(
 def test_no_line_is_logged_for_a_request(
     api_server: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The client's libraries would, at DEBUG with the server's headers."""
+    """The client's libraries would, at DEBUG with the server's headers; asyncio has one a loop."""
     with caplog.at_level(logging.DEBUG):
         ask(api_server().base_url, tmp_path)
-    assert {each.name.split(".")[0] for each in caplog.records} <= {"chmed_ner", "urllib3"}
+    assert {each.name.split(".")[0] for each in caplog.records} <= {"chmed_ner", "asyncio"}
+
+
+def test_it_asks_inside_a_running_event_loop(api_server: Start, tmp_path: Path) -> None:
+    """A notebook has one."""
+
+    async def cell() -> CompletionStore:
+        return ask(server.base_url, tmp_path)
+
+    server = api_server()
+    assert [each.text for each in asyncio.run(cell())] == ["无"]
 
 
 def test_the_client_is_loaded_when_a_question_is_due() -> None:
     program = (
         "import sys\n"
-        "from chmed_ner.backbone.openai_compatible import OpenAICompatible\n"
-        "backbone = OpenAICompatible('loopback', 'http://127.0.0.1:9/v1', 'tiny')\n"
+        "from chmed_ner.run.config import option\n"
+        "words = dict(base_url='http://127.0.0.1:9/v1', model='tiny')\n"
+        "backbone = option('backbone', 'openai_compatible', **words)\n"
         "backbone.generator(stop=[], seed=0)\n"
         "assert not {'openai', 'httpx2', 'requests'} & set(sys.modules)\n"
     )

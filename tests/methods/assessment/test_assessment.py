@@ -34,7 +34,7 @@ def _loggers_as_before() -> Iterator[None]:
 
 def task(prompt: str = "extraction") -> TaskPrompt:
     experiment = configure(compose([f"prompt={prompt}"]), {})
-    labels: LabelScheme = experiment.dataset.labels
+    labels: LabelScheme = experiment.dataset.scheme
     return experiment.prompt.task(labels, "simplified")
 
 

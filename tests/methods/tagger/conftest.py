@@ -138,7 +138,7 @@ def slow_sentencepiece(
     """Sentencepiece itself, without offsets: the tokenizer of the original Baichuan-7B."""
     import sentencepiece
 
-    from chmed_ner.model.original.baichuan_tokenizer import BaiChuanTokenizer
+    from chmed_ner.model.original.tokenizers import BaiChuanTokenizer
 
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(

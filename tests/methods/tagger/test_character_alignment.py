@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.healthner import read_healthner
 from chmed_ner.errors import InputError
-from chmed_ner.methods.tagger.alignment import Aligner, Alignment, aligned, special_tokens
+from chmed_ner.methods.tagger.reading import Aligner, Alignment, aligned, special_tokens
 
 ODD = [
     "", " ", "  ", "\u200b", "\ufffd", "\x00", "頭 痛", " 頭痛 ", "𠮷野家", "½ 杯", "ＡＢＣ㎎",
@@ -127,7 +127,7 @@ def test_it_is_exact_on_every_sentence_of_every_corpus(
     kind: str, corpus_texts: list[str], request: pytest.FixtureRequest
 ) -> None:
     tokenizer = request.getfixturevalue(kind)
-    align = Aligner(tokenizer, "native")
+    align = Aligner(tokenizer)
     several = shared = 0
     for text in corpus_texts:
         found = align(text)
@@ -143,40 +143,17 @@ def test_it_is_exact_on_every_sentence_of_every_corpus(
 @pytest.mark.parametrize("text", ODD)
 def test_nothing_odd_is_lost(kind: str, text: str, request: pytest.FixtureRequest) -> None:
     tokenizer = request.getfixturevalue(kind)
-    for pieces in ("native", "characters"):
-        found = Aligner(tokenizer, pieces)(text)
-        check_shape(text, found)
-        assert bool(found.ids) == bool(text)
-        assert not set(found.ids) & (set(tokenizer.all_special_ids) - {tokenizer.unk_token_id})
-
-
-@pytest.mark.parametrize("kind", [*KINDS, "slow_sentencepiece"])
-def test_characters_by_themselves(
-    kind: str, corpus_texts: list[str], request: pytest.FixtureRequest
-) -> None:
-    align = Aligner(request.getfixturevalue(kind), "characters")
-    for text in corpus_texts[::7]:
-        found = align(text)
-        check_shape(text, found)
-        read = {found.spans[token] for token in found.tokens}
-        assert all(end - start == 1 or text[start:end].strip() == "" or len(
-            text[start:end].split()) == 1 for start, end in read)  # fmt: skip
-
-
-def test_sentencepiece_s_own_pieces_of_a_character(
-    slow_sentencepiece: Any, sample_sentences: list[str]
-) -> None:
-    align = Aligner(slow_sentencepiece, "characters")
-    for text in [*sample_sentences, "𠮷野家 x"]:
-        found = align(text)
-        for ids, part in words(text, found):
-            assert slow_sentencepiece.decode(ids).strip() == part.strip()
-    assert len(align("痛").ids) == 1
+    found = Aligner(tokenizer)(text)
+    check_shape(text, found)
+    assert bool(found.ids) == bool(text)
+    assert not set(found.ids) & (set(tokenizer.all_special_ids) - {tokenizer.unk_token_id})
 
 
 def test_a_tokenizer_without_offsets_is_refused(slow_sentencepiece: Any) -> None:
-    with pytest.raises(InputError, match=r"method\.pieces=native.*use method\.pieces=characters"):
-        Aligner(slow_sentencepiece, "native")
+    with pytest.raises(
+        InputError, match=r"method=tagger: .*choose a backbone with a fast tokenizer"
+    ):
+        Aligner(slow_sentencepiece)
 
 
 @pytest.mark.parametrize(

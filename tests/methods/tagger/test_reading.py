@@ -1,4 +1,4 @@
-"""What is read of a text: special tokens, windows, the second copy."""
+"""What is read of a text: special tokens and windows."""
 
 from typing import Any
 
@@ -26,30 +26,23 @@ def test_windows_cover_everything_once(length: int, most: int) -> None:
     assert len(found) <= max(1, length)
 
 
-@pytest.mark.parametrize("repeat", [False, True])
 @pytest.mark.parametrize("kind", ["wordpiece", "unigram", "tiny_tokenizer"])
-def test_a_row_holds_the_whole_text(
-    kind: str, repeat: bool, request: pytest.FixtureRequest
-) -> None:
-    reader = Reader(request.getfixturevalue(kind), pieces="native", repeat=repeat, most=None)
+def test_a_row_holds_the_whole_text(kind: str, request: pytest.FixtureRequest) -> None:
+    reader = Reader(request.getfixturevalue(kind), most=None)
     ids = reader.aligner(TEXT).ids
     found = reader(TEXT)
     (row,) = found.rows
-    copies = (*ids, *reader.between, *ids) if repeat else ids
-    assert row == (*reader.before, *copies, *reader.behind)
-    first = len(row) - len(reader.behind) - len(ids)
+    assert row == (*reader.before, *ids, *reader.after)
+    first = len(row) - len(reader.after) - len(ids)
     for at, token in enumerate(reader.aligner(TEXT).tokens):
         assert found.places[at] == (0, first + token)
     assert all(0 <= side <= FARTHEST for place in found.inside for side in place)
 
 
-@pytest.mark.parametrize("repeat", [False, True])
-def test_a_long_text_is_read_in_windows_and_every_character_has_its_token(
-    wordpiece: Any, repeat: bool
-) -> None:
+def test_a_long_text_is_read_in_windows_and_every_character_has_its_token(wordpiece: Any) -> None:
     text = TEXT * 30
-    whole = Reader(wordpiece, pieces="native", repeat=False, most=None)(text)
-    found = Reader(wordpiece, pieces="native", repeat=repeat, most=48)(text)
+    whole = Reader(wordpiece, most=None)(text)
+    found = Reader(wordpiece, most=48)(text)
     assert len(found.rows) > 5
     assert all(len(row) <= 48 for row in found.rows)
     read = [found.rows[row][position] for row, position in found.places]
@@ -58,12 +51,11 @@ def test_a_long_text_is_read_in_windows_and_every_character_has_its_token(
 
 
 def test_no_text_has_no_row(wordpiece: Any) -> None:
-    assert Reader(wordpiece, pieces="native", repeat=True, most=64)("").rows == ()
+    assert Reader(wordpiece, most=64)("").rows == ()
 
 
-@pytest.mark.parametrize("repeat", [False, True])
-def test_a_window_too_small_is_refused(wordpiece: Any, repeat: bool) -> None:
-    least = 3 + 2 * 16 if repeat else 2 + 16
-    Reader(wordpiece, pieces="native", repeat=repeat, most=least)
+def test_a_window_too_small_is_refused(wordpiece: Any) -> None:
+    least = 2 + 16
+    Reader(wordpiece, most=least)
     with pytest.raises(InputError, match=rf"method\.window={least - 1}: .* give {least} or more"):
-        Reader(wordpiece, pieces="native", repeat=repeat, most=least - 1)
+        Reader(wordpiece, most=least - 1)

@@ -86,11 +86,9 @@ def test_an_encoder_learns_a_toy_language(tagger_run: Any) -> None:
     "how",
     [
         (),
-        ("method.bidirectional=true", "method.recurrent=0"),
-        ("method.repeat=true", "method.pieces=characters", "method.recurrent=0"),
         ("method.crf=false", "method.lexicon=true", "method.tokens_at_once=200"),
     ],
-    ids=["causal", "unmasked", "repeated", "softmax"],
+    ids=["causal", "softmax"],
 )
 def test_a_decoder_learns_a_toy_language(
     how: tuple[str, ...], toy: Sequence[str], tiny_gemma3: Path, finished: Callable[..., Any]
@@ -212,7 +210,7 @@ def test_a_sentence_longer_than_the_model_is_read_in_windows(
     [
         (("backbone=scripted",), "backbone"),
         (("backbone.dtype=float16",), "use bfloat16 or float32"),
-        (("backbone.device=split",), "a tagger lies on one device"),
+        (("backbone.device=split",), "a tagger needs one device"),
         (("method.targets=[nothing]",), "method.targets="),
         (("method.window=12",), "method.window=12: "),
     ],
@@ -231,7 +229,7 @@ def test_refused_with_the_cure(
     "word",
     [
         "method.rank=0", "method.alpha=0", "method.dropout=1", "method.lora_dropout=-0.1",
-        "method.pieces=words", "method.recurrent=-1", "method.window=0", "method.learning_rate=0",
+        "method.recurrent=-1", "method.window=0", "method.learning_rate=0",
         "method.head_learning_rate=-1", "method.epochs=0", "method.batch_size=0",
         "method.schedule=none", "method.warmup_share=1", "method.weight_decay=-1",
         "method.clip_norm=0", "method.tokens_at_once=0", "method.checkpoint_minutes=-1",

@@ -16,7 +16,7 @@ from chmed_ner.model.checkpoint.gemma3_gguf import SHA256, assemble, gemma3_dire
 
 CONVERT = """
 import logging
-from chmed_ner.backbone.gemma3_gguf import gemma3_directory
+from chmed_ner.model.checkpoint.gemma3_gguf import gemma3_directory
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 print(gemma3_directory())
 """
@@ -43,7 +43,7 @@ def test_a_cache_that_cannot_be_written_is_named(
 def converted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """The folder that two processes made at once in an empty cache, and what each of them said."""
     cache = tmp_path_factory.mktemp("cache")
-    abandoned = cache / "gemma3-270m" / ".converting-killed"
+    abandoned = cache / "gemma3-270m" / f".converting-{SHA256[:12]}-v1-killed"
     abandoned.mkdir(parents=True)
     (abandoned / "half").write_bytes(b"half a file")
     processes = [

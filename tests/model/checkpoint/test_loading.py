@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from chmed_ner.backbone import load_causal_lm, load_tokenizer
-from chmed_ner.backbone.causal_lm import CausalLM, Gemma3
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Request
 from chmed_ner.model.checkpoint.hardware import torch_device, torch_dtype
+from chmed_ner.run.config import option
 
 
 @pytest.fixture
@@ -189,28 +189,33 @@ def test_a_path_that_is_no_checkpoint_is_refused_before_loading(
     monkeypatch.chdir(tmp_path)
     for path in (str(tmp_path / "absent"), "./absent", "~/absent", "empty", str(tmp_path)):
         with pytest.raises(InputError, match=r"backbone\.path=.*no config\.json there"):
-            CausalLM("mine", path).check()
+            option("backbone", "causal_lm", name="mine", path=path).check()
     with pytest.raises(InputError, match=r"backbone=mine needs backbone\.path"):
-        CausalLM("mine", None).check()
-    CausalLM("mine", "someone/some-model").check()
-    Gemma3("gemma3_270m", None).check()
+        option("backbone", "causal_lm", name="mine", path=None).check()
+    option("backbone", "causal_lm", name="mine", path="someone/some-model").check()
+    option("backbone", "gemma3_270m").check()
     with pytest.raises(InputError, match="no config"):
-        Gemma3("gemma3_270m", "empty").check()
+        option("backbone", "gemma3_270m", path="empty").check()
     with pytest.raises(InputError, match=r"backbone\.batch_size=0"):
-        CausalLM("mine", None, batch_size=0)
+        option("backbone", "causal_lm", name="mine", path=None, batch_size=0)
 
 
 def test_a_relative_folder_is_a_folder(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(checkpoint.parent)
-    backbone = CausalLM("mine", "checkpoint", dtype="float32", device="cpu")
+    backbone = option(
+        "backbone", "causal_lm", name="mine", path="checkpoint", dtype="float32", device="cpu"
+    )
     backbone.check()
     assert backbone.location() == str(checkpoint)
-    assert backbone.checksum() == CausalLM("mine", str(checkpoint)).checksum()
+    assert (
+        backbone.checksum()
+        == option("backbone", "causal_lm", name="mine", path=str(checkpoint)).checksum()
+    )
     assert backbone.load().model.dtype == torch.float32
 
 
 def test_the_checksum_covers_whatever_changes_an_answer(checkpoint: Path) -> None:
-    seen = {CausalLM("mine", str(checkpoint)).checksum()}
+    seen = {option("backbone", "causal_lm", name="mine", path=str(checkpoint)).checksum()}
     weights = load_file(checkpoint / "model.safetensors")
     weights["lm_head.weight"][0, 0] += 1
     changes: list[Callable[[], Any]] = [
@@ -222,21 +227,37 @@ def test_the_checksum_covers_whatever_changes_an_answer(checkpoint: Path) -> Non
     ]
     for change in changes:
         change()
-        seen.add(CausalLM("mine", str(checkpoint)).checksum())
+        seen.add(option("backbone", "causal_lm", name="mine", path=str(checkpoint)).checksum())
     assert len(seen) == len(changes) + 1
     (checkpoint / "README.md").write_text("Nothing new.", encoding="utf-8")
     (checkpoint.parent / "moved").mkdir()
     moved = shutil.copytree(checkpoint, checkpoint.parent / "moved" / "here")
-    assert CausalLM("other name", str(moved), dtype="float32").checksum() in seen
+    assert (
+        option(
+            "backbone", "causal_lm", name="other name", path=str(moved), dtype="float32"
+        ).checksum()
+        in seen
+    )
 
 
 def test_the_checksum_of_a_hub_id_names_its_revision() -> None:
-    assert CausalLM("m", "someone/model").checksum() == "someone/model@main"
-    assert CausalLM("m", "someone/model", revision="abc").checksum() == "someone/model@abc"
+    assert (
+        option("backbone", "causal_lm", name="m", path="someone/model").checksum()
+        == "someone/model@main"
+    )
+    assert (
+        option("backbone", "causal_lm", name="m", path="someone/model", revision="abc").checksum()
+        == "someone/model@abc"
+    )
 
 
 def test_gemma3_from_another_folder(tiny_gemma3: Path) -> None:
-    backbone = Gemma3("gemma3_270m", str(tiny_gemma3), dtype="float32", device="cpu")
-    assert backbone.checksum() == CausalLM("x", str(tiny_gemma3)).checksum()
+    backbone = option(
+        "backbone", "gemma3_270m", path=str(tiny_gemma3), dtype="float32", device="cpu"
+    )
+    assert (
+        backbone.checksum()
+        == option("backbone", "causal_lm", name="x", path=str(tiny_gemma3)).checksum()
+    )
     reply = backbone.generator(stop=(), seed=0).answer([Request("a", "test", "FT", "头痛", 4)])[0]
     assert reply.completion_tokens == 4

@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.backbone.causal_lm import CausalLM, Gemma3
+from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.regime import ZeroShot
-from chmed_ner.backbone.scripted import Scripted
 from chmed_ner.backbone.task import Task
 from chmed_ner.cli import main
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Request
-from chmed_ner.train.adapter import QUANTIZED
-from chmed_ner.train.regimes import LoRA
+from chmed_ner.run.config import option
 from chmed_ner.train.saved_adapter import SavedAdapter
+from chmed_ner.train.tuned_weights import QUANTIZATION_FILE
 
 HERE = importlib.util.find_spec("bitsandbytes") is not None
 needs_bitsandbytes = pytest.mark.skipif(not HERE, reason="bitsandbytes is not installed")
@@ -28,19 +27,32 @@ def a_task(directory: Path, pairs: list[tuple[str, str]], counts: dict[str, int]
     return Task(pairs, ("\n\n",), None, directory, 13, lambda _metrics, _step: None, counts.update)
 
 
+def lora(**knobs: Any) -> Any:
+    return option("regime", "lora", **{**KNOBS, **knobs})
+
+
 def of(path: Path, kind: str = "none", **knobs: Any) -> CausalLM:
-    return CausalLM("tiny", str(path), dtype="float32", device="cpu", quantization=kind, **knobs)
+    return option(
+        "backbone",
+        "causal_lm",
+        name="tiny",
+        path=str(path),
+        dtype="float32",
+        device="cpu",
+        quantization=kind,
+        **knobs,
+    )
 
 
 def test_what_cannot_be_quantised_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"backbone\.quantization='int4': choose one of none"):
-        CausalLM("tiny", "x", quantization="int4")
-    with pytest.raises(InputError, match=r"regime\.quantization='none': choose nf4"):
-        LoRA(**KNOBS, quantization="none")
+    with pytest.raises(InputError, match=r"backbone\.quantization=int4: give one of none"):
+        option("backbone", "causal_lm", name="tiny", path="x", quantization="int4")
+    with pytest.raises(InputError, match=r"regime\.quantization=none: give one of nf4, int8"):
+        lora(quantization="none")
     with pytest.raises(InputError, match="scripted has no weights"):
-        LoRA(**KNOBS, quantization="nf4").check(Scripted(), {})
+        lora(quantization="nf4").check(option("backbone", "scripted"), {})
     with pytest.raises(InputError, match=r"quantization=int8: regime\.quantization asks for nf4"):
-        LoRA(**KNOBS, quantization="nf4").check(of(tmp_path, "int8"), {})
+        lora(quantization="nf4").check(of(tmp_path, "int8"), {})
 
 
 @pytest.mark.skipif(HERE, reason="bitsandbytes is installed")
@@ -72,7 +84,7 @@ def test_qlora_on_imported_checkpoints(
     plain = of(fixtures_dir / checkpoint / "checkpoint", cache=str(tmp_path / "cache"))
     requests = [Request(str(n), "test", "FT", p, 8) for n, (p, _) in enumerate(heart_pairs)]
     counts: dict[str, int] = {}
-    regime = LoRA(**KNOBS, quantization=kind)
+    regime = lora(quantization=kind)
     regime.check(plain, {})
     task = a_task(tmp_path / "run", heart_pairs, counts)
     replies = regime.prepare(plain, task).answer(requests)
@@ -84,9 +96,9 @@ def test_qlora_on_imported_checkpoints(
     assert 0 < counts["weight_bytes"] < 0.9 * plain.load().weight_bytes
     assert f"({kind}, float32)" in caplog.text
     adapter = tmp_path / "run" / "adapter"
-    assert json.loads((adapter / QUANTIZED).read_text()) == {"quantization": kind}
+    assert json.loads((adapter / QUANTIZATION_FILE).read_text()) == {"quantization": kind}
     assert regime.reopen(plain, tmp_path / "run", ("\n\n",)).answer(requests) == replies
-    saved = SavedAdapter(str(tmp_path / "run"))
+    saved = SavedAdapter(path=str(tmp_path / "run"))
     assert saved.reopen(plain, tmp_path / "run", ("\n\n",)).answer(requests) == replies
     other = plain.quantized("int8" if kind == "nf4" else "nf4", "this test")
     with pytest.raises(InputError, match=f"the adapter in .* asks for {kind}"):
@@ -102,7 +114,7 @@ def test_the_embedded_backbone_in_few_bits(
     kind: str, heart_pairs: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     """20 training steps and a few answers."""
-    backbone = Gemma3("gemma3_270m", None, device="cpu", batch_size=4, quantization=kind)
+    backbone = option("backbone", "gemma3_270m", device="cpu", batch_size=4, quantization=kind)
     requests = [Request(str(n), "test", "FT", p, 8) for n, (p, _) in enumerate(heart_pairs[:4])]
     counts: dict[str, int] = {}
     replies = ZeroShot().prepare(backbone, a_task(tmp_path, [], counts)).answer(requests)
@@ -114,7 +126,6 @@ def test_the_embedded_backbone_in_few_bits(
         losses[step] = metrics["train/loss"]
 
     task = Task(heart_pairs[:4], ("\n\n",), None, tmp_path, 13, log, counts.update)
-    knobs = {**KNOBS, "learning_rate": 0.001, "epochs": 20}
-    LoRA(**knobs).prepare(backbone, task).answer(requests)
+    lora(learning_rate=0.001, epochs=20).prepare(backbone, task).answer(requests)
     assert len(losses) == 20
     assert losses[20] < 0.3 * losses[1]

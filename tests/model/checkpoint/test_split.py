@@ -12,12 +12,11 @@ from chmed_ner.backbone.task import Task
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Request
+from chmed_ner.model.checkpoint.hardware import is_split, refuse_offloaded
 from chmed_ner.model.checkpoint.loading import load_model
-from chmed_ner.model.checkpoint.split import is_split, refuse_offloaded
 from chmed_ner.model.loaded import LoadedModel
 from chmed_ner.prompt.formats.extraction import Extraction
-from chmed_ner.train.full import Full
-from chmed_ner.train.regimes import LoRA
+from chmed_ner.run.config import option
 from chmed_ner.train.tuned import Tuned
 
 LABELS = label_scheme("two", {"A": {"simplified": "症状"}, "B": {"simplified": "药品"}})
@@ -45,17 +44,20 @@ class Split(CausalLM):
 
 def backbones(folder: Path) -> tuple[CausalLM, CausalLM]:
     """The same model on one device and on two."""
-    one, two = (
-        kind("tiny", str(folder), dtype="float32", device="cpu", batch_size=4)
-        for kind in (CausalLM, Split)
+    one = option(
+        "backbone", "causal_lm", path=str(folder), dtype="float32", device="cpu", batch_size=4
     )
-    return one, two
+    return one, Split(**vars(one))
 
 
 def requests(texts: list[str], *, constrained: bool) -> list[Request]:
     """A request for each text."""
     grammars = [
-        Extraction().grammar(text, LABELS, "simplified", in_order=False) if constrained else None
+        Extraction(order="unique", separator="-").grammar(
+            text, LABELS, "simplified", in_order=False
+        )
+        if constrained
+        else None
         for text in texts
     ]
     return [
@@ -79,7 +81,9 @@ def test_the_same_answers(
 
 
 @pytest.mark.parametrize(
-    "regime", [LoRA(0.001, 2, 4, rank=4), Full(0.001, 2, 4)], ids=["lora", "full"]
+    "regime",
+    [option("regime", name, learning_rate=0.001, batch_size=4) for name in ("lora", "full")],
+    ids=["lora", "full"],
 )
 @pytest.mark.parametrize("name", ["tiny_llama", "tiny_gemma3"])
 def test_the_same_training(

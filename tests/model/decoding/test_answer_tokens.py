@@ -13,9 +13,9 @@ from chmed_ner.prompt.formats.inline import Inline
 from chmed_ner.train.candidates import answer_tokens
 
 FORMATS: dict[str, Any] = {
-    "extraction": Extraction(),
+    "extraction": Extraction(order="unique", separator="-"),
     "inline": Inline(),
-    **{style: BioTags(style) for style in STYLES},
+    **{style: BioTags(style=style) for style in STYLES},
 }
 LABELS = label_scheme(
     "ten", {f"T{at}": {"simplified": name} for at, name in enumerate(("疾病", "时间"))}

@@ -26,10 +26,10 @@ from chmed_ner.prompt.formats.list_grammar import ListGrammar
 
 STOP = ("\n\n", "\n句")
 FORMATS: dict[str, Any] = {
-    "unique": Extraction("unique"),
-    "in order": Extraction("text_order"),
+    "unique": Extraction(order="unique", separator="-"),
+    "in order": Extraction(order="text_order", separator="-"),
     "inline": Inline(),
-    **{style: BioTags(style) for style in STYLES},
+    **{style: BioTags(style=style) for style in STYLES},
 }
 LABELS = label_scheme(
     "ten", {f"T{at}": {"simplified": name} for at, name in enumerate(("身体", "疾病", "营养品"))}
@@ -121,7 +121,7 @@ def random_answer(automaton: TokenAutomaton, seed: int, most: int) -> tuple[str,
     chance, writer = random.Random(seed), GuidedWriter(automaton, most)
     writer.opening()
     while not writer.over:
-        writer.take(chance.choice(writer.allowed().tokens.tolist()))
+        writer.take(chance.choice(writer.allowed().tolist()))
     assert writer.ended
     return writer.text(), len(writer.tokens)
 
@@ -240,7 +240,7 @@ def test_an_automaton_and_its_states_are_freed_at_once(tiny_tokenizer: Any) -> N
     written."""
     automaton = an_automaton(a_grammar("痛风"), tiny_tokenizer)
     writer = GuidedWriter(automaton, 20)
-    while writer.take(int(writer.options().tokens[0])):
+    while writer.take(int(writer.options()[0])):
         pass
     assert writer.text()
     states = [weakref.ref(state) for state in (automaton.start, writer.state)]

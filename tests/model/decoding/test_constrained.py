@@ -9,26 +9,37 @@ import torch
 
 import chmed_ner
 from chmed_ner.backbone.batching import plan_batches
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.model.asking import Reply, Request
 from chmed_ner.model.decoding.greedy import GreedyGenerator
-from chmed_ner.model.kernels.head import Head, Options
+from chmed_ner.model.kernels.head import Head
 from chmed_ner.prompt.formats.answer import AnswerFormat
 from chmed_ner.prompt.formats.bio_tags import STYLES, BioTags
 from chmed_ner.prompt.formats.extraction import Extraction
 from chmed_ner.prompt.formats.inline import Inline
+from chmed_ner.run.config import option
 
 TYPES = ("身体", "症状", "医疗器材", "检验", "化学物质", "疾病", "药品", "营养品", "治疗", "时间")
 LABELS = label_scheme("ten", {f"T{at}": {"simplified": name} for at, name in enumerate(TYPES)})
 STOP = ("\n\n", "\n句子：")
-EVERY = (Extraction(), Inline(), *map(BioTags, STYLES))
+EVERY = (
+    Extraction(order="unique", separator="-"),
+    Inline(),
+    *(BioTags(style=style) for style in STYLES),
+)
 
 
 def both(folder: Path, slots: int, **knobs: Any) -> tuple[Any, Any]:
     """The loop and the plain path over one model in float32."""
-    backbone = CausalLM(
-        "tiny", str(folder), dtype="float32", device="cpu", batch_size=slots, **knobs
+    backbone = option(
+        "backbone",
+        "causal_lm",
+        name="tiny",
+        path=str(folder),
+        dtype="float32",
+        device="cpu",
+        batch_size=slots,
+        **knobs,
     )
     loop = backbone.generator(stop=STOP, seed=0)
     return loop, GreedyGenerator(loop.loaded, batch_size=slots, stop=STOP)
@@ -40,10 +51,9 @@ def requests(
     answers: Any = None,
     *,
     in_order: bool = False,
-    bonus: float = 0.0,
 ) -> list[Request]:
     """One request a text, the caps in turn."""
-    answers = answers or Extraction()
+    answers = answers or Extraction(order="unique", separator="-")
     return [
         Request(
             str(at),
@@ -52,7 +62,6 @@ def requests(
             f"列出实体。\n句子：{text}\n医疗实体：\n",
             caps[at % len(caps)],
             grammar=answers.grammar(text, LABELS, "simplified", in_order=in_order),
-            entity_bonus=bonus,
         )
         for at, text in enumerate(texts)
     ]
@@ -87,7 +96,7 @@ def test_same_tokens_as_masked_scores(
     asked = requests(texts, [16, 30, 18, 24])
     replies = loop.answer(asked)
     assert replies == plain.answer(asked)
-    check_answers(texts, replies, Extraction())
+    check_answers(texts, replies, Extraction(order="unique", separator="-"))
     assert len({reply.text for reply in replies}) > 60
 
 
@@ -106,7 +115,9 @@ def every_sentence() -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny_llama", "tiny_gemma3"])
 @pytest.mark.parametrize(
-    "answers", [Extraction(), Inline(), BioTags("runs")], ids=["list", "marks", "runs"]
+    "answers",
+    [Extraction(order="unique", separator="-"), Inline(), BioTags(style="runs")],
+    ids=["list", "marks", "runs"],
 )
 def test_every_sentence_of_a_corpus(
     answers: AnswerFormat, name: str, request: pytest.FixtureRequest
@@ -145,7 +156,7 @@ def test_odd_sentences(name: str, slots: int, request: pytest.FixtureRequest) ->
     asked = requests(ODD, [60])
     replies = loop.answer(asked)
     assert replies == plain.answer(asked)
-    check_answers(ODD, replies, Extraction())
+    check_answers(ODD, replies, Extraction(order="unique", separator="-"))
     same = requests(["头痛两天"] * 5, [20])
     assert len({reply.text for reply in loop.answer(same)}) == 1
     assert loop.answer([]) == []
@@ -157,7 +168,7 @@ def test_in_the_order_of_the_text(
 ) -> None:
     loop, plain = both(tiny_llama, slots=8)
     texts = [text[:40] for text in sample_sentences[:24]]
-    asked = requests(texts, [60], Extraction(order), in_order=True)
+    asked = requests(texts, [60], Extraction(order=order, separator="-"), in_order=True)
     replies = loop.answer(asked)
     assert replies == plain.answer(asked)
     several = 0
@@ -225,12 +236,12 @@ def test_the_restricted_head_gives_the_logits_of_the_whole(tiny_llama: Path) -> 
             assert torch.allclose(head.logits(states, some), expected[:, some], atol=1e-5)
             options = [torch.tensor([1, 7, 50]), torch.tensor([2]), torch.arange(60, 99)]
             best = [int(o[row[o].argmax()]) for o, row in zip(options, expected, strict=True)]
-            assert head.likeliest_of(states, [*map(Options, options)]) == best
-            lifted = [Options(tokens, torch.arange(len(tokens)) * 9.0) for tokens in options]
-            assert head.likeliest_of(states, lifted) == [int(tokens[-1]) for tokens in options]
+            assert head.likeliest_of(states, options) == best
 
 
-@pytest.mark.parametrize("answers", [Inline(), *map(BioTags, STYLES)], ids=["inline", *STYLES])
+@pytest.mark.parametrize(
+    "answers", [Inline(), *(BioTags(style=style) for style in STYLES)], ids=["inline", *STYLES]
+)
 @pytest.mark.parametrize("name", ["tiny_gemma3", "spaced_llama"])
 def test_formats_that_copy_the_sentence(
     answers: AnswerFormat, name: str, request: pytest.FixtureRequest, sample_sentences: list[str]
@@ -256,23 +267,3 @@ def test_a_tokenizer_that_normalises(
     assert replies == plain.answer(asked)
     assert not any(character in reply.text for reply in replies for character in "（ⅡＣ℃…３")
     check_answers(texts, replies, answers)
-
-
-@pytest.mark.parametrize("answers", EVERY, ids=["extraction", "inline", *STYLES])
-def test_a_bonus_for_beginning_entities(
-    answers: AnswerFormat, tiny_gemma3: Path, sample_sentences: list[str]
-) -> None:
-    """The larger, the more entities; always with the tokens of the plain path."""
-    loop, plain = both(tiny_gemma3, slots=8)
-    texts = [text[:12] for text in sample_sentences[:12]]
-    counts = []
-    for bonus in (-30.0, 0.0, 30.0):
-        asked = requests(texts, [300], answers, bonus=bonus)
-        replies = loop.answer(asked)
-        assert replies == plain.answer(asked)
-        check_answers(texts, replies, answers)
-        read = [answers.parse(r.text, t, LABELS) for r, t in zip(replies, texts, strict=True)]
-        counts.append(sum(len(answer.mentions) for answer in read))
-    assert counts[0] < counts[1] < counts[2]
-    if type(answers) is Inline:  # elsewhere, bytes of characters may have decided before
-        assert counts[0] == 0

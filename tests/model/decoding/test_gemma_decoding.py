@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from chmed_ner.backbone.causal_lm import Gemma3
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.files import cache_directory
 from chmed_ner.model.asking import Reply, Request
 from chmed_ner.model.decoding.greedy import GreedyGenerator
 from chmed_ner.prompt.formats.extraction import Extraction
+from chmed_ner.run.config import option
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +24,8 @@ TIE = 1e-4
 @pytest.fixture(scope="module", params=["float32", "bfloat16"])
 def generators(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any, Any]]:
     """Precision, our loop and the plain path, 32 sentences at a time."""
-    backbone = Gemma3(
-        "gemma3_270m", None, dtype=request.param, device="cpu", cache=str(cache_directory())
+    backbone = option(
+        "backbone", "gemma3_270m", dtype=request.param, device="cpu", cache=str(cache_directory())
     )
     loop = backbone.generator(stop=STOP, seed=0)
     yield request.param, loop, GreedyGenerator(loop.loaded, batch_size=32, stop=STOP)
@@ -42,7 +42,9 @@ def requests(texts: list[str], cap: int, *, constrained: bool) -> list[Request]:
             "FT",
             f"{shown}句子：{text}\n医疗实体：\n",
             cap,
-            grammar=Extraction().grammar(text, LABELS, "simplified", in_order=False)
+            grammar=Extraction(order="unique", separator="-").grammar(
+                text, LABELS, "simplified", in_order=False
+            )
             if constrained
             else None,
         )
@@ -102,6 +104,6 @@ def test_same_answers_as_generate(
     if constrained:
         for text, reply in zip(texts, ours, strict=True):
             assert reply.stop == "end"
-            answer = Extraction().parse(reply.text, text, LABELS)
+            answer = Extraction(order="unique", separator="-").parse(reply.text, text, LABELS)
             assert not answer.problems
             assert all(mention.text in text for mention in answer.mentions)

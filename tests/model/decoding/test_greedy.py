@@ -10,16 +10,24 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.generate import generate
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.model.asking import Request
 from chmed_ner.model.decoding.greedy import GreedyGenerator
+from chmed_ner.run.config import option
 
 
 def a_generator(folder: Path, *, stop: tuple[str, ...] = (), **knobs: Any) -> GreedyGenerator:
     """The checkpoint in float32 on the CPU."""
-    backbone = CausalLM("tiny", str(folder), dtype="float32", device="cpu", **knobs)
+    backbone = option(
+        "backbone",
+        "causal_lm",
+        name="tiny",
+        path=str(folder),
+        dtype="float32",
+        device="cpu",
+        **knobs,
+    )
     return backbone.generator(stop=stop, seed=0)
 
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.model.asking import Request
 from chmed_ner.model.decoding.guesses import Guesses
@@ -17,21 +16,22 @@ from chmed_ner.model.decoding.writing import FreeWriter, StopStrings
 from chmed_ner.model.kernels.head import Head
 from chmed_ner.prompt.formats.extraction import Extraction
 from chmed_ner.prompt.formats.inline import Inline
+from chmed_ner.run.config import option
 
 LABELS = label_scheme("two", {"A": {"simplified": "身体"}, "B": {"simplified": "疾病"}})
 
 
 def test_what_came_last_is_guessed() -> None:
     guesses = Guesses()
-    assert guesses.behind([], 4) == []
+    assert guesses.after([], 4) == []
     assert guesses.learn([], [1, 2, 3, 1, 2, 4]) == [2, 4]
-    assert guesses.behind([1, 2], 4) == [4]
-    assert guesses.behind([3, 1], 3) == [2, 4]
-    assert guesses.behind([9, 3], 1) == [1]
-    assert guesses.behind([9, 3], 0) == guesses.behind([9, 3], -2) == []
+    assert guesses.after([1, 2], 4) == [4]
+    assert guesses.after([3, 1], 3) == [2, 4]
+    assert guesses.after([9, 3], 1) == [1]
+    assert guesses.after([9, 3], 0) == guesses.after([9, 3], -2) == []
     assert guesses.learn([2, 4], [1, 2, 5]) == [2, 5]
-    assert guesses.behind([4, 1], 9) == [2, 5]
-    assert guesses.behind([99], 4) == guesses.behind([], 4) == []
+    assert guesses.after([4, 1], 9) == [2, 5]
+    assert guesses.after([99], 4) == guesses.after([], 4) == []
 
 
 @given(st.lists(st.integers(0, 3), min_size=3, max_size=40), st.integers(1, 6))
@@ -39,7 +39,7 @@ def test_guesses_are_what_followed_the_same_tokens(tokens: list[int], most: int)
     guesses = Guesses()
     latest = guesses.learn(guesses.learn([], tokens[:2]), tokens[2:])
     assert latest == tokens[-2:]
-    written, guessed = list(tokens), guesses.behind(latest, most)
+    written, guessed = list(tokens), guesses.after(latest, most)
     for token in guessed:
         pair, single = written[-2:], written[-1:]
         behind = [tokens[at] for at in range(2, len(tokens)) if tokens[at - 2 : at] == pair]
@@ -54,10 +54,16 @@ def written(
 ) -> tuple[list[tuple[list[int], bool]], int]:
     """Every answer's tokens and whether it came to its end, and the passes that all took.
 
-    Free answers may end at a stop string, others prefer entities.
+    Free answers may end at a stop string.
     """
-    generator: Any = CausalLM(
-        "tiny", str(folder), dtype="float32", device="cpu", batch_size=slots
+    generator: Any = option(
+        "backbone",
+        "causal_lm",
+        name="tiny",
+        path=str(folder),
+        dtype="float32",
+        device="cpu",
+        batch_size=slots,
     ).generator(stop=(), seed=0)
     asked = [
         Request(
@@ -75,7 +81,7 @@ def written(
     model = generator.loaded.model
     stop = StopStrings(generator.loaded.tokenizer, ("痛", "的，"))
     writers: list[Any] = [
-        GuidedWriter(automaton, request.max_new_tokens, bonus=0.5)
+        GuidedWriter(automaton, request.max_new_tokens)
         if automaton
         else FreeWriter(request.max_new_tokens, {generator.loaded.wrapping.end_id()}, stop)
         for request, automaton in zip(asked, generator.automata(asked), strict=True)
@@ -95,7 +101,7 @@ def written(
 CASES = [
     (name, answers, slots, count)
     for name in ("tiny_llama", "tiny_gemma3")
-    for answers in (None, Extraction(), Inline())
+    for answers in (None, Extraction(order="unique", separator="-"), Inline())
     for slots, count in ((4, 12), (1, 1))
 ]
 

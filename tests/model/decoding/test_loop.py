@@ -10,26 +10,34 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.model.asking import Request
 from chmed_ner.model.decoding.greedy import GreedyGenerator
 from chmed_ner.model.decoding.local import ROUNDS, LocalGenerator
 from chmed_ner.model.decoding.loop import shared_prefix
 from chmed_ner.model.decoding.trial import understood
-from chmed_ner.model.kernels.attention_over_cache import asked_states, packed_attention_in
+from chmed_ner.model.kernels.attention_over_cache import asked_states, cache_attention_in
 from chmed_ner.model.kernels.cache import SlotCache
 from chmed_ner.model.kernels.head import first_largest
 from chmed_ner.model.kernels.layers import merged_layers_in
 from chmed_ner.model.kernels.norms import fused_norms_in
 from chmed_ner.model.kernels.packing import pack
-from chmed_ner.model.kernels.weights import Layouts, prepacked_weights_in
+from chmed_ner.model.kernels.weights import Layouts, fast_products_in
+from chmed_ner.run.config import option
 
 INSTRUCTION = "请列出句子中的医疗实体，每行一个。\n句子："
 
 
 def both(folder: Path, slots: int, stop: tuple[str, ...] = ()) -> tuple[Any, Any]:
     """The loop and the plain path over one model in float32."""
-    backbone = CausalLM("tiny", str(folder), dtype="float32", device="cpu", batch_size=slots)
+    backbone = option(
+        "backbone",
+        "causal_lm",
+        name="tiny",
+        path=str(folder),
+        dtype="float32",
+        device="cpu",
+        batch_size=slots,
+    )
     loop = backbone.generator(stop=stop, seed=0)
     return loop, GreedyGenerator(loop.loaded, batch_size=slots, stop=stop)
 
@@ -170,7 +178,7 @@ def test_fused_norms_change_no_bit_and_are_gone_afterwards(
 
 
 @pytest.mark.parametrize("family", ["Llama", "Gemma2", "Qwen3"])
-def test_prepacked_weights_change_no_bit_and_are_gone_afterwards(family: str) -> None:
+def test_fast_products_change_no_bit_and_are_gone_afterwards(family: str) -> None:
     model = a_model(family, {}).to(torch.bfloat16)
     linear = [module for module in model.modules() if type(module) is torch.nn.Linear]
     layouts: Layouts = {}
@@ -179,7 +187,7 @@ def test_prepacked_weights_change_no_bit_and_are_gone_afterwards(family: str) ->
             ids = torch.arange(5, 5 + rows).view(rows, 1)
             before = model(ids).logits
             for head in (True, False):
-                with prepacked_weights_in(model, layouts, head=head) as count:
+                with fast_products_in(model, layouts, head=head) as count:
                     assert count == len(linear) - (not head)
                     assert torch.equal(model(ids).logits, before)
     assert set(layouts) == set(linear)
@@ -187,7 +195,7 @@ def test_prepacked_weights_change_no_bit_and_are_gone_afterwards(family: str) ->
 
 
 def test_weights_in_float32_are_read_as_they_are() -> None:
-    with prepacked_weights_in(a_model("Llama", {}), {}, head=True) as count:
+    with fast_products_in(a_model("Llama", {}), {}, head=True) as count:
         assert count == 0
 
 
@@ -204,7 +212,7 @@ def states_of(model: Any, layouts: Layouts | None) -> torch.Tensor:
             (7 * n + 3 * at) % 290 + 5 for n, count in enumerate(counts) for at in range(count)
         ]
         merging = nullcontext() if layouts is None else merged_layers_in(model, layouts)
-        with torch.inference_mode(), packed_attention_in(model), merging:
+        with torch.inference_mode(), cache_attention_in(model), merging:
             packing = pack(starts, counts, cache, "cpu", asked)
             found.append(asked_states(model, tokens, packing, cache))
     assert [len(states) for states in found] == [4, 7]

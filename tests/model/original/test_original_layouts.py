@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from chmed_ner.backbone import load_causal_lm
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.errors import InputError
 from chmed_ner.model.checkpoint.loading import transformers_checkpoint
 from chmed_ner.model.original.converted import converted_directory
 from chmed_ner.model.original.known import layout_of
+from chmed_ner.run.config import option
 
 KINDS = ("chatglm2", "baichuan")
 pytestmark = pytest.mark.usefixtures("cache")
@@ -157,7 +157,15 @@ def test_a_cache_that_cannot_be_written_is_named(
 def test_the_copy_lies_where_the_backbone_says(baichuan: Any, tmp_path: Path) -> None:
     folder = baichuan.write(tmp_path / "model", pickled=True)
     place = tmp_path / "place"
-    backbone = CausalLM("b", str(folder), dtype="float32", device="cpu", cache=str(place))
+    backbone = option(
+        "backbone",
+        "causal_lm",
+        name="b",
+        path=str(folder),
+        dtype="float32",
+        device="cpu",
+        cache=str(place),
+    )
     before = backbone.checksum()
     same_model(backbone.load().model, baichuan.model)
     assert list(place.glob("converted/*/config.json"))
@@ -257,7 +265,7 @@ def index_of(**weight_map: str) -> Callable[[Path, Mapping[str, Any]], None]:
         (lambda folder, _: (folder / "model.safetensors").unlink(), "no weights there"),
         (lambda folder, _: (folder / "model.safetensors").write_bytes(b"1234"), "cannot be read"),
         (index_of(a="gone.safetensors"), r"gone\.safetensors: no such file"),
-        (index_of(a="../model/model.safetensors"), "does not lie in"),
+        (index_of(a="../model/model.safetensors"), "is not in"),
         (index_of(), "has no weight_map"),
     ],
 )
@@ -343,7 +351,9 @@ def test_look_alikes_are_refused_by_name(
 ) -> None:
     folder = request.getfixturevalue(kind).write(tmp_path / "model", **changes)
     for attempt in (
-        CausalLM("m", str(folder)).check,  # before anything heavy is loaded
+        option(
+            "backbone", "causal_lm", name="m", path=str(folder)
+        ).check,  # before anything heavy is loaded
         lambda: load_causal_lm(folder, device="cpu"),
     ):
         with pytest.raises(InputError, match=reason) as caught:

@@ -11,11 +11,10 @@ from safetensors import safe_open
 
 import chmed_ner
 from chmed_ner.backbone import load_tokenizer
-from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.cli import main
 from chmed_ner.entities.script import Simplified
 from chmed_ner.model.asking import Request
-from chmed_ner.run.config import build
+from chmed_ner.run.config import build, option
 
 Run = Callable[..., Path]
 LINEAR = {
@@ -96,7 +95,15 @@ def test_zero_shot_asks_in_the_model_s_own_way(kind: str, checkpoint: Path, aske
 def test_answers_are_those_of_generate(kind: str, checkpoint: Path, tmp_path: Path) -> None:
     import torch
 
-    backbone = CausalLM(kind, str(checkpoint), dtype="float32", device="cpu", cache=str(tmp_path))
+    backbone = option(
+        "backbone",
+        "causal_lm",
+        name=kind,
+        path=str(checkpoint),
+        dtype="float32",
+        device="cpu",
+        cache=str(tmp_path),
+    )
     texts = ["头痛", "患者出现发热、咳嗽和呼吸困难，疑似肺炎。" * 3, "无", "体温38.5℃"]
     requests = [Request(str(n), "test", "FT", text, 9) for n, text in enumerate(texts)]
     generator = backbone.generator(stop=(), seed=0)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chmed_ner.errors import InputError
-from chmed_ner.prompt.demonstrations.ranking import CharacterNgrams, Drawn, Embedded
+from chmed_ner.prompt.demonstrations.ranking import CharacterNgrams, Drawn
 
 
 def test_the_most_similar_come_first() -> None:
@@ -52,14 +52,6 @@ def test_drawn_anew_for_each_sentence_and_seed() -> None:
     assert len({tuple(each) for each in drawn}) == 20
     assert Drawn(1000, 13, per_sentence=True).first(texts[5:6], 4) == [drawn[5]]
     assert Drawn(1000, 14, per_sentence=True).first(texts, 4) != drawn
-
-
-def test_embeddings_rank_by_cosine() -> None:
-    import numpy as np
-
-    rows = np.eye(3, dtype=np.float32)
-    index = Embedded(rows, lambda texts: np.array([[0.1, 0.2, 0.97]] * len(texts), np.float32))
-    assert index.first(["甲", "乙"], 2) == [[2, 1], [2, 1]]
 
 
 def synthetic(count: int, seed: int) -> list[str]:

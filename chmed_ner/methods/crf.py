@@ -1,0 +1,223 @@
+"""`method=crf`: a linear-chain CRF over characters (CRFsuite), without any neural network."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.data.corpus import Corpus
+from chmed_ner.entities.bio import OUTSIDE, chunks, may_follow, tags_of
+from chmed_ner.entities.lexicon import Lexicon, entries_as_json, entries_from_json
+from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.errors import InputError, RunError
+from chmed_ner.knobs import Count, at_least
+from chmed_ner.methods.features import Rows, SentenceFeatures, lexicon_of, out_of_fold_features
+from chmed_ner.methods.fitted import Fitted, numbers, validation_f1
+from chmed_ner.run.experiment import Experiment
+
+if TYPE_CHECKING:
+    from chmed_ner.track import Tracker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One point of the grid: L1 and L2 penalty, and how many iterations at most."""
+
+    c1: float
+    c2: float
+    iterations: int
+
+
+class CRFTagger:
+    """A model file of CRFsuite with the lexicon that gives features; InputError if it is broken."""
+
+    def __init__(self, path: Path, lexicon: Lexicon) -> None:
+        import pycrfsuite
+
+        self._features = SentenceFeatures(lexicon)
+        self._tagger: Any = pycrfsuite.Tagger()
+        try:
+            self._tagger.open(str(path))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not a CRFsuite model ({error})") from None
+
+    def find(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
+        """The entities of each text."""
+        return [chunks(self.tags(text)) for text in texts]
+
+    def tags(self, text: str) -> list[str]:
+        """The likeliest legal tags of `text`, one a character.
+
+        CRFsuite's Viterbi knows no forbidden transition. Where its path breaks BIO (rare: such
+        transitions are learnt to be bad), the legal path with the highest product of marginal
+        probabilities is taken.
+        """
+        if not text:
+            return []
+        tags: list[str] = self._tagger.tag(self._features(text))
+        if legal(tags):
+            return tags
+        labels = sorted(self._tagger.labels())
+        return legal_tags(
+            labels,
+            [[self._log_marginal(tag, at) for tag in labels] for at in range(len(text))],
+        )
+
+    def close(self) -> None:
+        """Free the model."""
+        self._tagger.close()
+
+    def _log_marginal(self, tag: str, at: int) -> float:
+        return math.log(max(self._tagger.marginal(tag, at), 1e-300))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CRF(Fitted):
+    """A linear-chain CRF, fitted with L-BFGS for every setting of a grid; the best is kept.
+
+    The grid is `c1` x `c2` x `iterations` (L1 and L2 penalty, most iterations); what counts is F1
+    on the validation split, the first of equals in ascending order. A feature must be met
+    `min_frequency` times. The lexicon that gives features to a training sentence is built without
+    the sentence's own fold, one of `folds` (all sentences of one text are in one fold).
+
+    `model/crf.crfsuite` is CRFsuite's own file; `model/crf.json` holds the lexicon, the scores of
+    the grid, the setting chosen and the checksum of that file.
+    """
+
+    name = "crf"
+
+    description_file = "crf.json"
+    weights_file = "crf.crfsuite"
+
+    c1: Annotated[Sequence[float], numbers(0)]
+    c2: Annotated[Sequence[float], numbers(0)]
+    iterations: Annotated[Sequence[int], numbers(1, whole=True)]
+    min_frequency: Count
+    folds: Annotated[int, at_least(2)]
+
+    @property
+    def grid(self) -> list[Setting]:
+        """Every setting, in ascending order."""
+        return [
+            Setting(c1, c2, iterations)
+            for c1 in sorted(map(float, self.c1))
+            for c2 in sorted(map(float, self.c2))
+            for iterations in sorted(self.iterations)
+        ]
+
+    @property
+    def choices(self) -> int:
+        """How many settings are tried."""
+        return len(self.grid)
+
+    def fit(
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+    ) -> None:
+        """Compute the features, fit each setting, keep the best."""
+        types = corpus.labels.tags
+        lexicon = lexicon_of(corpus.train, types)
+        rows = out_of_fold_features(corpus.train, types, self.folds, experiment.seed)
+        trials: list[dict[str, Any]] = []
+        best = -1.0
+        weights = self.weights_path(directory)
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        trainer = _trainer(corpus.train, rows)
+        for step, setting in enumerate(self.grid):
+            trial = weights.with_name("trial.crfsuite")
+            _train(trainer, setting, self.min_frequency, trial)
+            tagger = CRFTagger(trial, lexicon)
+            f1 = validation_f1(tagger, corpus.validation)
+            tagger.close()
+            log.info("%s: validation F1 %.2f", setting, f1)
+            if corpus.validation:
+                tracker.log({"train/dev_f1": f1}, step)
+            trials.append({**asdict(setting), "validation_f1": f1})
+            if f1 > best:
+                best = f1
+                trial.replace(weights)
+            else:
+                trial.unlink()
+        chosen = max(trials, key=lambda trial: float(trial["validation_f1"]))
+        log.info("chosen: %s", chosen)
+        content = {"chosen": chosen, "trials": trials, "lexicon": entries_as_json(lexicon)}
+        self.write_description(directory, content)
+
+    def reopen(self, directory: Path, backbone: Backbone | None) -> CRFTagger:  # noqa: ARG002
+        """The tagger of a finished run; InputError where a file is absent, broken or changed."""
+
+        def parse(content: Any) -> Lexicon:
+            return entries_from_json(content["lexicon"])
+
+        lexicon = self.read_description(directory, parse)
+        return CRFTagger(self.weights_path(directory), lexicon)
+
+
+def is_complete(path: Path) -> bool:
+    """Whether CRFsuite's file at `path` is as long as its header says (bytes 4 to 8)."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        header = file.read(8)
+    return int.from_bytes(header[4:], "little") == path.stat().st_size > len(header)
+
+
+def _trainer(sentences: Sequence[Sentence], rows: Sequence[Rows]) -> Any:
+    """CRFsuite's trainer, which holds the sentences with their features."""
+    import pycrfsuite
+
+    trainer = pycrfsuite.Trainer(verbose=False)
+    for sentence, features in zip(sentences, rows, strict=True):
+        trainer.append(features, tags_of(sentence.entities, len(sentence.text)))
+    return trainer
+
+
+def _train(trainer: Any, setting: Setting, min_frequency: int, path: Path) -> None:
+    """Fit a setting and write the model; RunError where CRFsuite writes only a part of the file."""
+    trainer.select("lbfgs")
+    trainer.set_params(
+        {
+            "c1": setting.c1,
+            "c2": setting.c2,
+            "max_iterations": setting.iterations,
+            "feature.minfreq": min_frequency,
+            "feature.possible_transitions": True,  # so that illegal ones are unlearnt
+        }
+    )
+    trainer.train(str(path))
+    if not is_complete(path):
+        raise RunError(f"{path}: could not be written; is the disk full?")
+
+
+def legal(tags: Sequence[str]) -> bool:
+    """Whether the tags of a sentence are legal BIO."""
+    return all(map(may_follow, (OUTSIDE, *tags), tags))
+
+
+def legal_tags(labels: Sequence[str], scores: Sequence[Sequence[float]]) -> list[str]:
+    """The legal tags with the highest sum of scores, one row of scores (by label) a character.
+
+    Of equals the first in `labels` wins. Empty for no row.
+    """
+    if not scores:
+        return []
+    best = [(0.0 if may_follow(OUTSIDE, tag) else float("-inf")) for tag in labels]
+    best = [start + score for start, score in zip(best, scores[0], strict=True)]
+    sources: list[list[int]] = []
+    for row in scores[1:]:
+        source = [
+            max((p for p, tag in enumerate(labels) if may_follow(tag, label)), key=best.__getitem__)
+            for label in labels
+        ]
+        best = [best[p] + score for p, score in zip(source, row, strict=True)]
+        sources.append(source)
+    at = max(range(len(labels)), key=best.__getitem__)
+    path = [at]
+    for source in reversed(sources):
+        at = source[at]
+        path.append(at)
+    return [labels[place] for place in reversed(path)]

@@ -1,0 +1,154 @@
+"""The tuned weights of a run on disk: an adapter, or a model of its own; saved and opened again."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chmed_ner.errors import InputError
+from chmed_ner.files import read_json, write_json
+from chmed_ner.model.asking import Generator
+from chmed_ner.model.checkpoint.quantized import kind_of
+
+if TYPE_CHECKING:
+    from chmed_ner.backbone.causal_lm import CausalLM
+    from chmed_ner.model.loaded import LoadedModel
+
+ADAPTER_FOLDER, MODEL_FOLDER = "adapter", "model"
+"""The folders of a run that hold its adapter, or its tuned model."""
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+QUANTIZATION_FILE = "backbone.json"
+"""In the folder of an adapter that was trained over a quantised backbone: how it was quantised."""
+
+
+def tuned_folder(directory: Path) -> Path | None:
+    """The folder of a run that holds its adapter or its tuned model; None without either."""
+    adapter, model = directory / ADAPTER_FOLDER, directory / MODEL_FOLDER
+    if (adapter / ADAPTER_WEIGHTS).is_file():
+        return adapter
+    return model if (model / "config.json").is_file() else None
+
+
+def tuned_generator(backbone: "CausalLM", directory: Path, stop: Sequence[str]) -> Generator:
+    """A generator of the backbone with the tuned weights of the run in `directory`.
+
+    InputError when there are none, or when they are unusable.
+    """
+    folder = tuned_folder(directory)
+    if folder is None:
+        raise InputError(
+            f"{directory}: no {ADAPTER_FOLDER}/ and no {MODEL_FOLDER}/ there; give the directory "
+            "of a tuned run"
+        )
+    if folder.name == ADAPTER_FOLDER:
+        return adapted_generator(backbone, folder, stop)
+    return local_generator(backbone.load(folder), backbone.batch_size, stop)
+
+
+def local_generator(loaded: "LoadedModel", batch_size: int, stop: Sequence[str]) -> Generator:
+    """The generator of a loaded model."""
+    from chmed_ner.model.decoding.local import LocalGenerator
+
+    return LocalGenerator(loaded, batch_size=batch_size, stop=stop)
+
+
+def adapted_generator(backbone: "CausalLM", directory: Path, stop: Sequence[str]) -> Generator:
+    """A generator from the backbone with the adapter in `directory`; InputError if it is unusable.
+
+    The backbone is quantised as it was when the adapter was trained. The adapter is added to
+    weights in full precision. With quantised ones it stays apart: their sum could only be kept by
+    quantising it again, which would be another model than the one tuned.
+    """
+    path = directory / QUANTIZATION_FILE
+    if path.is_file():
+        kind = str(read_json(path)["quantization"])
+        backbone = backbone.quantized(kind, f"the adapter in {directory}")
+    loaded = backbone.load()
+    if kind_of(loaded.model) == "none":
+        model = merged(loaded.model, directory)
+    else:
+        model = _with_saved(loaded.model, directory).get_base_model().eval()
+    return local_generator(replace(loaded, model=model), backbone.batch_size, stop)
+
+
+def merged(model: Any, directory: Path) -> Any:
+    """`model` with the adapter in `directory` added to its weights; InputError if it is unusable.
+
+    Each sum is formed in float32 and cast once to the model's precision: adding in bfloat16 would
+    change tokens.
+    """
+    import torch
+    from peft.tuners.lora import LoraLayer
+
+    tuned = _with_saved(model, directory)
+    with torch.no_grad():
+        for module in tuned.modules():
+            if isinstance(module, LoraLayer):
+                weight = module.get_base_layer().weight
+                delta = module.get_delta_weight("default").float()
+                weight.copy_((weight.float() + delta).to(weight.dtype))
+    return tuned.unload().eval()
+
+
+def _with_saved(model: Any, directory: Path) -> Any:
+    from peft import PeftModel
+
+    if not (directory / ADAPTER_WEIGHTS).is_file():
+        raise InputError(f"{directory}: no {ADAPTER_WEIGHTS} there; give the folder of a tuned run")
+    try:
+        return PeftModel.from_pretrained(model, directory, is_trainable=False)
+    except Exception as error:  # broken files, or those of another model
+        first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise InputError(
+            f"{directory}: this adapter cannot be put on the backbone ({first_line}); give the "
+            "directory of a run that was tuned on this backbone"
+        ) from error
+
+
+def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, backbone: str) -> None:
+    """Write a PEFT model's adapter with the weights `state`, atomically, as safetensors.
+
+    The adapter's configuration names the backbone, not the folder it was loaded from.
+    """
+    partial = directory.with_name(directory.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial, state_dict=dict(state), safe_serialization=True)
+    kind = kind_of(model.get_base_model())
+    if kind != "none":
+        write_json(partial / QUANTIZATION_FILE, {"quantization": kind})
+    (partial / "README.md").unlink(missing_ok=True)
+    config = json.loads((partial / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = backbone
+    if isinstance(config["target_modules"], list):
+        config["target_modules"].sort()  # a set in PEFT, written in the order of its hashes
+    (partial / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    partial.replace(directory)
+
+
+def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write the weights as safetensors, with configuration and tokenizer, atomically."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial, safe_serialization=True)
+    tokenizer.save_pretrained(partial)
+    partial.replace(folder)
+
+
+def share_folder(source: Path, target: Path) -> None:
+    """`source` again as `target`, without a second copy on the disk where the file system can."""
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(source, partial, copy_function=_link_or_copy)
+    partial.replace(target)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
