@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from chmed_ner.entities.bio import tags_of
+from chmed_ner.entities.restoration import ceiling
 from chmed_ner.entities.types import Scores, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.score.answers import Answers, SpansById, mean
 from chmed_ner.score.breakdowns import SEEN, UNSEEN, ScoredSentence, by_seen
 from chmed_ner.score.error_kinds import KINDS, error_kinds
 from chmed_ner.score.spans import (
-    ceiling_scores,
     gold_mentions,
     mention_scores,
     scores_by_type,
@@ -91,7 +91,7 @@ def _restoration(answers: Answers) -> Metrics:
     for policy, spans in answers.spans.items():
         scores: Mapping[str, Callable[[Sequence[Sentence]], Scores]] = {
             "f1": partial(_restored_scores, spans),
-            "ceiling_f1": partial(ceiling_scores, policy),
+            "ceiling_f1": partial(ceiling, policy),
             "target_ceiling_f1": partial(target_ceiling_scores, policy, listed=answers.targets),
         }
         for name, score in scores.items():

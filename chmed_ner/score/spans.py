@@ -92,20 +92,6 @@ def gold_mentions(sentence: Sentence) -> tuple[Mention, ...]:
     return tuple(Mention(text[span.start : span.end], span.type) for span in sentence.entities)
 
 
-def ceiling_scores(policy: str, sentences: Iterable[Sentence]) -> Scores:
-    """What no model can exceed with a policy: gold mentions in text order with repeats, restored.
-
-    It is a figure of corpus and policy alone, so it is taken in the original script. (In the
-    simplified script some characters fall together, and it moves by up to 0.02 points.) KeyError
-    for an unknown policy.
-    """
-    pairs: list[SpanPair] = []
-    for sentence in sentences:
-        mentions = [Mention(sentence.mention(span), span.type) for span in sentence.entities]
-        pairs.append((sentence.entities, restore(policy, sentence.text, mentions)))
-    return span_scores(pairs)
-
-
 def target_ceiling_scores(
     policy: str, sentences: Iterable[Sentence], listed: Mapping[str, Sequence[Mention]]
 ) -> Scores:

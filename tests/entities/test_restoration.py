@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chmed_ner.data import read_columns, read_healthner
-from chmed_ner.entities.restoration import POLICIES, Headline, occurrences, restore
+from chmed_ner.entities.restoration import POLICIES, Headline, ceiling, occurrences, restore
 from chmed_ner.entities.script import Simplified, convert_leniently, in_script
 from chmed_ner.entities.types import Mention, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.score.spans import ceiling_scores, span_scores
+from chmed_ner.score.spans import span_scores
 
 NAMES = ("longest_first", "all_occurrences", "first", "in_order")
 
@@ -267,7 +267,7 @@ def test_gold_mentions_of_the_corpora_are_restored(
 def test_the_published_ceilings(
     corpus: str, ceilings: tuple[float, ...], corpora: dict[str, tuple[Sentence, ...]]
 ) -> None:
-    scores = [ceiling_scores(policy, corpora[corpus]) for policy in NAMES]
+    scores = [ceiling(policy, corpora[corpus]) for policy in NAMES]
     assert tuple(round(score.f1, 2) for score in scores) == ceilings
 
 

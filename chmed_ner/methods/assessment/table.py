@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chmed_ner.files import replacing
+from chmed_ner.files import markdown_table, replacing
 
 RATINGS = {
     "accuracy": 5.0,
@@ -51,8 +51,7 @@ def write_tables(
     """Write `table.md`, `table.csv` and `variants.csv` (a row a variant); returns the first."""
     header = ("measure", "measured", "rating in the paper", "meaning")
     rows = rows_of(metrics)
-    lines = [f"| {' | '.join(row)} |" for row in (header, ("---",) * 4, *rows)]
-    text = "\n".join(lines) + "\n"
+    text = markdown_table(header, rows, "llll")
     with replacing(directory / "table.md") as file:
         file.write(text)
     with replacing(directory / "table.csv") as file:
