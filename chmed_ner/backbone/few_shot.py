@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.regime import Note, ZeroShot, noted
-from chmed_ner.backbone.task import Task
+from chmed_ner.backbone.regime import Note, Task, ZeroShot, noted
 from chmed_ner.entities.types import SEPARATOR
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Count, Range, at_least, one_of

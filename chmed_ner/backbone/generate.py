@@ -2,11 +2,10 @@
 
 import logging
 import time
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Generator as Yields
-from collections.abc import Iterable, Sequence
 from contextlib import closing
 
-from chmed_ner.backbone.batching import plan_batches
 from chmed_ner.backbone.decoding import Greedy
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.entities.types import Completion, Sentence
@@ -115,3 +114,18 @@ def _completion(answered: Answered) -> Completion:
         completion_tokens=reply.completion_tokens,
         seconds=round(answered.seconds, 6),
     )
+
+
+def plan_batches(
+    requests: Sequence[Request], length: Callable[[Request], int], batch_size: int
+) -> list[tuple[Request, ...]]:
+    """All requests in batches of like length, longest first.
+
+    The plan depends on the requests' prompts only, not on their order, so that the same sentences
+    are batched alike in a run, after a resume and in `predict`. Longest first shows at once whether
+    the memory suffices.
+    """
+    ordered = sorted(requests, key=lambda request: (-length(request), request.prompt, request.id))
+    return [
+        tuple(ordered[start : start + batch_size]) for start in range(0, len(ordered), batch_size)
+    ]

@@ -1,4 +1,4 @@
-"""What is done to a backbone before it is asked: the base of all regimes, and zero-shot."""
+"""What is done to a backbone before it is asked: what a regime gets, its base, zero-shot."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.task import Task
 from chmed_ner.model.asking import Generator
 
 if TYPE_CHECKING:
@@ -14,7 +13,45 @@ if TYPE_CHECKING:
     from chmed_ner.model.loaded import LoadedModel
     from chmed_ner.prompt import TaskPrompt
 
+from dataclasses import dataclass
+
+from chmed_ner.entities.grammar import Grammar
+from chmed_ner.errors import InputError
+
+Log = Callable[[Mapping[str, float], int], None]
+
+
 Note = Callable[[Mapping[str, int]], None]
+
+
+def _nothing(*_: object) -> None:
+    """Nobody listens."""
+
+
+def _no_grammar(number: int) -> Grammar:  # noqa: ARG001
+    raise InputError(
+        "regime.candidate_softmax=true: the answers of this task have no grammar to take "
+        "candidates from; use regime.candidate_softmax=false"
+    )
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a regime may use: training pairs (prompt, answer), a judge of generators, a place.
+
+    `dev_f1` scores a generator on the validation split (percent), None when that split is empty;
+    `log` takes metrics of a step, `note` counts that belong into `run.json`. `grammar(n)` is what
+    an answer to pair n may look like; InputError where the answer format has no grammar.
+    """
+
+    pairs: Sequence[tuple[str, str]]
+    stop: Sequence[str]
+    dev_f1: Callable[[Generator, int], float] | None
+    directory: Path
+    seed: int
+    log: Log = _nothing
+    note: Note = _nothing
+    grammar: Callable[[int], Grammar] = _no_grammar
 
 
 class Regime(ABC):

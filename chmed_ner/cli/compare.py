@@ -4,15 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chmed_ner.cli.json_file import add_json, check_target, write_and_print
-from chmed_ner.cli.run_place import add_place, place_of
+from chmed_ner.cli.options import add_json, add_place, check_target, place_of, write_and_print
 from chmed_ner.errors import InputError
 
 if TYPE_CHECKING:
     from chmed_ner.run.compare import TestedRun
     from chmed_ner.score.significance import Comparisons, Estimate
-
-HELP = "two runs' scores with intervals, their difference, and the paired p-value"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -4,9 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from chmed_ner.cli.run_place import add_place, place_of
-
-HELP = "a finished run as an MLflow model"
+from chmed_ner.cli.options import add_place, place_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

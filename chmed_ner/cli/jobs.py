@@ -1,18 +1,20 @@
 """The task that Hydra runs for each job, in this process or in one that a launcher starts."""
 
+import copy
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from chmed_ner.cli.job_reports import Report, read_journal, write_journal
-from chmed_ner.cli.run_files import described, hydra_config
+from chmed_ner.cli.job_table import Report, read_journal, write_journal
 from chmed_ner.errors import ChmedError, InputError, Stopped
 from chmed_ner.files import read_json
 from chmed_ner.machine import take_share
@@ -24,6 +26,7 @@ from chmed_ner.run.naming import cell_name
 from chmed_ner.track import best
 from chmed_ner.track.provenance import git_commit
 from chmed_ner.track.record import FILE, RunRecord, find_run, reason
+from chmed_ner.track.secrets import without_credentials
 
 OBJECTIVE = "train/dev_f1"
 """What a sweeper may optimise: it comes from the validation split, never from the test split."""
@@ -201,3 +204,35 @@ def _warn_of_commit(directory: Path) -> None:
     then, now = RunRecord.read(directory).git_commit, git_commit()
     if then and then != now:
         log.warning("%s: begun with commit %s, now it is %s", directory.name, then, now)
+
+
+def hydra_config() -> DictConfig:
+    """Hydra's own configuration of this job, under the key `hydra`."""
+    config = HydraConfig.instance().cfg
+    assert isinstance(config, DictConfig)
+    return config
+
+
+@contextmanager
+def described(directory: Path, config: DictConfig, settings: DictConfig) -> Iterator[None]:
+    """Write `.hydra/`, and everything that is logged during the block into `run.log`."""
+    folder = directory / ".hydra"
+    folder.mkdir(exist_ok=True)
+    hydra = copy.deepcopy(hydra_config())
+    with read_write(hydra.hydra), open_dict(hydra.hydra):
+        hydra.hydra.runtime.output_dir = str(directory)
+    for name, content in (
+        ("config", config),
+        ("hydra", hydra),
+        ("overrides", settings.overrides.task),
+    ):
+        text = without_credentials(OmegaConf.to_yaml(content))
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    handler = logging.FileHandler(directory / "run.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("[%(asctime)s][%(levelname)s] %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()

@@ -6,10 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from chmed_ner.cli.run_place import add_place, place_of
+from chmed_ner.cli.options import add_place, place_of
 from chmed_ner.errors import InputError
-
-HELP = "raw text in, entities out, with a finished run's model"
 
 FORMATS = ("jsonl", "bio", "brat", "conll")
 LONGEST = 512

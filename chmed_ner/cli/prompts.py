@@ -7,8 +7,6 @@ from typing import Any
 
 from chmed_ner.errors import InputError
 
-HELP = "look at the filled prompts and targets, or export them"
-
 FORMATS = ("alpaca", "sharegpt", "messages")
 
 

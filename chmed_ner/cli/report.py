@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from chmed_ner.report.leaderboard.write import Leaderboard
     from chmed_ner.track import Synced
 
-HELP = "a leaderboard of the runs in MLflow, with figures and published rows; --sync uploads"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -3,9 +3,7 @@
 import argparse
 from pathlib import Path
 
-from chmed_ner.cli.run_place import add_place, place_of
-
-HELP = "parse, restore and score a run again from its completions"
+from chmed_ner.cli.options import add_place, place_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,7 @@
 """`chmed-ner run`: the runner behind Hydra's own command line."""
 
 import os
+import re
 import shutil
 import sys
 import uuid
@@ -12,14 +13,12 @@ import hydra
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from chmed_ner.cli.completion import PROGRAM, commands_for, is_completion, without_command
+from chmed_ner.cli import COMMANDS
+from chmed_ner.cli.job_table import exit_code, print_table
 from chmed_ner.cli.jobs import Job
-from chmed_ner.cli.run_table import exit_code, print_table
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import cache_directory, config_directory
 from chmed_ner.run.config import message_of, register
-
-HELP = "run an experiment"
 
 VALUED = (
     "--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn",
@@ -114,3 +113,42 @@ def _command_line(words: list[str]) -> Iterator[None]:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = full
+
+
+WITH_OVERRIDES = ("run", "stats", "prompts", "report")
+"""The commands that take Hydra's overrides."""
+PROGRAM = "chmed-ner"
+
+
+def is_completion(words: Sequence[str]) -> bool:
+    """Whether the words ask for shell completion."""
+    return any(word.startswith(("-sc", "--shell-completion")) for word in words)
+
+
+def commands_for(words: Sequence[str]) -> list[str] | None:
+    """The commands to offer, where one is still being typed; None when Hydra is to be asked."""
+    if not any(word.startswith("query=") for word in words):
+        return None
+    typed = _typed(os.environ.get("COMP_LINE", ""))
+    command, space, _ = typed.partition(" ")
+    if not space:
+        return [name for name in COMMANDS if name.startswith(command)]
+    return None if command in WITH_OVERRIDES else []
+
+
+@contextmanager
+def without_command() -> Iterator[None]:
+    """COMP_LINE as Hydra can read it during the block: the program and its overrides."""
+    before = os.environ.get("COMP_LINE")
+    if before is not None:
+        os.environ["COMP_LINE"] = f"{PROGRAM} {_typed(before).partition(' ')[2].lstrip()}"
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ["COMP_LINE"] = before
+
+
+def _typed(line: str) -> str:
+    """What stands after the program: `chmed-ner` or `python -m chmed_ner`."""
+    return re.sub(r"^\s*(\S*python[\d.]*\s+-m\s+)?\S+\s*", "", line, count=1)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from chmed_ner.cli.json_file import add_json, check_target, write_and_print
+from chmed_ner.cli.options import add_json, check_target, write_and_print
 from chmed_ner.data.columns import ScorerTags, read_rows
 from chmed_ner.data.matching import check_same
 from chmed_ner.errors import InputError

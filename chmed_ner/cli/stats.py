@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from chmed_ner.cli.json_file import add_json, write_and_print
+from chmed_ner.cli.options import add_json, write_and_print
 from chmed_ner.data import Dataset, MissingTrainingFileError, markdown, statistics
 from chmed_ner.data.conflicts import conflicts_markdown, write_conflicts
 from chmed_ner.data.corpus import Sentences

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.task import Task
+from chmed_ner.backbone.regime import Task
 from chmed_ner.errors import InputError
 from chmed_ner.train.tuned import Tuned
 from chmed_ner.train.tuned_weights import MODEL_FOLDER, save_model

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.task import Task
+from chmed_ner.backbone.regime import Task
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.knobs import Count, Positive, Share, one_of
 from chmed_ner.train.tuned import Tuned

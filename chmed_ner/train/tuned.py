@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.regime import Regime, noted
-from chmed_ner.backbone.task import Task
+from chmed_ner.backbone.regime import Regime, Task, noted
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import at_least, one_of
 from chmed_ner.machine import free_unused

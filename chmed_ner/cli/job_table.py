@@ -1,9 +1,39 @@
-"""The table that `chmed-ner run` ends with: what was done, what it scored, where it lies."""
+"""How the jobs of `chmed-ner run` ended, and the table of them that it prints at its end."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
-from chmed_ner.cli.job_reports import Report
+from chmed_ner.files import read_json, write_json
+
+
+@dataclass
+class Report:
+    """How one job ended, for the table.
+
+    `state` is done, skipped, running (in another process), failed or stopped (a budget, Ctrl-C).
+    """
+
+    number: int
+    name: str
+    directory: str = ""
+    state: str = "failed"
+    metrics: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+    code: int = 0
+
+
+def write_journal(journal: Path, report: Report) -> None:
+    """Leave a report for the process that started the job."""
+    write_json(journal / f"{report.number}.json", asdict(report))
+
+
+def read_journal(journal: Path) -> Iterator[Report]:
+    """The reports that were left in `journal`."""
+    for path in journal.glob("*.json"):
+        yield Report(**read_json(path))
+
 
 STATES = ("done", "skipped", "failed", "running", "stopped")
 SAID = {"skipped": "done before", "running": "another process is at it"}

@@ -1,4 +1,4 @@
-"""The option `--json FILE` of the commands that print a table."""
+"""Options that several commands share: `--runs-in DIR`, `--json FILE`."""
 
 import argparse
 import json
@@ -7,6 +7,21 @@ from pathlib import Path
 
 from chmed_ner.errors import InputError
 from chmed_ner.files import write_json
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Declare `--runs-in`."""
+    parser.add_argument(
+        "--runs-in",
+        metavar="DIR",
+        help="look for latest and for MLflow run ids in the output directory DIR (paths.output "
+        "of the runs) instead of the default one",
+    )
+
+
+def place_of(arguments: argparse.Namespace) -> Path | None:
+    """The directory given, absolute; None for the default one."""
+    return Path(arguments.runs_in).expanduser().absolute() if arguments.runs_in else None
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
