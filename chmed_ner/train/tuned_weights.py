@@ -104,8 +104,8 @@ def _with_saved(model: Any, directory: Path) -> Any:
         return PeftModel.from_pretrained(model, directory, is_trainable=False)
     except Exception as error:  # broken files, or those of another model
         raise InputError(
-            f"{directory}: this adapter cannot be put on the backbone ({first_line(error)}); give the "
-            "directory of a run that was tuned on this backbone"
+            f"{directory}: this adapter cannot be put on the backbone ({first_line(error)}); give "
+            "the directory of a run that was tuned on this backbone"
         ) from error
 
 
