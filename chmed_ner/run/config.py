@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import (
     cache_directory,
     config_directory,
@@ -112,7 +112,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
         content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None)
-        raise InputError(f"{key}: {str(error).splitlines()[0]}; give it with {key}=...") from None
+        raise InputError(f"{key}: {first_line(error)}; give it with {key}=...") from None
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
 
