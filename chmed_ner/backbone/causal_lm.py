@@ -1,6 +1,5 @@
 """Local models through transformers: what all have in common, and causal language models."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.errors import InputError
-from chmed_ner.files import sha256_of
+from chmed_ner.files import files_sha256
 from chmed_ner.knobs import NO_RESULT, Count, one_of
-from chmed_ner.model.checkpoint.chat import CHAT, wrapping
+from chmed_ner.model.asking import CHAT, LoadedModel, wrapping
 from chmed_ner.model.checkpoint.gemma3_gguf import SHA256, gemma3_directory
-from chmed_ner.model.checkpoint.quantized import KINDS, check_kind
-from chmed_ner.model.loaded import LoadedModel
+from chmed_ner.model.checkpoint.hardware import KINDS, check_kind
 from chmed_ner.model.original.known import refuse_look_alikes
 
 if TYPE_CHECKING:
@@ -70,10 +68,7 @@ class LocalModel(Backbone):
         place = Path(str(self.path)).expanduser()
         if not place.is_dir():
             return f"{self.path}@{self.revision or 'main'}"
-        digest = hashlib.sha256()
-        for file in sorted({file for pattern in FILES for file in place.glob(pattern)}):
-            digest.update(f"{file.name} {sha256_of(file)}\n".encode())
-        return digest.hexdigest()
+        return files_sha256(sorted({file for pattern in FILES for file in place.glob(pattern)}))
 
     def counter(self) -> Callable[[str], int]:
         """The tokenizer's, special tokens left out."""
@@ -121,8 +116,8 @@ class CausalLM(LocalModel):
 
         `weights` is a folder with other weights of this architecture (those of a tuned model).
         """
+        from chmed_ner.model.checkpoint.hardware import weight_bytes
         from chmed_ner.model.checkpoint.loading import load_model, load_tokenizer
-        from chmed_ner.model.checkpoint.quantized import weight_bytes
 
         model = load_model(
             weights or self.location(),

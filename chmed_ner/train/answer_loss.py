@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from chmed_ner.errors import InputError
-from chmed_ner.model.decoding.trial import TOLERANCE, may_be_packed, misfit_told
-from chmed_ner.model.kernels.head_loss import head_loss
+from chmed_ner.model.decoding.local import TOLERANCE, may_be_packed, misfit_told
+from chmed_ner.model.kernels.head import head_loss
 from chmed_ner.train.candidates import candidates_of
 from chmed_ner.train.examples import (
     WIDTH_STEP,

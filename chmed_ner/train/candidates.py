@@ -20,11 +20,11 @@ from chmed_ner.machine import progress
 from chmed_ner.model.asking import Request
 from chmed_ner.model.decoding.automaton import Place, State, TokenAutomaton
 from chmed_ner.model.decoding.greedy import GreedyGenerator
-from chmed_ner.model.kernels.head_loss import Candidates
+from chmed_ner.model.kernels.head import Candidates
 from chmed_ner.train.examples import Encoded, Example
 
 if TYPE_CHECKING:
-    from chmed_ner.model.loaded import LoadedModel
+    from chmed_ner.model.asking import LoadedModel
 
 log = logging.getLogger(__name__)
 

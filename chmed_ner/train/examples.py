@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from chmed_ner.model.checkpoint.chat import Wrapping
+from chmed_ner.model.asking import Wrapping
 
 WIDTH_STEP = 8
 """Batches are padded to a multiple of this: fewer shapes, so fewer kernels to compile."""

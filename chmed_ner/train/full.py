@@ -13,7 +13,7 @@ from chmed_ner.train.tuned_weights import MODEL_FOLDER, save_model
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import CausalLM
-    from chmed_ner.model.loaded import LoadedModel
+    from chmed_ner.model.asking import LoadedModel
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from chmed_ner.train.tuned_weights import ADAPTER_FOLDER, save_adapter
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import CausalLM
-    from chmed_ner.model.loaded import LoadedModel
+    from chmed_ner.model.asking import LoadedModel
 
 
 @dataclass(frozen=True, kw_only=True)

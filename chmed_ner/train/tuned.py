@@ -23,7 +23,7 @@ from chmed_ner.train.tuned_weights import local_generator, tuned_folder, tuned_g
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import CausalLM
-    from chmed_ner.model.loaded import LoadedModel
+    from chmed_ner.model.asking import LoadedModel
     from chmed_ner.prompt import TaskPrompt
     from chmed_ner.train.examples import Example
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import read_json, write_json
 from chmed_ner.model.asking import Generator
-from chmed_ner.model.checkpoint.quantized import kind_of
+from chmed_ner.model.checkpoint.hardware import kind_of
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.causal_lm import CausalLM
-    from chmed_ner.model.loaded import LoadedModel
+    from chmed_ner.model.asking import LoadedModel
 
 ADAPTER_FOLDER, MODEL_FOLDER = "adapter", "model"
 """The folders of a run that hold its adapter, or its tuned model."""

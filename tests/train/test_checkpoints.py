@@ -17,8 +17,7 @@ from safetensors.torch import load_file
 from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.regime import Task
 from chmed_ner.errors import InputError
-from chmed_ner.model.asking import Generator, Request
-from chmed_ner.model.loaded import LoadedModel
+from chmed_ner.model.asking import Generator, LoadedModel, Request
 from chmed_ner.run.config import option
 from chmed_ner.train.checkpoint import CHECKPOINT_FILE
 from chmed_ner.train.master_weights import MasterWeights

@@ -8,22 +8,23 @@ from typing import Any
 import torch
 
 from chmed_ner.machine import free_unused
-from chmed_ner.model.asking import Reply, Request
+from chmed_ner.model.asking import LoadedModel, Reply, Request
 from chmed_ner.model.decoding.automaton import TokenAutomaton
-from chmed_ner.model.decoding.guided import GrammarMask, GuidedWriter, read_back
 from chmed_ner.model.decoding.vocabulary import Vocabulary, check_reading
-from chmed_ner.model.decoding.writing import LOOK_BACK, cut_at_stop
-from chmed_ner.model.loaded import LoadedModel
+from chmed_ner.model.decoding.writing import (
+    LOOK_BACK,
+    GrammarMask,
+    GuidedWriter,
+    cut_at_stop,
+    read_back,
+)
 
 PROBE = 4
 """Tokens decoded to learn how long a token takes."""
 
 
 class GreedyGenerator:
-    """Answers batches with left padding; a row ends at its end token, a stop string or its cap.
-
-    The answer to a request with a grammar follows it: all other tokens' scores are masked.
-    """
+    """Answers batches with left padding; a row ends at its end token, a stop string or its cap."""
 
     def __init__(self, loaded: LoadedModel, *, batch_size: int, stop: Sequence[str]) -> None:
         self.batch_size = batch_size
@@ -53,7 +54,7 @@ class GreedyGenerator:
         return len(self.prompt_ids(request))
 
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
-        """One reply a request. Rows are (B, T) with T the longest prompt, padded on the left."""
+        """One reply a request. Rows are (B, T) with T the longest prompt."""
         from transformers import LogitsProcessorList, StoppingCriteriaList
 
         model, tokenizer = self.loaded.model, self.loaded.tokenizer
@@ -137,21 +138,19 @@ class GreedyGenerator:
         return ends | {self.loaded.wrapping.end_id()}
 
     def free_reply(self, tokens: list[int], ended: bool, width: int) -> Reply:
-        """An answer without a grammar, up to its first stop string; `width` is the prompt's length
-        in tokens."""
+        """An answer without a grammar to a prompt of `width` tokens."""
         text = self.loaded.tokenizer.decode(tokens, skip_special_tokens=True)
         text, stopped = cut_at_stop(text, self.stop)
         return Reply(text, "end" if ended or stopped else "length", width, len(tokens))
 
 
 def guided_reply(writer: GuidedWriter, width: int) -> Reply:
-    """What a writer has written; `width` is the prompt's length in tokens."""
+    """What a writer has written, to a prompt of `width` tokens."""
     return Reply(writer.text(), "end" if writer.ended else "length", width, len(writer.tokens))
 
 
 def _written(ids: list[int], most: int, ends: set[int], pad: int) -> tuple[list[int], bool]:
-    """The tokens of an answer up to its end token or cap, and whether it came to its end; without
-    the padding that `generate` appends once a stop string has ended a row."""
+    """An answer's tokens, without the padding after a stop string; did it come to its end?"""
     length = next((n for n, token in enumerate(ids) if token in ends), None)
     ended = length is not None and length < most
     kept = ids[:length] if ended else ids[:most]
