@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.entities.types import Sentence, Span
-from chmed_ner.files import replacing
+from chmed_ner.files import markdown_table, replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return "None.\n"
     cells = [[_cell(text) for text in row] for row in rows]
-    lines = (header, ["---"] * len(header), *cells)
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown_table(header, cells, "l" * len(header))
 
 
 def _cell(text: str) -> str:

@@ -11,6 +11,7 @@ from chmed_ner.entities.bio import split_tag
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.restoration import POLICIES, ceiling
 from chmed_ner.entities.types import Sentence
+from chmed_ner.files import markdown_table
 
 ALL = "all"
 """The row that pools the genres of a split."""
@@ -100,7 +101,6 @@ def markdown(
         ]
         for policy in POLICIES
     ]
-    rows = (["", *names], ["---", *("---:" for _ in columns)], *figures, *ceilings)
     sources = [
         f"- {each.split} {each.genre}, {each.published.name}: {each.published.source}\n"
         for each in columns
@@ -110,7 +110,7 @@ def markdown(
         "\nIn brackets: how much more the files hold than was published "
         "(chmed_ner/data/README.md says why).\n\n"
     )
-    table = "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+    table = markdown_table(["", *names], [*figures, *ceilings], "l" + "r" * len(columns))
     return table + (explained + "".join(sources) if sources else "")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.backbone.regime import Task
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, first_line
 from chmed_ner.knobs import Count, Positive, Share, one_of
 from chmed_ner.train.tuned import Tuned
 from chmed_ner.train.tuned_weights import ADAPTER_FOLDER, save_adapter
@@ -80,7 +80,7 @@ def with_adapter(model: Any, *, rank: int, alpha: float, dropout: float, targets
     try:
         tuned = get_peft_model(model, config)
     except ValueError as error:
-        raise InputError(f"regime.targets={targets}: {str(error).splitlines()[0]}") from None
+        raise InputError(f"regime.targets={targets}: {first_line(error)}") from None
     head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
     if head.weight is embeddings.weight and any(
         isinstance(module, LoraLayer) for module in (head, embeddings)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import read_json, write_json
 from chmed_ner.model.asking import Generator
 from chmed_ner.model.checkpoint.quantized import kind_of
@@ -103,10 +103,9 @@ def _with_saved(model: Any, directory: Path) -> Any:
     try:
         return PeftModel.from_pretrained(model, directory, is_trainable=False)
     except Exception as error:  # broken files, or those of another model
-        first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise InputError(
-            f"{directory}: this adapter cannot be put on the backbone ({first_line}); give the "
-            "directory of a run that was tuned on this backbone"
+            f"{directory}: this adapter cannot be put on the backbone ({first_line(error)}); give "
+            "the directory of a run that was tuned on this backbone"
         ) from error
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import config_directory, replacing
+from chmed_ner.files import config_directory, markdown_table, replacing
 from experiments.backbones.facts import UNKNOWN, Facts, read_facts
 
 BEGIN = "<!-- begin: written by python -m experiments.backbones.table -->"
@@ -22,12 +22,7 @@ HEADER = (
 def backbone_table(facts: Iterable[Facts]) -> str:
     """Markdown lines, the smallest model first, unknown sizes last."""
     ordered = sorted(facts, key=lambda each: (each.parameters or sys.maxsize, each.option))
-    rows: list[tuple[str, ...]] = [
-        HEADER,
-        ("---",) * 3 + ("---:", "---", "---", "---:", "---", "---:", "---:"),
-    ]
-    rows += [_row(each) for each in ordered]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return markdown_table(HEADER, [_row(each) for each in ordered], "lllrllrlrr")
 
 
 def with_table(directory: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from chmed_ner.entities.types import Completion, Sentence, Span
-from chmed_ner.files import replacing
+from chmed_ner.files import markdown_table, replacing
 from chmed_ner.prompt import Answer, TaskPrompt
 from chmed_ner.score.spans import span_scores
 
@@ -169,8 +169,7 @@ def write_tables(
     """Write `table.md`, `table.csv` and `variants.csv` (a row a variant); returns the first."""
     header = ("measure", "measured", "rating in the paper", "meaning")
     rows = rows_of(metrics)
-    lines = [f"| {' | '.join(row)} |" for row in (header, ("---",) * 4, *rows)]
-    text = "\n".join(lines) + "\n"
+    text = markdown_table(header, rows, "llll")
     with replacing(directory / "table.md") as file:
         file.write(text)
     with replacing(directory / "table.csv") as file:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from chmed_ner.backbone.encoder import Encoder
 from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, first_line
 from chmed_ner.knobs import Count, Positive, Share, at_least
 
 
@@ -90,7 +90,7 @@ def tune(model: Any, architecture: Architecture) -> None:
     try:
         inject_adapter_in_model(config, model)
     except ValueError as error:
-        raise InputError(f"method.targets={targets}: {str(error).splitlines()[0]}") from None
+        raise InputError(f"method.targets={targets}: {first_line(error)}") from None
     for name, parameter in model.named_parameters():
         if parameter.requires_grad != ("lora_" in name):
             raise InputError(f"method.targets={targets}: {name} takes no adapter; leave it out")

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.entities.bio import OUTSIDE, chunks
 from chmed_ner.entities.types import Span
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, first_line
 from chmed_ner.machine import give_back, progress
 from chmed_ner.methods.tagger.architecture import (
     Architecture,
@@ -136,7 +136,6 @@ def load_weights(network: TaggerNetwork, path: Path) -> None:
                     parameter.copy_(file.get_tensor(name))
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"{path}: not the weights of this tagger ({str(error).splitlines()[0]}); run the "
-            "method again"
+            f"{path}: not the weights of this tagger ({first_line(error)}); run the method again"
         ) from None
     network.requires_grad_(False)

@@ -4,10 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from chmed_ner.errors import InputError
 from chmed_ner.report.leaderboard.runs import ScoredRun
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 DEFAULT_GROUPS = ("backbone", "method", "regime", "prompt", "dataset")
 """What rows are grouped by unless something else is asked for."""
@@ -22,7 +25,6 @@ _MOST_DIFFERENCES = 4
 _LONGEST_VALUE = 24
 
 _BoardKey = tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]
-_Setting = tuple[tuple[str, str], ...]
 
 
 class Figure(NamedTuple):
@@ -123,21 +125,28 @@ def boards(
 
     Of runs with one setting and one seed the newest counts.
     """
-    found: dict[_BoardKey, dict[_Setting, dict[str, ScoredRun]]] = {}
-    superseded = 0
-    for run in runs:
-        chosen = {tag: run.run.tags.get(tag, "none") for tag in _PARTS}
-        setting = {**run.setting(), **chosen, **{group: run.tag(group) for group in by}}
-        settings = found.setdefault(_board_key(run), {})
-        seeds = settings.setdefault(tuple(sorted(setting.items())), {})
-        superseded += run.seed in seeds
-        seeds[run.seed] = run  # the runs come oldest first
+    from pandas import DataFrame
+
+    runs = list(runs)
+    frame = DataFrame({"run": runs, "seed": [run.seed for run in runs]})
+    frame["board"] = [_board_key(run) for run in runs]
+    frame["group"] = [tuple(run.tag(group) for group in by) for run in runs]
+    frame["setting"] = [_setting(run, by) for run in runs]
+    newest = frame.drop_duplicates(["board", "setting", "seed"], keep="last")
+    superseded = len(frame) - len(newest)  # the runs come oldest first
     left_out = Counter({"superseded by a newer run of the same setting and seed": superseded})
     made = [
-        Board(dataset, variant, genres, dict(files), _rows(settings.values(), by))
-        for (dataset, variant, genres, files), settings in found.items()
+        Board(dataset, variant, genres, dict(files), _rows(members, by))
+        for (dataset, variant, genres, files), members in newest.groupby("board", sort=False)
     ]
     return sorted(_with_own_titles(made), key=lambda board: board.title), +left_out
+
+
+def _setting(run: ScoredRun, by: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """What runs of one row have in common."""
+    chosen = {tag: run.run.tags.get(tag, "none") for tag in _PARTS}
+    groups = {group: run.tag(group) for group in by}
+    return tuple(sorted({**run.setting(), **chosen, **groups}.items()))
 
 
 def _board_key(run: ScoredRun) -> _BoardKey:
@@ -161,18 +170,17 @@ def _with_own_titles(found: Sequence[Board]) -> Iterator[Board]:
             yield board
 
 
-def _rows(
-    settings: Iterable[Mapping[str, ScoredRun]], by: Sequence[str]
-) -> tuple[LeaderboardRow, ...]:
-    groups: dict[tuple[str, ...], list[tuple[ScoredRun, ...]]] = {}
-    for seeds in settings:
-        runs = tuple(sorted(seeds.values(), key=lambda run: (len(run.seed), run.seed)))
-        groups.setdefault(tuple(runs[0].tag(group) for group in by), []).append(runs)
-    rows = [
-        LeaderboardRow(dict(zip(by, values, strict=True)), differs, runs)
-        for values, members in groups.items()
-        for differs, runs in zip(_differences(members, by), members, strict=True)
-    ]
+def _rows(found: "DataFrame", by: Sequence[str]) -> tuple[LeaderboardRow, ...]:
+    rows: list[LeaderboardRow] = []
+    for values, group in found.groupby("group", sort=False):
+        members = [
+            tuple(sorted(setting["run"], key=lambda run: (len(run.seed), run.seed)))
+            for _, setting in group.groupby("setting", sort=False)
+        ]
+        rows += [
+            LeaderboardRow(dict(zip(by, values, strict=True)), differs, runs)
+            for differs, runs in zip(_differences(members, by), members, strict=True)
+        ]
     return tuple(sorted(rows, key=lambda row: (-row.means({"f1": "test/f1"})["f1"], row.name)))
 
 

@@ -12,7 +12,6 @@ from chmed_ner.report.pages.explorer import (
     FIRST_KIND,
     OUTLINED,
     Explorer,
-    Kind,
     ShownEntity,
     ShownSentence,
     by_sentence,
@@ -21,12 +20,8 @@ from chmed_ner.report.pages.explorer import (
 from chmed_ner.report.pages.marks import EntityMarks
 from chmed_ner.score.significance import Comparisons, Estimate
 
-KINDS = (
-    Kind("兩者皆對", False),
-    Kind("只有 A 對", True),
-    Kind("只有 B 對", True),
-    Kind("兩者皆錯", False),
-)
+KINDS = {"兩者皆對": False, "只有 A 對": True, "只有 B 對": True, "兩者皆錯": False}
+"""What an entity can be, and whether it is one to look for."""
 BOTH, ONLY_A, ONLY_B, NEITHER = range(4)
 """A gold entity is got right by being predicted exactly, a wrong one by not being predicted."""
 
@@ -134,7 +129,7 @@ def _counts(sentences: Sequence[ShownSentence]) -> str:
         for span, kind in _kinds(lines[0], lines[1], lines[2]).items():
             (gold if span in lines[0] else wrong)[kind] += 1
     listed = [
-        (kind.name, [f"{gold[number]:,}", f"{wrong[number]:,}" if number != BOTH else "–"])
-        for number, kind in enumerate(KINDS)
+        (name, [f"{gold[number]:,}", f"{wrong[number]:,}" if number != BOTH else "–"])
+        for number, name in enumerate(KINDS)
     ]
     return html_table("實體數", ["", "標準實體", "錯誤的預測"], listed)

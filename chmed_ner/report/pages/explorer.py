@@ -41,14 +41,6 @@ _SEARCH = (
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What an entity of a sentence can be: its name, and whether it is one to look for."""
-
-    name: str
-    flagged: bool
-
-
-@dataclass(frozen=True, slots=True)
 class ShownEntity:
     """An entity of a sentence, gold or predicted: its kind (an index), its types, whether its
     string was seen in training (None: not known)."""
@@ -70,13 +62,17 @@ class ShownSentence:
 
 @dataclass(frozen=True)
 class Explorer:
-    """Sentences to look through. `lines` are the headings of each sentence's lines; `any_` and
-    `none` say what a sentence with, and without, a flagged entity is called."""
+    """Sentences to look through.
+
+    `lines` are the headings of each sentence's lines. `kinds` are what an entity can be, each with
+    whether it is one to look for; `any_` and `none` say what a sentence with, and without, such an
+    entity is called.
+    """
 
     sentences: Sequence[ShownSentence]
     marks: EntityMarks
     lines: Sequence[str]
-    kinds: Sequence[Kind]
+    kinds: Mapping[str, bool]
     any_: str
     none: str
     seen: bool = False
@@ -114,7 +110,7 @@ class Explorer:
     def _frame(self) -> str:
         """The filters and the list, empty; they stay hidden without scripts."""
         kinds = [("any", self.any_), ("none", self.none)]
-        kinds += [(str(number), kind.name) for number, kind in enumerate(self.kinds)]
+        kinds += [(str(number), name) for number, name in enumerate(self.kinds)]
         types = [(str(n), self._type_option(tag)) for tag, n in self._types.items()]
         seen = [("1", "訓練中見過"), ("0", "訓練中未見")]
         return (
@@ -141,7 +137,7 @@ class Explorer:
             "genres": list(self._genres),
             "types": [[self.marks.style(tag), self.marks.name(tag)] for tag in self._types],
             "lines": list(self.lines),
-            "kinds": [[kind.name, int(kind.flagged)] for kind in self.kinds],
+            "kinds": [[name, int(flagged)] for name, flagged in self.kinds.items()],
         }
         yield _dumped(head)[:-1] + ',"rows":['
         types = self._types
