@@ -1,7 +1,7 @@
 """`regime=few_shot`: the backbone as it is, shown sentences of the training split first."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from chmed_ner.prompt import TaskPrompt
 
 SELECTIONS = ("random", "knn")
-FOLDER = "few_shot"
-"""The folder of a run that holds what it may show and what it has shown."""
+FOLDER, CANDIDATES = "few_shot", "candidates.jsonl"
+"""The folder of a run that holds what it may show and what it has shown; what it may show."""
 
 
 def _are_lengths(ngrams: Any) -> bool:
@@ -94,45 +94,17 @@ class FewShot(ZeroShot):
         self,
         prompt: "TaskPrompt",
         backbone: Backbone,
-        corpus: "Corpus",
         directory: Path,
         *,
         seed: int,
-        note: Note,
+        corpus: "Corpus | None" = None,
+        note: Note | None = None,
     ) -> "TaskPrompt":
-        """`prompt` with demonstrations from the training split, which is kept in `directory`."""
-        pool, counts = pool_of(corpus.train, corpus.test)
-        if not pool.sentences:
-            raise InputError(
-                f"regime=few_shot: none of the {len(corpus.train)} training sentences of dataset "
-                f"'{corpus.name}' may be shown (there are none, or all are test sentences)"
-            )
-        log.info(
-            "few-shot: %d candidates; left out: %d test sentences, %d duplicates",
-            *counts.values(),
+        """`prompt` with demonstrations from the training split, or from what a run kept of it."""
+        folder = directory / FOLDER
+        pool = (
+            read_pool(folder / CANDIDATES) if corpus is None else _kept_pool(folder, corpus, note)
         )
-        note(counts)
-        path = directory / FOLDER / "candidates.jsonl"
-        if not path.is_file():
-            write_pool(path, pool)
-        return self._with(prompt, pool, backbone.counter, directory, seed, note)
-
-    def reopened(
-        self, prompt: "TaskPrompt", backbone: Backbone, directory: Path, *, seed: int
-    ) -> "TaskPrompt":
-        """`prompt` with demonstrations from what the run in `directory` kept."""
-        pool = read_pool(directory / FOLDER / "candidates.jsonl")
-        return self._with(prompt, pool, backbone.counter, directory, seed, None)
-
-    def _with(
-        self,
-        prompt: "TaskPrompt",
-        pool: Pool,
-        counter: Callable[[], Callable[[str], int]],
-        directory: Path,
-        seed: int,
-        note: Note | None,
-    ) -> "TaskPrompt":
         demonstrator = Demonstrator(
             pool=pool,
             prompt=prompt,
@@ -140,9 +112,9 @@ class FewShot(ZeroShot):
             k=self.k,
             order=self.order,
             token_budget=self.token_budget,
-            count=len if self.token_budget is None else counter(),
-            remembered=directory / FOLDER / "shown.jsonl",
-            keep=note is not None,
+            count=len if self.token_budget is None else backbone.counter(),
+            remembered=folder / "shown.jsonl",
+            keep=corpus is not None,
             note=note,
         )
         return replace(prompt, demonstrate=demonstrator.shown)
@@ -153,6 +125,24 @@ class FewShot(ZeroShot):
         texts = [sentence.model_text for sentence in pool.sentences]
         shortest, longest = self.ngrams
         return CharacterNgrams(texts, (shortest, longest))
+
+
+def _kept_pool(folder: Path, corpus: "Corpus", note: Note | None) -> Pool:
+    """The sentences of the training split that may be shown, written to `folder`."""
+    pool, counts = pool_of(corpus.train, corpus.test)
+    if not pool.sentences:
+        raise InputError(
+            f"regime=few_shot: none of the {len(corpus.train)} training sentences of dataset "
+            f"'{corpus.name}' may be shown (there are none, or all are test sentences)"
+        )
+    log.info(
+        "few-shot: %d candidates; left out: %d test sentences, %d duplicates", *counts.values()
+    )
+    if note is not None:
+        note(counts)
+    if not (folder / CANDIDATES).is_file():
+        write_pool(folder / CANDIDATES, pool)
+    return pool
 
 
 def _with_separator(stop: Sequence[str]) -> tuple[str, ...]:

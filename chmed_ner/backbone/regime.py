@@ -92,27 +92,17 @@ class Regime(ABC):
         self,
         prompt: "TaskPrompt",
         backbone: Backbone,  # noqa: ARG002
-        corpus: "Corpus",  # noqa: ARG002
         directory: Path,  # noqa: ARG002
         *,
         seed: int,  # noqa: ARG002
-        note: Note,  # noqa: ARG002
+        corpus: "Corpus | None" = None,  # noqa: ARG002
+        note: Note | None = None,  # noqa: ARG002
     ) -> "TaskPrompt":
-        """`prompt` with the demonstrations that the regime shows; they are kept in `directory`.
+        """`prompt` with the demonstrations that the regime shows, from the corpus's training split.
 
-        `note` takes counts for `run.json`.
+        They are kept in `directory`; without a corpus they come from there. `note` takes counts for
+        `run.json`.
         """
-        return prompt
-
-    def reopened(
-        self,
-        prompt: "TaskPrompt",
-        backbone: Backbone,  # noqa: ARG002
-        directory: Path,  # noqa: ARG002
-        *,
-        seed: int,  # noqa: ARG002
-    ) -> "TaskPrompt":
-        """`prompt` with the demonstrations of the finished run in `directory`."""
         return prompt
 
     @abstractmethod

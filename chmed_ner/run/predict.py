@@ -138,7 +138,7 @@ def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPr
     prompt = experiment.prompt.task(experiment.dataset.scheme, experiment.script.name)
     prompt = reopened(prompt, directory)
     regime = experiment.regime
-    prompt = regime.reopened(prompt, experiment.backbone, directory, seed=record.seed)
+    prompt = regime.demonstrated(prompt, experiment.backbone, directory, seed=record.seed)
     generator = regime.reopen(experiment.backbone, directory, prompt.stop)
     return Predictor(generator, prompt, experiment.script, experiment.decoding, experiment.policy)
 

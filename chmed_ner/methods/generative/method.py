@@ -121,7 +121,12 @@ def demonstrated(
     regime, found = experiment.regime, {} if counts is None else counts
     prompt = hinted(prompt, corpus.train, directory, regime.inherited(FILE))
     return regime.demonstrated(
-        prompt, experiment.backbone, corpus, directory, seed=experiment.seed, note=found.update
+        prompt,
+        experiment.backbone,
+        directory,
+        seed=experiment.seed,
+        corpus=corpus,
+        note=found.update,
     )
 
 
