@@ -9,11 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Annotated
 
 from chmed_ner.data.repairs import repaired, training_counts
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
+from chmed_ner.knobs import Count, at_least
 
 Sentences = tuple[Sentence, ...]
 
@@ -22,21 +24,12 @@ Sentences = tuple[Sentence, ...]
 class Limit:
     """How many sentences of each split to use, None for all; `test` counts for each genre.
 
-    `validation=0` and `test=0` leave a split out. Raises InputError for anything else below 1.
+    `validation=0` and `test=0` leave a split out.
     """
 
-    train: int | None = None
-    validation: int | None = None
-    test: int | None = None
-
-    def __post_init__(self) -> None:
-        for key, least in (("train", 1), ("validation", 0), ("test", 0)):
-            value = getattr(self, key)
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if value is not None and (not whole or value < least):
-                raise InputError(
-                    f"limit.{key}={value!r}: give a whole number from {least}, or null for all"
-                )
+    train: Count | None = None
+    validation: Annotated[int, at_least(0)] | None = None
+    test: Annotated[int, at_least(0)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,34 +106,32 @@ def _annotate(
     model: Predicts, documents: Sequence[Document], first: int, longest: int
 ) -> Iterator[Annotated]:
     bounds = [tuple(sentences_of(each.text, longest)) for each in documents]
-    pieces = [
-        (number, start, end)
-        for number, document in enumerate(documents)
-        for start, end in bounds[number]
-        if not document.text[start:end].isspace()
+    asked = [
+        [(start, end) for start, end in places if not document.text[start:end].isspace()]
+        for document, places in zip(documents, bounds, strict=True)
     ]
-    spans: list[list[Span]] = [[] for _ in documents]
-    problems: list[Counter[str]] = [Counter() for _ in documents]
-    given = 0
-    for at in range(0, max(len(pieces), 1), AT_ONCE):
-        some = pieces[at : at + AT_ONCE]
-        texts = [documents[number].text[start:end] for number, start, end in some]
-        for (number, start, _), found in zip(some, model.predict(texts), strict=True):
-            spans[number] += [Span(start + s.start, start + s.end, s.type) for s in found.entities]
-            problems[number].update(found.problems)
-        complete = pieces[at + AT_ONCE][0] if at + AT_ONCE < len(pieces) else len(documents)
-        for number in range(given, complete):
-            document = documents[number]
-            prediction = Prediction(
-                str(first + number),
-                "predict",
-                "",
-                document.text,
-                tuple(spans[number]),
-                dict(problems[number]),
-            )
-            yield Annotated(document, prediction, bounds[number])
-        given = max(given, complete)
+    answers = _predicted(
+        model,
+        [each.text[start:end] for each, places in zip(documents, asked, strict=True)
+         for start, end in places],
+    )  # fmt: skip
+    for number, document in enumerate(documents):
+        spans: list[Span] = []
+        problems: Counter[str] = Counter()
+        for start, _ in asked[number]:
+            found = next(answers)
+            spans += [Span(start + s.start, start + s.end, s.type) for s in found.entities]
+            problems.update(found.problems)
+        prediction = Prediction(
+            str(first + number), "predict", "", document.text, tuple(spans), dict(problems)
+        )
+        yield Annotated(document, prediction, bounds[number])
+
+
+def _predicted(model: Predicts, texts: Sequence[str]) -> Iterator[Prediction]:
+    """One prediction a text; a model is given AT_ONCE texts at once, when the first is needed."""
+    for at in range(0, len(texts), AT_ONCE):
+        yield from model.predict(texts[at : at + AT_ONCE])
 
 
 def read_documents(stream: BinaryIO, name: str, block: int = BLOCK) -> Iterator[list[Document]]:

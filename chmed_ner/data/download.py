@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 from chmed_ner.data.archive import unpack
 from chmed_ner.data.catalog import BASE_URL, CorpusFile
@@ -43,26 +42,11 @@ Status = Literal["present", "fetched", "unpacked", "replaced"]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where files come from: at most `attempts` requests a file, `pause` seconds apart, doubling.
-
-    Raises InputError when `base_url` is not an http or https address.
-    """
+    """Where files come from: at most `attempts` requests a file, `pause` seconds apart, doubled."""
 
     base_url: str = BASE_URL
     attempts: int = 5
     pause: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse an address that no request can be sent to."""
-        try:
-            parts = urlsplit(self.base_url)
-            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:  # a broken bracket, a port out of range
-            usable = False
-        if not usable:
-            raise InputError(
-                f"--base-url '{self.base_url}' is not a web address; give one like {BASE_URL}"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +185,10 @@ class _Continued:
             download(url, self, None)
         except _TooLongError:
             return None  # the checksum refuses it
-        except (requests.exceptions.InvalidURL, requests.exceptions.TooManyRedirects) as error:
-            raise InputError(f"{url}: {error}; check --base-url") from error
+        except (ValueError, requests.TooManyRedirects) as error:  # ValueError: it is no address
+            raise InputError(
+                f"{url}: {error}; check --base-url, it is an address like {BASE_URL}"
+            ) from error
         except requests.HTTPError as error:
             status = error.response.status_code
             if status == 416 and self.offset:

@@ -8,6 +8,8 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
+from operator import eq
 from pathlib import Path
 from typing import IO, Any
 
@@ -112,10 +114,7 @@ def _compare(line: Line, sentence: object, text: str) -> None:
     if _SURROGATE.search(sentence):
         line.refuse("`sentence` holds a lone surrogate, which is not text; repair the line.")
     if sentence != text and "".join(sentence.split()) != "".join(text.split()):
-        same = next(
-            (i for i in range(min(len(sentence), len(text))) if sentence[i] != text[i]),
-            min(len(sentence), len(text)),
-        )
+        same = sum(takewhile(bool, map(eq, sentence, text)))
         line.refuse(
             f"`character` joined is not `sentence`: they part after {same} characters, with "
             f"{shown(text[same : same + 10])} and {shown(sentence[same : same + 10])}; make them "

@@ -91,6 +91,20 @@ def restore(policy: str, text: str, mentions: Sequence[Mention]) -> Spans:
     return POLICIES[policy](text, mentions)
 
 
+def gold_mentions(sentence: Sentence) -> tuple[Mention, ...]:
+    """The gold mentions as the model reads them (`model_text`), in text order, with repeats.
+
+    Raises InputError where the text the model reads is not as long as the original.
+    """
+    text = sentence.model_text
+    if len(text) != len(sentence.text):
+        raise InputError(
+            f"sentence {sentence.id}: the model's text has {len(text)} characters, the original "
+            f"{len(sentence.text)}; run the script step first"
+        )
+    return tuple(Mention(text[span.start : span.end], span.type) for span in sentence.entities)
+
+
 def ceiling(policy: str, sentences: Iterable[Sentence]) -> Scores:
     """What no model can exceed with the policy: gold mentions in text order with repeats, restored.
 

@@ -78,20 +78,6 @@ def tag_scores(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> Scores:
     return Scores(gold, predicted, correct)
 
 
-def gold_mentions(sentence: Sentence) -> tuple[Mention, ...]:
-    """The gold mentions as the model reads them (`model_text`), in text order, with repeats.
-
-    Raises InputError where the text the model reads is not as long as the original.
-    """
-    text = sentence.model_text
-    if len(text) != len(sentence.text):
-        raise InputError(
-            f"sentence {sentence.id}: the model's text has {len(text)} characters, the original "
-            f"{len(sentence.text)}; run the script step first"
-        )
-    return tuple(Mention(text[span.start : span.end], span.type) for span in sentence.entities)
-
-
 def target_ceiling_scores(
     policy: str, sentences: Iterable[Sentence], listed: Mapping[str, Sequence[Mention]]
 ) -> Scores:

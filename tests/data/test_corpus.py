@@ -20,6 +20,7 @@ from chmed_ner.entities.bio import chunks
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
+from chmed_ner.run.config import build
 
 LABELS = label_scheme("two", {"A": {"traditional": "甲"}, "B": {"traditional": "乙"}})
 
@@ -107,8 +108,9 @@ def test_leaks_are_dropped_and_counted() -> None:
     [("train", 0), ("train", -1), ("validation", -1), ("test", -1), ("test", 1.5), ("train", True)],
 )
 def test_limits_are_checked(key: str, value: int) -> None:
+    target = {"_target_": "chmed_ner.data.corpus.Limit", key: value}
     with pytest.raises(InputError, match=rf"limit\.{key}="):
-        Limit(**{key: value})
+        build(target, "limit")
 
 
 def splits(train: str, test: str, validation: str | None = None) -> Splits:

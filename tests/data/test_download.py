@@ -295,9 +295,10 @@ def test_a_server_that_is_not_there_is_reported(tmp_path: Path, site: Site) -> N
 
 
 @pytest.mark.parametrize("url", ["", "mirror.example", "file:///tmp", "http://", "http://a:99999"])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(InputError, match=r"--base-url .* is not a web address"):
-        Server(url)
+def test_an_address_that_is_none_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"check --base-url, it is an address like https://"):
+        fetch_file(corpus_file(), tmp_path, Server(url))
+    assert names(tmp_path) == set()
 
 
 def test_a_folder_that_cannot_be_written_is_refused(site: Site, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from chmed_ner.run.recording import tags
 from chmed_ner.track.record import RunRecord
 
 NEEDED = {
-    "ensemble": ["method.runs=[a,b]"],
+    "ensemble": ["method.runs=[/a,/b]"],
     "file": ["method.files={FT: FT.txt}"],
 }
 METHODS = ["lexicon", "crf", "tagger", "ensemble", "file"]

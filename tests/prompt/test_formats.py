@@ -327,7 +327,8 @@ def test_what_cannot_be_used_is_counted(style: str, text: str, problems: dict[st
 
 
 def test_marks_of_the_sentence_are_told_from_marks_of_the_answer() -> None:
-    sentence = Sentence("1", "t", "G", "", None, (Span(3, 6, "DISE"),), r"见[1|2]与\[高]")
+    text = r"见[1|2]与\[高]"
+    sentence = Sentence("1", "t", "G", text, None, (Span(3, 6, "DISE"),), text)
     answer, inline = COPIES["inline"].gold(sentence), COPIES["inline"]
     text = inline.write(answer, sentence.model_text, SCHEME, "simplified")
     assert text == r"见\[1[\|2\]|疾病]与\\\[高\]"

@@ -8,14 +8,13 @@ import pytest
 
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.healthner import read_healthner
-from chmed_ner.entities.restoration import POLICIES, ceiling
+from chmed_ner.entities.restoration import POLICIES, ceiling, gold_mentions
 from chmed_ner.entities.script import Simplified, in_script
 from chmed_ner.entities.types import Mention, Scores, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.score.answers import Answers
 from chmed_ner.score.metrics import run_metrics
 from chmed_ner.score.official import score_sentences
-from chmed_ner.score.spans import gold_mentions
 
 TYPES = ("BODY", "SYMP", "DISE")
 
@@ -169,7 +168,10 @@ def test_order_of_sentences_and_answers_does_not_matter() -> None:
         ({"problems": {"a": {"not found": 1}}}, "'not found' cannot be part"),
         ({"problems": {"z": {"repeated": 1}}}, "problems, sentence z"),
         ({"completions": 0}, "1 sentences with problems, but 0 completions"),
-        ({"spans": {"longest_first": {**SPANS, "c": (Span(0, 2, "BODY"),)}}}, "c: .* not inside"),
+        (
+            {"spans": {"longest_first": {**SPANS, "c": (Span(0, 2, "BODY"),)}}},
+            "sentence c: .* is not inside a sentence",
+        ),
         ({"spans": {"longest_first": {**SPANS, "b": (Span(0, 2, "BODY"),) * 2}}}, "b: .*overlaps"),
     ],
 )

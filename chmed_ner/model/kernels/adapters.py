@@ -12,7 +12,6 @@ optimiser does to them, stay in float32 (Micikevicius et al. 2018). For N tokens
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
@@ -111,28 +110,17 @@ def _adapted(module: Any) -> Forward | None:
     down, up = module.lora_A[name], module.lora_B[name]
     if down.bias is not None or up.bias is not None or module.base_layer.weight.requires_grad:
         return None
-    return partial(
-        _with_adapter,
-        base=module.base_layer,
-        dropout=module.lora_dropout[name],
-        down=down.weight,
-        up=up.weight,
-        scaling=module.scaling[name],
-    )
+    base, dropout, scaling = module.base_layer, module.lora_dropout[name], module.scaling[name]
 
+    def with_adapter(x: torch.Tensor) -> torch.Tensor:
+        flat = x.reshape(-1, x.shape[-1])  # (N, in)
+        product = base(flat)  # 1. (N, out)
+        adapted: torch.Tensor = _Adapted.apply(
+            product, dropout(flat), down.weight, up.weight, scaling
+        )
+        return adapted.view(*x.shape[:-1], -1)
 
-def _with_adapter(
-    x: torch.Tensor,
-    *,
-    base: Any,
-    dropout: Any,
-    down: torch.Tensor,
-    up: torch.Tensor,
-    scaling: float,
-) -> torch.Tensor:
-    flat = x.reshape(-1, x.shape[-1])  # 1. (N, in)
-    adapted: torch.Tensor = _Adapted.apply(base(flat), dropout(flat), down, up, scaling)
-    return adapted.view(*x.shape[:-1], -1)
+    return with_adapter
 
 
 def _norm(module: Any) -> Forward | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chmed_ner.errors import InputError
 from chmed_ner.files import cache_directory, sha256_of
 from chmed_ner.model.original.layout import Config, Layout
-from chmed_ner.model.original.shards import ShardWriter, shard_files, tensors_in
+from chmed_ner.model.original.shards import shard_files, tensors_in, write_shards
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 CONVERSION = 1
 """Raised when the conversion changes, so that an old copy is not taken for a new one."""
 SHARD_BYTES = 1 << 30
-"""A shard is written when it has grown to this; until then it is in memory."""
+"""The size of a shard, which is in memory while it is written."""
+KINDS = ("pad", "bos", "eos")
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +45,16 @@ def converted_directory(
     target = place / f"{layout.slug}-{_digest(source, files)[:16]}-v{CONVERSION}"
 
     def convert(folder: Path) -> None:
+        from transformers import GenerationConfig
+
         log.info("converting %s for the first use (%d weight files)", layout.name, len(files))
         _check_room(files, place)
-        _write(files, ShardWriter(folder, shard_bytes), layout, config)
+        adapted = _adapted(source, layout, config)
+        tensors = dict(_checked(files, layout, config, _shapes(layout, adapted)))
+        write_shards(folder, tensors, shard_bytes)
+        ids = {f"{kind}_token_id": getattr(adapted, f"{kind}_token_id", None) for kind in KINDS}
+        GenerationConfig(**ids).save_pretrained(folder)  # type: ignore[no-untyped-call]
+        adapted.save_pretrained(folder)
 
     return converted_once(target, convert, "has room for the weights once more")
 
@@ -104,21 +112,6 @@ def _digest(source: Path, files: Sequence[Path]) -> str:
     for file in (source / "config.json", *files):
         digest.update(f"{file.name} {sha256_of(file)}\n".encode())
     return digest.hexdigest()
-
-
-def _write(files: Sequence[Path], writer: ShardWriter, layout: Layout, config: Config) -> None:
-    from transformers import GenerationConfig
-
-    adapted = _adapted(files[0].parent, layout, config)
-    for name, tensor in _checked(files, layout, config, _shapes(layout, adapted)):
-        writer.add(name, tensor)
-    writer.finish()
-    ids = {
-        f"{kind}_token_id": getattr(adapted, f"{kind}_token_id", None)
-        for kind in ("pad", "bos", "eos")
-    }
-    GenerationConfig(**ids).save_pretrained(writer.folder)  # type: ignore[no-untyped-call]
-    adapted.save_pretrained(writer.folder)
 
 
 def _adapted(source: Path, layout: Layout, config: Config) -> Any:

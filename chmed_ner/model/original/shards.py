@@ -96,50 +96,23 @@ def _unreadable(file: Path, error: Exception) -> InputError:
     return InputError(f"{file}: cannot be read ({first_line(error)}); fetch it again")
 
 
-class ShardWriter:
-    """Collects tensors and writes them to safetensors shards of limited size."""
+def write_shards(folder: Path, tensors: "dict[str, Tensor]", most_bytes: int) -> None:
+    """Write `tensors` to safetensors files of up to `most_bytes`, with an index if several.
 
-    def __init__(self, folder: Path, limit: int) -> None:
-        self.folder = folder
-        self.limit = limit
-        self.pending: dict[str, Tensor] = {}
-        self.shards: list[list[str]] = []
-        self.bytes = 0
-        self.total = 0
+    One shard is in memory at a time; the tensors themselves may be mapped files.
+    """
+    from huggingface_hub import split_state_dict_into_shards_factory
+    from safetensors.torch import save_file
 
-    def add(self, name: str, tensor: "Tensor") -> None:
-        """Take a copy of `tensor`."""
-        self.pending[name] = tensor.detach().clone().contiguous()
-        self.bytes += tensor.numel() * tensor.element_size()
-        if self.bytes >= self.limit:
-            self._flush()
-
-    def finish(self) -> None:
-        """Write what is left, and the index where there are several shards."""
-        if self.pending:
-            self._flush()
-        count = len(self.shards)
-        names = [f"model-{n + 1:05}-of-{count:05}.safetensors" for n in range(count)]
-        if count == 1:
-            names = ["model.safetensors"]
-        for number, name in enumerate(names):
-            self._part(number).replace(self.folder / name)
-        if count > 1:
-            weight_map = {
-                tensor: name
-                for name, shard in zip(names, self.shards, strict=True)
-                for tensor in shard
-            }
-            index = {"metadata": {"total_size": self.total}, "weight_map": weight_map}
-            write_json(self.folder / "model.safetensors.index.json", index)
-
-    def _flush(self) -> None:
-        from safetensors.torch import save_file
-
-        save_file(self.pending, self._part(len(self.shards)), metadata={"format": "pt"})
-        self.shards.append(list(self.pending))
-        self.total += self.bytes
-        self.pending, self.bytes = {}, 0
-
-    def _part(self, number: int) -> Path:
-        return self.folder / f"part-{number}.safetensors"
+    plan = split_state_dict_into_shards_factory(
+        tensors,
+        get_storage_size=lambda tensor: int(tensor.nbytes),
+        filename_pattern="model{suffix}.safetensors",
+        max_shard_size=most_bytes,
+    )
+    for name, inside in plan.filename_to_tensors.items():
+        shard = {each: tensors[each].detach().clone().contiguous() for each in inside}
+        save_file(shard, folder / name, metadata={"format": "pt"})
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        write_json(folder / "model.safetensors.index.json", index)

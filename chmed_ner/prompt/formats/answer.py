@@ -80,13 +80,6 @@ class AnswerFormat(ABC):
         return characters
 
 
-def gold_mentions(sentence: Sentence) -> tuple[Mention, ...]:
-    """The gold mentions as the model reads them, in text order, with repeats."""
-    return tuple(
-        Mention(sentence.model_text[span.start : span.end], span.type) for span in sentence.entities
-    )
-
-
 def without_entities(text: str) -> Answer | None:
     """The answer of a completion that is blank or the word for none; None for any other text."""
     if not text.strip():

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.restoration import gold_mentions
 from chmed_ner.entities.types import Mention, Sentence
 from chmed_ner.prompt.formats.alignment import place
-from chmed_ner.prompt.formats.answer import Answer, AnswerFormat, gold_mentions, without_entities
+from chmed_ner.prompt.formats.answer import Answer, AnswerFormat, without_entities
 
 
 class CopyFormat(AnswerFormat):

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from chmed_ner.entities.labels import LabelScheme, folded
+from chmed_ner.entities.restoration import gold_mentions
 from chmed_ner.entities.types import Mention, Sentence
 from chmed_ner.knobs import Range, one_of
-from chmed_ner.prompt.formats.answer import Answer, AnswerFormat, gold_mentions
+from chmed_ner.prompt.formats.answer import Answer, AnswerFormat
 from chmed_ner.prompt.formats.folding import FoldedText
 from chmed_ner.prompt.formats.list_grammar import ListGrammar
 from chmed_ner.prompt.formats.lists import bare, listed_answer, spelling, unquoted

@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import Any
 
 from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.restoration import gold_mentions
 from chmed_ner.entities.types import Mention, Sentence
 from chmed_ner.prompt.formats.answer import (
     Answer,
     AnswerFormat,
-    gold_mentions,
     without_entities,
 )
 from chmed_ner.prompt.formats.folding import FoldedText
