@@ -115,7 +115,7 @@ def reference(corpora_dir: Path) -> tuple[tuple[Sentence, ...], dict[str, tuple[
 def health10() -> LabelScheme:
     from chmed_ner.run.config import build, compose
 
-    return build(compose(["dataset=sample"]).dataset, "dataset").labels  # type: ignore[no-any-return]
+    return build(compose(["dataset=sample"]).dataset, "dataset").scheme  # type: ignore[no-any-return]
 
 
 def test_the_tables_of_the_reference_run_add_up(
