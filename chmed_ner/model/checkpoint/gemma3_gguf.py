@@ -23,10 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def gemma3_directory(cache: str | None = None) -> Path:
-    """The converted checkpoint's folder under `cache` (default: the user's cache directory).
-
-    InputError: the package is missing or altered, or the cache cannot be written.
-    """
+    """The converted checkpoint in `cache`; InputError: the package is missing or altered."""
     target = cache_folder(cache, "gemma3-270m") / f"{SHA256[:12]}-v{CONVERSION}"
     return converted_once(target, _convert, "has 2 GiB to spare")
 

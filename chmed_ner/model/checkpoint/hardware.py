@@ -99,11 +99,6 @@ def too_large(path_or_id: Any) -> InputError:
     )
 
 
-def is_offloading(message: str) -> bool:
-    """Does a library's error say that weights would not all be on a GPU?"""
-    return "dispatched on the CPU or the disk" in message or "offload_folder" in message
-
-
 def check_kind(kind: str, key: str = "backbone.quantization") -> None:
     """InputError: there is no such kind, or the package that it needs is not installed."""
     if kind not in KINDS:

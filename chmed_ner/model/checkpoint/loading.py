@@ -8,7 +8,6 @@ from chmed_ner.errors import InputError, first_line
 from chmed_ner.model.checkpoint.hardware import (
     SPLIT,
     check_split,
-    is_offloading,
     keep_layout,
     kind_of,
     quantization_config,
@@ -100,10 +99,7 @@ def load_model(
 def load_encoder(
     path_or_id: str | Path, *, dtype: str, device: str, attention: str, revision: str | None
 ) -> Any:
-    """The encoder in evaluation mode on its device, without pooler or head.
-
-    InputError: no checkpoint, or none of an encoder.
-    """
+    """The encoder in evaluation mode, without pooler or head; InputError: no checkpoint of one."""
     place = torch_device(device)
     how = {"dtype": torch_dtype(dtype, place), "attn_implementation": attention}
     model, missing = _read_weights("AutoModel", path_or_id, revision, how)
@@ -209,7 +205,7 @@ def load_encoder_tokenizer(path_or_id: str | Path, *, revision: str | None) -> A
 
 
 def _unloadable(path_or_id: str | Path, error: Exception) -> InputError:
-    if is_offloading(str(error)):
+    if re.search("dispatched on the CPU or the disk|offload_folder", str(error)):
         return too_large(path_or_id)
     reason = first_line(error)
     if re.search("attn_implementation|attention implementation|Flash ?Attention", reason):

@@ -35,10 +35,7 @@ Key = tuple[Places, bytes]
 
 @dataclass(eq=False)
 class State:
-    """A state of the automaton, explored when asked.
-
-    It holds the automaton weakly, so that all are freed at once; ReferenceError after that.
-    """
+    """A state of the automaton, which it holds weakly, so that all are freed at once."""
 
     automaton: "TokenAutomaton" = field(repr=False)
     places: Places

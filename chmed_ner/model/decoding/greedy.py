@@ -1,8 +1,7 @@
 """Batched greedy decoding of a local model through transformers' `generate`: the plain path."""
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,9 +17,6 @@ from chmed_ner.model.decoding.writing import (
     cut_at_stop,
     read_back,
 )
-
-PROBE = 4
-"""Tokens decoded to learn how long a token takes."""
 
 
 class GreedyGenerator:
@@ -42,12 +38,11 @@ class GreedyGenerator:
 
     def prompt_ids(self, request: Request) -> list[int]:
         """The tokens the model reads for `request`."""
-        ids = self._ids.get(request.text)
-        if ids is None:
-            wrapping = self.loaded.wrapping
-            ids = wrapping.prompt_ids(request.prompt, request.demonstrations)
-            self._ids[request.text] = ids
-        return ids
+        found = self._ids.get(request.text)
+        if found is None:
+            found = self.loaded.wrapping.prompt_ids(request.prompt, request.demonstrations)
+            self._ids[request.text] = found
+        return found
 
     def length(self, request: Request) -> int:
         """The prompt's length in tokens."""
@@ -94,7 +89,7 @@ class GreedyGenerator:
     def automata(self, batch: Sequence[Request]) -> list[TokenAutomaton | None]:
         """For each request the automaton of its grammar, None where it has none.
 
-        InputError when the tokenizer's tokens cannot be read as bytes, or cannot write an answer.
+        InputError: the tokenizer's tokens cannot be read as bytes, or cannot write an answer.
         """
         if not any(request.grammar for request in batch):
             return [None] * len(batch)
@@ -109,20 +104,6 @@ class GreedyGenerator:
             else None
             for request in batch
         ]
-
-    def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
-        """Every batch decoded to its longest cap, by the time that a few tokens of one take."""
-        if not batches:
-            return 0.0
-        middle = batches[len(batches) // 2]
-        per_token = self._probe(middle)
-        return per_token * sum(max(r.max_new_tokens for r in batch) for batch in batches)
-
-    def _probe(self, batch: Sequence[Request]) -> float:
-        """The seconds that a token of each answer to `batch` takes."""
-        began = time.perf_counter()
-        self.answer([replace(request, max_new_tokens=PROBE) for request in batch])
-        return (time.perf_counter() - began) / PROBE
 
     def close(self) -> None:
         """Let go of the model and, on CUDA, of its cached memory."""
@@ -161,10 +142,7 @@ def _written(ids: list[int], most: int, ends: set[int], pad: int) -> tuple[list[
 
 @dataclass(eq=False)
 class StopRule:
-    """Per row: has it reached its own cap, or does its tail hold one of its stop strings?
-
-    `generate` calls it after each step with the rows so far, (B, T), and wants a boolean (B,).
-    """
+    """Tells `generate` which rows so far, (B, T), have reached their cap or a stop string, (B,)."""
 
     tokenizer: Any
     stops: Sequence[Sequence[str]]

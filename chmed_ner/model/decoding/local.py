@@ -1,8 +1,10 @@
 """A local model's generator: our decoding loop, used if a trial on a few prompts succeeds."""
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,6 +27,9 @@ log = logging.getLogger(__name__)
 ROUNDS = 8
 """Sentences that are planned together, in batches: while some are long, others take turns."""
 
+PROBE = 4
+"""Tokens decoded to learn how long a token takes."""
+
 TRIED = 48
 """Tokens of a prompt on which the loop is tried."""
 
@@ -36,11 +41,7 @@ KINDS = {"full_attention", "sliding_attention"}
 
 
 class LocalGenerator(GreedyGenerator):
-    """Answers up to `ROUNDS * slots` requests together, `slots` of them at a time.
-
-    Greedy decoding, in float32 with the tokens of transformers' `generate`, which decodes models
-    that the loop does not serve.
-    """
+    """Answers `ROUNDS * slots` requests together, `slots` at a time, in the loop if it can."""
 
     def __init__(self, loaded: LoadedModel, *, batch_size: int, stop: Sequence[str]) -> None:
         super().__init__(loaded, batch_size=batch_size * ROUNDS, stop=stop)
@@ -68,7 +69,9 @@ class LocalGenerator(GreedyGenerator):
         if not batches:
             return 0.0
         middle = batches[len(batches) // 2][: self.slots]
-        per_token = self._probe(middle) / len(middle)
+        began = time.perf_counter()
+        self.answer([replace(request, max_new_tokens=PROBE) for request in middle])
+        per_token = (time.perf_counter() - began) / PROBE / len(middle)
         return per_token * sum(r.max_new_tokens for batch in batches for r in batch)
 
     def _answer_in_loop(self, batch: Sequence[Request]) -> list[Reply]:

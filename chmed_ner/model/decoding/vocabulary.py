@@ -61,10 +61,7 @@ class Vocabulary:
         return all(bytes([byte]) in self._tokens for byte in rest)
 
     def written(self, text: str) -> str:
-        """`text` in the characters that the tokenizer has left of it.
-
-        A model cannot learn to write what its tokenizer takes away (Baichuan's makes `（` a `(`).
-        """
+        """`text` in the characters that the tokenizer leaves (Baichuan's makes `（` a `(`)."""
         found = self._written.get(text)
         if found is None:
             found = self._written[text] = "".join(map(self._left_of, text))

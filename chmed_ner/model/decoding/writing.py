@@ -168,10 +168,7 @@ class GuidedWriter(Writer):
 
 @dataclass(eq=False)
 class GrammarMask:
-    """The slow way: masks the scores of all the vocabulary, (B, V), in `generate`, row by row.
-
-    Rows without a writer are left alone; one whose answer is over may only write `end`.
-    """
+    """Masks, in `generate`, what a row's writer may not write; after the answer, all but `end`."""
 
     writers: Sequence[GuidedWriter | None]
     width: int
@@ -182,7 +179,7 @@ class GrammarMask:
         return self
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """The scores with -inf for what a row's grammar forbids."""
+        """The scores, (B, V), after the rows, (B, T), with -inf for what a grammar forbids."""
         masked = scores.clone()
         for row, writer in enumerate(self.writers):
             if writer is None:

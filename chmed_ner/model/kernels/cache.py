@@ -67,20 +67,18 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
 
 class SlotCache(Cache):
-    """The layers of a `slots` x `columns` cache, which may grow to `longest` columns.
-
-    Growing, it drops all but the first `needed` slots.
-    """
+    """`slots` x `columns`, up to `longest`; growing, it drops all but the `needed` first slots."""
 
     def __init__(self, layers: int, slots: int, columns: int, longest: int) -> None:
-        super().__init__(layers=[SlotLayer(slots, columns) for _ in range(layers)])
+        self._slot_layers = [SlotLayer(slots, columns) for _ in range(layers)]
+        super().__init__(layers=list(self._slot_layers))
         self.needed = slots
         self.columns = columns
         self.longest = longest
 
     def place(self, places: torch.Tensor) -> None:
         """2. Where the next tokens go: `slot * columns + column` for each, (N,)."""
-        for layer in self._slot_layers():
+        for layer in self._slot_layers:
             layer.places = places
 
     def ensure(self, columns: int) -> None:
@@ -88,7 +86,7 @@ class SlotCache(Cache):
         if columns <= self.columns:
             return
         wanted = max(columns, min(self.longest, int(self.columns * GROWTH)))
-        for layer in self._slot_layers():
+        for layer in self._slot_layers:
             layer.slots, layer.columns = self.needed, wanted
             if layer.keys is not None and layer.values is not None:
                 layer.keys = _widened(layer.keys[: self.needed], wanted)
@@ -105,11 +103,8 @@ class SlotCache(Cache):
         for buffer in self._buffers():
             buffer[target, begin:end] = buffer[source, begin:end]
 
-    def _slot_layers(self) -> list[SlotLayer]:
-        return [layer for layer in self.layers if isinstance(layer, SlotLayer)]
-
     def _buffers(self) -> list[torch.Tensor]:
-        pairs = [(layer.keys, layer.values) for layer in self._slot_layers()]
+        pairs = [(layer.keys, layer.values) for layer in self._slot_layers]
         return [buffer for pair in pairs for buffer in pair if buffer is not None]
 
 

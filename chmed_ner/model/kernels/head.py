@@ -103,11 +103,7 @@ def first_largest(logits: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The tokens among which a softmax chooses.
-
-    Of the `tokens`, (U,), ascending, each of the N positions chooses among the `legal`, (N, U), of
-    which its target must be one.
-    """
+    """`tokens`, (U,), ascending, of which N positions choose the `legal`, (N, U), or the target."""
 
     tokens: torch.Tensor
     legal: torch.Tensor
@@ -118,8 +114,7 @@ def head_loss(
 ) -> torch.Tensor:
     """The mean cross-entropy of `model`'s `states`, (N, H), for `targets`, (N,); float32, ().
 
-    With `candidates`, the softmax is over each position's legal tokens only, and only their rows of
-    the head are read and have a gradient.
+    With `candidates`, only they take part in the softmax, and only their rows of the head are read.
     """
     head = Head(model)
     legal = None

@@ -69,10 +69,7 @@ def attention_replaced(model: Any, name: str, attention: Forward) -> Iterator[No
 
 
 def fused_norms_in(model: Any) -> AbstractContextManager[int]:
-    """Within the block the model's norms are fused, without gradients; gives their number.
-
-    Weights must not change within the block.
-    """
+    """Within the block, in which weights must not change, norms are fused; gives their number."""
     return forwards_replaced(model, scale_of)
 
 
@@ -85,7 +82,6 @@ class Scale:
     early: bool
 
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
-        """The normed `states`."""
         wide = states.float()
         inverse = wide.square().mean(-1, keepdim=True).add_(self.eps).rsqrt_()
         normed = wide * inverse
@@ -168,17 +164,13 @@ def fast_products_in(model: Any, layouts: Layouts, *, head: bool) -> AbstractCon
 
 def fast_product(modules: Sequence[Any]) -> FastProduct | None:
     """One product with the results of linear layers side by side, None where there is none."""
-    plain = [
-        type(module) is torch.nn.Linear and "forward" not in vars(module) for module in modules
-    ]
-    if not all(plain):
+    if any(type(each) is not torch.nn.Linear or "forward" in vars(each) for each in modules):
         return None
     weights = [module.weight.detach() for module in modules]
     weight = torch.cat(weights) if len(weights) > 1 else weights[0].contiguous()
     biases = [module.bias.detach() for module in modules if module.bias is not None]
-    if weight.dtype != torch.bfloat16 or weight.device.type != "cpu":
-        return None
-    if biases and len(biases) < len(modules):
+    some_biased = biases and len(biases) < len(modules)
+    if weight.dtype != torch.bfloat16 or weight.device.type != "cpu" or some_biased:
         return None
     try:
         laid_out = torch.ops.mkldnn._reorder_linear_weight(weight, ROWS)

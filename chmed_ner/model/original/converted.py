@@ -22,8 +22,6 @@ CONVERSION = 1
 """Raised when the conversion changes, so that an old copy is not taken for a new one."""
 SHARD_BYTES = 1 << 30
 """The size of a shard, which is in memory while it is written."""
-KINDS = ("pad", "bos", "eos")
-
 log = logging.getLogger(__name__)
 
 
@@ -47,7 +45,13 @@ def converted_directory(
         from transformers import GenerationConfig
 
         log.info("converting %s for the first use (%d weight files)", layout.name, len(files))
-        _check_room(files, place)
+        needed = sum(file.stat().st_size for file in files)
+        free = shutil.disk_usage(place).free
+        if free < needed:
+            raise InputError(
+                f"{place}: {free >> 20} MiB are free, the converted model takes {needed >> 20} "
+                "MiB; make room, or point CHMED_NER_CACHE elsewhere"
+            )
         try:
             adapted: Any = layout.model_config(config)
         except InputError as error:
@@ -55,7 +59,8 @@ def converted_directory(
         adapted.architectures = [layout.model_class]
         tensors = dict(_checked(files, layout, config, _shapes(layout, adapted)))
         _write_shards(folder, tensors, shard_bytes)
-        ids = {f"{kind}_token_id": getattr(adapted, f"{kind}_token_id", None) for kind in KINDS}
+        kinds = ("pad_token_id", "bos_token_id", "eos_token_id")
+        ids = {kind: getattr(adapted, kind, None) for kind in kinds}
         GenerationConfig(**ids).save_pretrained(folder)  # type: ignore[no-untyped-call]
         adapted.save_pretrained(folder)
 
@@ -90,7 +95,6 @@ def converted_once(target: Path, convert: Callable[[Path], None], needs: str) ->
 
 
 def _convert(target: Path, convert: Callable[[Path], None]) -> None:
-    """Write the copy next to `target` and move it there when it is complete."""
     prefix = f".converting-{target.name}-"
     for abandoned in (target, *target.parent.glob(f"{prefix}*")):  # by a process that was killed
         shutil.rmtree(abandoned, ignore_errors=True)
@@ -103,18 +107,8 @@ def _convert(target: Path, convert: Callable[[Path], None]) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _check_room(files: Sequence[Path], place: Path) -> None:
-    needed = sum(file.stat().st_size for file in files)
-    free = shutil.disk_usage(place).free
-    if free < needed:
-        raise InputError(
-            f"{place}: {free >> 20} MiB are free, the converted model takes {needed >> 20} MiB; "
-            "make room, or point CHMED_NER_CACHE elsewhere"
-        )
-
-
 def _shapes(layout: Layout, adapted: Any) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor that the class has, learnt without memory for them."""
+    """Name and shape of every tensor that the class has."""
     import torch
     import transformers
 

@@ -23,10 +23,8 @@ _ASSUMED = {
     "fp32_residual_connection": False,
     "tie_word_embeddings": False,
 }
-"""Switches of ChatGLM2 for which GLM has one setting only; a missing key means that one.
-
-The exceptions are `multi_query_attention` and `original_rope`, without which it is another model.
-"""
+"""Switches of ChatGLM2 for which GLM has one setting only. A missing key means that one, except
+`multi_query_attention` and `original_rope`, without which it is another model."""
 _CHATGLM3 = (
     "ChatGLM3-6B, which shares ChatGLM2's layout but has role tokens and a prompt of its own "
     "that are not supported; take ChatGLM2-6B, or GLM-4 as glm-4-9b-chat-hf"

@@ -42,7 +42,7 @@ def small_file(path_or_id: str | Path, name: str, revision: str | None) -> Path 
 
 
 def settings(path_or_id: str | Path, name: str, revision: str | None) -> dict[str, Any] | None:
-    """As `json_object`, of a file of the folder or repository."""
+    """The `json_object` in a file of the folder or repository."""
     file = small_file(path_or_id, name, revision)
     return None if file is None else json_object(file)
 
@@ -72,25 +72,15 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None) -> Path:
         patterns = [*SETTINGS, WEIGHTS[0] if has_safetensors else WEIGHTS[1]]
         return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
     except Exception as error:  # no network, no such repository, a download that broke off
-        kept = _fetched_before(repository, revision)
-        if kept is None:
+        try:
+            kept = Path(snapshot_download(repository, revision=revision, local_files_only=True))
+            shard_files(kept)
+        except Exception:  # nothing there, or not everything
             raise InputError(
                 f"backbone.path={repository}: cannot be fetched from the hub "
                 f"({first_line(error)}); give a folder with the checkpoint, or try again"
             ) from None
         return kept
-
-
-def _fetched_before(repository: str, revision: str | None) -> Path | None:
-    """The folder of an earlier download that is complete, None when there is none."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        kept = Path(snapshot_download(repository, revision=revision, local_files_only=True))
-        shard_files(kept)
-    except Exception:  # nothing there, or not everything
-        return None
-    return kept
 
 
 def shard_files(folder: Path) -> list[Path]:
