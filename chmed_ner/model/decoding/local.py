@@ -139,7 +139,7 @@ def understood(model: Any, prompts: Sequence[Sequence[int]], layouts: Layouts) -
 
 @contextmanager
 def misfit_told(model: Any) -> Iterator[None]:
-    """Leave the block, and log why, when `model` lacks what packing needs (but for memory)."""
+    """Leave the block, and log why, when `model` lacks what packing needs, other than memory."""
     try:
         yield
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:

@@ -127,7 +127,7 @@ def write_answers(
 
 @contextmanager
 def fast_reading_in(model: Any, layouts: Layouts, *, head: bool) -> Iterator[None]:
-    """Within the block `model` reads packed rows, without gradients; `head`: that is fast too."""
+    """Within the block `model` reads packed rows fast, with `head` also all of the output head."""
     with (
         torch.inference_mode(),
         cache_attention_in(model),

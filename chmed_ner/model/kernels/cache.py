@@ -67,7 +67,7 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
 
 class SlotCache(Cache):
-    """`slots` x `columns`, up to `longest`; growing, it drops all but the `needed` first slots."""
+    """A cache of `slots` x `columns`, up to `longest`; growing, it keeps the first `needed`."""
 
     def __init__(self, layers: int, slots: int, columns: int, longest: int) -> None:
         self._slot_layers = [SlotLayer(slots, columns) for _ in range(layers)]

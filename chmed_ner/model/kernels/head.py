@@ -103,7 +103,10 @@ def first_largest(logits: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Candidates:
-    """`tokens`, (U,), ascending, of which N positions choose the `legal`, (N, U), or the target."""
+    """A softmax at N positions, each over its `legal`, (N, U), of the `tokens`, (U,), ascending.
+
+    A position's target must be legal.
+    """
 
     tokens: torch.Tensor
     legal: torch.Tensor
