@@ -1,10 +1,10 @@
-"""What all methods share that fit a model of their own to the training split."""
+"""What the methods share that fit a model of their own to the training split."""
 
 import logging
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -29,9 +29,8 @@ log = logging.getLogger(__name__)
 class Fitted(Method):
     """Fit -> save -> open what was saved -> place entities in the test and validation split.
 
-    The model is in `<run>/model`: `description_file`, JSON, which is written last, and
-    `weights_file` where there is one. A run that is resumed after that does not fit it again.
-    Predictions always come from the saved model, so a finished run predicts what it scored.
+    `<run>/model` holds `weights_file`, if the method has one, and `description_file`, JSON, written
+    last: then the model is complete, and a resumed run does not fit it again.
     """
 
     needs: ClassVar[Collection[str]] = ("script",)
@@ -41,7 +40,7 @@ class Fitted(Method):
 
     @property
     def choices(self) -> int:
-        """How many settings are tried on the validation split; 1 where nothing is chosen."""
+        """How many settings the validation split chooses among; 1: none to choose."""
         return 1
 
     @abstractmethod
@@ -54,10 +53,6 @@ class Fitted(Method):
     def reopen(self, directory: Path, backbone: Backbone | None) -> SpanModel:
         """The saved model; InputError where it is absent or has changed."""
 
-    def finished(self, directory: Path) -> bool:
-        """Whether the run in `directory` holds a complete model."""
-        return self._description_path(directory).is_file()
-
     def weights_path(self, directory: Path) -> Path:
         """The file of the weights."""
         assert self.weights_file, "the method has no weights"
@@ -69,10 +64,7 @@ class Fitted(Method):
         write_json(self._description_path(directory), {**content, **checksum})
 
     def read_description(self, directory: Path, parse: Callable[[Any], T]) -> T:
-        """What `parse` makes of the description; it may raise the usual errors of wrong content.
-
-        InputError where a file is absent, broken or changed.
-        """
+        """What `parse` makes of the description; InputError: a file absent, broken or changed."""
         path = self._description_path(directory)
         content = read_json(path)
         try:
@@ -94,8 +86,7 @@ class Fitted(Method):
         return directory / "model" / self.description_file
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:  # noqa: ARG002
-        """InputError where there is nothing to choose on (a dataset without training sentences is
-        refused by the dataset itself)."""
+        """InputError where a choice has no validation sentences to go by."""
         if self.choices > 1 and not corpus.validation:
             raise InputError(
                 f"method={self.name}: chooses among {self.choices} settings on validation "
@@ -115,7 +106,7 @@ class Fitted(Method):
         self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
     ) -> Outcome:
         """The entities of the test and the validation split."""
-        if self.finished(directory):
+        if self._description_path(directory).is_file():
             log.info("the model is there already: it is not fitted again")
         else:
             with tracker.timed("prepare"):
@@ -132,7 +123,7 @@ class Fitted(Method):
 def placed_by(
     model: SpanModel, sentences: Sequence[Sentence]
 ) -> tuple[dict[str, tuple[Span, ...]], float]:
-    """The entities that `model` finds by sentence id, and how many seconds it took."""
+    """The entities that `model` finds, by sentence id, and the seconds it took."""
     began = time.perf_counter()
     found = model.find([sentence.model_text for sentence in sentences])
     seconds = time.perf_counter() - began
@@ -142,7 +133,12 @@ def placed_by(
 def validation_f1(model: SpanModel, sentences: Sequence[Sentence]) -> float:
     """Micro F1 (percent) of the model on the validation split, 0 where that is empty."""
     placed, _ = placed_by(model, sentences)
-    return span_scores((sentence.entities, placed[sentence.id]) for sentence in sentences).f1
+    return placed_f1(sentences, placed)
+
+
+def placed_f1(sentences: Iterable[Sentence], placed: Mapping[str, Sequence[Span]]) -> float:
+    """Micro F1 (percent) of the entities `placed` by sentence id."""
+    return span_scores((each.entities, placed[each.id]) for each in sentences).f1
 
 
 def numbers(least: float, most: float = math.inf, *, whole: bool = False) -> Range:

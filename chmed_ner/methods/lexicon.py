@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
@@ -39,10 +39,9 @@ class LexiconMatcher:
 class LexiconMethod(Fitted):
     """Longest match against the mention strings of the training split.
 
-    A string is used when the share of its occurrences in training that are an entity reaches a
-    threshold, single characters included; its type is the majority's. The threshold is the one of
-    `thresholds` with the best F1 on the validation split, the lowest of equals. The lexicon is
-    kept in `model/lexicon.json`: `{threshold, validation_f1, entries: {string: [type, share]}}`.
+    A string counts when the share of its occurrences that are an entity reaches a threshold: the
+    one with the best F1 on the validation split, the lowest of equals. Kept in
+    `model/lexicon.json`: `{threshold, validation_f1, entries: {string: [type, share]}}`.
     """
 
     name = "lexicon"
@@ -53,7 +52,7 @@ class LexiconMethod(Fitted):
 
     @property
     def choices(self) -> int:
-        """How many thresholds are tried."""
+        """The thresholds."""
         return len(self.thresholds)
 
     def fit(
@@ -82,8 +81,9 @@ class LexiconMethod(Fitted):
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> LexiconMatcher:  # noqa: ARG002
         """The lexicon that was written, with its threshold."""
-
-        def parse(content: Any) -> LexiconMatcher:
-            return LexiconMatcher(entries_from_json(content["entries"]), content["threshold"] + 0.0)
-
-        return self.read_description(directory, parse)
+        return self.read_description(
+            directory,
+            lambda content: LexiconMatcher(
+                entries_from_json(content["entries"]), content["threshold"] + 0.0
+            ),
+        )

@@ -1,7 +1,6 @@
 """The loss of a causal LM: mean cross-entropy over the tokens of the answers.
 
-With a vocabulary of 262,144 the output head is most of the arithmetic. It is applied only to the
-positions that predict a token of an answer.
+The output head (262,144 tokens: most of the arithmetic) sees only the states that predict these.
 """
 
 import logging
@@ -35,8 +34,8 @@ TRIED = 3
 class AnswerLoss:
     """What tuning minimises, see `loop.Objective`; terms are the answers' tokens.
 
-    `model` is a transformers causal LM, adapters injected. The prefix that all prompts share is
-    read once a part, and batches are packed where the model allows it.
+    The prefix that all prompts share is read once a part; batches are packed where `model`, a
+    transformers causal LM with its adapters, allows it.
     """
 
     def __init__(
@@ -84,8 +83,8 @@ def answer_loss(
 ) -> torch.Tensor:
     """The mean loss of a batch, a scalar with gradient.
 
-    `prefix` is read once for all rows (its states do not depend on what follows, so neither loss
-    nor gradient change). `packed` where the model is `packable`: the same in less time.
+    `prefix` is read once for all rows: its states do not depend on what follows. `packed`, for a
+    `packable` model, gives the same in less time.
     """
     if packed:
         states, targets = packed_states(model, batch, len(prefix))
@@ -138,8 +137,7 @@ def padded_states(
 def packable(model: Any, examples: Sequence[Example], prefix: tuple[int, ...]) -> bool:
     """Does packing compute what `model` computes? Tried on the shortest of `examples`.
 
-    Every layer must attend to all earlier tokens or to the latest, through transformers' attention
-    interface; an architecture with something of its own in its attention fails the trial.
+    An architecture with something of its own in its attention fails the trial.
     """
     if not may_be_packed(model):
         return False

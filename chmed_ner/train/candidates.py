@@ -1,9 +1,8 @@
 """The tokens among which the softmax of `regime.candidate_softmax` chooses.
 
 They are those that constrained decoding could allow anywhere in an answer to the example's
-sentence, however the answer is cut into tokens: tokens of the sentence's pieces, of categories,
-separators and stop strings, and the end tokens. Every example has its own, whatever batch it is in,
-so that its loss depends neither on the batch's parts nor on the number of processes.
+sentence, however the answer is cut into tokens. Every example has its own: its loss depends neither
+on the batch's parts nor on the number of processes.
 """
 
 import logging
@@ -30,9 +29,9 @@ log = logging.getLogger(__name__)
 
 
 def with_candidates(encoded: Encoded, task: Task, loaded: "LoadedModel") -> tuple[Example, ...]:
-    """The examples of `task` with their candidate tokens, those of the answer in any case.
+    """The examples with their candidate tokens, those of the answer in any case.
 
-    InputError where answers have no grammar, or `loaded`'s tokenizer cannot follow it.
+    InputError: answers have no grammar, or the tokenizer cannot follow it.
     """
     began = time.perf_counter()
     generator = GreedyGenerator(loaded, batch_size=1, stop=task.stop)
@@ -75,8 +74,7 @@ def _automaton(generator: GreedyGenerator, task: Task, number: int) -> TokenAuto
 def answer_tokens(automaton: TokenAutomaton) -> set[int]:
     """Every token that some state of the automaton allows, end tokens included.
 
-    The states' union is explored instead of each state: what may come next in it is what may come
-    next in one of them.
+    One state, the union of all, is explored: what may follow it may follow one of them.
     """
     everywhere = frozenset(_reachable(automaton))
     found = set(automaton.end_tokens)
@@ -102,8 +100,7 @@ def _reachable(automaton: TokenAutomaton) -> list[Place]:
 
 
 def candidates_of(batch: Sequence[Example], device: Any) -> Candidates | None:
-    """The candidates of each answer token of `batch`, in order; None where the examples have none
-    and the softmax is over all tokens."""
+    """The candidates of each answer token of `batch`, in order; None: examples without them."""
     if not any(example.candidates for example in batch):
         return None
     sizes = torch.tensor([len(example.candidates) for example in batch])

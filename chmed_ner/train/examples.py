@@ -31,8 +31,7 @@ E = TypeVar("E", bound=Learnable)
 class Example:
     """What the model reads and what it should answer, in tokens; only the answer is learnt.
 
-    `candidates` are the tokens among which each of the answer's is chosen, ascending; empty for
-    the full vocabulary.
+    Each of its tokens is chosen among `candidates`, ascending; empty: the full vocabulary.
     """
 
     prompt: tuple[int, ...]
@@ -50,10 +49,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """All examples, how many were cut, and how many were left out because no answer remained.
-
-    `sources` are the numbers of the pairs that the examples come from.
-    """
+    """The examples, the numbers of the pairs they come from, how many were cut or left out."""
 
     examples: tuple[Example, ...]
     sources: tuple[int, ...]
@@ -64,8 +60,7 @@ class Encoded:
 def encode(pairs: Sequence[tuple[str, str]], wrapping: Wrapping, max_tokens: int | None) -> Encoded:
     """Encode (prompt, answer) pairs; prompt and answer together are cut at `max_tokens`.
 
-    The cut takes the end away, the answer's end token first, as the paper's recipe does; an example
-    with nothing left of its answer is left out.
+    The cut takes the end away, as the paper's recipe does; without any answer left, the example.
     """
     examples, sources, truncated, skipped = [], [], 0, 0
     for number, (prompt, answer) in enumerate(pairs):
@@ -92,10 +87,9 @@ def shared_prefix(examples: Sequence[Example]) -> tuple[int, ...]:
 
 
 def epoch_batches(examples: Sequence[E], batch_size: int, seed: int, epoch: int) -> list[list[E]]:
-    """One pass over all examples in random batches of like length.
+    """One pass over all examples in random batches of like length, by seed and epoch only.
 
-    Shuffled, cut into pools of POOL batches, sorted by length within a pool, and the batches
-    shuffled again: little padding, and hardly less random. Depends on seed and epoch only.
+    Pools of POOL batches are sorted by length: little padding, and hardly less random.
     """
     chance = random.Random(f"batches {seed} {epoch}")
     shuffled = list(examples)
@@ -109,10 +103,7 @@ def epoch_batches(examples: Sequence[E], batch_size: int, seed: int, epoch: int)
 
 
 def padded_parts_of(batch: Sequence[E], tokens: int) -> list[list[E]]:
-    """A batch cut into parts of at most `tokens` tokens, padding included (at least one example).
-
-    Memory grows with the tokens read at once; the gradients of the parts add up to the batch's.
-    """
+    """A batch cut into parts of at most `tokens` tokens, padding included, or one example each."""
     parts: list[list[E]] = []
     rows = longest = 0
     for example in sorted(batch, key=lambda each: each.shape[1]):
@@ -130,7 +121,7 @@ def padded_parts_of(batch: Sequence[E], tokens: int) -> list[list[E]]:
 def packed_parts_of(batch: Sequence[Example], tokens: int, shared: int) -> list[list[Example]]:
     """A batch cut into parts of about equal size, at most `tokens` tokens or one example each.
 
-    The first `shared` tokens of all examples are read once a part, and nothing is padded.
+    Nothing is padded; the first `shared` tokens of all examples are read once a part.
     """
     ordered = sorted(batch, key=len)
     own = [len(example) - shared for example in ordered]

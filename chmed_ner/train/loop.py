@@ -13,7 +13,7 @@ from chmed_ner.train.checkpoint import Checkpoint, KeptEpoch, Position, training
 from chmed_ner.train.examples import Learnable, epoch_batches
 from chmed_ner.train.master_weights import MasterWeights
 from chmed_ner.train.parallel import Processes
-from chmed_ner.train.recipe import Recipe, learning_rate_factor
+from chmed_ner.train.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +21,7 @@ STEPS_BETWEEN_TRIMS = 10
 
 
 class Objective(Protocol):
-    """What is minimised: the mean, over the terms of a batch, of a loss of `model`.
-
-    A term is a token or a character; the mean is over those of all parts that a batch is read in.
-    """
+    """What is minimised: a loss of `model`, the mean over a batch's terms, tokens or characters."""
 
     model: Any
 
@@ -36,17 +33,16 @@ class Objective(Protocol):
         """The batch, cut into parts that fit the memory."""
 
     def terms(self, batch: Sequence[Any]) -> int:
-        """How many terms the loss of the batch is the mean over."""
+        """How many terms the batch has."""
 
     def loss(self, part: Sequence[Any], terms: int) -> Any:
-        """The sum of the part's losses over `terms`: its share of the mean, with gradient."""
+        """The sum of the part's losses over `terms` of the batch, with gradient."""
 
 
 class Training:
     """A training from its start, or from its checkpoint in `directory`.
 
-    `kept` scores each epoch, and logs. With several `processes` each reads its part of every batch,
-    and the sums are those of one process.
+    `kept` scores each epoch, and logs. Each of several `processes` reads its part of every batch.
     """
 
     def __init__(
@@ -88,8 +84,7 @@ class Training:
     def run(self) -> None:
         """Train to the end.
 
-        RunError when the loss is no longer a number, InputError for a checkpoint that is broken or
-        another training's.
+        RunError: the loss is no number. InputError: the checkpoint is broken or another training's.
         """
         from chmed_ner.model.kernels.adapters import fused_layers_in
 
@@ -169,49 +164,32 @@ class Training:
         """One optimiser step on `batch`; returns its mean loss."""
         import torch
 
-        self._set_rates(epoch, step)
+        factor = self.recipe.rate_factor(step, self.steps, epoch)
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
         self.processes.own_chance(self.seed, step)
         loss = self._backward(self.processes.part(batch), self.objective.terms(batch))
         loss = self.processes.add_up(self.parameters, loss)
-        self._check(loss, step + 1)
+        if not math.isfinite(loss):
+            rate = self.optimiser.param_groups[0]["lr"]
+            raise RunError(
+                f"training step {step + 1}: the loss is {loss}; lower {self.recipe.group}."
+                f"learning_rate (now {rate:g}) or use backbone.dtype=float32"
+            )
         torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self._publish()
         return loss
 
-    def _set_rates(self, epoch: int, step: int) -> None:
-        recipe = self.recipe
-        factor = learning_rate_factor(
-            recipe.schedule,
-            step=step,
-            steps=self.steps,
-            epoch=epoch,
-            epochs=recipe.epochs,
-            warmup_steps=round(recipe.warmup_share * self.steps),
-        )
-        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
-            group["lr"] = rate * factor
-
     def _backward(self, batch: Sequence[Learnable], terms: int) -> float:
-        """Add the gradients of `batch`, read in parts; returns its share of the mean loss.
-
-        The mean is over the `terms` of the batch of all processes, of which this may be a part.
-        """
+        """Add the gradients of `batch`, read in parts; return its part of the mean over `terms`."""
         total = 0.0
         for part in self.objective.parts(batch):
             loss = self.objective.loss(part, terms)
             loss.backward()
             total += loss.item()
         return total
-
-    def _check(self, loss: float, step: int) -> None:
-        if not math.isfinite(loss):
-            rate = self.optimiser.param_groups[0]["lr"]
-            raise RunError(
-                f"training step {step}: the loss is {loss}; lower {self.recipe.group}."
-                f"learning_rate (now {rate:g}) or use backbone.dtype=float32"
-            )
 
     def _publish(self) -> None:
         for weights in self.weights:

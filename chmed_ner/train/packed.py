@@ -28,8 +28,8 @@ Masks = dict[tuple[int, int, int | None, torch.dtype], torch.Tensor]
 class PackedBatch:
     """N tokens of B examples in one row, the first `shared` of them the prefix of all.
 
-    `places` says where the other tokens are in the padded form (B, `width`), flattened; `predicts`
-    are the indices of the tokens whose next one is of an answer, `targets` these next ones.
+    `places`: where the others are in the padded form (B, `width`), flattened; `predicts`: indices
+    of the tokens whose next one is of an answer; `targets`: these next ones.
     """
 
     tokens: torch.Tensor  # (N,)
@@ -61,10 +61,9 @@ class PackedBatch:
         return found
 
     def mask(self, start: int, end: int, window: int | None, dtype: torch.dtype) -> torch.Tensor:
-        """What is added to the scores of the positions [start, end) on [0, end): 0 or -inf.
+        """What is added to the scores of positions [start, end) on [0, end): 0 or -inf, causal.
 
-        Causal, and within `window` if there is one; (1, 1, end - start, end). Columns after an
-        example's end come after all its tokens, so causality hides them.
+        (1, 1, end - start, end). Padding comes after an example's tokens: causality hides it.
         """
         found = self.masks.get((start, end, window, dtype))
         if found is None:
@@ -75,9 +74,9 @@ class PackedBatch:
 
 
 class _Pack(torch.autograd.Function):
-    """(B * T, ...) to (N, ...), token n from `places[n]`; no place is used twice.
+    """(B * T, ...) to (N, ...), token n from `places[n]`.
 
-    That is why the gradient can be copied, which index_select's own backward pass adds up.
+    No place is used twice, so the gradient is copied; index_select's own backward pass adds up.
     """
 
     @staticmethod
@@ -102,10 +101,9 @@ def attention_over_examples(
     attention_mask: Any,  # noqa: ARG001
     **given: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of packed tokens, queries (1, H, N, D), keys and values (1, h, N, D).
+    """Attention (1, N, H, D) of packed tokens: queries (1, H, N, D), keys, values (1, h, N, D).
 
-    Called as transformers calls its attention functions, and with `packed`, the batch. Returns
-    (1, N, H, D).
+    transformers calls it, with `packed`, the batch.
     """
     packed: PackedBatch = given["packed"]
     shared, total = packed.shared, packed.shared + packed.width

@@ -20,11 +20,7 @@ SCHEDULES = ("cosine", "cosine_per_epoch", "constant")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The knobs of the training loop; `group` is the configuration group that they belong to.
-
-    An optimiser step sees `batch_size` examples, read in parts of at most `tokens_at_once` tokens
-    whose gradients add up (gradient accumulation). `checkpoint_minutes` null: no checkpoints.
-    """
+    """The knobs of the training loop in the configuration `group`; see `conf/recipe/loop.yaml`."""
 
     group: ClassVar[str] = "regime"
 
@@ -45,20 +41,18 @@ class Recipe:
         names = [each.name for each in fields(self) if each.name not in left_out]
         return {name: getattr(self, name) for name in names}
 
+    def rate_factor(self, step: int, steps: int, epoch: int) -> float:
+        """The factor of the peak rate at `step` of `steps`, in `epoch`, both from 0.
 
-def learning_rate_factor(
-    schedule: str, *, step: int, steps: int, epoch: int, epochs: int, warmup_steps: int
-) -> float:
-    """The factor of the peak rate for step `step` (from 0) of `steps`, in epoch `epoch` (from 0).
-
-    `cosine`: linear warm-up, then half a cosine down to 0 over the steps that remain.
-    `cosine_per_epoch`: the same half cosine, moved on only after each epoch (the LingX paper).
-    """
-    if step < warmup_steps:
-        return (step + 1) / (warmup_steps + 1)
-    if schedule == "constant":
-        return 1.0
-    if schedule == "cosine_per_epoch":
-        return 0.5 * (1.0 + math.cos(math.pi * epoch / epochs))
-    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
-    return 0.5 * (1.0 + math.cos(math.pi * progress))
+        `cosine`: linear warm-up, then half a cosine down to 0. `cosine_per_epoch`: the half cosine
+        moves on only after each epoch (the LingX paper).
+        """
+        warmup = round(self.warmup_share * steps)
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        if self.schedule == "constant":
+            return 1.0
+        if self.schedule == "cosine_per_epoch":
+            return 0.5 * (1.0 + math.cos(math.pi * epoch / self.epochs))
+        progress = (step - warmup) / max(1, steps - warmup)
+        return 0.5 * (1.0 + math.cos(math.pi * progress))

@@ -1,7 +1,6 @@
-"""What every regime that trains has in common: one training, one epoch kept, saved, reopened.
+"""What the regimes that train share: one training, one epoch kept, saved, reopened.
 
-A run that is resumed after the result was saved does not train again; one that is resumed in the
-middle of its training goes on from its checkpoint.
+A resumed run trains on from its checkpoint, or not at all once the result is saved.
 """
 
 import logging
@@ -32,10 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Tuned(Recipe, Regime):
-    """A regime that trains; its subclasses say what is trained and how it is saved.
-
-    `conf/recipe/tuned.yaml` explains the knobs.
-    """
+    """A regime that trains; `conf/recipe/tuned.yaml` explains the knobs."""
 
     trains = True
 
@@ -45,7 +41,7 @@ class Tuned(Recipe, Regime):
     keep: Annotated[str, one_of("best", "last")]
 
     def backbone(self, backbone: Backbone) -> "CausalLM":
-        """The backbone as this regime loads it; InputError when it has no weights or unfit ones."""
+        """The backbone as this regime loads it; InputError: no weights, or unfit ones."""
         found: CausalLM = backbone.tunable()
         return found
 
@@ -62,15 +58,14 @@ class Tuned(Recipe, Regime):
         """Write `state` where `reopen` finds it, atomically."""
 
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:  # noqa: ARG002
-        """InputError when the backbone has no weights, or weights that this regime cannot tune."""
+        """InputError: no weights, or weights that this regime cannot tune."""
         self.backbone(backbone)
 
     def check_prompt(self, prompt: "TaskPrompt") -> None:
-        """InputError when the loss needs a grammar, which the prompt's answers do not have."""
-        if not self.candidate_softmax:
-            return
+        """InputError: the loss needs a grammar, which the prompt's answers do not have."""
         try:
-            prompt.grammar("-", in_order=False)
+            if self.candidate_softmax:
+                prompt.grammar("-", in_order=False)
         except InputError:
             raise InputError(
                 f"regime.candidate_softmax=true: the answers of prompt={prompt.name} have no "
@@ -154,7 +149,7 @@ class Tuned(Recipe, Regime):
 
 
 def causal_lm(model: Any) -> Any:
-    """The transformers model inside a PEFT model, adapters injected; any other model itself."""
+    """The transformers model inside a PEFT model; any other model itself."""
     from peft import PeftModel
 
     return model.get_base_model() if isinstance(model, PeftModel) else model

@@ -83,7 +83,7 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     if job["decoder"] != "generate":
         prepare_memory()
     from chmed_ner.backbone.generate import plan_batches, requests_for
-    from chmed_ner.methods.generative.method import prompt_for
+    from chmed_ner.methods.generative.answers import prompt_for
     from chmed_ner.model.decoding.greedy import GreedyGenerator
     from chmed_ner.run.config import compose, configure
     from chmed_ner.run.runner import read_corpus

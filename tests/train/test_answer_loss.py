@@ -17,7 +17,7 @@ from chmed_ner.model.kernels.attention import by_products, by_torch
 from chmed_ner.model.kernels.head_loss import SLICE
 from chmed_ner.train.answer_loss import IGNORED, answer_loss, packable, padded
 from chmed_ner.train.examples import WIDTH_STEP, Example, shared_prefix
-from chmed_ner.train.lora import with_adapter
+from chmed_ner.train.regimes import with_adapter
 
 VOCABULARY = 97
 SIZE = {

@@ -15,17 +15,17 @@ from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of, write_json
 from chmed_ner.knobs import NAMES_RUN, Range, one_of
 from chmed_ner.methods.ensemble.members import KEY, check_unseen, find_members, votes_of
-from chmed_ner.methods.ensemble.stacking import fit
 from chmed_ner.methods.ensemble.voting import (
     VOTINGS,
     Ballots,
     Candidate,
     choose_thresholds,
     elected,
+    fit,
 )
+from chmed_ner.methods.fitted import placed_f1
 from chmed_ner.run.experiment import Experiment, Method
 from chmed_ner.run.outcome import Outcome, placed_outcome
-from chmed_ner.score.spans import span_scores
 
 if TYPE_CHECKING:
     from chmed_ner.track import Tracker
@@ -140,7 +140,7 @@ class Ensemble(Method):
         members = find_members(self.runs)
         with tracker.timed("prepare"):
             votes = [votes_of(member, corpus) for member in members]
-            alone = [_f1(corpus.validation, each) for each in votes]
+            alone = [placed_f1(corpus.validation, each) for each in votes]
             weights = self._weights(alone)
             election = self._election(corpus, votes, weights)
         began = time.perf_counter()
@@ -149,7 +149,7 @@ class Ensemble(Method):
             for sentence in (*corpus.test, *corpus.validation)
         }
         seconds = time.perf_counter() - began
-        together = _f1(corpus.validation, placed)
+        together = placed_f1(corpus.validation, placed)
         tracker.log({"train/dev_f1": together}, 0)
         log.info("validation F1 %.2f; the runs alone: %s", together, [f"{f:.2f}" for f in alone])
         content = {
@@ -201,7 +201,3 @@ class Ensemble(Method):
         if self.weights == BY_F1:
             return [max(f1, 0.01) for f1 in alone]
         return [float(each) for each in self.weights]
-
-
-def _f1(sentences: Sequence[Sentence], placed: Mapping[str, Sequence[Span]]) -> float:
-    return span_scores((sentence.entities, placed[sentence.id]) for sentence in sentences).f1

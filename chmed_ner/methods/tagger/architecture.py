@@ -12,10 +12,7 @@ from chmed_ner.knobs import Count, Positive, Share, at_least
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """The knobs of a tagger's network; `conf/method/tagger.yaml` explains them.
-
-    `rank` null tunes every weight of the transformer, else LoRA adapters of that rank.
-    """
+    """The knobs of a tagger's network; `conf/method/tagger.yaml` explains them."""
 
     rank: Count | None
     alpha: Positive | None
@@ -46,7 +43,7 @@ def tokenizer_of(backbone: Backbone) -> Any:
 
 
 def transformer_of(backbone: Backbone) -> Transformer:
-    """The backbone's transformer in memory."""
+    """The backbone's transformer, loaded."""
     if isinstance(backbone, Encoder):
         found = Transformer(backbone.transformer(), causal=False)
     else:
@@ -56,23 +53,20 @@ def transformer_of(backbone: Backbone) -> Transformer:
 
 
 def positions_of(model: Any, step: int) -> float:
-    """How many tokens the model can read at once, in full steps; infinite if nothing limits it.
-
-    RoBERTa's first position follows its padding id, so it has fewer than its configuration says.
-    """
+    """How many tokens the model can read at once, in full steps; infinite if nothing limits it."""
     most = getattr(model.config, "max_position_embeddings", None)
     if most is None:
         return math.inf
+    # RoBERTa's first position follows its padding id: it has fewer than its configuration says
     table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
     padding = getattr(table, "padding_idx", None)
     return int(most - (0 if padding is None else padding + 1)) // step * step
 
 
 def tune(model: Any, architecture: Architecture) -> None:
-    """Let what is tuned of `model` require gradients: every weight, or fresh LoRA adapters.
+    """Let what is tuned of `model` require gradients: every weight, or fresh adapters in float32.
 
-    Adapters are in float32, in the linear layers that `targets` names. InputError when it names no
-    layer, or one that cannot have an adapter.
+    InputError when `targets` names no layer, or one that cannot have an adapter.
     """
     rank, targets = architecture.rank, architecture.targets
     if rank is None:

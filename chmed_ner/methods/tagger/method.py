@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,10 +13,16 @@ from chmed_ner.entities.bio import tags_of
 from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Positive, at_least
-from chmed_ner.methods.features import lexicon_of, match_features, out_of_fold_features
+from chmed_ner.methods.features import (
+    NumberedFeatures,
+    lexicon_of,
+    match_features,
+    numbered_features,
+    numbered_from_json,
+    out_of_fold_features,
+)
 from chmed_ner.methods.fitted import Fitted, validation_f1
 from chmed_ner.methods.tagger.architecture import Architecture
-from chmed_ner.methods.tagger.lexicon_features import LexiconFeatures, from_json, learnt
 from chmed_ner.model.checkpoint.hardware import SPLIT
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.track.record import note_counts
@@ -35,12 +40,9 @@ log = logging.getLogger(__name__)
 class TaggerMethod(Architecture, Recipe, Fitted):
     """A backbone's transformer with a head that tags characters; the best epoch is kept.
 
-    The backbone is an encoder or any causal language model, whose output head is left out. With
-    `lexicon` the head sees the matches of a lexicon as well, for a training sentence those of a
-    lexicon without its own one of `folds`.
-
-    `model/tagger.safetensors` holds the tensors that were trained; `model/tagger.json` the types,
-    the lexicon, the validation F1 and the checksum of that file.
+    The backbone is an encoder or any causal language model, whose output head is left out. The
+    tensors that were trained are in `model/tagger.safetensors`, types and lexicon in
+    `model/tagger.json`.
     """
 
     name = "tagger"
@@ -55,8 +57,7 @@ class TaggerMethod(Architecture, Recipe, Fitted):
     folds: Annotated[int, at_least(2)]
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
-        """InputError for a backbone that has no weights, or weights that `rank` null cannot tune,
-        and for a training split without sentences that can be read."""
+        """InputError: no weights, unfit ones, or no training sentence with text."""
         super().check(experiment, corpus)
         backbone = experiment.backbone
         source = backbone if isinstance(backbone, Encoder) else backbone.tunable()
@@ -112,8 +113,8 @@ class TaggerMethod(Architecture, Recipe, Fitted):
         """The tagger of a finished run; InputError where a file is absent, broken or changed."""
         from chmed_ner.methods.tagger.model import load_weights, new_tagger
 
-        def parse(content: dict[str, Any]) -> tuple[list[str], LexiconFeatures | None]:
-            features = from_json(content["lexicon"]) if content["lexicon"] else None
+        def parse(content: dict[str, Any]) -> tuple[list[str], NumberedFeatures | None]:
+            features = numbered_from_json(content["lexicon"]) if content["lexicon"] else None
             return list(map(str, content["types"])), features
 
         types, features = self.read_description(directory, parse)
@@ -124,14 +125,12 @@ class TaggerMethod(Architecture, Recipe, Fitted):
 
     def _features(
         self, sentences: Sequence[Sentence], types: Sequence[str], seed: int
-    ) -> tuple[LexiconFeatures | None, list[list[list[int]]] | None]:
+    ) -> tuple[NumberedFeatures | None, list[list[list[int]]] | None]:
         """The features that text gets, and the out-of-fold ones of the training sentences."""
         if not self.lexicon:
             return None, None
-        rows = out_of_fold_features(
-            sentences, types, self.folds, seed, lambda lexicon: partial(match_features, lexicon)
-        )
-        features = learnt(lexicon_of(sentences, types), rows)
+        rows = out_of_fold_features(sentences, types, self.folds, seed, match_features)
+        features = numbered_features(lexicon_of(sentences, types), rows)
         return features, [features.numbered(each) for each in rows]
 
 

@@ -13,6 +13,7 @@ from chmed_ner.entities.bio import OUTSIDE, chunks
 from chmed_ner.entities.types import Span
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.machine import give_back, progress
+from chmed_ner.methods.features import NumberedFeatures
 from chmed_ner.methods.tagger.architecture import (
     Architecture,
     positions_of,
@@ -20,24 +21,20 @@ from chmed_ner.methods.tagger.architecture import (
     transformer_of,
     tune,
 )
-from chmed_ner.methods.tagger.lexicon_features import LexiconFeatures
-from chmed_ner.methods.tagger.network import Features, TaggerNetwork, batch_of
+from chmed_ner.methods.tagger.network import TaggerNetwork, batch_of
 from chmed_ner.methods.tagger.reading import Reader, Reading
 from chmed_ner.train.examples import WIDTH_STEP
 
 
 class Tagger:
-    """Finds entities in text with a network.
-
-    `features` computes the lexicon features of a text, None where the network has none.
-    """
+    """Finds entities in text with a network; `features` is None where it uses no lexicon."""
 
     def __init__(
         self,
         network: TaggerNetwork,
         reader: Reader,
         labels: Sequence[str],
-        features: LexiconFeatures | None,
+        features: NumberedFeatures | None,
         batch_size: int,
     ) -> None:
         self.network = network
@@ -61,25 +58,20 @@ class Tagger:
         ordered = sorted(readings, key=lambda text: (-len(readings[text]), text))
         with progress(len(ordered), "tag", "sentence") as bar:
             for start in range(0, len(ordered), self.batch_size):
-                some = ordered[start : start + self.batch_size]
-                paths = self._paths([readings[text] for text in some], some)
-                for text, path in zip(some, paths, strict=True):
+                some = {text: readings[text] for text in ordered[start : start + self.batch_size]}
+                for text, path in zip(some, self._paths(some), strict=True):
                     found[text] = [self.labels[tag] for tag in path]
                 bar.update(len(some))
         return [found[text] for text in texts]
-
-    def features_of(self, text: str) -> Features:
-        """The lexicon features of each character of `text`."""
-        return [()] * len(text) if self.features is None else self.features(text)
 
     def close(self) -> None:
         """Free the model."""
         del self.network
         give_back()
 
-    def _paths(self, readings: Sequence[Reading], texts: Sequence[str]) -> list[list[int]]:
-        features = [self.features_of(text) for text in texts]
-        batch = batch_of(readings, features, None, self.network.base.device)
+    def _paths(self, readings: Mapping[str, Reading]) -> list[list[int]]:
+        features = [self.features(text) if self.features else [()] * len(text) for text in readings]
+        batch = batch_of(list(readings.values()), features, None, self.network.base.device)
         with torch.no_grad():
             scores = self.network(batch)
         return self.network.chain.best(scores, batch.lengths)
@@ -94,12 +86,12 @@ def new_tagger(
     backbone: Backbone,
     architecture: Architecture,
     types: Sequence[str],
-    features: LexiconFeatures | None,
+    features: NumberedFeatures | None,
     seed: int,
 ) -> Tagger:
-    """An untrained tagger on the backbone; `seed` decides what its fresh weights are.
+    """A tagger on the backbone, its fresh weights drawn by `seed`.
 
-    InputError where the tokenizer or the number of positions does not fit `architecture`.
+    InputError: the tokenizer or the number of positions does not fit `architecture`.
     """
     tokenizer = tokenizer_of(backbone)
     Reader(tokenizer, most=architecture.window)  # refused before the weights are loaded

@@ -41,8 +41,7 @@ class Batch:
 class TaggerNetwork(nn.Module):
     """Emission scores for the characters of a batch, and the chain that reads tags from them.
 
-    A character may have up to `features` features (0: none). The head computes in float32 whatever
-    the transformer multiplies in.
+    There are `features` features (0: none). The head computes in float32 in any case.
     """
 
     def __init__(
@@ -145,7 +144,7 @@ def _filled(rows: Sequence[Sequence[Any]], width: int, value: Any) -> list[list[
 
 @dataclass(frozen=True, slots=True)
 class TaggedExample:
-    """A sentence as it is learnt: what is read, its features, the number of each gold tag."""
+    """A sentence as it is learnt: what is read, features, the number of each gold tag."""
 
     reading: Reading
     features: Features
@@ -163,7 +162,7 @@ class TaggedExample:
 class TagLoss:
     """The loss of a tagger's network, see `train.loop.Objective`; terms are characters.
 
-    `rates` are the peak learning rates of the transformer and of the head.
+    `rates`: the peak learning rates of transformer and head.
     """
 
     def __init__(
