@@ -15,6 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
 from chmed_ner.backbone.regime import Log
 from chmed_ner.errors import InputError
 from chmed_ner.train.recipe import Recipe
@@ -89,8 +93,6 @@ class Checkpoint:
         """Replace the state on disk; warn where that fails (a full disk): the training goes on."""
         if self.minutes is None:
             return
-        from safetensors import SafetensorError
-
         try:
             self._write(position, parameters, optimiser)
         except (OSError, SafetensorError) as error:
@@ -99,9 +101,6 @@ class Checkpoint:
         self.written = time.monotonic()
 
     def _write(self, position: Position, parameters: Sequence[Any], optimiser: Any) -> None:
-        import torch
-        from safetensors.torch import save_file
-
         tensors = {"random.cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
@@ -130,8 +129,6 @@ class Checkpoint:
 
         InputError: it cannot be read, or belongs to another training.
         """
-        import torch
-
         if not self.path.is_file():
             return Position()
         about, tensors = self._read()
@@ -160,8 +157,6 @@ class Checkpoint:
         self._partial.unlink(missing_ok=True)
 
     def _read(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        from safetensors import SafetensorError, safe_open
-
         try:
             with safe_open(self.path, framework="pt") as file:
                 about = json.loads(file.metadata()["chmed_ner"])

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from chmed_ner.errors import RunError
 from chmed_ner.machine import duration, give_back, progress
+from chmed_ner.model.kernels.adapters import fused_layers_in
 from chmed_ner.train.checkpoint import Checkpoint, KeptEpoch, Position, training_id
 from chmed_ner.train.examples import Learnable, epoch_batches
 from chmed_ner.train.master_weights import MasterWeights
@@ -56,8 +59,6 @@ class Training:
         directory: Path,
         processes: Processes = Processes(),  # noqa: B008
     ) -> None:
-        import torch
-
         self.objective = objective
         self.model = objective.model
         self.examples = examples
@@ -86,8 +87,6 @@ class Training:
 
         RunError: the loss is no number. InputError: the checkpoint is broken or another training's.
         """
-        from chmed_ner.model.kernels.adapters import fused_layers_in
-
         with fused_layers_in(self.model):
             self._announce()
         position = self.checkpoint.restore(self.parameters, self.optimiser)
@@ -116,8 +115,6 @@ class Training:
 
     def _seconds_per_token(self) -> float:
         """The time of one batch of middling length over its tokens; the second try counts."""
-        import torch
-
         ordered = sorted(self.examples, key=len)
         middle = max(0, (len(ordered) - self.recipe.batch_size) // 2)
         batch = ordered[middle : middle + self.recipe.batch_size]
@@ -162,8 +159,6 @@ class Training:
 
     def _step(self, batch: Sequence[Learnable], epoch: int, step: int) -> float:
         """One optimiser step on `batch`; returns its mean loss."""
-        import torch
-
         factor = self.recipe.rate_factor(step, self.steps, epoch)
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
@@ -191,9 +186,9 @@ class Training:
             total += loss.item()
         return total
 
+    def _save(self, position: Position) -> None:
+        self.checkpoint.save(position, self.parameters, self.optimiser)
+
     def _publish(self) -> None:
         for weights in self.weights:
             weights.publish()
-
-    def _save(self, position: Position) -> None:
-        self.checkpoint.save(position, self.parameters, self.optimiser)

@@ -36,7 +36,6 @@ ENSEMBLE_FILE = "model/ensemble.json"
 EQUAL, BY_F1 = "equal", "validation_f1"
 """Ways to weigh the runs that need no numbers."""
 STACKED = "stacked"
-"""The voting whose weights are learnt."""
 
 Votes = Sequence[Mapping[str, Sequence[Span]]]
 """For each run: sentence id -> spans."""
@@ -44,42 +43,32 @@ Votes = Sequence[Mapping[str, Sequence[Span]]]
 
 @dataclass(frozen=True, slots=True)
 class Election:
-    """How a sentence's votes are counted, and the share of them that a type's entities must reach.
-
-    `learnt` is what `model/ensemble.json` keeps of the weights, where they were learnt.
-    """
+    """How a sentence's votes are counted, the share that each type must reach, learnt weights."""
 
     count: Callable[[Sentence], list[Candidate]]
     thresholds: Mapping[str, float]
     learnt: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _listed(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
-
-
-def _several(runs: Any) -> bool:
-    return _listed(runs) and len(runs) > 1
+def _listed(value: Any, least: int = 0) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) >= least
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble(Method):
     """Entities that enough of the runs predict; what is enough is set on their validation split.
 
-    `runs` are directories, MLflow run ids or `latest`, all on this run's test and validation
-    sentences. `weights` are each run's votes: `equal` (one each),
-    `validation_f1` (as many as its F1 on the validation split, so that each set of runs that agree
-    has a share of its own), or a list. `voting` is `span` (a vote is for boundaries and type
-    together), `two_stage` (boundaries first, then the type by majority), both with a threshold for
-    each type, or `stacked` (what each vote is worth is learnt, see `stacking`; one threshold). The
-    thresholds and everybody's validation F1 are kept in `model/ensemble.json`.
+    `span` and `two_stage` have a threshold for each type, `stacked` has one. Thresholds and
+    everybody's validation F1 are kept in `model/ensemble.json`.
     """
 
     name = "ensemble"
     trains = True  # thresholds are set on validation sentences, carved from the training files
 
     runs: Annotated[
-        Sequence[str], Range("a list of two or more runs, as [RUN,RUN]", _several), NAMES_RUN
+        Sequence[str],
+        Range("a list of two or more runs, as [RUN,RUN]", lambda runs: _listed(runs, 2)),
+        NAMES_RUN,
     ]
     voting: Annotated[str, one_of(*VOTINGS, STACKED)]
     weights: Any
@@ -143,11 +132,8 @@ class Ensemble(Method):
             alone = [placed_f1(corpus.validation, each) for each in votes]
             weights = self._weights(alone)
             election = self._election(corpus, votes, weights)
-        began = time.perf_counter()
-        placed = {
-            sentence.id: elected(election.count(sentence), election.thresholds)
-            for sentence in (*corpus.test, *corpus.validation)
-        }
+        began, sentences = time.perf_counter(), [*corpus.test, *corpus.validation]
+        placed = {s.id: elected(election.count(s), election.thresholds) for s in sentences}
         seconds = time.perf_counter() - began
         together = placed_f1(corpus.validation, placed)
         tracker.log({"train/dev_f1": together}, 0)
@@ -162,10 +148,10 @@ class Ensemble(Method):
             ],
         }
         write_json(directory / ENSEMBLE_FILE, content)
-        return placed_outcome([*corpus.test, *corpus.validation], placed, seconds=seconds)
+        return placed_outcome(sentences, placed, seconds=seconds)
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:  # noqa: ARG002
-        """Refused: InputError. The votes of a finished run are over its own sentences."""
+        """Refused by InputError: the votes are over the run's own sentences."""
         raise InputError(
             f"{directory}: an ensemble votes over predictions that its runs have kept, so it has "
             f"no model for other text; predict with one of its runs: {', '.join(self.runs)}"

@@ -11,8 +11,8 @@ from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.bio import tags_of
 from chmed_ner.entities.types import Sentence
-from chmed_ner.errors import InputError
-from chmed_ner.knobs import Positive, at_least
+from chmed_ner.errors import InputError, first_line
+from chmed_ner.knobs import Count, Positive, Share, at_least
 from chmed_ner.methods.features import (
     NumberedFeatures,
     lexicon_of,
@@ -22,7 +22,6 @@ from chmed_ner.methods.features import (
     out_of_fold_features,
 )
 from chmed_ner.methods.fitted import Fitted, validation_f1
-from chmed_ner.methods.tagger.architecture import Architecture
 from chmed_ner.model.checkpoint.hardware import SPLIT
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.track.record import note_counts
@@ -37,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaggerMethod(Architecture, Recipe, Fitted):
+class TaggerMethod(Recipe, Fitted):
     """A backbone's transformer with a head that tags characters; the best epoch is kept.
 
     The backbone is an encoder or any causal language model, whose output head is left out. The
@@ -52,6 +51,14 @@ class TaggerMethod(Architecture, Recipe, Fitted):
     description_file = "tagger.json"
     weights_file = "tagger.safetensors"
 
+    rank: Count | None
+    alpha: Positive | None
+    lora_dropout: Share
+    targets: Any
+    crf: bool
+    recurrent: Annotated[int, at_least(0)]
+    dropout: Share
+    window: Count
     head_learning_rate: Positive
     lexicon: bool
     folds: Annotated[int, at_least(2)]
@@ -80,7 +87,7 @@ class TaggerMethod(Architecture, Recipe, Fitted):
         self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
     ) -> None:
         """Read the sentences, train, keep the best epoch."""
-        from chmed_ner.methods.tagger.model import new_tagger, save_weights
+        from chmed_ner.methods.tagger.model import save_weights
         from chmed_ner.methods.tagger.network import TagLoss
         from chmed_ner.train.checkpoint import KeptEpoch
         from chmed_ner.train.loop import Training
@@ -88,7 +95,7 @@ class TaggerMethod(Architecture, Recipe, Fitted):
         types, seed, validation = corpus.labels.tags, experiment.seed, corpus.validation
         train = [sentence for sentence in corpus.train if sentence.text]
         features, numbered = self._features(train, types, seed)
-        tagger = new_tagger(experiment.backbone, self, types, features, seed)
+        tagger = self._new(experiment.backbone, types, features, seed)
         network, examples = tagger.network, _examples(tagger, train, numbered)
         trained = sum(each.numel() for each in network.trained().values())
         log.info("%.2f million parameters are trained", trained / 1e6)
@@ -111,7 +118,7 @@ class TaggerMethod(Architecture, Recipe, Fitted):
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> "Tagger":
         """The tagger of a finished run; InputError where a file is absent, broken or changed."""
-        from chmed_ner.methods.tagger.model import load_weights, new_tagger
+        from chmed_ner.methods.tagger.model import load_weights
 
         def parse(content: dict[str, Any]) -> tuple[list[str], NumberedFeatures | None]:
             features = numbered_from_json(content["lexicon"]) if content["lexicon"] else None
@@ -119,9 +126,77 @@ class TaggerMethod(Architecture, Recipe, Fitted):
 
         types, features = self.read_description(directory, parse)
         assert backbone is not None, "the method needs one"
-        tagger = new_tagger(backbone, self, types, features, seed=0)
+        tagger = self._new(backbone, types, features, seed=0)
         load_weights(tagger.network, self.weights_path(directory))
         return tagger
+
+    def _new(
+        self,
+        backbone: Backbone,
+        types: Sequence[str],
+        features: NumberedFeatures | None,
+        seed: int,
+    ) -> "Tagger":
+        """A tagger on the backbone, its fresh weights drawn by `seed`.
+
+        InputError: tokenizer or number of positions do not fit the window.
+        """
+        import torch
+
+        from chmed_ner.methods.tagger.model import Tagger, bio_labels, positions_of, tokenizer_of
+        from chmed_ner.methods.tagger.network import TaggerNetwork
+        from chmed_ner.methods.tagger.reading import Reader
+
+        tokenizer = tokenizer_of(backbone)
+        Reader(tokenizer, most=self.window)  # refused before the weights are loaded
+        if isinstance(backbone, Encoder):
+            base = backbone.transformer()
+        else:
+            base = backbone.tunable().load().model.base_model
+        base.config.use_cache = False
+        reader = Reader(tokenizer, most=int(min(self.window, positions_of(base))))
+        torch.manual_seed(seed)
+        self._tune(base)
+        labels = bio_labels(types)
+        network = TaggerNetwork(
+            base,
+            labels,
+            causal=not isinstance(backbone, Encoder),
+            features=len(features or ()),
+            recurrent=self.recurrent,
+            dropout=self.dropout,
+            crf=self.crf,
+        ).to(base.device)
+        return Tagger(network, reader, labels, features, getattr(backbone, "batch_size", 32))
+
+    def _tune(self, model: Any) -> None:
+        """Let what is tuned require gradients: every weight, or fresh adapters in float32.
+
+        InputError: `targets` names no layer, or one that cannot have an adapter.
+        """
+        if self.rank is None:
+            model.requires_grad_(True)
+            return
+        from peft import LoraConfig, inject_adapter_in_model
+
+        model.requires_grad_(False)
+        config = LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha or 2.0 * self.rank,
+            lora_dropout=self.lora_dropout,
+            target_modules=self.targets,
+        )
+        try:
+            inject_adapter_in_model(config, model)
+        except ValueError as error:
+            raise InputError(f"method.targets={self.targets}: {first_line(error)}") from None
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad != ("lora_" in name):
+                raise InputError(
+                    f"method.targets={self.targets}: {name} takes no adapter; leave it out"
+                )
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
 
     def _features(
         self, sentences: Sequence[Sentence], types: Sequence[str], seed: int

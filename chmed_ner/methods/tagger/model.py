@@ -1,5 +1,6 @@
-"""A tagger in memory: text in, entities out; how it is built, saved and opened again."""
+"""A tagger in memory: text in, entities out; its tokenizer, its positions, its weights on disk."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,19 +9,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from chmed_ner.backbone.encoder import Encoder
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.entities.bio import OUTSIDE, chunks
 from chmed_ner.entities.types import Span
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.machine import give_back, progress
 from chmed_ner.methods.features import NumberedFeatures
-from chmed_ner.methods.tagger.architecture import (
-    Architecture,
-    positions_of,
-    tokenizer_of,
-    transformer_of,
-    tune,
-)
 from chmed_ner.methods.tagger.network import TaggerNetwork, batch_of
 from chmed_ner.methods.tagger.reading import Reader, Reading
 from chmed_ner.train.examples import WIDTH_STEP
@@ -82,29 +77,25 @@ def bio_labels(types: Sequence[str]) -> tuple[str, ...]:
     return (OUTSIDE, *(f"{prefix}-{type_}" for type_ in types for prefix in "BI"))
 
 
-def new_tagger(
-    backbone: Backbone,
-    architecture: Architecture,
-    types: Sequence[str],
-    features: NumberedFeatures | None,
-    seed: int,
-) -> Tagger:
-    """A tagger on the backbone, its fresh weights drawn by `seed`.
+def tokenizer_of(backbone: Backbone) -> Any:
+    """The tokenizer of a backbone, without its weights; InputError when it has none."""
+    if isinstance(backbone, Encoder):
+        return backbone.tokenizer()
+    from chmed_ner.model.checkpoint.loading import load_tokenizer
 
-    InputError: the tokenizer or the number of positions does not fit `architecture`.
-    """
-    tokenizer = tokenizer_of(backbone)
-    Reader(tokenizer, most=architecture.window)  # refused before the weights are loaded
-    transformer = transformer_of(backbone)
-    reader = Reader(
-        tokenizer, most=int(min(architecture.window, positions_of(transformer.model, WIDTH_STEP)))
-    )
-    torch.manual_seed(seed)
-    tune(transformer.model, architecture)
-    labels = bio_labels(types)
-    network = TaggerNetwork(transformer, labels, architecture, features=len(features or ()))
-    network.to(transformer.model.device)
-    return Tagger(network, reader, labels, features, getattr(backbone, "batch_size", 32))
+    source = backbone.tunable()
+    return load_tokenizer(source.location(), revision=source.revision)
+
+
+def positions_of(model: Any) -> float:
+    """How many tokens the model can read at once, in full steps; infinite if nothing limits it."""
+    most = getattr(model.config, "max_position_embeddings", None)
+    if most is None:
+        return math.inf
+    # RoBERTa's first position follows its padding id: it has fewer than its configuration says
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return int(most - (0 if padding is None else padding + 1)) // WIDTH_STEP * WIDTH_STEP
 
 
 def save_weights(path: Path, state: Mapping[str, Any]) -> None:

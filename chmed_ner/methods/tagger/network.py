@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from chmed_ner.methods.tagger.architecture import Architecture, Transformer
 from chmed_ner.methods.tagger.linear_chain import IndependentTags, LegalPaths, LinearChainCRF
 from chmed_ner.methods.tagger.reading import FARTHEST, Reading
 from chmed_ner.train.examples import WIDTH_STEP, padded_parts_of
@@ -41,20 +40,24 @@ class Batch:
 class TaggerNetwork(nn.Module):
     """Emission scores for the characters of a batch, and the chain that reads tags from them.
 
-    There are `features` features (0: none). The head computes in float32 in any case.
+    `base` is a transformer without its output head; `causal`: a state knows only what precedes.
+    There are `features` features. The head computes in float32 in any case.
     """
 
     def __init__(
         self,
-        transformer: Transformer,
+        base: Any,
         labels: Sequence[str],
-        architecture: Architecture,
         *,
+        causal: bool,
         features: int,
+        recurrent: int,
+        dropout: float,
+        crf: bool,
     ) -> None:
         super().__init__()
-        self.base = transformer.model
-        self.causal = transformer.causal
+        self.base = base
+        self.causal = causal
         width = int(self.base.config.hidden_size)
         self.norm = nn.LayerNorm(width)
         self.before = nn.Embedding(FARTHEST + 1, PLACE_WIDTH)
@@ -64,13 +67,13 @@ class TaggerNetwork(nn.Module):
         if features:
             self.features = nn.EmbeddingBag(features + 1, FEATURE_WIDTH, mode="sum", padding_idx=0)
             width += FEATURE_WIDTH
-        self.dropout = nn.Dropout(architecture.dropout)
+        self.dropout = nn.Dropout(dropout)
         self.recurrent: nn.LSTM | None = None
-        if both := architecture.recurrent:
-            self.recurrent = nn.LSTM(width, both, batch_first=True, bidirectional=True)
-            width = 2 * both
+        if recurrent:
+            self.recurrent = nn.LSTM(width, recurrent, batch_first=True, bidirectional=True)
+            width = 2 * recurrent
         self.emit = nn.Linear(width, len(labels))
-        self.chain: LegalPaths = (LinearChainCRF if architecture.crf else IndependentTags)(labels)
+        self.chain: LegalPaths = (LinearChainCRF if crf else IndependentTags)(labels)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Scores (B, C, L) of each tag at each character."""
