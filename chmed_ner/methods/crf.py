@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
@@ -18,9 +18,7 @@ from chmed_ner.knobs import Count, at_least
 from chmed_ner.methods.features import Rows, lexicon_of, out_of_fold_features, sentence_features
 from chmed_ner.methods.fitted import Fitted, numbers, validation_f1
 from chmed_ner.run.experiment import Experiment
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
+from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +105,7 @@ class CRF(Fitted):
         return len(self.grid)
 
     def fit(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> None:
         """Compute the features, fit each setting, keep the best."""
         types = corpus.labels.tags

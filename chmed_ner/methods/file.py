@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.columns import Row, ScorerTags, read_rows
@@ -17,9 +17,7 @@ from chmed_ner.files import sha256_of
 from chmed_ner.knobs import Range
 from chmed_ner.run.experiment import Experiment, Method
 from chmed_ner.run.outcome import Outcome, placed_outcome
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
+from chmed_ner.track import Tracker
 
 
 def _names_files(files: Any) -> bool:
@@ -64,7 +62,7 @@ class PredictedFiles(Method):
         experiment: Experiment,
         corpus: Corpus,
         directory: Path,  # noqa: ARG002
-        tracker: "Tracker",
+        tracker: Tracker,
     ) -> Outcome:
         """The entities of the test split, as the files have them."""
         with tracker.timed("prepare"):

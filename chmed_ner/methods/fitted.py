@@ -6,7 +6,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
@@ -17,9 +17,7 @@ from chmed_ner.knobs import Range
 from chmed_ner.run.experiment import Experiment, Method, SpanModel
 from chmed_ner.run.outcome import Outcome, placed_outcome
 from chmed_ner.score.spans import span_scores
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
+from chmed_ner.track import Tracker
 
 T = TypeVar("T")
 
@@ -45,7 +43,7 @@ class Fitted(Method):
 
     @abstractmethod
     def fit(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> None:
         """Learn from `corpus.train`, choose on `corpus.validation`, save in `directory`."""
 
@@ -94,16 +92,8 @@ class Fitted(Method):
                 "above 0, or give a single setting"
             )
 
-    def tuned_on(
-        self,
-        experiment: Experiment,  # noqa: ARG002
-        training_files: Mapping[str, str],
-    ) -> dict[str, str]:
-        """The dataset's training files."""
-        return dict(training_files)
-
     def run(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> Outcome:
         """The entities of the test and the validation split."""
         if self._description_path(directory).is_file():

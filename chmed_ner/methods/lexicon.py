@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
@@ -13,9 +13,7 @@ from chmed_ner.entities.types import Span
 from chmed_ner.methods.features import lexicon_of
 from chmed_ner.methods.fitted import Fitted, numbers, validation_f1
 from chmed_ner.run.experiment import Experiment
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
+from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +58,7 @@ class LexiconMethod(Fitted):
         experiment: Experiment,  # noqa: ARG002
         corpus: Corpus,
         directory: Path,
-        tracker: "Tracker",
+        tracker: Tracker,
     ) -> None:
         """Count, choose the threshold, write the lexicon."""
         lexicon = lexicon_of(corpus.train, corpus.labels.tags)

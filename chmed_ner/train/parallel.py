@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError
+from chmed_ner.machine import keep_threads_awake, prepare_memory
 from chmed_ner.train.examples import E
 
 PATIENCE = timedelta(days=7)
@@ -96,6 +97,8 @@ def processes() -> Processes:
 @contextmanager
 def joined() -> Iterator[None]:
     """Within the block processes can exchange tensors (gloo on CPUs, NCCL between GPUs)."""
+    prepare_memory()  # before torch is imported
+    keep_threads_awake()
     import torch
     from torch import distributed
 

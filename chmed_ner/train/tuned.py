@@ -73,10 +73,6 @@ class Tuned(Recipe, Regime):
                 "a prompt such as extraction, inline or bio"
             ) from None
 
-    def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:
-        """The dataset's training files."""
-        return dict(training_files)
-
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         """The tuned backbone: trained, saved, and loaded again from what was saved."""
         if tuned_folder(task.directory):
@@ -143,7 +139,7 @@ class Tuned(Recipe, Regime):
         task.note({"truncated_examples": encoded.truncated, "skipped_examples": encoded.skipped})
         if not self.candidate_softmax:
             return encoded.examples
-        from chmed_ner.train.candidates import with_candidates
+        from chmed_ner.train.answer_loss import with_candidates
 
         return with_candidates(encoded, task, loaded)
 

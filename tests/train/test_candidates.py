@@ -14,8 +14,7 @@ from chmed_ner.entities.labels import label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.prompt.formats.extraction import Extraction
 from chmed_ner.run.config import option
-from chmed_ner.train.answer_loss import answer_loss
-from chmed_ner.train.candidates import candidates_of, with_candidates
+from chmed_ner.train.answer_loss import answer_loss, candidates_of, with_candidates
 from chmed_ner.train.checkpoint import training_id
 from chmed_ner.train.examples import Example, encode
 

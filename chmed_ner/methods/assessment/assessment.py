@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from chmed_ner.backbone.generate import requests_for
 from chmed_ner.backbone.store import CompletionStore
@@ -23,9 +23,7 @@ from chmed_ner.methods.generative.training import judged_task
 from chmed_ner.prompt import Prompt, TaskPrompt
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.outcome import Outcome
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
+from chmed_ner.track import Tracker
 
 FOLDER = "assessment"
 """The folder of a run that holds the tables, and a folder of completions for each variant."""
@@ -97,7 +95,7 @@ class Assessment(Generative):
             reworded_prompt(experiment, words)
 
     def run(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> Outcome:
         """The outcome of the prompt itself, with `assess/` metrics; tables in `assessment/`."""
         counts: dict[str, int] = {}

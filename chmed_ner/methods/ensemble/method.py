@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
@@ -26,9 +26,7 @@ from chmed_ner.methods.ensemble.voting import (
 from chmed_ner.methods.fitted import placed_f1
 from chmed_ner.run.experiment import Experiment, Method
 from chmed_ner.run.outcome import Outcome, placed_outcome
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
+from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +121,7 @@ class Ensemble(Method):
         experiment: Experiment,  # noqa: ARG002
         corpus: Corpus,
         directory: Path,
-        tracker: "Tracker",
+        tracker: Tracker,
     ) -> Outcome:
         """The elected entities of the test and the validation split."""
         members = find_members(self.runs)

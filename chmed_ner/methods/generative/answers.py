@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from chmed_ner.backbone.generate import generate, stored_completions
 from chmed_ner.backbone.regime import Task
@@ -17,9 +16,7 @@ from chmed_ner.prompt.formats.answer import PROBLEMS
 from chmed_ner.prompt.lexicon_hints import FILE, hinted
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.outcome import Findings, Outcome
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
+from chmed_ner.track import Tracker
 
 Asked = tuple[Sequence[Request], CompletionStore]
 """Questions, and where their answers are kept."""
@@ -45,7 +42,7 @@ def prompt_for(
 
 
 def ask(
-    experiment: Experiment, asked: Sequence[Asked], task: Callable[[], Task], tracker: "Tracker"
+    experiment: Experiment, asked: Sequence[Asked], task: Callable[[], Task], tracker: Tracker
 ) -> list[dict[str, Completion]]:
     """The completions of each list of questions by sentence id; what is stored is not asked again.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from chmed_ner.backbone.generate import requests_for, stored_completions
 from chmed_ner.backbone.store import CompletionStore
@@ -18,11 +18,9 @@ from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
 from chmed_ner.run.outcome import Outcome
 from chmed_ner.run.recording import new_record, tracked
 from chmed_ner.run.runner import conclude, read_corpus
+from chmed_ner.track import Tracker
 from chmed_ner.track.identity import config_hash
 from chmed_ner.track.record import RunRecord
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
 
 
 class Generative(Method):
@@ -48,7 +46,7 @@ class Generative(Method):
         return experiment.regime.inputs()
 
     def run(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> Outcome:
         """Completions for the test split (and validation, where it is used), read and restored.
 

@@ -4,29 +4,23 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chmed_ner.backbone.generate import generate, requests_for
 from chmed_ner.backbone.regime import Task
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.errors import InputError
-from chmed_ner.machine import keep_threads_awake, prepare_memory
 from chmed_ner.methods.generative.answers import prompt_for, read_completions
 from chmed_ner.model.asking import Generator
 from chmed_ner.model.checkpoint.hardware import SPLIT
 from chmed_ner.prompt import TaskPrompt
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.score.spans import span_scores
+from chmed_ner.track import Tracker
 from chmed_ner.track.record import note_counts
 from chmed_ner.train.parallel import call, called, joined, processes
 from chmed_ner.train.tuned import Tuned
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
-
-Judge = Callable[[Generator, int], float]
-"""A generator and the epoch after which it is judged -> F1 (percent)."""
 
 
 def task_of(
@@ -34,7 +28,7 @@ def task_of(
     corpus: Corpus,
     prompt: TaskPrompt,
     directory: Path,
-    dev_f1: Judge | None = None,
+    dev_f1: Callable[[Generator, int], float] | None = None,
     **listeners: Any,
 ) -> Task:
     """What the regime is given: training pairs in the words of `prompt`, a judge, listeners."""
@@ -55,23 +49,13 @@ def judged_task(
     corpus: Corpus,
     prompt: TaskPrompt,
     directory: Path,
-    tracker: "Tracker",
+    tracker: Tracker,
     counts: dict[str, int],
 ) -> Task:
-    """The task of the first process: it judges epochs, logs metrics and notes counts."""
+    """The task of the first process: it logs metrics, notes counts and judges epochs.
 
-    def note(more: Mapping[str, int]) -> None:
-        counts.update(more)
-        note_counts(directory, more)
-
-    judge = judge_of(experiment, corpus, prompt, directory) if corpus.validation else None
-    return task_of(experiment, corpus, prompt, directory, judge, log=tracker.log, note=note)
-
-
-def judge_of(experiment: Experiment, corpus: Corpus, prompt: TaskPrompt, directory: Path) -> Judge:
-    """Scores a generator after an epoch: micro F1 (percent) of the headline policy on validation.
-
-    Its completions are kept in `directory/validation`, apart from those of the run.
+    An epoch's F1 is that of the headline policy on the validation split; its completions are kept
+    in `directory/validation`, apart from those of the run.
     """
 
     def dev_f1(generator: Generator, epoch: int) -> float:
@@ -82,7 +66,12 @@ def judge_of(experiment: Experiment, corpus: Corpus, prompt: TaskPrompt, directo
         spans = found.predicted(experiment.policy)
         return span_scores((s.entities, spans[s.id]) for s in corpus.validation).f1
 
-    return dev_f1
+    def note(more: Mapping[str, int]) -> None:
+        counts.update(more)
+        note_counts(directory, more)
+
+    judge = dev_f1 if corpus.validation else None
+    return task_of(experiment, corpus, prompt, directory, judge, log=tracker.log, note=note)
 
 
 def check_processes(experiment: Experiment, *, sweep: bool) -> None:
@@ -117,7 +106,6 @@ def assist(experiment: Experiment) -> None:
     from chmed_ner.run.runner import read_corpus
 
     logging.getLogger().setLevel(logging.WARNING)  # the first process says the same
-    _prepare()
     with joined():
         while (directory := called()) is not None:
             corpus = read_corpus(experiment)
@@ -136,13 +124,6 @@ def assisted() -> Iterator[None]:
     if processes().count == 1:
         yield
         return
-    _prepare()
     with joined():
         yield
         call(None)
-
-
-def _prepare() -> None:
-    """Memory and threads as for any run: before torch is imported, which `joined` does."""
-    prepare_memory()
-    keep_threads_awake()

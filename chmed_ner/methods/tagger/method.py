@@ -24,13 +24,13 @@ from chmed_ner.methods.features import (
 from chmed_ner.methods.fitted import Fitted, validation_f1
 from chmed_ner.model.checkpoint.hardware import SPLIT
 from chmed_ner.run.experiment import Experiment
+from chmed_ner.track import Tracker
 from chmed_ner.track.record import note_counts
 from chmed_ner.train.recipe import Recipe
 
 if TYPE_CHECKING:
     from chmed_ner.methods.tagger.model import Tagger
     from chmed_ner.methods.tagger.network import TaggedExample
-    from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class TaggerMethod(Recipe, Fitted):
             raise InputError("method=tagger: no training sentence has text; raise limit.train")
 
     def fit(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> None:
         """Read the sentences, train, keep the best epoch."""
         from chmed_ner.methods.tagger.model import save_weights
