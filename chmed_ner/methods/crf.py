@@ -187,10 +187,7 @@ def legal(tags: Sequence[str]) -> bool:
 
 
 def legal_tags(labels: Sequence[str], scores: Sequence[Sequence[float]]) -> list[str]:
-    """The legal tags with the highest sum of scores, one row of scores (by label) a character.
-
-    Of equals the first in `labels` wins. Empty for no row.
-    """
+    """The legal tags with the highest sum of `scores`, a row of scores by label a character."""
     if not scores:
         return []
     best = [(0.0 if may_follow(OUTSIDE, tag) else float("-inf")) for tag in labels]

@@ -20,10 +20,6 @@ from chmed_ner.run.outcome import Outcome, placed_outcome
 from chmed_ner.track import Tracker
 
 
-def _names_files(files: Any) -> bool:
-    return isinstance(files, Mapping) and len(files) > 0
-
-
 @dataclass(frozen=True, kw_only=True)
 class PredictedFiles(Method):
     """The entities in official-format files, one file a genre of the test split.
@@ -34,7 +30,10 @@ class PredictedFiles(Method):
 
     name = "file"
 
-    files: Annotated[Any, Range("a file a genre, as {FT: my/FT.txt}", _names_files)]
+    files: Annotated[
+        Any,
+        Range("a file a genre, as {FT: my/FT.txt}", lambda it: isinstance(it, Mapping) and it),
+    ]
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
         """InputError: a genre without a file, or a file that is not of this test split."""

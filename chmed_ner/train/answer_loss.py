@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -22,6 +22,7 @@ from chmed_ner.model.decoding.automaton import Place, State, TokenAutomaton
 from chmed_ner.model.decoding.greedy import GreedyGenerator
 from chmed_ner.model.decoding.trial import TOLERANCE, may_be_packed, misfit_told
 from chmed_ner.model.kernels.head_loss import Candidates, head_loss
+from chmed_ner.model.loaded import LoadedModel
 from chmed_ner.train.examples import (
     Encoded,
     Example,
@@ -32,10 +33,6 @@ from chmed_ner.train.examples import (
 from chmed_ner.train.recipe import Recipe
 from chmed_ner.train.states import packed_states, padded_states
 
-if TYPE_CHECKING:
-    from chmed_ner.model.loaded import LoadedModel
-
-
 log = logging.getLogger(__name__)
 
 TRIED = 3
@@ -45,8 +42,8 @@ TRIED = 3
 class AnswerLoss:
     """What tuning minimises, see `loop.Objective`; terms are the answers' tokens.
 
-    The prefix that all prompts share is read once a part; batches are packed where `model`, a
-    transformers causal LM with its adapters, allows it.
+    The prefix of all prompts is read once a part: its states do not depend on what follows. Batches
+    are packed where `model`, a transformers causal LM with its adapters, allows it.
     """
 
     def __init__(
@@ -92,11 +89,7 @@ class AnswerLoss:
 def answer_loss(
     model: Any, batch: Sequence[Example], prefix: tuple[int, ...], *, packed: bool = False
 ) -> torch.Tensor:
-    """The mean loss of a batch, a scalar with gradient.
-
-    `prefix` is read once for all rows: its states do not depend on what follows. `packed`, for a
-    `packable` model, gives the same in less time.
-    """
+    """The mean loss of a batch, a scalar with gradient; `packed`, if `packable`, is faster."""
     if packed:
         states, targets = packed_states(model, batch, len(prefix))
     else:
@@ -105,10 +98,7 @@ def answer_loss(
 
 
 def packable(model: Any, examples: Sequence[Example], prefix: tuple[int, ...]) -> bool:
-    """Does packing compute what `model` computes? Tried on the shortest of `examples`.
-
-    An architecture with something of its own in its attention fails the trial.
-    """
+    """Does packing compute what `model` computes? Tried on the shortest of `examples`."""
     if not may_be_packed(model):
         return False
     batch = sorted(examples, key=len)[:TRIED]
@@ -142,11 +132,8 @@ def _checkpoint_activations(model: Any) -> None:
 log = logging.getLogger(__name__)
 
 
-def with_candidates(encoded: Encoded, task: Task, loaded: "LoadedModel") -> tuple[Example, ...]:
-    """The examples with their candidate tokens, those of the answer in any case.
-
-    InputError: answers have no grammar, or the tokenizer cannot follow it.
-    """
+def with_candidates(encoded: Encoded, task: Task, loaded: LoadedModel) -> tuple[Example, ...]:
+    """The examples with candidate tokens, the answer's too; InputError: no usable grammar."""
     began = time.perf_counter()
     generator = GreedyGenerator(loaded, batch_size=1, stop=task.stop)
     found = []

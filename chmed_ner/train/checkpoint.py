@@ -125,10 +125,7 @@ class Checkpoint:
         return self.path.with_name(CHECKPOINT_FILE + ".partial")
 
     def restore(self, parameters: Sequence[Any], optimiser: Any) -> Position:
-        """Put the state back, if there is one; returns the position it was written at.
-
-        InputError: it cannot be read, or belongs to another training.
-        """
+        """Put the state back, return its position; InputError: broken, or another training's."""
         if not self.path.is_file():
             return Position()
         about, tensors = self._read()

@@ -29,10 +29,7 @@ E = TypeVar("E", bound=Learnable)
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What the model reads and what it should answer, in tokens; only the answer is learnt.
-
-    Each of its tokens is chosen among `candidates`, ascending; empty: the full vocabulary.
-    """
+    """A prompt and its answer, which is learnt, in tokens; `candidates`: see `answer_loss`."""
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
@@ -58,10 +55,7 @@ class Encoded:
 
 
 def encode(pairs: Sequence[tuple[str, str]], wrapping: Wrapping, max_tokens: int | None) -> Encoded:
-    """Encode (prompt, answer) pairs; prompt and answer together are cut at `max_tokens`.
-
-    The cut takes the end away, as the paper's recipe does; without any answer left, the example.
-    """
+    """Encode (prompt, answer) pairs, cut at `max_tokens` from the end: the paper's recipe."""
     examples, sources, truncated, skipped = [], [], 0, 0
     for number, (prompt, answer) in enumerate(pairs):
         read, written = wrapping.prompt_ids(prompt), wrapping.answer_ids(answer)
@@ -119,10 +113,7 @@ def padded_parts_of(batch: Sequence[E], tokens: int) -> list[list[E]]:
 
 
 def packed_parts_of(batch: Sequence[Example], tokens: int, shared: int) -> list[list[Example]]:
-    """A batch cut into parts of about equal size, at most `tokens` tokens or one example each.
-
-    Nothing is padded; the first `shared` tokens of all examples are read once a part.
-    """
+    """A batch in even parts of at most `tokens` tokens (the `shared` once), or of one example."""
     ordered = sorted(batch, key=len)
     own = [len(example) - shared for example in ordered]
     for count in range(1, len(ordered)):

@@ -45,10 +45,9 @@ class Objective(Protocol):
 class MasterWeights:
     """Those of a model's `parameters` that are trained, as float32 `parameters`.
 
-    A parameter in half precision has a float32 master copy (Micikevicius et al. 2018): bfloat16 has
-    8 significant bits, so an update below 1/256 of a weight would be lost on the weight itself. Its
-    gradients are moved to the copy as each backward pass forms them, so that those of several parts
-    of a batch are added up in float32 and only one layer's are held in half precision.
+    A parameter in half precision has a float32 master copy (Micikevicius et al. 2018): bfloat16
+    would lose an update below 1/256 of a weight. Gradients move to the copy as each backward pass
+    forms them: the parts of a batch add up in float32.
     """
 
     def __init__(self, parameters: Iterable[Any]) -> None:
@@ -79,10 +78,7 @@ class MasterWeights:
 
 
 class Training:
-    """A training from its start, or from its checkpoint in `directory`.
-
-    `kept` scores each epoch, and logs. Each of several `processes` reads its part of every batch.
-    """
+    """A training from its start or checkpoint; each of `processes` reads a part of every batch."""
 
     def __init__(
         self,
@@ -119,10 +115,7 @@ class Training:
         self.steps = -(-len(examples) // recipe.batch_size) * recipe.epochs
 
     def run(self) -> None:
-        """Train to the end.
-
-        RunError: the loss is no number. InputError: the checkpoint is broken or another training's.
-        """
+        """Train to the end; RunError: the loss is no number, InputError: unfit checkpoint."""
         with fused_layers_in(self.model):
             self._announce()
         position = self.checkpoint.restore(self.parameters, self.optimiser)

@@ -4,14 +4,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.backbone.regime import Regime, Task, noted
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import NAMES_RUN, Count, Positive, Share, one_of
 from chmed_ner.model.asking import Generator
+from chmed_ner.model.loaded import LoadedModel
 from chmed_ner.track.record import RunRecord, find_run
 from chmed_ner.train.tuned import Tuned
 from chmed_ner.train.tuned_weights import (
@@ -23,10 +25,6 @@ from chmed_ner.train.tuned_weights import (
     tuned_folder,
     tuned_generator,
 )
-
-if TYPE_CHECKING:
-    from chmed_ner.backbone.causal_lm import CausalLM
-    from chmed_ner.model.loaded import LoadedModel
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +41,13 @@ class LoRA(Tuned):
     targets: Any
     quantization: Annotated[str, one_of("nf4", "int8")] | None
 
-    def backbone(self, backbone: Backbone) -> "CausalLM":
+    def backbone(self, backbone: Backbone) -> CausalLM:
         """The backbone, quantised if that is asked for; InputError when it cannot be."""
         found = super().backbone(backbone)
         kind = self.quantization
         return found.quantized(kind, "regime.quantization") if kind else found
 
-    def prepared(self, loaded: "LoadedModel") -> Any:
+    def prepared(self, loaded: LoadedModel) -> Any:
         """The model with fresh adapters in float32, everything else frozen."""
         return with_adapter(
             loaded.model,
@@ -66,7 +64,7 @@ class LoRA(Tuned):
         found: dict[str, Any] = get_peft_model_state_dict(model)
         return found
 
-    def save(self, loaded: "LoadedModel", model: Any, state: Mapping[str, Any], task: Task) -> None:
+    def save(self, loaded: LoadedModel, model: Any, state: Mapping[str, Any], task: Task) -> None:
         """Write the adapter."""
         save_adapter(model, state, task.directory / ADAPTER_FOLDER, loaded.name)
 
@@ -117,7 +115,7 @@ class Full(Tuned):
 
     name = "full"
 
-    def backbone(self, backbone: Backbone) -> "CausalLM":
+    def backbone(self, backbone: Backbone) -> CausalLM:
         """The backbone; InputError: no weights, or weights that cannot be trained."""
         found = super().backbone(backbone)
         if found.quantization != "none":
@@ -132,7 +130,7 @@ class Full(Tuned):
             )
         return found
 
-    def prepared(self, loaded: "LoadedModel") -> Any:
+    def prepared(self, loaded: LoadedModel) -> Any:
         """The model, every parameter requiring a gradient."""
         model = loaded.model.requires_grad_(True)
         count = sum(parameter.numel() for parameter in model.parameters())
@@ -147,7 +145,7 @@ class Full(Tuned):
         """Every parameter in the model's precision; a tied matrix once."""
         return dict(model.named_parameters())
 
-    def save(self, loaded: "LoadedModel", model: Any, state: Mapping[str, Any], task: Task) -> None:
+    def save(self, loaded: LoadedModel, model: Any, state: Mapping[str, Any], task: Task) -> None:
         """Write the model."""
         import torch
 

@@ -106,10 +106,7 @@ def attention_over_examples(
     attention_mask: Any,  # noqa: ARG001
     **given: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention (1, N, H, D) of packed tokens: queries (1, H, N, D), keys, values (1, h, N, D).
-
-    transformers calls it, with `packed`, the batch.
-    """
+    """Attention (1, N, H, D) of packed queries (1, H, N, D) and keys, values (1, h, N, D)."""
     packed: PackedBatch = given["packed"]
     shared, total = packed.shared, packed.shared + packed.width
     scaling, softcap = given.get("scaling"), given.get("softcap")
@@ -198,10 +195,7 @@ def padded(batch: Sequence[Example], skip: int, device: Any) -> tuple[torch.Tens
 def padded_states(
     model: Any, batch: Sequence[Example], prefix: tuple[int, ...]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The hidden states before the answers' tokens, (A, H), and these tokens, (A,).
-
-    Both are on the output head's device, which may be another than the first layer's.
-    """
+    """As `packed_states`, on the output head's device, which need not be the first layer's."""
     ids, labels = padded(batch, len(prefix), model.device)
     cache = None
     if prefix:

@@ -1,7 +1,4 @@
-"""What the regimes that train share: one training, one epoch kept, saved, reopened.
-
-A resumed run trains on from its checkpoint, or not at all once the result is saved.
-"""
+"""What the regimes that train share: one training, on from its checkpoint, one epoch saved."""
 
 import logging
 from abc import abstractmethod
@@ -10,19 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.backbone.regime import Regime, Task, noted
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import at_least, one_of
 from chmed_ner.machine import free_unused
 from chmed_ner.model.asking import Generator
+from chmed_ner.model.loaded import LoadedModel
 from chmed_ner.train.parallel import call, processes
 from chmed_ner.train.recipe import Recipe
 from chmed_ner.train.tuned_weights import local_generator, tuned_folder, tuned_generator
 
 if TYPE_CHECKING:
-    from chmed_ner.backbone.causal_lm import CausalLM
-    from chmed_ner.model.loaded import LoadedModel
     from chmed_ner.prompt import TaskPrompt
     from chmed_ner.train.examples import Example
 
@@ -40,13 +37,13 @@ class Tuned(Recipe, Regime):
     candidate_softmax: bool
     keep: Annotated[str, one_of("best", "last")]
 
-    def backbone(self, backbone: Backbone) -> "CausalLM":
+    def backbone(self, backbone: Backbone) -> CausalLM:
         """The backbone as this regime loads it; InputError: no weights, or unfit ones."""
         found: CausalLM = backbone.tunable()
         return found
 
     @abstractmethod
-    def prepared(self, loaded: "LoadedModel") -> Any:
+    def prepared(self, loaded: LoadedModel) -> Any:
         """The model of `loaded` with what is to be trained, and only that, requiring gradients."""
 
     @abstractmethod
@@ -54,7 +51,7 @@ class Tuned(Recipe, Regime):
         """The tensors of `model` that are trained, by name; not copied."""
 
     @abstractmethod
-    def save(self, loaded: "LoadedModel", model: Any, state: Mapping[str, Any], task: Task) -> None:
+    def save(self, loaded: LoadedModel, model: Any, state: Mapping[str, Any], task: Task) -> None:
         """Write `state` where `reopen` finds it, atomically."""
 
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:  # noqa: ARG002
@@ -126,7 +123,7 @@ class Tuned(Recipe, Regime):
             self.save(loaded, model, kept.state, task)
             training.checkpoint.remove()
 
-    def _examples(self, task: Task, loaded: "LoadedModel") -> "tuple[Example, ...]":
+    def _examples(self, task: Task, loaded: LoadedModel) -> "tuple[Example, ...]":
         """The task's pairs in tokens, with candidate tokens if the loss is over those."""
         from chmed_ner.train.examples import encode
 

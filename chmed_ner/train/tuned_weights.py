@@ -6,16 +6,14 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import read_json, write_json
 from chmed_ner.model.asking import Generator
 from chmed_ner.model.checkpoint.quantized import kind_of
-
-if TYPE_CHECKING:
-    from chmed_ner.backbone.causal_lm import CausalLM
-    from chmed_ner.model.loaded import LoadedModel
+from chmed_ner.model.loaded import LoadedModel
 
 ADAPTER_FOLDER, MODEL_FOLDER = "adapter", "model"
 """The folders of a run that hold its adapter, or its tuned model."""
@@ -34,7 +32,7 @@ def tuned_folder(directory: Path) -> Path | None:
     return model if (model / "config.json").is_file() else None
 
 
-def tuned_generator(backbone: "CausalLM", directory: Path, stop: Sequence[str]) -> Generator:
+def tuned_generator(backbone: CausalLM, directory: Path, stop: Sequence[str]) -> Generator:
     """The backbone with the tuned weights of a run; InputError: none, or unusable."""
     folder = tuned_folder(directory)
     if folder is None:
@@ -47,14 +45,14 @@ def tuned_generator(backbone: "CausalLM", directory: Path, stop: Sequence[str]) 
     return local_generator(backbone.load(folder), backbone.batch_size, stop)
 
 
-def local_generator(loaded: "LoadedModel", batch_size: int, stop: Sequence[str]) -> Generator:
+def local_generator(loaded: LoadedModel, batch_size: int, stop: Sequence[str]) -> Generator:
     """The generator of a loaded model."""
     from chmed_ner.model.decoding.local import LocalGenerator
 
     return LocalGenerator(loaded, batch_size=batch_size, stop=stop)
 
 
-def adapted_generator(backbone: "CausalLM", directory: Path, stop: Sequence[str]) -> Generator:
+def adapted_generator(backbone: CausalLM, directory: Path, stop: Sequence[str]) -> Generator:
     """The backbone with the adapter in `directory`, quantised as in training; InputError: unusable.
 
     The adapter is added to weights in full precision. With quantised ones it stays apart: their sum
@@ -105,10 +103,7 @@ def _with_saved(model: Any, directory: Path) -> Any:
 
 
 def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, backbone: str) -> None:
-    """Write a PEFT model's adapter with the weights `state`, atomically, as safetensors.
-
-    Its configuration names the backbone, not the folder that was loaded.
-    """
+    """Write a PEFT model's adapter with the weights `state`, atomically; it names the backbone."""
     partial = _emptied(directory)
     model.save_pretrained(partial, state_dict=dict(state), safe_serialization=True)
     kind = kind_of(model.get_base_model())

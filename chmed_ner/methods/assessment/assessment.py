@@ -43,12 +43,7 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment(Generative):
-    """The generative method, its test questions also asked in variants.
-
-    `paraphrases` maps a prompt's name to other instructions for it, in traditional characters;
-    `label_orders` and `seeds` say how many other orders of the categories and other seeds are
-    asked. The run's own scores and predictions are those of the prompt itself.
-    """
+    """The generative method, its test questions also asked in variants of the prompt."""
 
     name = "assessment"
     named_by = ("backbone", "prompt", "regime", "method")
@@ -167,10 +162,7 @@ def _reading(
 
 
 def reworded_prompt(experiment: Experiment, instruction: str) -> Prompt:
-    """The run's prompt with another instruction, a line of traditional characters.
-
-    InputError: the instruction has an unknown field.
-    """
+    """The run's prompt with another instruction (traditional script); InputError: unknown field."""
     script, words = experiment.script.name, f"{instruction.strip()}\n"
     if script == "simplified":
         words = Simplified().convert(words)

@@ -59,10 +59,7 @@ def check_unseen(member: Member, test_files: Mapping[str, str]) -> None:
 
 
 def votes_of(member: Member, corpus: Corpus) -> dict[str, tuple[Span, ...]]:
-    """The run's entities in the test and the validation sentences of `corpus`, by sentence id.
-
-    InputError: it predicts other sentences, other text, or types unknown to the corpus.
-    """
+    """The run's entities in both splits of `corpus`, by sentence id; InputError: another corpus."""
     found = read_predictions(member.path)
     votes: dict[str, tuple[Span, ...]] = {}
     for split, sentences in (("test", corpus.test), ("validation", corpus.validation)):

@@ -25,10 +25,7 @@ Asked = tuple[Sequence[Request], CompletionStore]
 def prompt_for(
     experiment: Experiment, corpus: Corpus, directory: Path, counts: dict[str, int] | None = None
 ) -> TaskPrompt:
-    """The run's prompt, with its hints and the demonstrations that its regime shows, if any.
-
-    What is counted of the demonstrations is added to `counts`.
-    """
+    """The run's prompt with hints and demonstrations; what is counted of these joins `counts`."""
     regime = experiment.regime
     prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
     return regime.demonstrated(

@@ -48,11 +48,7 @@ class Generative(Method):
     def run(
         self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> Outcome:
-        """Completions for the test split (and validation, where it is used), read and restored.
-
-        Completions land in `directory/completions.jsonl` as they come; those already there are not
-        asked again, and if none is missing no weights are loaded.
-        """
+        """Completions for the test split (and validation, where it is kept), read and restored."""
         counts: dict[str, int] = {}
         prompt = prompt_for(experiment, corpus, directory, counts)
         store = CompletionStore(directory / "completions.jsonl")
@@ -69,9 +65,7 @@ class Generative(Method):
 def rescore(run: Path, overrides: Sequence[str]) -> tuple[Path, dict[str, float]]:
     """Score the run in directory `run` again; returns the new directory and its metrics.
 
-    It starts from the run's configuration; only parsing, restoration and tracking may change.
-    Raises InputError for another override, for files that have changed since, and for a prompt that
-    no longer gives the words the completions answer.
+    Only parsing, restoration and tracking may change. InputError: anything else has changed.
     """
     record = RunRecord.read(run)
     config = changed_config(record.config, overrides)

@@ -137,10 +137,7 @@ class TaggerMethod(Recipe, Fitted):
         features: NumberedFeatures | None,
         seed: int,
     ) -> "Tagger":
-        """A tagger on the backbone, its fresh weights drawn by `seed`.
-
-        InputError: tokenizer or number of positions do not fit the window.
-        """
+        """A tagger, its fresh weights drawn by `seed`; InputError: the window does not fit."""
         import torch
 
         from chmed_ner.methods.tagger.model import Tagger, bio_labels, positions_of, tokenizer_of
@@ -170,10 +167,7 @@ class TaggerMethod(Recipe, Fitted):
         return Tagger(network, reader, labels, features, getattr(backbone, "batch_size", 32))
 
     def _tune(self, model: Any) -> None:
-        """Let what is tuned require gradients: every weight, or fresh adapters in float32.
-
-        InputError: `targets` names no layer, or one that cannot have an adapter.
-        """
+        """Let all weights, or fresh float32 adapters, be trained; InputError: unfit `targets`."""
         if self.rank is None:
             model.requires_grad_(True)
             return

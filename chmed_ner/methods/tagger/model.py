@@ -43,10 +43,7 @@ class Tagger:
         return [chunks(tags) for tags in self.tags(texts)]
 
     def tags(self, texts: Sequence[str]) -> list[list[str]]:
-        """The likeliest legal BIO tags of each text, one a character.
-
-        Batches depend on the texts only, not on their order.
-        """
+        """The likeliest legal BIO tags of each text; batches do not depend on the texts' order."""
         self.network.eval()
         found: dict[str, list[str]] = {"": []}
         readings = {text: self.reader(text) for text in texts if text}

@@ -163,10 +163,7 @@ class TaggedExample:
 
 
 class TagLoss:
-    """The loss of a tagger's network, see `train.loop.Objective`; terms are characters.
-
-    `rates`: the peak learning rates of transformer and head.
-    """
+    """A tagger's loss, see `train.loop.Objective`; `rates`: peaks of transformer and head."""
 
     def __init__(
         self, network: TaggerNetwork, rates: tuple[float, float], tokens_at_once: int

@@ -139,10 +139,7 @@ class Aligner:
 
 
 def bytes_apart(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The spans, each byte with its own character where rare characters share one span.
-
-    As many tokens as the span has bytes in UTF-8: then each token is a byte.
-    """
+    """The spans; where one has as many tokens as bytes, each byte with its own character."""
     found: list[tuple[int, int]] = []
     for (start, end), group in groupby(spans):
         count = len(list(group))
