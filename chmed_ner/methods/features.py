@@ -7,7 +7,7 @@ lexicon that was not built on the sentence itself: see `out_of_fold_features`.
 import random
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chmed_ner.entities.lexicon import (
@@ -111,9 +111,11 @@ def _bucket(probability: float) -> int:
 
 def _add_matches(rows: Rows, lexicon: Lexicon, text: str) -> None:
     for match in lexicon.longest_matches(text, TRUSTED):
-        for name, at in _roles(match):
-            rows[at].append(f"word={name}:{match.entry.type}")
-            rows[at].append(f"word={name}:{match.entry.type}:{_bucket(match.entry.probability)}")
+        length, entry = match.end - match.start, match.entry
+        roles = "S" if length == 1 else f"B{'I' * (length - 2)}E"
+        for at, role in enumerate(roles, start=match.start):
+            rows[at].append(f"word={role}:{entry.type}")
+            rows[at].append(f"word={role}:{entry.type}:{_bucket(entry.probability)}")
     before: list[str] = ["-", *(row[-1] if row[-1][:5] == "word=" else "-" for row in rows), "-"]
     for at, row in enumerate(rows):
         row.append(f"word-1={before[at]}")
@@ -128,16 +130,6 @@ def _add_matches(rows: Rows, lexicon: Lexicon, text: str) -> None:
             length = min(match.end - match.start, 5)
             type_, share = match.entry.type, _bucket(match.entry.probability)
             rows[at] += [f"{side}={length}:{type_}", f"{side}={length}:{share}"]
-
-
-def _roles(match: Match) -> Iterator[tuple[str, int]]:
-    if match.end - match.start == 1:
-        yield "S", match.start
-        return
-    yield "B", match.start
-    for at in range(match.start + 1, match.end - 1):
-        yield "I", at
-    yield "E", match.end - 1
 
 
 def lexicon_of(sentences: Sequence[Sentence], types: Sequence[str]) -> Lexicon:

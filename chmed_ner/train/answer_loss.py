@@ -23,14 +23,14 @@ from chmed_ner.model.decoding.greedy import GreedyGenerator
 from chmed_ner.model.decoding.trial import TOLERANCE, may_be_packed, misfit_told
 from chmed_ner.model.kernels.head_loss import Candidates, head_loss
 from chmed_ner.model.loaded import LoadedModel
-from chmed_ner.train.examples import (
+from chmed_ner.train.recipe import (
     Encoded,
     Example,
+    Recipe,
     packed_parts_of,
     padded_parts_of,
     shared_prefix,
 )
-from chmed_ner.train.recipe import Recipe
 from chmed_ner.train.states import packed_states, padded_states
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,8 @@ from chmed_ner.errors import RunError
 from chmed_ner.machine import duration, give_back, progress
 from chmed_ner.model.kernels.adapters import fused_layers_in
 from chmed_ner.train.checkpoint import Checkpoint, KeptEpoch, Position, training_id
-from chmed_ner.train.examples import Learnable, epoch_batches
 from chmed_ner.train.parallel import Processes
-from chmed_ner.train.recipe import Recipe
+from chmed_ner.train.recipe import Learnable, Recipe, epoch_batches
 
 log = logging.getLogger(__name__)
 

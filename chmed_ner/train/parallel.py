@@ -14,7 +14,7 @@ from typing import Any
 
 from chmed_ner.errors import InputError
 from chmed_ner.machine import keep_threads_awake, prepare_memory
-from chmed_ner.train.examples import E
+from chmed_ner.train.recipe import E
 
 PATIENCE = timedelta(days=7)
 """The others wait while the first scores and saves; one that died is noticed at once."""

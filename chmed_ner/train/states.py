@@ -19,7 +19,7 @@ import torch
 from chmed_ner.model.kernels.attention import attend
 from chmed_ner.model.kernels.masks import causal_mask
 from chmed_ner.model.kernels.replacing import attention_replaced
-from chmed_ner.train.examples import WIDTH_STEP, Example
+from chmed_ner.train.recipe import WIDTH_STEP, Example
 
 NAME = "chmed_ner_packed_examples"
 

@@ -21,7 +21,7 @@ from chmed_ner.train.tuned_weights import local_generator, tuned_folder, tuned_g
 
 if TYPE_CHECKING:
     from chmed_ner.prompt import TaskPrompt
-    from chmed_ner.train.examples import Example
+    from chmed_ner.train.recipe import Example
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class Tuned(Recipe, Regime):
 
     def _examples(self, task: Task, loaded: LoadedModel) -> "tuple[Example, ...]":
         """The task's pairs in tokens, with candidate tokens if the loss is over those."""
-        from chmed_ner.train.examples import encode
+        from chmed_ner.train.recipe import encode
 
         encoded = encode(task.pairs, loaded.wrapping, self.max_tokens)
         if not encoded.examples:

@@ -1,6 +1,6 @@
 """The runs that an ensemble votes over: their predictions, checked against the corpus."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,15 +47,6 @@ def find_members(names: Sequence[str]) -> list[Member]:
             )
         found.append(member)
     return found
-
-
-def check_unseen(member: Member, test_files: Mapping[str, str]) -> None:
-    """InputError when the run has learnt from a file that is tested on."""
-    if names := member.record.trained_on(test_files):
-        raise InputError(
-            f"{KEY}={member.name}: was trained on {', '.join(names)}, which this dataset tests on; "
-            "vote on another dataset, or leave that run out"
-        )
 
 
 def votes_of(member: Member, corpus: Corpus) -> dict[str, tuple[Span, ...]]:

@@ -14,7 +14,7 @@ from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of, write_json
 from chmed_ner.knobs import NAMES_RUN, Range, one_of
-from chmed_ner.methods.ensemble.members import KEY, check_unseen, find_members, votes_of
+from chmed_ner.methods.ensemble.members import KEY, find_members, votes_of
 from chmed_ner.methods.ensemble.voting import (
     VOTINGS,
     Ballots,
@@ -95,7 +95,11 @@ class Ensemble(Method):
                 "set limit.validation or dataset.validation_share above 0"
             )
         for member in find_members(self.runs):
-            check_unseen(member, corpus.test_files)
+            if names := member.record.trained_on(corpus.test_files):
+                raise InputError(
+                    f"{KEY}={member.name}: was trained on {', '.join(names)}, which this dataset "
+                    "tests on; vote on another dataset, or leave that run out"
+                )
             votes_of(member, corpus)
 
     def tuned_on(

@@ -18,7 +18,7 @@ from chmed_ner.machine import give_back, progress
 from chmed_ner.methods.features import NumberedFeatures
 from chmed_ner.methods.tagger.network import TaggerNetwork, batch_of
 from chmed_ner.methods.tagger.reading import Reader, Reading
-from chmed_ner.train.examples import WIDTH_STEP
+from chmed_ner.train.recipe import WIDTH_STEP
 
 
 class Tagger:

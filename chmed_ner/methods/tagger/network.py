@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from chmed_ner.methods.tagger.linear_chain import IndependentTags, LegalPaths, LinearChainCRF
 from chmed_ner.methods.tagger.reading import FARTHEST, Reading
-from chmed_ner.train.examples import WIDTH_STEP, padded_parts_of
+from chmed_ner.train.recipe import WIDTH_STEP, padded_parts_of
 
 PLACE_WIDTH = 32
 FEATURE_WIDTH = 64
@@ -88,7 +88,13 @@ class TaggerNetwork(nn.Module):
             parts.append(self.features(flat).view(*batch.features.shape[:2], -1))
         found = self.dropout(torch.cat(parts, dim=-1))
         if self.recurrent is not None:
-            found = self.dropout(self._both_ways(found, batch.lengths))
+            packed = pack_padded_sequence(
+                found, batch.lengths.cpu(), batch_first=True, enforce_sorted=False
+            )
+            states, _ = self.recurrent(packed)
+            width = found.shape[1]
+            found, _ = pad_packed_sequence(states, batch_first=True, total_length=width)
+            found = self.dropout(found)
         scores: torch.Tensor = self.emit(found)
         return scores
 
@@ -100,15 +106,6 @@ class TaggerNetwork(nn.Module):
     def trained(self) -> dict[str, torch.Tensor]:
         """Every parameter that is trained, by name; not copied."""
         return {name: p for name, p in self.named_parameters() if p.requires_grad}
-
-    def _both_ways(self, characters: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        assert self.recurrent is not None
-        packed = pack_padded_sequence(
-            characters, lengths.cpu(), batch_first=True, enforce_sorted=False
-        )
-        found, _ = self.recurrent(packed)
-        states, _ = pad_packed_sequence(found, batch_first=True, total_length=characters.shape[1])
-        return states
 
 
 def batch_of(
