@@ -75,13 +75,21 @@ class Checkpoint:
     """The checkpoint of `training` (a `training_id`), written every `minutes` (None: never)."""
 
     def __init__(
-        self, directory: Path, minutes: float | None, training: str, kept: KeptEpoch, device: Any
+        self,
+        directory: Path,
+        minutes: float | None,
+        training: str,
+        kept: KeptEpoch,
+        parameters: Sequence[Any],
+        optimiser: Any,
     ) -> None:
         self.path = directory / CHECKPOINT_FILE
         self.minutes = minutes
         self.training = training
         self.kept = kept
-        self.device = device
+        self.parameters = parameters
+        self.optimiser = optimiser
+        self.device = parameters[0].device
         self.written = time.monotonic()
 
     def due(self) -> bool:
@@ -89,24 +97,24 @@ class Checkpoint:
         elapsed = time.monotonic() - self.written
         return self.minutes is not None and elapsed >= 60 * self.minutes
 
-    def save(self, position: Position, parameters: Sequence[Any], optimiser: Any) -> None:
+    def save(self, position: Position) -> None:
         """Replace the state on disk; warn where that fails (a full disk): the training goes on."""
         if self.minutes is None:
             return
         try:
-            self._write(position, parameters, optimiser)
+            self._write(position)
         except (OSError, SafetensorError) as error:
             self._partial.unlink(missing_ok=True)
             log.warning("%s: cannot be written (%s); the training goes on", self.path, error)
         self.written = time.monotonic()
 
-    def _write(self, position: Position, parameters: Sequence[Any], optimiser: Any) -> None:
+    def _write(self, position: Position) -> None:
         tensors = {"random.cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        for number, parameter in enumerate(parameters):
+        for number, parameter in enumerate(self.parameters):
             tensors[f"parameter.{number}"] = parameter.detach()
-            for name, moment in optimiser.state[parameter].items():
+            for name, moment in self.optimiser.state[parameter].items():
                 tensors[f"optimiser.{number}.{name}"] = moment
         tensors |= {f"best.{name}": tensor for name, tensor in self.kept.state.items()}
         about = {"training": self.training, "f1": self.kept.best, "position": asdict(position)}
@@ -124,7 +132,7 @@ class Checkpoint:
     def _partial(self) -> Path:
         return self.path.with_name(CHECKPOINT_FILE + ".partial")
 
-    def restore(self, parameters: Sequence[Any], optimiser: Any) -> Position:
+    def restore(self) -> Position:
         """Put the state back, return its position; InputError: broken, or another training's."""
         if not self.path.is_file():
             return Position()
@@ -135,9 +143,9 @@ class Checkpoint:
                 "differ); repeat that run's settings, or delete the file to train from the start"
             )
         with torch.no_grad():
-            for number, parameter in enumerate(parameters):
+            for number, parameter in enumerate(self.parameters):
                 parameter.copy_(tensors[f"parameter.{number}"])
-                optimiser.state[parameter] = {  # the step count, a scalar, stays on the CPU
+                self.optimiser.state[parameter] = {  # the step count, a scalar, stays on the CPU
                     name: tensor.to(parameter.device) if tensor.dim() else tensor
                     for name, tensor in _under(tensors, f"optimiser.{number}.").items()
                 }

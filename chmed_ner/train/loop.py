@@ -109,7 +109,8 @@ class Training:
             recipe.checkpoint_minutes,
             training_id(recipe, examples, seed),
             kept,
-            self.parameters[0].device,
+            self.parameters,
+            self.optimiser,
         )
         self.steps = -(-len(examples) // recipe.batch_size) * recipe.epochs
 
@@ -117,7 +118,7 @@ class Training:
         """Train to the end; RunError: the loss is no number, InputError: unfit checkpoint."""
         with fused_layers_in(self.model):
             self._announce()
-        position = self.checkpoint.restore(self.parameters, self.optimiser)
+        position = self.checkpoint.restore()
         self._publish()
         if position.step:
             log.info("the training goes on after step %d of %d", position.step, self.steps)
@@ -130,7 +131,7 @@ class Training:
             if self.processes.first:
                 self.kept(epoch + 1, step)
                 if epoch + 1 < self.recipe.epochs:
-                    self._save(Position(epoch + 1, 0, step))
+                    self.checkpoint.save(Position(epoch + 1, 0, step))
 
     def _announce(self) -> None:
         tokens = sum(map(len, self.examples)) * self.recipe.epochs / self.processes.count
@@ -172,7 +173,7 @@ class Training:
                 if self.processes.first:
                     self.kept.log({"train/loss": loss}, step)
                     if self.checkpoint.due():
-                        self._save(Position(epoch, number, step))
+                        self.checkpoint.save(Position(epoch, number, step))
                 if step % STEPS_BETWEEN_TRIMS == 0:
                     give_back()
                 bar.update(len(batch))
@@ -213,9 +214,6 @@ class Training:
             loss.backward()
             total += loss.item()
         return total
-
-    def _save(self, position: Position) -> None:
-        self.checkpoint.save(position, self.parameters, self.optimiser)
 
     def _publish(self) -> None:
         for weights in self.weights:

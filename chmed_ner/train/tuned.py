@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from chmed_ner.backbone.causal_lm import CausalLM
 from chmed_ner.backbone.protocol import Backbone
@@ -15,13 +15,10 @@ from chmed_ner.knobs import at_least, one_of
 from chmed_ner.machine import free_unused
 from chmed_ner.model.asking import Generator
 from chmed_ner.model.loaded import LoadedModel
+from chmed_ner.prompt import TaskPrompt
 from chmed_ner.train.parallel import call, processes
-from chmed_ner.train.recipe import Recipe
+from chmed_ner.train.recipe import Example, Recipe, encode
 from chmed_ner.train.tuned_weights import local_generator, tuned_folder, tuned_generator
-
-if TYPE_CHECKING:
-    from chmed_ner.prompt import TaskPrompt
-    from chmed_ner.train.recipe import Example
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +55,7 @@ class Tuned(Recipe, Regime):
         """InputError: no weights, or weights that this regime cannot tune."""
         self.backbone(backbone)
 
-    def check_prompt(self, prompt: "TaskPrompt") -> None:
+    def check_prompt(self, prompt: TaskPrompt) -> None:
         """InputError: the loss needs a grammar, which the prompt's answers do not have."""
         try:
             if self.candidate_softmax:
@@ -123,10 +120,8 @@ class Tuned(Recipe, Regime):
             self.save(loaded, model, kept.state, task)
             training.checkpoint.remove()
 
-    def _examples(self, task: Task, loaded: LoadedModel) -> "tuple[Example, ...]":
+    def _examples(self, task: Task, loaded: LoadedModel) -> tuple[Example, ...]:
         """The task's pairs in tokens, with candidate tokens if the loss is over those."""
-        from chmed_ner.train.recipe import encode
-
         encoded = encode(task.pairs, loaded.wrapping, self.max_tokens)
         if not encoded.examples:
             raise InputError(

@@ -13,7 +13,7 @@ from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.script import Simplified
-from chmed_ner.entities.types import Completion
+from chmed_ner.entities.types import Completion, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import at_least
 from chmed_ner.methods.assessment.measures import Reading, measures, single, write_tables
@@ -39,6 +39,17 @@ class Variant:
     kind: str
     name: str
     prompt: TaskPrompt
+
+    def reading(
+        self, sentences: Sequence[Sentence], found: Mapping[str, Completion], policy: str
+    ) -> Reading:
+        """What the completions `found` say of the sentences."""
+        answers = {
+            s.id: self.prompt.parse(found[s.id].text, s.model_text, found[s.id].stop)
+            for s in sentences
+        }
+        spans = read_completions(sentences, self.prompt, found).predicted(policy)
+        return Reading(self.kind, self.name, self.prompt, found, answers, spans)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +121,7 @@ class Assessment(Generative):
         found = ask(experiment, asked, task, tracker)
         every = [Variant("prompt", "prompt", prompt), *variants]
         readings = [
-            _reading(experiment, corpus, variant, completions)
+            variant.reading(corpus.test, completions, experiment.policy)
             for variant, completions in zip(every, found, strict=True)
         ]
         metrics = measures(corpus.test, readings)
@@ -143,22 +154,6 @@ class Assessment(Generative):
             prompt = prompt_for(replace(experiment, seed=seed), corpus, folder)
             variants.append(Variant("seeds", folder.name, prompt))
         return variants
-
-
-def _reading(
-    experiment: Experiment,
-    corpus: Corpus,
-    variant: Variant,
-    completions: Mapping[str, Completion],
-) -> Reading:
-    prompt = variant.prompt
-    found = read_completions(corpus.test, prompt, completions)
-    answers = {
-        s.id: prompt.parse(completions[s.id].text, s.model_text, completions[s.id].stop)
-        for s in corpus.test
-    }
-    spans = found.predicted(experiment.policy)
-    return Reading(variant.kind, variant.name, prompt, completions, answers, spans)
 
 
 def reworded_prompt(experiment: Experiment, instruction: str) -> Prompt:

@@ -16,6 +16,7 @@ from chmed_ner.model.asking import Generator
 from chmed_ner.model.checkpoint.hardware import SPLIT
 from chmed_ner.prompt import TaskPrompt
 from chmed_ner.run.experiment import Experiment
+from chmed_ner.run.runner import read_corpus
 from chmed_ner.score.spans import span_scores
 from chmed_ner.track import Tracker
 from chmed_ner.track.record import note_counts
@@ -103,8 +104,6 @@ def assists() -> bool:
 
 def assist(experiment: Experiment) -> None:
     """Train whenever the first process calls, until it tells this one to stop."""
-    from chmed_ner.run.runner import read_corpus
-
     logging.getLogger().setLevel(logging.WARNING)  # the first process says the same
     with joined():
         while (directory := called()) is not None:

@@ -21,20 +21,16 @@ Features = Sequence[Sequence[int]]
 
 @dataclass(frozen=True)
 class Batch:
-    """Sentences as tensors; R rows of T tokens, B sentences of up to C characters.
+    """Sentences as tensors: R rows of T tokens, B sentences of up to C characters."""
 
-    `ids`, `mask` (R, T); `rows`, `positions` (B, C) say where a character's state is; `inside`
-    (B, C, 2); `features` (B, C, F) with 0 for none; `lengths` (B); `tags` (B, C) where known.
-    """
-
-    ids: torch.Tensor
-    mask: torch.Tensor
-    rows: torch.Tensor
-    positions: torch.Tensor
-    inside: torch.Tensor
-    features: torch.Tensor
-    lengths: torch.Tensor
-    tags: torch.Tensor | None
+    ids: torch.Tensor  # (R, T)
+    mask: torch.Tensor  # (R, T)
+    rows: torch.Tensor  # (B, C), with `positions`: where a character's state is
+    positions: torch.Tensor  # (B, C)
+    inside: torch.Tensor  # (B, C, 2), see `Reading`
+    features: torch.Tensor  # (B, C, F), 0 for none
+    lengths: torch.Tensor  # (B)
+    tags: torch.Tensor | None  # (B, C), where known
 
 
 class TaggerNetwork(nn.Module):
