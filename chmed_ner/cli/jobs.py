@@ -18,7 +18,7 @@ from chmed_ner.cli.job_table import Report, read_journal, write_journal
 from chmed_ner.errors import ChmedError, InputError, Stopped
 from chmed_ner.files import read_json
 from chmed_ner.machine import take_share
-from chmed_ner.methods.generative.worker import assist, assisted, assists, check_processes
+from chmed_ner.methods.generative.training import assist, assisted, assists, check_processes
 from chmed_ner.run.cells import METRICS, Claim, State, claimed, mark_killed
 from chmed_ner.run.config import configure, register
 from chmed_ner.run.experiment import Experiment

@@ -16,7 +16,7 @@ from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Demonstration, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.files import config_directory
-from chmed_ner.methods.generative.method import prompt_for
+from chmed_ner.methods.generative.answers import prompt_for
 from chmed_ner.model.asking import Request, wrapping
 from chmed_ner.prompt.demonstrations.pool import pool_of, read_pool, text_key, write_pool
 from chmed_ner.run.config import compose, configure, option
