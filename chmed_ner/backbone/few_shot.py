@@ -6,15 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.regime import Note, Task, ZeroShot, noted
+from chmed_ner.backbone.protocol import Backbone, Note, Task, ZeroShot, noted
 from chmed_ner.entities.types import SEPARATOR
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Count, Range, at_least, one_of
 from chmed_ner.model.asking import Generator
-from chmed_ner.prompt.demonstrations.demonstrator import ORDERS, Demonstrator
-from chmed_ner.prompt.demonstrations.pool import Pool, pool_of, read_pool, write_pool
-from chmed_ner.prompt.demonstrations.ranking import CharacterNgrams, Drawn, Ranking
+from chmed_ner.prompt.candidates import (
+    CharacterNgrams,
+    Drawn,
+    Pool,
+    Ranking,
+    pool_of,
+    read_pool,
+    write_pool,
+)
+from chmed_ner.prompt.demonstrator import ORDERS, Demonstrator
 
 if TYPE_CHECKING:
     from chmed_ner.data.corpus import Corpus
@@ -44,11 +50,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class FewShot(ZeroShot):
-    """`k` demonstrations a question, drawn by chance (`random`) or the most similar ones (`knn`).
-
-    Similar in character n-grams from `ngrams[0]` to `ngrams[1]`. Nothing is trained, but the
-    training files are read.
-    """
+    """`k` demonstrations a question, drawn by chance (`random`) or the most similar ones (`knn`) in
+    character n-grams from `ngrams[0]` to `ngrams[1]`."""
 
     name = "few_shot"
     shows_training = True

@@ -8,9 +8,8 @@ from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Demonstration, Mention, Sentence
 from chmed_ner.errors import InputError
-from chmed_ner.prompt.definitions import Definitions
 from chmed_ner.prompt.formats.answer import Answer, AnswerFormat
-from chmed_ner.prompt.hints import Hinting, Hints
+from chmed_ner.prompt.wording import Definitions, Hinting, Hints
 
 FIELDS = {"instruction": "{categories}", "sentence": "{sentence}"}
 _FIELD = re.compile(r"\{(?:[^\W\d][^{}]*)?\}")  # `{}` and `{name...}`; other braces are text

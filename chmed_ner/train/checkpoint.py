@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.backbone.regime import Log
+from chmed_ner.backbone.protocol import Log
 from chmed_ner.errors import InputError
 from chmed_ner.train.recipe import Recipe
 

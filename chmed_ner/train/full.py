@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.regime import Task
+from chmed_ner.backbone.protocol import Backbone, Task
 from chmed_ner.errors import InputError
 from chmed_ner.train.tuned import Tuned
 from chmed_ner.train.tuned_weights import MODEL_FOLDER, save_model
 
 if TYPE_CHECKING:
-    from chmed_ner.backbone.causal_lm import CausalLM
+    from chmed_ner.backbone.local_models import CausalLM
     from chmed_ner.model.loaded import LoadedModel
 
 log = logging.getLogger(__name__)

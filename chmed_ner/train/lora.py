@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.regime import Task
+from chmed_ner.backbone.protocol import Backbone, Task
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.knobs import Count, Positive, Share, one_of
 from chmed_ner.train.tuned import Tuned
 from chmed_ner.train.tuned_weights import ADAPTER_FOLDER, save_adapter
 
 if TYPE_CHECKING:
-    from chmed_ner.backbone.causal_lm import CausalLM
+    from chmed_ner.backbone.local_models import CausalLM
     from chmed_ner.model.loaded import LoadedModel
 
 

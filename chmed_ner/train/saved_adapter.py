@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.regime import Regime, Task, noted
+from chmed_ner.backbone.protocol import Backbone, Regime, Task, noted
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import NAMES_RUN

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.regime import Regime, Task, noted
+from chmed_ner.backbone.protocol import Backbone, Regime, Task, noted
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import at_least, one_of
 from chmed_ner.machine import free_unused
@@ -22,7 +21,7 @@ from chmed_ner.train.recipe import Recipe
 from chmed_ner.train.tuned_weights import local_generator, tuned_folder, tuned_generator
 
 if TYPE_CHECKING:
-    from chmed_ner.backbone.causal_lm import CausalLM
+    from chmed_ner.backbone.local_models import CausalLM
     from chmed_ner.model.loaded import LoadedModel
     from chmed_ner.prompt import TaskPrompt
     from chmed_ner.train.examples import Example

@@ -14,7 +14,7 @@ from chmed_ner.model.asking import Generator
 from chmed_ner.model.checkpoint.quantized import kind_of
 
 if TYPE_CHECKING:
-    from chmed_ner.backbone.causal_lm import CausalLM
+    from chmed_ner.backbone.local_models import CausalLM
     from chmed_ner.model.loaded import LoadedModel
 
 ADAPTER_FOLDER, MODEL_FOLDER = "adapter", "model"

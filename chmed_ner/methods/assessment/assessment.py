@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chmed_ner.backbone.generate import requests_for
-from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.completions import CompletionStore, requests_for
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Completion
 from chmed_ner.errors import InputError

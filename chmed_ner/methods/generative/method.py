@@ -8,9 +8,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from chmed_ner.backbone.generate import generate, requests_for, stored_completions
-from chmed_ner.backbone.regime import Task
-from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.completions import (
+    CompletionStore,
+    generate,
+    requests_for,
+    stored_completions,
+)
+from chmed_ner.backbone.protocol import Task
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.restoration import POLICIES, restore
 from chmed_ner.entities.types import Completion, Sentence, Span

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from chmed_ner.backbone.generate import requests_for, stored_completions
-from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.completions import CompletionStore, requests_for, stored_completions
 from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.method import outcome_of, prompt_for
 from chmed_ner.run.changed_config import changed_choices, changed_config

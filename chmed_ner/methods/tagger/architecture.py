@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from chmed_ner.backbone.encoder import Encoder
+from chmed_ner.backbone.local_models import Encoder
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.knobs import Count, Positive, Share, at_least

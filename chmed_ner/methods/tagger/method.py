@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from chmed_ner.backbone.encoder import Encoder
+from chmed_ner.backbone.local_models import Encoder
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.bio import tags_of

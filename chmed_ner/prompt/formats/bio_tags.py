@@ -16,8 +16,7 @@ from chmed_ner.entities.bio import OUTSIDE, chunks, split_tag, tags_of
 from chmed_ner.entities.labels import LabelScheme, folded
 from chmed_ner.knobs import one_of
 from chmed_ner.prompt.formats.alignment import BLANK
-from chmed_ner.prompt.formats.answer import Answer
-from chmed_ner.prompt.formats.copies import CopyFormat
+from chmed_ner.prompt.formats.answer import Answer, CopyFormat
 from chmed_ner.prompt.formats.copy_grammar import RunsGrammar, TaggedGrammar
 
 STYLES = ("lines", "one_line", "runs")

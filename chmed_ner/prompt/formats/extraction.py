@@ -16,9 +16,8 @@ from chmed_ner.entities.restoration import gold_mentions
 from chmed_ner.entities.types import Mention, Sentence
 from chmed_ner.knobs import Range, one_of
 from chmed_ner.prompt.formats.answer import Answer, AnswerFormat
-from chmed_ner.prompt.formats.folding import FoldedText
 from chmed_ner.prompt.formats.list_grammar import ListGrammar
-from chmed_ner.prompt.formats.lists import bare, listed_answer, spelling, unquoted
+from chmed_ner.prompt.formats.lists import FoldedText, bare, listed_answer, spelling, unquoted
 
 NONE = {"simplified": "无", "traditional": "無"}
 _NONE_WORDS = frozenset({"无", "無", "没有", "沒有", "none", "无医疗实体", "無醫療實體"})

@@ -20,8 +20,7 @@ from chmed_ner.prompt.formats.answer import (
     AnswerFormat,
     without_entities,
 )
-from chmed_ner.prompt.formats.folding import FoldedText
-from chmed_ner.prompt.formats.lists import listed_answer, spelling
+from chmed_ner.prompt.formats.lists import FoldedText, listed_answer, spelling
 
 _TOKENS = re.compile(
     r'"((?:[^"\\\n]|\\.)*)"?'

@@ -15,8 +15,7 @@ from chmed_ner.entities.bio import tags_of
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Span
 from chmed_ner.prompt.formats.alignment import BLANK
-from chmed_ner.prompt.formats.answer import Answer
-from chmed_ner.prompt.formats.copies import CopyFormat
+from chmed_ner.prompt.formats.answer import Answer, CopyFormat
 from chmed_ner.prompt.formats.copy_grammar import MarkedGrammar
 
 _OPENING, _BARS, _CLOSING = "[［【", "|｜", "]］】"

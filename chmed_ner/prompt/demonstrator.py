@@ -9,8 +9,7 @@ from typing import Any
 from chmed_ner.entities.types import Demonstration
 from chmed_ner.files import write_json_lines
 from chmed_ner.prompt import TaskPrompt
-from chmed_ner.prompt.demonstrations.pool import Pool, read_records, text_key
-from chmed_ner.prompt.demonstrations.ranking import Ranking
+from chmed_ner.prompt.candidates import Pool, Ranking, read_records, text_key
 
 ORDERS = ("nearest_last", "nearest_first")
 Note = Callable[[Mapping[str, int]], None]
