@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from chmed_ner.backbone.protocol import Backbone, Note, Task, ZeroShot, noted
+from chmed_ner.backbone.protocol import Backbone, Note, ZeroShot
 from chmed_ner.entities.types import SEPARATOR
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Count, Range, at_least, one_of
-from chmed_ner.model.asking import Generator
 from chmed_ner.prompt.candidates import (
     CharacterNgrams,
     Drawn,
@@ -80,18 +79,9 @@ class FewShot(ZeroShot):
         """The dataset's training files: the answers may come from them."""
         return dict(training_files)
 
-    def prepare(self, backbone: Backbone, task: Task) -> Generator:
-        """The backbone, loaded; an answer is over where another question would begin."""
-        return noted(backbone.generator(stop=_with_separator(task.stop), seed=task.seed), task)
-
-    def reopen(
-        self,
-        backbone: Backbone,
-        directory: Path,  # noqa: ARG002
-        stop: Sequence[str],
-    ) -> Generator:
-        """The generator of a finished run in `directory`."""
-        return backbone.generator(stop=_with_separator(stop), seed=0)
+    def stops(self, stop: Sequence[str]) -> Sequence[str]:
+        """Also where another question would begin."""
+        return tuple(dict.fromkeys([*stop, SEPARATOR]))
 
     def demonstrated(
         self,
@@ -146,7 +136,3 @@ def _kept_pool(folder: Path, corpus: "Corpus", note: Note | None) -> Pool:
     if not (folder / CANDIDATES).is_file():
         write_pool(folder / CANDIDATES, pool)
     return pool
-
-
-def _with_separator(stop: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*stop, SEPARATOR]))

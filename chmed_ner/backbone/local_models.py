@@ -185,12 +185,15 @@ class Encoder(LocalModel):
     quantization = "none"
 
     def tunable(self) -> NoReturn:
-        """Refused: InputError."""
-        self._refuse()
+        """InputError: refused."""
+        raise InputError(
+            f"backbone={self.name}: an encoder writes no text; use method=tagger, or a backbone "
+            "that is a language model"
+        )
 
     def generator(self, *, stop: Any, seed: int) -> NoReturn:  # noqa: ARG002
-        """Refused: InputError."""
-        self._refuse()
+        """InputError: refused."""
+        self.tunable()
 
     def transformer(self) -> Any:
         """The model in evaluation mode on its device, without pooler or head; InputError when the
@@ -210,9 +213,3 @@ class Encoder(LocalModel):
         from chmed_ner.model.checkpoint.loading import load_encoder_tokenizer
 
         return load_encoder_tokenizer(self.location(), revision=self.revision)
-
-    def _refuse(self) -> NoReturn:
-        raise InputError(
-            f"backbone={self.name}: an encoder writes no text; use method=tagger, or a backbone "
-            "that is a language model"
-        )

@@ -2,9 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.types import Completion
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Generator
@@ -13,10 +15,6 @@ if TYPE_CHECKING:
     from chmed_ner.data.corpus import Corpus
     from chmed_ner.model.loaded import LoadedModel
     from chmed_ner.prompt import TaskPrompt
-
-from dataclasses import dataclass
-
-from chmed_ner.entities.grammar import Grammar
 
 
 class Backbone(ABC):
@@ -57,8 +55,6 @@ class Backbone(ABC):
 
 
 Log = Callable[[Mapping[str, float], int], None]
-
-
 Note = Callable[[Mapping[str, int]], None]
 
 
@@ -158,7 +154,7 @@ class ZeroShot(Regime):
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         """The backbone, loaded."""
-        return noted(backbone.generator(stop=task.stop, seed=task.seed), task)
+        return noted(backbone.generator(stop=self.stops(task.stop), seed=task.seed), task)
 
     def reopen(
         self,
@@ -166,8 +162,12 @@ class ZeroShot(Regime):
         directory: Path,  # noqa: ARG002
         stop: Sequence[str],
     ) -> Generator:
-        """The generator of a finished run in `directory`."""
-        return backbone.generator(stop=stop, seed=0)
+        """The backbone, loaded: nothing comes from the run."""
+        return backbone.generator(stop=self.stops(stop), seed=0)
+
+    def stops(self, stop: Sequence[str]) -> Sequence[str]:
+        """At which strings an answer is over."""
+        return stop
 
 
 def noted(generator: Generator, task: Task) -> Generator:

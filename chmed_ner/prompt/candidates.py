@@ -1,4 +1,4 @@
-"""The sentences that may be shown: training sentences, none of which is a test text."""
+"""The training sentences that may be shown, none of them a test text, and which come first."""
 
 import json
 import random
@@ -43,11 +43,10 @@ class Pool:
 
 
 def pool_of(train: Sequence[Sentence], test: Sequence[Sentence]) -> tuple[Pool, dict[str, int]]:
-    """The pool of a training split, and how many candidates it has and what was left out.
+    """The pool of a training split, and the counts of its candidates and of what was left out.
 
-    Left out are the sentences that are test sentences (`demonstration_leaks`; the corpus has
-    dropped equal texts before, these differ from one in width, case, marks or script) and those
-    that were met before (`demonstration_duplicates`).
+    Left out are test sentences (`demonstration_leaks`: those that differ from one in width, case,
+    marks or script) and sentences that were met before (`demonstration_duplicates`).
     """
     tested = {text_key(sentence.model_text) for sentence in test}
     kept: dict[str, Sentence] = {}
@@ -118,13 +117,13 @@ CHUNK = 256
 """Queries whose similarities are computed at once: CHUNK rows of a float32 each candidate."""
 
 
+@dataclass(frozen=True)
 class Drawn:
     """`n` of `size` candidates drawn with `seed`: the same for all texts, or anew for each."""
 
-    def __init__(self, size: int, seed: int, *, per_sentence: bool) -> None:
-        self.size = size
-        self.seed = seed
-        self.per_sentence = per_sentence
+    size: int
+    seed: int
+    per_sentence: bool
 
     def first(self, texts: Sequence[str], n: int) -> list[list[int]]:
         """In the order drawn; a smaller `n` draws the beginning of a larger one's."""
@@ -146,8 +145,8 @@ class Drawn:
 class CharacterNgrams:
     """Cosine similarity of TF-IDF weights of character n-grams, from `ngrams[0]` to `ngrams[1]`.
 
-    The weights are sparse, in float32, and scikit-learn's (smoothed idf, rows of length 1). Raises
-    InputError when no text is long enough for an n-gram.
+    The weights are scikit-learn's (smoothed idf, rows of length 1), in float32. InputError when no
+    text is long enough for an n-gram.
     """
 
     def __init__(self, texts: Sequence[str], ngrams: tuple[int, int]) -> None:
@@ -171,26 +170,23 @@ class CharacterNgrams:
         ranked: list[list[int]] = []
         for start in range(0, len(texts), CHUNK):
             queries = self._weights.transform(texts[start : start + CHUNK])
-            ranked += map(_top(n), (queries @ self._postings).toarray())
+            ranked += [_top(row, n) for row in (queries @ self._postings).toarray()]
         return ranked
 
 
 Ranking = Drawn | CharacterNgrams
-"""An order of the candidates for each sentence: `first(texts, n)` gives the places of the first `n`
-(all, if there are fewer), best first. What comes first for a text does not depend on the others."""
+"""`first(texts, n)` gives the places of the first `n` candidates for each text, best first (all, if
+there are fewer); the other texts do not matter."""
 
 
-def _top(n: int) -> Callable[[Any], list[int]]:
-    """The places of the `n` largest of a row, largest first, equal ones in order."""
+def _top(scores: Any, n: int) -> list[int]:
+    """The places of the `n` largest scores, largest first, equal ones in order."""
     import numpy as np
 
-    def top(scores: Any) -> list[int]:
-        places = np.arange(len(scores))
-        if n < len(scores):
-            least = np.partition(scores, len(scores) - n)[len(scores) - n]
-            places = np.flatnonzero(scores >= least)
-        order = np.argsort(-scores[places], kind="stable")[:n]
-        found: list[int] = places[order].tolist()
-        return found
-
-    return top
+    places = np.arange(len(scores))
+    if n < len(scores):
+        least = np.partition(scores, len(scores) - n)[len(scores) - n]
+        places = np.flatnonzero(scores >= least)
+    order = np.argsort(-scores[places], kind="stable")[:n]
+    found: list[int] = places[order].tolist()
+    return found

@@ -1,4 +1,4 @@
-"""What the categories mean, in the words of `conf/definitions/*.yaml`, for the instruction."""
+"""What a prompt may also say: what the categories mean, and hints: known mentions."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.script import Simplified
 from chmed_ner.entities.types import Mention, Sentence
 from chmed_ner.errors import InputError
+from chmed_ner.knobs import Portion
 
 SCHEME = "labels"
 """The value of `types` that takes each type's own `definition` from conf/labels."""
@@ -17,12 +18,11 @@ _FIELD = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True, kw_only=True)
 class Definitions:
-    """A definition for each type and notes on what is easily confused.
+    """A definition for each type, and notes: lines of advice.
 
-    `types` maps a type's tag to its definition, or is `labels`: the definitions of the label scheme
-    itself; empty for none. `notes` are lines of advice. All words are in traditional characters and
-    become simplified ones by OpenCC where the prompt is in that script; `{TAG}` in them is replaced
-    by that type's name. Raises InputError for another shape.
+    `types` maps a type's tag to its definition, or is `labels`: those of the label scheme; empty
+    for none. All words are in traditional characters, which OpenCC makes simplified where the
+    prompt is in that script; `{TAG}` in them is replaced by that type's name.
     """
 
     name: str
@@ -44,9 +44,9 @@ class Definitions:
             )
 
     def text(self, labels: LabelScheme, script: str) -> str:
-        """The lines that follow the instruction, each with its newline; empty without definitions.
+        """The lines that follow the instruction, each with its newline, if there are any.
 
-        InputError for a type of `labels` without a definition, and for a field that names none.
+        InputError for a type without a definition, and for a field that names no type.
         """
         lines = []
         if self.types:
@@ -80,27 +80,28 @@ class Definitions:
         return labels.name_of(tag, script)
 
 
-FIELD = "{hints}"
+_HINTS = "{hints}"
 _NONE = {"simplified": "无", "traditional": "無"}
 
 
+@dataclass(frozen=True, kw_only=True)
 class Hints:
     """The words of the hints, and which strings they list.
 
-    `wording` maps a script to what stands behind the line of the sentence, `{hints}` in it the
-    list. Listed are the strings that are an entity in a share of `threshold` (0 to 1) at least of
-    their occurrences in the training split. Raises InputError for anything else.
+    `wording` maps a script to the words that follow the line of the sentence. Their `{hints}` are
+    the strings that are an entity in a share of `threshold` of their occurrences in training.
     """
 
-    def __init__(self, name: str, threshold: float, wording: Mapping[str, str]) -> None:
-        if not 0 <= threshold <= 1:
-            raise InputError(f"prompt.hints.threshold={threshold}: give a number from 0 to 1")
-        for script, words in wording.items():
-            if not isinstance(words, str) or FIELD not in words:
-                raise InputError(f"hints '{name}', wording.{script}={words!r}: must hold {FIELD}")
-        self.name = name
-        self.threshold = threshold
-        self.wording = wording
+    name: str
+    threshold: Portion
+    wording: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        for script, words in self.wording.items():
+            if not isinstance(words, str) or _HINTS not in words:
+                raise InputError(
+                    f"hints '{self.name}', wording.{script}={words!r}: must hold {_HINTS}"
+                )
 
     def check(self, script: str) -> None:
         """InputError when there are no words in `script`."""
@@ -113,11 +114,11 @@ class Hints:
     def words(self, mentions: Sequence[Mention], labels: LabelScheme, script: str) -> str:
         """What the model reads: `mention-category` for each, or the script's word for none."""
         listed = [f"{each.text}-{labels.name_of(each.type, script)}" for each in mentions]
-        return self.wording[script].replace(FIELD, "、".join(listed) or _NONE[script])
+        return self.wording[script].replace(_HINTS, "、".join(listed) or _NONE[script])
 
 
 def no_hints() -> None:
-    """What `hints@prompt.hints=none` stands for."""
+    """The option `hints@prompt.hints=none`."""
 
 
 class Hinting(Protocol):

@@ -1,8 +1,7 @@
 """The paper's BIO style: every character of the sentence with its tag, and two compact variants.
 
-`lines`: `血 B-检查`, a line for each character. `one_line`: `血/B-检查 压/I-检查`, separated by
-spaces. `runs`: a line for each entity and for each stretch between entities, `血压 检查`. Tags are
-`O`, `B-` and `I-` with the category's name; in runs the name alone. White space of the sentence is
+`lines`: `血 B-检查`, a line for each character. `one_line`: `血/B-检查 压/I-检查`. `runs`: a line
+for each entity and for each stretch between entities, `血压 检查`. White space of the sentence is
 written `␣`. The characters carry the positions: see `alignment`.
 """
 
@@ -71,8 +70,7 @@ class BioTags(CopyFormat):
         *,
         in_order: bool,  # noqa: ARG002 - a copy is in the text's order
     ) -> TaggedGrammar | RunsGrammar:
-        """Every character with a tag, `I-` after its own type only; in runs, no two stretches
-        outside entities in a row."""
+        """Every character with a tag, or every stretch with a name."""
         names, shown = _names(labels, script), tuple(_visible(sentence))
         if self.style == "runs":
             return RunsGrammar(shown, " ", "\n", tuple(names.values()), OUTSIDE)
@@ -112,7 +110,7 @@ def _names(labels: LabelScheme, script: str) -> dict[str, str]:
 
 
 def _visible(text: str) -> str:
-    """`text` of the same length with `BLANK` for each white space character."""
+    """`text` of the same length with `BLANK` for white space."""
     return "".join(BLANK if character.isspace() else character for character in text)
 
 

@@ -1,7 +1,7 @@
 """The grammars of the formats that copy the sentence: marked in place, or tagged.
 
-A copy passes every character in order, so an answer cannot repeat itself and there is nothing to
-remember: a node is a position and what is open there.
+A copy passes every character in order and cannot repeat itself, so there is nothing to remember: a
+node is a position and what is open there.
 """
 
 from abc import abstractmethod
@@ -84,8 +84,8 @@ class MarkedGrammar(CopyGrammar):
 class TaggedGrammar(CopyGrammar):
     """Characters with their tags: a character, `separator`, a tag; `between` before the next.
 
-    `tags` maps each type to the names of its `B-` and `I-` tags; the empty type has the name of
-    `O` twice. An `I-` tag only follows its own type.
+    `tags` maps each type to its `B-` and `I-` tags, the empty type to `O` twice. An `I-` tag only
+    follows its own type.
     """
 
     separator: str

@@ -80,8 +80,7 @@ class GroupedJson(AnswerFormat):
 
 
 def _mention(item: Item, page: FoldedText, labels: LabelScheme) -> Mention | str:
-    """The mention of an item, or the reason why it has none; a model may put the mention before the
-    category."""
+    """The mention of an item, whichever comes first in it, or the reason why it has none."""
     category, words = item[0].strip(), item[1].strip()
     reason = "unknown_label" if words else "unparsable_line"
     type_ = labels.tag_of(category) if len(category) <= labels.longest else None

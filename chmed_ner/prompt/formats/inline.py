@@ -1,9 +1,8 @@
 """The sentence copied with its entities marked in place: `患者有[高血压|疾病]。`
 
-`[`, `|` and `]` are marks; one of the sentence's own, or a backslash, has a backslash before it.
-White space of the sentence other than a plain space is written `␣`. The copy carries the positions:
-see `alignment`. Reading also takes full-width marks and `【】`, and a category before the mention;
-marks that enclose no known category are text.
+A mark of the sentence's own, or a backslash, has a backslash before it; white space other than a
+plain space is written `␣`. The copy carries the positions: see `alignment`. Reading also takes
+full-width marks and `【】`, and a category before the mention; marks without a category are text.
 """
 
 import re

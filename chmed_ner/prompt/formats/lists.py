@@ -1,7 +1,9 @@
-"""Answers that list mentions without positions: restoration places them.
+"""Answers that list mentions without positions, spelled as the sentence spells them.
 
-A mention is looked up in the sentence as it is written, then folded (see `folding`), so that it is
-spelled as the sentence spells it.
+A tokenizer may normalise what it reads (Baichuan's turns `Ⅱ` into `II`, `℃` into `°C`, `（` into
+`(`), so that a mention is not literally in the sentence. Then both are folded: compatibility
+characters decomposed (Unicode NFKD), case ignored, white space left out except between two words of
+letters or digits.
 """
 
 import re
@@ -16,7 +18,7 @@ from chmed_ner.prompt.formats.answer import Answer
 
 
 class FoldedText:
-    """A text, folded once, when first needed, in which pieces can be looked up."""
+    """A text, folded when first needed, in which pieces can be looked up."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -26,10 +28,10 @@ class FoldedText:
         return _fold(self.text)
 
     def place(self, words: str) -> tuple[int, int] | None:
-        """`[start, end)` of the first piece that folds to what `words` fold to, None if none does.
+        """`[start, end)`, in code points, of the first piece that folds to what `words` fold to.
 
-        In code points of the text. Words that fold to nothing are nowhere, and so are words far
-        longer than the text.
+        It begins and ends where a character of the text does. None for words that fold to nothing
+        or are far longer than the text.
         """
         folded, units = self._folded
         if len(words) > 2 * len(folded) + 16:  # a loop's line would take long to fold
@@ -61,8 +63,8 @@ def listed_answer(
 ) -> Answer:
     """The answer that lists `items`; what cannot be used is counted with the other `problems`.
 
-    `read` gives an item's mention, or the problem that it is, or None for an item that says
-    nothing. A mention that is listed more often than `allowed` counts as repeated.
+    `read` gives an item's mention, the problem that it is, or None. A mention that is listed more
+    often than `allowed` is a problem too.
     """
     known: dict[Item, Mention | str | None] = {}  # a model that loops writes the same for ever
     times: Counter[Mention] = Counter()
