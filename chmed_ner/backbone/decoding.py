@@ -65,5 +65,4 @@ class Constrained(Greedy):
             ) from None
 
     def grammar(self, prompt: "TaskPrompt", model_text: str) -> Grammar:
-        """What the answer to one sentence may look like."""
         return prompt.grammar(model_text, in_order=self.text_order)

@@ -72,7 +72,6 @@ class FewShot(ZeroShot):
 
     @property
     def draws(self) -> bool:
-        """Do the demonstrations depend on the seed?"""
         return self.selection == "random"
 
     def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:

@@ -102,7 +102,6 @@ class CausalLM(LocalModel):
         super().check()
 
     def tunable(self) -> "CausalLM":
-        """Itself."""
         return self
 
     def quantized(self, kind: str, key: str) -> "CausalLM":
@@ -192,7 +191,6 @@ class Encoder(LocalModel):
         )
 
     def generator(self, *, stop: Any, seed: int) -> NoReturn:  # noqa: ARG002
-        """InputError: refused."""
         self.tunable()
 
     def transformer(self) -> Any:

@@ -153,7 +153,6 @@ class ZeroShot(Regime):
     name = "zero_shot"
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
-        """The backbone, loaded."""
         return noted(backbone.generator(stop=self.stops(task.stop), seed=task.seed), task)
 
     def reopen(

@@ -45,12 +45,10 @@ class Scripted(Backbone):
         return len(request.text)
 
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
-        """The targets, spoiled."""
         time.sleep(self.seconds)
         return [self._reply(request) for request in batch]
 
     def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
-        """The sleep of every batch."""
         return self.seconds * len(batches)
 
     def close(self) -> None:

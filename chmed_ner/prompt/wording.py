@@ -10,6 +10,7 @@ from chmed_ner.entities.script import Simplified
 from chmed_ner.entities.types import Mention, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Portion
+from chmed_ner.prompt.formats.extraction import NONE
 
 SCHEME = "labels"
 """The value of `types` that takes each type's own `definition` from conf/labels."""
@@ -81,7 +82,6 @@ class Definitions:
 
 
 _HINTS = "{hints}"
-_NONE = {"simplified": "无", "traditional": "無"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ class Hints:
 
     def check(self, script: str) -> None:
         """InputError when there are no words in `script`."""
-        if script not in self.wording or script not in _NONE:
+        if script not in self.wording or script not in NONE:
             raise InputError(
                 f"hints '{self.name}' have no wording for script={script}; add the key "
                 f"wording.{script}"
@@ -114,7 +114,7 @@ class Hints:
     def words(self, mentions: Sequence[Mention], labels: LabelScheme, script: str) -> str:
         """What the model reads: `mention-category` for each, or the script's word for none."""
         listed = [f"{each.text}-{labels.name_of(each.type, script)}" for each in mentions]
-        return self.wording[script].replace(_HINTS, "、".join(listed) or _NONE[script])
+        return self.wording[script].replace(_HINTS, "、".join(listed) or NONE[script])
 
 
 def no_hints() -> None:

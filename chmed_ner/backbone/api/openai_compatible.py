@@ -57,7 +57,6 @@ class ApiGenerator:
         return likely_tokens(request.text)
 
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
-        """One reply a request, in order."""
         some = [each for found in self.stream(batch, ()) for each in found]
         replies = {(each.request.split, each.request.id): each.reply for each in some}
         return [replies[request.split, request.id] for request in batch]

@@ -97,7 +97,6 @@ class CopyFormat(AnswerFormat):
     """Characters that an answer spends on one of the copy, at most, without a category's name."""
 
     def gold(self, sentence: Sentence) -> Answer:
-        """The gold spans."""
         return Answer(gold_mentions(sentence), spans=sentence.entities)
 
     def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:

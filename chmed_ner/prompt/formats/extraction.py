@@ -62,7 +62,6 @@ class Extraction(AnswerFormat):
         )
 
     def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:
-        """The mentions of `text`, spelled as `sentence` spells them where it holds them."""
         lines = [line for part in re.split(r"[\r\n]", text) if (line := part.strip())]
         if not lines:
             return Answer((), {"empty": 1})

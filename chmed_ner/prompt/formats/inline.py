@@ -28,7 +28,6 @@ class Inline(CopyFormat):
     most_marks = 5
 
     def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:
-        """The sentence with the entities of `answer.spans` marked."""
         parts, start = [], 0
         for span in answer.spans or ():
             name = _escaped(labels.name_of(span.type, script))
@@ -42,7 +41,6 @@ class Inline(CopyFormat):
     def read(
         self, text: str, labels: LabelScheme, problems: Counter[str]
     ) -> tuple[str, Sequence[str]]:
-        """The text without its marks, and the tags of what they mark."""
         page = _Page(labels, problems)
         for piece in _PIECES.findall(text):
             page.read(piece)
@@ -59,7 +57,7 @@ class Inline(CopyFormat):
     ) -> MarkedGrammar:
         """The sentence with pieces of it marked, none within another."""
         names = tuple(f"{_escaped(name)}]" for name in labels.names(script))
-        return MarkedGrammar(tuple(map(_escaped, sentence)), "[", "|", names)
+        return MarkedGrammar(tuple(map(_escaped, sentence)), names)
 
     def room(self, characters: int, longest_name: int) -> int:  # noqa: ARG002
         """Twice the sentence: the copy, and a name and three marks for each entity."""
