@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import (
     json_line,
+    markdown_table,
     read_json,
     replacing,
     sha256_of,
@@ -130,3 +131,13 @@ def test_checksums(tmp_path: Path) -> None:
     expected = hashlib.sha256("頭痛".encode()).hexdigest()
     assert sha256_of(path) == text_sha256("頭痛") == expected
     assert text_sha256("\ud800") == hashlib.sha256(b"\xed\xa0\x80").hexdigest()
+
+
+def test_a_markdown_table_has_a_rule_below_its_header() -> None:
+    text = markdown_table(("type", "number"), [("DISE", "1")], "lr")
+    assert text == "| type | number |\n| --- | ---: |\n| DISE | 1 |\n"
+
+
+def test_the_first_line_of_an_error_is_never_empty() -> None:
+    assert first_line(ValueError("\none\ntwo")) == "one"
+    assert first_line(KeyError()) == "KeyError"

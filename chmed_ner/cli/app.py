@@ -64,10 +64,7 @@ class OpenRun:
         self._model: Predictor | FittedPredictor | None = None
 
     def annotate(self, name: str, text: str) -> list[Annotated]:
-        """The documents (lines) of `text` with their entities, by the run called `name`.
-
-        Raises InputError for a run that is not offered, and what opening it raises.
-        """
+        """The lines of `text` with their entities, by the run `name`; InputError: no such run."""
         if name not in self._runs:
             raise InputError(f"no run {plain(name)!r} here; choose one of the list")
         if len(text) > MOST_CHARACTERS:

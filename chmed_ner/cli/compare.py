@@ -27,11 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print the table and write the JSON and the page; 0.
-
-    Raises InputError for runs that cannot be compared (as `read_run` and `compare_runs`), before
-    anything is written, and for a file that cannot be written.
-    """
+    """Print the table, write the JSON and the page; InputError: the runs cannot be compared."""
     from chmed_ner.run.compare import READ, as_json, compare_runs, read_run
     from chmed_ner.track.record import find_run
 

@@ -35,10 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Do the action named; 0, or 2 when `verify` found a file missing or wrong.
-
-    Raises InputError for an unknown corpus, and what `chmed_ner.data.download.fetch_file` raises.
-    """
+    """Do the action named; 0, or 2 when `verify` found a file missing or wrong."""
     root: Path = arguments.root or data_directory()
     corpora = named_corpora(arguments.names)
     if arguments.action == "list":

@@ -10,10 +10,7 @@ from chmed_ner.files import read_json, write_json
 
 @dataclass
 class Report:
-    """How one job ended, for the table.
-
-    `state` is done, skipped, running (in another process), failed or stopped (a budget, Ctrl-C).
-    """
+    """How a job ended: done, skipped, running (in another process), failed or stopped."""
 
     number: int
     name: str

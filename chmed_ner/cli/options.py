@@ -34,10 +34,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def check_target(option: str | None, read: Iterable[Path], *, key: str = "--json") -> None:
-    """InputError where `option` is a folder or one of the files that the command reads.
-
-    `key` names, in the error, the option.
-    """
+    """InputError where `option` (named `key`) is a folder or a file that the command reads."""
     if option in (None, "-"):
         return
     target = Path(option)
@@ -48,10 +45,7 @@ def check_target(option: str | None, read: Iterable[Path], *, key: str = "--json
 
 
 def write_and_print(option: str | None, content: object, table: str) -> None:
-    """Write the JSON, atomically, and print the table; `-` prints the JSON in its stead.
-
-    Raises InputError, before anything is printed, for a file that cannot be written.
-    """
+    """Write the JSON, atomically, and print the table; `-` prints the JSON in its place."""
     if option == "-":
         print(json.dumps(content, ensure_ascii=False, indent=2))
         return

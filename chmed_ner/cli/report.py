@@ -38,10 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Write the leaderboard, or upload what MLflow lacks; 1 when some of it could not be sent.
-
-    Raises InputError for what `write_leaderboard` refuses, and RunError without a store.
-    """
+    """Write the leaderboard, or upload what MLflow lacks; 1 when some of it could not be sent."""
     from chmed_ner.run.config import compose
 
     config = compose(arguments.overrides)

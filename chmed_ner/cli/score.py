@@ -31,11 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print the score table and write the JSON; 0.
-
-    Raises InputError for bad files (as `score_files`), for anything but the two forms of use, and
-    for a JSON file that cannot be written or is one of the files scored.
-    """
+    """Print the score table and write the JSON; InputError for bad files or words."""
     pairs = _pairs(arguments)
     check_target(arguments.json, [path for _, *files in pairs for path in files])
     scores = score_files(pairs)
@@ -57,10 +53,8 @@ def _pairs(arguments: argparse.Namespace) -> list[tuple[str, Path, Path]]:
 def score_files(pairs: Sequence[tuple[str, Path, Path]]) -> dict[str, OfficialScores]:
     """The official scores of (genre, gold file, predicted file) by genre, in the order given.
 
-    Lines end in LF or CRLF; a sentence ends at an empty line or a line of one space, and `tokens`
-    counts those of the gold file. Raises InputError naming file and line where a line is not a
-    character, a separator and a tag, where the files differ in a character or a sentence, for files
-    that cannot be read or hold no sentence, and for a genre named twice.
+    `tokens` counts the blank lines between sentences, too. InputError names file and
+    line: no tagged character, files that differ in a character, a genre named twice.
     """
     scores: dict[str, OfficialScores] = {}
     for genre, gold_path, predicted_path in pairs:

@@ -39,8 +39,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Print the table and write the JSON, or list the conflicts; 0.
 
     `train` is what the training files hold, before validation is carved and leaks are dropped; a
-    missing training file is reported on stderr and leaves that split out. Raises InputError for a
-    bad configuration, missing or bad test files, and a file that cannot be written.
+    missing training file is reported on stderr and leaves that split out.
     """
     from chmed_ner.run.config import build, compose
 

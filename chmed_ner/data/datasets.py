@@ -98,11 +98,8 @@ class ColumnFiles(Dataset):
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:
         """The gold files of the chosen genres."""
-        return tuple(
-            self._source(root, "test", genre, path, f"{genre}/")
-            for genre, path in self._listed["test"]
-            if genre in self.tested
-        )
+        files = [(genre, path) for genre, path in self._listed["test"] if genre in self.tested]
+        return tuple(self._source(root, "test", each, f"{each[0]}/") for each in files)
 
     def training_sources(self, root: Path) -> tuple[Source, ...]:
         """The training files, in the order given."""
@@ -115,11 +112,12 @@ class ColumnFiles(Dataset):
     def _sources(self, root: Path, split: str) -> tuple[Source, ...]:
         files = self._listed[split]
         return tuple(
-            self._source(root, split, genre, path, f"{number}/" if len(files) > 1 else "")
-            for number, (genre, path) in enumerate(files)
+            self._source(root, split, file, f"{number}/" if len(files) > 1 else "")
+            for number, file in enumerate(files)
         )
 
-    def _source(self, root: Path, split: str, genre: str, path: str, part: str) -> Source:
+    def _source(self, root: Path, split: str, file: tuple[str, str], part: str) -> Source:
+        genre, path = file
         given = Path(path).expanduser()
         cure = f"dataset.{split} names {path!r}" + (
             "; correct the path"

@@ -1,8 +1,4 @@
-"""Which runs are there already, and whose turn it is: each cell of a sweep is run exactly once.
-
-A cell is known by its config hash (settings, data, backbone, version). Its directory is claimed
-under a lock, so that two processes never write to one run, and a killed one is noticed.
-"""
+"""Each cell of a sweep runs once: its directory is claimed under a lock, by its config hash."""
 
 import logging
 import os
@@ -60,9 +56,8 @@ def claimed(
 ) -> Iterator[Claim]:
     """The directory of a run, claimed for the length of the block.
 
-    With `directory` the folder of all runs one is chosen there: with `once` that of the same run if
-    it is there, else a new one. Any other `directory` is taken as it is. Raises InputError when it
-    holds another run, RunError when another process is at work in it and the run is wanted now.
+    If `directory` is the folder of all runs: with `once` the directory of the same run, if there is
+    one, else a new one. InputError: it holds another run; RunError: another process is using it.
     """
     runs = _runs(experiment.output)
     with _alone(runs):
@@ -80,10 +75,7 @@ def claimed(
 
 
 def mark_killed(output: Path, tracking: "Tracking") -> list[Path]:
-    """Mark the runs under `output` as KILLED whose process died; returns their directories.
-
-    A run that is taken up later goes on all the same.
-    """
+    """Mark the runs under `output` whose process died as KILLED; returns their directories."""
     runs = _runs(output)
     marked = []
     for path in sorted(runs.glob(f"*/{LOCK}")):

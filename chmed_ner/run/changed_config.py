@@ -15,10 +15,7 @@ CHANGEABLE = ("restoration", "prompt.answer", "tracking")
 
 
 def changed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The run's configuration with the overrides applied; groups are composed as in `run`.
-
-    Raises InputError for an override of anything but CHANGEABLE.
-    """
+    """The configuration with the overrides applied; InputError for a key that may not change."""
     merged = OmegaConf.create(dict(config))
     for override in overrides:
         key, equals, _ = override.partition("=")

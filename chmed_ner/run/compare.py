@@ -53,11 +53,10 @@ class TestedRun:
 
 
 def read_run(directory: Path) -> TestedRun:
-    """The finished run, or rescoring of one, in `directory`.
+    """The finished run, or rescoring of one, in `directory`; its gold is read again from its files.
 
-    Its gold is read again from the files the run was tested on. Raises InputError for a run that
-    is not finished or tested nothing, for gold files that are missing or have changed since, and
-    for predictions that are not those of the test sentences.
+    InputError: the run is not finished or tested nothing, its gold has changed, or its predictions
+    are not those of the test sentences.
     """
     record = RunRecord.read(directory)
     if record.status != "FINISHED":
@@ -76,8 +75,7 @@ def read_run(directory: Path) -> TestedRun:
 def compare_runs(first: TestedRun, second: TestedRun) -> Comparisons:
     """Scores, difference (second minus first) and p-values, as `compare_counts` defines them.
 
-    Raises InputError, naming the first difference, for runs whose test sentences differ in id,
-    genre, text or gold.
+    InputError: the test sentences differ; the first difference is named.
     """
     _check_same(first, second)
     order = list(first.sentences.values())

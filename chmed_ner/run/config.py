@@ -118,10 +118,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 def build(node: Any, key: str = "") -> Any:
-    """The object that a node with `_target_` describes, its own nodes built first.
-
-    Raises InputError for a target outside this package, and for a knob its constructor lacks.
-    """
+    """The object of a node with `_target_`, its own nodes first; InputError for a wrong knob."""
     if isinstance(node, DictConfig):
         node = plain(node)
     if isinstance(node, list):
@@ -150,10 +147,7 @@ def _option(group: str, name: str) -> Any:
 
 
 def option(group: str, name: str, /, **knobs: Any) -> Any:
-    """The object of an option, some of its knobs changed: `option("regime", "lora", epochs=1)`.
-
-    Raises InputError for an option or a knob that does not exist, and for a value that is wrong.
-    """
+    """The object of an option, some of its knobs changed: `option("regime", "lora", epochs=1)`."""
     return build({**_option(group, name), **knobs}, group)
 
 
@@ -187,10 +181,7 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
 
 
 def _with_runs(node: Any, key: str, output: Path) -> Any:
-    """`node` with the directories of the runs that its knobs name, looked up under `output`.
-
-    An absolute path stays: it is that of a run which was looked up before.
-    """
+    """`node`, the runs that its knobs name replaced by their directories; absolute paths stay."""
     if not isinstance(node, Mapping) or "_target_" not in node:
         return node
 

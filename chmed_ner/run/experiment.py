@@ -39,8 +39,7 @@ class SpanModel(Protocol):
 class Method(ABC):
     """A way from a corpus to entities; the base has nothing to check, to learn or to reopen.
 
-    `needs` names the groups it needs of `experiment.OPTIONAL`; its YAML sets the others to null.
-    `named_by` are the groups whose options make the run's default name. `trains` says whether
+    `needs` are the groups of OPTIONAL that it needs, `named_by` those that name its runs. `trains`:
     something is learnt or chosen on the training files, validation included.
     """
 
@@ -77,17 +76,16 @@ class Method(ABC):
     ) -> SpanModel | None:
         """The fitted model of a finished run; None where a prompted backbone answers instead.
 
-        Raises InputError where there is no model, or not the one that was saved.
+        InputError: there is no model, or not the one that was saved.
         """
         return None
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """The parts of one run and where it reads and writes.
+    """The parts of one run; `parts` are those of the optional groups that the method needs.
 
-    `parts` are those of the optional groups that the method needs. `choices` names the option
-    chosen in each group; `config` is the composed configuration as plain values, for the record.
+    `choices` is the option chosen in each group, `config` the composed configuration.
     """
 
     dataset: Dataset

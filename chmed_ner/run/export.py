@@ -19,9 +19,9 @@ NAME = "chmed_ner"
 
 
 def save_model(run: Path, folder: Path) -> None:
-    """Write the run in directory `run` as an MLflow model to the new folder `folder`, at once.
+    """Write the run in directory `run` as an MLflow model to the new folder `folder`.
 
-    Raises InputError when `folder` is there, or when the run has no model for raw text.
+    InputError: `folder` exists, or the run has no model for raw text.
     """
     if folder.exists():
         raise InputError(f"{folder}: is there already; name a new folder")
@@ -37,8 +37,7 @@ def save_model(run: Path, folder: Path) -> None:
 def log_model(run: Path, uri: str | None = None) -> str:
     """Log the run in directory `run` as a model of its MLflow run; returns the model's address.
 
-    `uri` replaces the store's address that the run has noted, which is without credentials. Raises
-    InputError for a run that is not in MLflow, RunError when the store cannot be used.
+    InputError: the run is not in MLflow; RunError: the store (at `uri`, if given) cannot be used.
     """
     record = RunRecord.read(run)
     if record.mlflow_run_id is None or not (uri or record.mlflow_tracking_uri):

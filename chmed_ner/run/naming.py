@@ -22,8 +22,7 @@ UNSAFE = re.compile(r"[^\w.+@-]+")
 def runs_directory(*, _root_: DictConfig) -> str:
     """The directory of all runs, `<output>/runs`: a Hydra resolver.
 
-    An unwritable place ends the program with exit code 2: inside a resolver, an exception would
-    come out as OmegaConf's.
+    An unwritable place ends the program with exit code 2: an exception would become OmegaConf's.
     """
     directory = Path(str(_root_.paths.output)) / "runs"
     try:
@@ -46,7 +45,7 @@ def cell_name(
     """`name` with the varied settings that it does not tell: `sample-...-s13-order-text_order`.
 
     `overrides` are Hydra's `key=value` of one cell, `varied` the keys that the sweep varies,
-    `named` those that are in the name already. A key is cut to its last part where that is clear.
+    `named` those that are in the name already.
     """
     pairs = [override.lstrip("+").partition("=") for override in overrides]
     told = [(key, value) for key, _, value in pairs if key in varied and key not in named]

@@ -14,9 +14,8 @@ Entities = Mapping[str, tuple[Span, ...]]
 class Findings:
     """What was found in the sentences of one split; every mapping is by sentence id.
 
-    `spans` are those of each restoration policy. `mentions` and `targets` are what was listed and
-    what a perfect model would list; `problems` are counted by reason. `placed` are the entities of
-    a method that places them itself; None where a restoration policy does.
+    `mentions` were listed, `targets` is what a perfect model lists; `spans` are those of each
+    restoration policy, `placed` those that the method placed itself, else None.
     """
 
     sentences: Sequence[Sentence]
@@ -35,9 +34,8 @@ class Findings:
 class Outcome:
     """What a method found in the test split, and in validation where that is kept.
 
-    `completions` answer the test sentences and took `seconds`; a problem has one of `reasons`.
-    `usd` were paid for the answers of both splits. `metrics` are what the method has measured
-    itself, by their names in MLflow; `counts` go into `run.json`.
+    `completions` answer the test sentences and took `seconds`; `usd` were paid for both splits.
+    `metrics` are what the method has measured itself; `counts` go into `run.json`.
     """
 
     test: Findings
@@ -55,9 +53,7 @@ def placed_outcome(
 ) -> Outcome:
     """The outcome of a method that places entities itself, for the sentences of every kept split.
 
-    Its mentions are the strings of its entities in text order with repeats, and so are its targets.
-    What the restoration policies make of them is kept for comparison only: what the same entities
-    would score if they had been listed, as a language model lists them.
+    The restoration policies are scored for comparison, as if the entities had been listed.
     """
     test = [sentence for sentence in sentences if sentence.split == "test"]
     others = [sentence for sentence in sentences if sentence.split != "test"]

@@ -26,7 +26,7 @@ NOTHING = Completion("", "predict", "", "", "", "end", 0, 0, 0.0)
 
 @dataclass
 class Predictor:
-    """The model, prompt, script and restoration of one run, ready for text; closes with `close`.
+    """The model, prompt, script and restoration of one run, ready for text.
 
     `paid` sums up all answers so far, those from a cache left out: a budget is for all of them.
     """
@@ -117,12 +117,9 @@ def _with(paid: Completion, answered: Sequence[Answered]) -> Completion:
 
 
 def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPredictor:
-    """The predictor of a run: its directory, its MLflow run id, or `latest`.
+    """The predictor of a run: a directory, or an MLflow run id or `latest` under `output`.
 
-    The latter two are looked up under `output`, None for the default output directory.
-
-    Raises InputError when there is no such run, its backbone is not the one it was made with, or
-    its method leaves no model behind.
+    InputError: no such run, another backbone than its own, or no model left behind.
     """
     prepare_memory()
     keep_threads_awake()

@@ -1,8 +1,6 @@
-"""A run as an MLflow model: "models from code", a copy of this file in the model's folder.
+"""A run as an MLflow model "from code": MLflow runs a copy of this file beside the run's files.
 
-MLflow runs the copy when it loads the model, beside the run's record and its adapter or fitted
-model. Nothing is pickled. The package must be installed, and the run's backbone must be there with
-the checksum it had.
+Nothing is pickled. The package must be installed, and the run's backbone must be there.
 """
 
 from pathlib import Path

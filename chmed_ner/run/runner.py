@@ -62,8 +62,7 @@ def conclude(
 ) -> dict[str, float]:
     """Write what was predicted, score it, track it, explain it; returns all metrics by name.
 
-    `measured` are the metrics that do not come from predictions. Without a test sentence there are
-    no metrics.
+    `measured` are the metrics that do not come from predictions.
     """
     policy = experiment.policy
     write_predictions(

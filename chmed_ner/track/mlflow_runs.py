@@ -22,7 +22,7 @@ from chmed_ner.track.tracker import (
     Value,
     has_unsent,
 )
-from chmed_ner.track.upload import ERROR_TAG, enter, log_values, send_artifacts, upload
+from chmed_ner.track.upload import ERROR_TAG, enter, log_values, send_artifacts, upload_run
 
 BUFFER = 100
 """Metric values sent at once."""
@@ -136,7 +136,7 @@ class MLflowRun(Tracker):
         self._note.ended = int(time.time() * 1000)
         self._note.write(self._directory)
         try:
-            self.run_id = upload(self._directory, self._store)
+            self.run_id = upload_run(self._directory, self._store)
             log.info("tracking: MLflow at %s is back and has all of this run", self.uri)
         except Exception as failure:  # of every kind, as in _tell: the run itself is done
             log.warning(

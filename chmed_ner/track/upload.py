@@ -46,7 +46,7 @@ def sync(output: Path, uri: str | None = None) -> Synced:
             running.append(directory)
             continue
         try:
-            upload(directory, Store(uri or Unsent.read(directory).uri, output / "mlartifacts"))
+            upload_run(directory, Store(uri or Unsent.read(directory).uri, output / "mlartifacts"))
             sent.append(directory)
         except Exception as error:  # of every kind: an artifact store has errors of its own library
             failed[directory] = str(without_credentials(str(error)))
@@ -55,7 +55,7 @@ def sync(output: Path, uri: str | None = None) -> Synced:
     return Synced(sent, running, failed)
 
 
-def upload(directory: Path, store: Store) -> str:
+def upload_run(directory: Path, store: Store) -> str:
     """Send everything of the run in `directory` and remove its note; returns its id in MLflow.
 
     Raises Away when the store cannot be reached, RunError when it cannot be used.

@@ -113,9 +113,9 @@ def reference(corpora_dir: Path) -> tuple[tuple[Sentence, ...], dict[str, tuple[
 
 @pytest.fixture(scope="module")
 def health10() -> LabelScheme:
-    from chmed_ner.run.config import build, compose
+    from chmed_ner.run.config import option
 
-    return build(compose(["dataset=sample"]).dataset, "dataset").labels  # type: ignore[no-any-return]
+    return option("dataset", "sample").scheme  # type: ignore[no-any-return]
 
 
 def test_the_tables_of_the_reference_run_add_up(

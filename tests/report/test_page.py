@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chmed_ner.data.datasets import Sample
 from chmed_ner.entities.labels import Label, LabelScheme
 from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.errors import InputError
@@ -24,6 +23,7 @@ from chmed_ner.report.pages.document import page_file
 from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED
 from chmed_ner.report.pages.marks import COLOURS
 from chmed_ner.report.pages.page import write_page
+from chmed_ner.run.config import option as configured
 from chmed_ner.score.error_kinds import KINDS
 
 VOID = {"meta", "input", "br"}
@@ -390,13 +390,14 @@ def test_bad_spans_are_refused_and_the_old_page_stays(tmp_path: Path) -> None:
 
 def test_the_sample_corpus_predicted_perfectly_shows_no_error(tmp_path: Path) -> None:
     tags = ("BODY", "SYMP", "INST", "EXAM", "CHEM", "DISE", "DRUG", "SUPP", "TREAT", "TIME")
-    sample = Sample(labels={"name": "health10", "types": {tag: {} for tag in tags}})
+    labels = {"name": "health10", "types": {tag: {} for tag in tags}}
+    sample = configured("dataset", "sample", labels=labels)
     sentences = sample.raw(tmp_path)["test"]
     page = page_of(
         tmp_path / "report.html",
         sentences=sentences,
         spans={each.id: each.entities for each in sentences},
-        labels=sample.labels,
+        labels=sample.scheme,
     )
     rows = data_of(page)["rows"]
     for row, each in zip(rows, sentences, strict=True):

@@ -6,7 +6,7 @@ from pathlib import Path
 from chmed_ner.entities.labels import Label, LabelScheme
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.files import write_bytes
-from chmed_ner.report.analysis.breakdown import ALL, Breakdown, breakdown, write_tables
+from chmed_ner.report.analysis.breakdown import ALL, Breakdown, break_down, write_tables
 from chmed_ner.report.analysis.error_figures import confusion_figure, error_figure
 from chmed_ner.report.analysis.f1_figures import length_figure, string_figure
 from chmed_ner.score.breakdowns import ScoredSentence
@@ -39,7 +39,7 @@ def write_analysis(
         scored.setdefault(sentence.genre, []).append(found)
         scored.setdefault(ALL, []).append(found)
     groups = (*(genre for genre in scored if genre != ALL), ALL)
-    genres = {genre: breakdown(scored[genre], training_mentions) for genre in groups}
+    genres = {genre: break_down(scored[genre], training_mentions) for genre in groups}
     types = _types(genres[ALL], labels)
     folder = directory / ANALYSIS_FOLDER
     write_tables(folder, genres, [label.tag for label in types])

@@ -46,7 +46,9 @@ class Breakdown:
     one_character: Mapping[tuple[str, str], Scores]
 
 
-def breakdown(sentences: Sequence[ScoredSentence], training_mentions: Collection[str]) -> Breakdown:
+def break_down(
+    sentences: Sequence[ScoredSentence], training_mentions: Collection[str]
+) -> Breakdown:
     """Every breakdown of these sentences."""
     found: Counter[Confusion] = Counter()
     for sentence in sentences:

@@ -43,7 +43,7 @@ class Drawn:
             self.pictures[f"{name.lower().replace(' ', '_')}.png"] = picture
 
 
-def figures(board: Board, every: Sequence[LeaderboardRow], artifact: Artifact) -> Drawn:
+def board_figures(board: Board, every: Sequence[LeaderboardRow], artifact: Artifact) -> Drawn:
     """Every figure of a board; `every`: its rows with the partial ones, for the learning curve."""
     from chmed_ner.report.leaderboard.system_figures import speed_figure
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from chmed_ner.errors import InputError
 from chmed_ner.files import markdown_table, replacing, write_bytes
-from chmed_ner.report.leaderboard.figures import Drawn, figures
+from chmed_ner.report.leaderboard.figures import Drawn, board_figures
 from chmed_ner.report.leaderboard.page import write_leaderboard_page
 from chmed_ner.report.leaderboard.published import published_rows, rows_for
 from chmed_ner.report.leaderboard.rows import boards, check_groups
@@ -91,7 +91,7 @@ def write_leaderboard(
     written = Leaderboard(
         directory,
         tuple(
-            (board_table(board, each), figures(board, rows, tracked.artifact))
+            (board_table(board, each), board_figures(board, rows, tracked.artifact))
             for (board, rows), each in zip(shown, records, strict=True)
         ),
         left_out,

@@ -259,6 +259,21 @@ def test_a_second_interruption_does_not_wait(api_server: Start, tmp_path: Path) 
     assert time.monotonic() - began < 5
 
 
+def test_an_interruption_does_not_wait_for_the_next_attempt(
+    api_server: Start, tmp_path: Path
+) -> None:
+    """A server that is busy asks for a pause of 90 seconds."""
+    server = api_server(faults=["429"] * 100, retry_after="90")
+    with start("-c", PROGRAM, server.base_url, "c.jsonl", cwd=tmp_path) as process:
+        wait_for(1, server, process)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert "KeyboardInterrupt" in process.communicate(timeout=60)[0]
+    assert time.monotonic() - began < 10
+    assert len(server.seen()) == 1
+
+
 def test_predict_asks_as_the_run_did(
     api_server: Start, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

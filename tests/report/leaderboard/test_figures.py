@@ -4,7 +4,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from chmed_ner.report.leaderboard.figures import figures
+from chmed_ner.report.leaderboard.figures import board_figures
 from chmed_ner.report.leaderboard.rows import boards
 from chmed_ner.report.leaderboard.runs import ScoredRun
 from chmed_ner.track import TrackedRun
@@ -32,7 +32,7 @@ def test_every_figure_that_has_data() -> None:
     runs = [run(1, 40, size="100"), run(2, 50, size="1000"), run(3, 60, speed=12.5)]
     (board,), _ = boards(runs)
     texts = {"analysis/f1_by_sentence_length.csv": LENGTHS, "analysis/confusion.csv": CONFUSION}
-    drawn = figures(board.without_partial(), board.rows, lambda _, path: texts.get(path))
+    drawn = board_figures(board.without_partial(), board.rows, lambda _, path: texts.get(path))
     assert set(drawn.pictures) == {
         "confusion.png", "f1_by_sentence_length.png", "f1_by_type.png", "learning_curve.png",
         "speed_against_f1.png",
@@ -41,12 +41,14 @@ def test_every_figure_that_has_data() -> None:
     assert drawn.best == "n3 (id3)"
     for picture in drawn.pictures.values():
         assert Image.open(BytesIO(picture)).height > 300
-    assert figures(board.without_partial(), board.rows, lambda _, path: texts.get(path)) == drawn
+    assert (
+        board_figures(board.without_partial(), board.rows, lambda _, path: texts.get(path)) == drawn
+    )
 
 
 def test_what_is_left_out_is_said() -> None:
     (board,), _ = boards([run(1, 40, size="100"), run(3, 60)])
-    drawn = figures(board.without_partial(), board.rows, lambda *_: None)
+    drawn = board_figures(board.without_partial(), board.rows, lambda *_: None)
     assert set(drawn.pictures) == {"f1_by_type.png"}
     assert [reason.partition(":")[0] for reason in drawn.left_out] == [
         "F1 by genre", "F1 by sentence length", "learning curve", "confusion matrix",
