@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.backbone.causal_lm import CausalLM
+from chmed_ner.backbone.local_models import CausalLM
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import read_json, write_json
 from chmed_ner.model.asking import Generator, LoadedModel
