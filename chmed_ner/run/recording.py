@@ -11,9 +11,7 @@ from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.errors import Stopped
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.track import Description, Tracker
-from chmed_ner.track.identity import check_same
-from chmed_ner.track.provenance import git_commit, versions
-from chmed_ner.track.record import FILE, RunRecord, reason
+from chmed_ner.track.record import FILE, RunRecord, check_same, git_commit, reason, versions
 
 ARTIFACTS = (
     ".hydra",

@@ -60,9 +60,8 @@ def resampled_sums(
 ) -> NDArray[np.float64]:
     """The column sums of each resample, shape (resamples, columns).
 
-    A resample draws as many rows as there are, with replacement. How often each was drawn is a row
-    of integer weights, and the weights times the counts are the sums. Which rows are drawn depends
-    on the generator and the number of rows alone, so two systems with the same seed meet the same
+    A resample draws as many rows as there are, with replacement. Which rows depends on the
+    generator and the number of rows alone, so two systems with the same seed meet the same
     resamples.
     """
     rows, columns = counts.shape
@@ -94,10 +93,9 @@ def percentile_interval(figures: F1s) -> Interval:
 def bootstrap_f1(counts: Mapping[str, Counts], *, resamples: int = 1000, seed: int) -> F1Intervals:
     """The 95% percentile intervals of the macro F1 over genres and of each genre, in percent.
 
-    Each resample draws as many sentences as the genre has, with replacement, within each genre; its
-    F1 is 0 where it holds no entity at all. A genre's interval does not depend on the other genres,
-    nor the macro interval on their order. Raises InputError for no genre, a genre without sentences
-    and less than one resample.
+    Each resample draws as many sentences as the genre has, with replacement, within each genre. A
+    genre's interval does not depend on the other genres, nor the macro interval on their order.
+    InputError for no genre, a genre without sentences, less than one resample.
     """
     check_draws("resamples", resamples)
     figures = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import ChmedError, InputError
-from chmed_ner.track.secrets import without_credentials
+from chmed_ner.track.record import without_credentials
 from chmed_ner.track.store import DATABASES, SQLITE, Away, Store
 from chmed_ner.track.tracker import (
     Description,

@@ -1,14 +1,88 @@
-"""A run's own record, `run.json`, and the ways to name a run."""
+"""A configuration as it may be recorded: flat, and without secrets."""
 
+import hashlib
+import json
+import re
+import subprocess
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import ChmedError, InputError
-from chmed_ner.files import output_directory, read_json, write_json
-from chmed_ner.track.secrets import without_credentials
+from chmed_ner.files import checkout, output_directory, read_json, write_json
+from chmed_ner.knobs import NO_RESULT, marked, named
+
+SECRET = re.compile(r"(?i)(key|token|secret|password|credential)$")
+CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+
+
+def without_credentials(value: Any) -> Any:
+    """`value` with `user:password@` taken out of every address in it."""
+    if isinstance(value, str):
+        return CREDENTIALS.sub("", value)
+    if isinstance(value, Mapping):
+        return {key: without_credentials(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [without_credentials(each) for each in value]
+    return value
+
+
+def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """`{"backbone.batch_size": "32", ...}`; values whose key names a secret are left out."""
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{name}.")
+        elif not SECRET.search(str(key)):
+            flat[name] = str(value)[:5000]
+    return flat
+
+
+PACKAGES = (
+    "torch", "transformers", "peft", "opencc", "mlflow", "hydra-core", "numpy", "python-crfsuite",
+)  # fmt: skip
+
+
+def version() -> str:
+    """The version of this package."""
+    return metadata.version("chmed-ner")
+
+
+def versions() -> dict[str, str]:
+    """The versions of this package and those that a result may depend on."""
+    found = {"chmed_ner": version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str:
+    """The checkout's commit, with `-dirty` when tracked files have changed; empty without git."""
+    root = checkout()
+    if root is None:
+        return ""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(checkout()), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
 
 FILE = "run.json"
 
@@ -94,3 +168,65 @@ def find_run(name: str, *, key: str = "RUN", output: Path | None = None) -> Path
         f"{key}={name}: not a run directory (no {FILE} there), nor the MLflow id of a run under "
         f"{runs}; give a run directory, an MLflow run id, or latest"
     )
+
+
+NOT_PART = ("paths", "tracking", "resume", "rerun", "hydra", "name")
+"""The root keys that change no result. Of the groups, knobs marked so are left out as well."""
+
+
+def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: str) -> str:
+    """SHA-256 over what determines a run's results; `files` and `backbone` are checksums."""
+    kept = _hashed(content)
+    identity = {"config": kept, "files": dict(files), "backbone": backbone, "version": version()}
+    text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def check_same(
+    directory: Path,
+    record: RunRecord,
+    config: Mapping[str, Any],
+    identity: str,
+    key: str = "resume",
+) -> None:
+    """InputError when the run in `directory` has another identity than the one that takes it up.
+
+    `key` names, in the error, what the user set.
+    """
+    if record.config_hash != identity:
+        raise InputError(
+            f"{key}={directory}: that run has another configuration, data or code version "
+            f"({_difference(record.config, config)}); repeat its settings, or start a new run"
+        )
+
+
+def neutral_keys(params: Mapping[str, str]) -> set[str]:
+    """Of a run's flat settings (`backbone.timeout`), those that change no result."""
+    neutral = {key for key in params if key.split(".")[0] in NOT_PART}
+    for key, target in params.items():
+        node, _, name = key.rpartition(".")
+        if name == "_target_" and node.split(".")[0] not in NOT_PART:
+            with suppress(InputError):  # a class that another version had
+                neutral |= {f"{node}.{knob}" for knob in marked(named(target, node), NO_RESULT)}
+    return neutral
+
+
+def _hashed(content: Mapping[str, Any], key: str = "") -> dict[str, Any]:
+    """`content` without what changes no result."""
+    left_out = frozenset(() if key else NOT_PART)
+    if "_target_" in content:
+        left_out = marked(named(content["_target_"], key), NO_RESULT)
+    return {
+        name: _hashed(value, f"{key}.{name}".strip(".")) if isinstance(value, Mapping) else value
+        for name, value in content.items()
+        if name not in left_out
+    }
+
+
+def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first setting in which a stored run and this one differ."""
+    before, after = flattened(_hashed(then)), flattened(_hashed(now))
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key):
+            return f"{key} was {before.get(key)}, is {after.get(key)}"
+    return "the files or the version differ"

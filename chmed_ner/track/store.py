@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from chmed_ner.errors import InputError, RunError, first_line
 from chmed_ner.files import briefly
-from chmed_ner.track.secrets import without_credentials
+from chmed_ner.track.record import without_credentials
 
 SQLITE = "sqlite:///"
 KEY_TAG = "mlflow.chmed_ner.key"

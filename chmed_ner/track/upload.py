@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.files import let_go, take
-from chmed_ner.track.record import RunRecord
-from chmed_ner.track.secrets import flattened, without_credentials
+from chmed_ner.track.record import RunRecord, flattened, without_credentials
 from chmed_ner.track.store import KEY_TAG, Store
 from chmed_ner.track.tracker import UNSENT_FILE, Description, Unsent, Value, read_history
 

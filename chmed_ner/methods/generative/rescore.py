@@ -12,8 +12,7 @@ from chmed_ner.run.changed_config import changed_choices, changed_config
 from chmed_ner.run.config import configure
 from chmed_ner.run.recording import new_record, tracked
 from chmed_ner.run.runner import conclude, read_corpus
-from chmed_ner.track.identity import config_hash
-from chmed_ner.track.record import RunRecord
+from chmed_ner.track.record import RunRecord, config_hash
 
 
 def rescore(run: Path, overrides: Sequence[str]) -> tuple[Path, dict[str, float]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.files import markdown_table
-from chmed_ner.report.leaderboard.published import PublishedRow
+from chmed_ner.report.leaderboard.entries import PublishedRow
 from chmed_ner.report.leaderboard.rows import Board, LeaderboardRow
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def board_records(board: Board, published: Sequence[PublishedRow]) -> "DataFrame
 def board_table(board: Board, records: "DataFrame") -> BoardTable:
     """A board as text: percent with two decimals, mean ± deviation over seeds.
 
-    The best of ours and the best of the published rows that can be compared is bold, by column;
-    partial runs and those tuned on test data are never.
+    The best of ours and the best of the published rows that can be compared is bold, by column.
     """
     from pandas import DataFrame
 

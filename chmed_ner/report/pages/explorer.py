@@ -16,13 +16,13 @@ from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import replacing
 from chmed_ner.report.pages.document import (
+    EntityMarks,
     closing,
     is_named,
     opening,
     page_file,
     plain,
 )
-from chmed_ner.report.pages.marks import EntityMarks
 
 OUTLINED, FIRST_KIND = 1, 2
 """The mark of an entity in error: outlined; from `FIRST_KIND` on a kind is named after its type.
@@ -42,8 +42,8 @@ _SEARCH = (
 
 @dataclass(frozen=True, slots=True)
 class ShownEntity:
-    """An entity of a sentence, gold or predicted: its kind (an index), its types, whether its
-    string was seen in training (None: not known)."""
+    """An entity of a sentence: its kind (an index), its types, whether its string was seen in
+    training (None: not known)."""
 
     kind: int
     types: tuple[str, ...]
@@ -65,8 +65,7 @@ class Explorer:
     """Sentences to look through.
 
     `lines` are the headings of each sentence's lines. `kinds` are what an entity can be, each with
-    whether it is one to look for; `any_` and `none` say what a sentence with, and without, such an
-    entity is called.
+    whether it is one to look for; a sentence with such an entity is called `any_`, else `none`.
     """
 
     sentences: Sequence[ShownSentence]
@@ -78,10 +77,9 @@ class Explorer:
     seen: bool = False
 
     def write(self, path: Path, title: str, above: str, outlined: str) -> None:
-        """Write a page of these sentences with `above` before them, atomically.
+        """Write a page of these sentences, `above` before them, atomically.
 
-        `outlined` says what an outline means. Raises InputError for an entity that overlaps
-        another of its line or leaves its sentence.
+        InputError for an entity that overlaps another of its line or leaves its sentence.
         """
         script = page_file("explorer.js") if self.sentences else ""
         with replacing(path) as file:
@@ -219,8 +217,7 @@ def _completion(name: str, completion: Completion) -> list[Any]:
 
 
 def _dumped(value: Any) -> str:
-    r"""JSON that ends no script element, opens no comment and hides nothing from who reads it:
-    `<`, `>`, `&` and what acts or cannot be seen are written as `\uXXXX`."""
+    r"""JSON for a script element: `<`, `>`, `&` and what acts or cannot be seen as `\uXXXX`."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, _escaped(character))
