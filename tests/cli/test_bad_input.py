@@ -124,7 +124,7 @@ def test_a_genre_that_no_metric_name_can_hold_is_refused_before_anything_is_aske
         (["prompt.answer.order=random"], ["prompt.answer.order=random", "text_order"]),
         (["prompt.answer=null"], ["prompt.answer=null"]),
         (["script=null"], ["Config group override"]),
-        (["~prompt"], ["prompt", "Missing mandatory value"]),
+        (["~prompt"], ["prompt=null", "needs a prompt"]),
         (["seed=many"], ["seed", "many"]),
         (["limit.test=-3"], ["limit.test=-3"]),
         (["limit.test=2.5"], ["limit.test", "2.5"]),

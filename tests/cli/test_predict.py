@@ -66,7 +66,7 @@ class Reader:
 def task(script: str) -> TaskPrompt:
     """The default prompt in a script."""
     config = compose([])
-    labels = build(config.dataset, "dataset").labels
+    labels = build(config.dataset, "dataset").scheme
     prompt: TaskPrompt = build(config.prompt, "prompt").task(labels, script)
     return prompt
 

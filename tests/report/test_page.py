@@ -22,7 +22,7 @@ from chmed_ner.errors import InputError
 from chmed_ner.report.pages.document import COLOURS, page_file
 from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED
 from chmed_ner.report.pages.page import write_page
-from chmed_ner.run.config import option
+from chmed_ner.run.config import option as configured
 from chmed_ner.score.breakdowns import KINDS
 
 VOID = {"meta", "input", "br"}
@@ -390,7 +390,7 @@ def test_bad_spans_are_refused_and_the_old_page_stays(tmp_path: Path) -> None:
 def test_the_sample_corpus_predicted_perfectly_shows_no_error(tmp_path: Path) -> None:
     tags = ("BODY", "SYMP", "INST", "EXAM", "CHEM", "DISE", "DRUG", "SUPP", "TREAT", "TIME")
     labels = {"name": "health10", "types": {tag: {} for tag in tags}}
-    sample = option("dataset", "sample", labels=labels)
+    sample = configured("dataset", "sample", labels=labels)
     sentences = sample.raw(tmp_path)["test"]
     page = page_of(
         tmp_path / "report.html",

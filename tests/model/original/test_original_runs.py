@@ -81,7 +81,7 @@ def test_zero_shot_asks_in_the_model_s_own_way(kind: str, checkpoint: Path, aske
     record = json.loads((asked / "run.json").read_text(encoding="utf-8"))
     assert record["backbone"] == OPTIONS[kind]
     config = build(record["config"]["prompt"], "prompt"), build(record["config"]["dataset"])
-    prompt = config[0].task(config[1].labels, "simplified")
+    prompt = config[0].task(config[1].scheme, "simplified")
     tokenizer = load_tokenizer(checkpoint)
     for answer, row in zip(
         records(asked / "completions.jsonl"), records(asked / "predictions.jsonl"), strict=True
