@@ -65,7 +65,7 @@ def tracked(
 ) -> Iterator[Tracker]:
     """The run's tracker; the run is marked FINISHED, FAILED or KILLED however the block ends."""
     began = time.perf_counter()
-    status, tracker = "FAILED", Tracker()
+    status, tracker = "FAILED", Tracker(directory)
     record.status, record.error = "RUNNING", ""
     directory.mkdir(parents=True, exist_ok=True)
     record.write(directory)  # its key, before MLflow is asked: a crash in between loses nothing
@@ -108,9 +108,9 @@ def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: 
     try:
         record.counts = {**RunRecord.read(directory).counts, **record.counts}  # noted on the way
         record.write(directory)
-        tracker.artifacts(directory, ARTIFACTS)
+        tracker.artifacts(ARTIFACTS)
         if experiment.tracking.upload_adapter:
-            tracker.artifacts(directory, ["adapter", "model"])
+            tracker.artifacts(["adapter", "model"])
         status = record.status
     finally:
         tracker.end(status, record.error)

@@ -55,15 +55,15 @@ def generator_for(purpose: str, genre: str, seed: int) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(name).digest()))
 
 
-def resampled_sums(
-    counts: Counts, resamples: int, generator: np.random.Generator
-) -> NDArray[np.float64]:
-    """The column sums of each resample, shape (resamples, columns).
+def resampled_f1(genre: str, counts: Counts, resamples: int, seed: int) -> F1s:
+    """F1 of each resample of a genre's sentences; InputError where it has none.
 
-    A resample draws as many rows as there are, with replacement. Which rows depends on the
-    generator and the number of rows alone, so two systems with the same seed meet the same
-    resamples.
+    A resample draws as many sentences as there are, with replacement. Which ones depends on genre,
+    seed and their number alone, so two systems with the same seed meet the same resamples.
     """
+    if not len(counts):
+        raise InputError(f"genre {genre}: no sentences to resample")
+    generator = generator_for("bootstrap", genre, seed)
     rows, columns = counts.shape
     values = counts.astype(np.float64)  # sums of whole numbers stay exact
     sums = np.empty((resamples, columns))
@@ -74,14 +74,7 @@ def resampled_sums(
         drawn += rows * np.arange(size)[:, None]
         weights = np.bincount(drawn.ravel(), minlength=size * rows).reshape(size, rows)
         sums[start : start + size] = weights.astype(np.float64) @ values
-    return sums
-
-
-def resampled_f1(genre: str, counts: Counts, resamples: int, seed: int) -> F1s:
-    """F1 of each resample of a genre's sentences; InputError where it has none."""
-    if not len(counts):
-        raise InputError(f"genre {genre}: no sentences to resample")
-    return f1_of(resampled_sums(counts, resamples, generator_for("bootstrap", genre, seed)))
+    return f1_of(sums)
 
 
 def percentile_interval(figures: F1s) -> Interval:

@@ -65,7 +65,33 @@ class Answers:
     def __post_init__(self) -> None:
         """InputError for a sentence without gold, ids that do not agree, spans that overlap or
         leave their sentence, an unknown policy, and a name that no metric can have."""
-        _check(self)
+        for sentence in self.sentences:
+            if sentence.tags is None:
+                raise InputError(
+                    f"sentence {sentence.id}: has no gold tags; score a split that has"
+                )
+        if not self.sentences:
+            raise InputError("no test sentence to score; the split is empty")
+        met = [reason for by_reason in self.problems.values() for reason in by_reason]
+        check_names([*self.genres, *self.types, *self.reasons, *met])
+        if unknown := self.spans.keys() - POLICIES.keys():
+            raise InputError(
+                f"unknown restoration {min(unknown)!r}; choose from {', '.join(POLICIES)}"
+            )
+        if self.placed is None and self.headline not in self.spans:
+            raise InputError(
+                f"restoration {self.headline!r} was not scored; have: {', '.join(self.spans)}"
+            )
+        placed = {} if self.placed is None else {"the method": self.placed}
+        spans = {f"spans of {name}": each for name, each in {**self.spans, **placed}.items()}
+        mentions = {"listed mentions": self.mentions, "target mentions": self.targets}
+        _check_ids(self.sentences, {**spans, **mentions})
+        for what, predicted in spans.items():
+            for sentence in self.sentences:
+                try:
+                    tags_of(predicted[sentence.id], len(sentence.text))
+                except ValueError as error:
+                    raise InputError(f"{what}, sentence {sentence.id}: {error}") from None
 
     @cached_property
     def genres(self) -> Mapping[str, Sequence[Sentence]]:
@@ -98,33 +124,6 @@ def check_names(parts: Iterable[str]) -> None:
                 f"{part!r} cannot be part of a metric name; name genres, types and reasons with "
                 "the characters A-Z a-z 0-9 _ . - alone"
             )
-
-
-def _check(answers: Answers) -> None:
-    for sentence in answers.sentences:
-        if sentence.tags is None:
-            raise InputError(f"sentence {sentence.id}: has no gold tags; score a split that has")
-    if not answers.sentences:
-        raise InputError("no test sentence to score; the split is empty")
-    met = [reason for by_reason in answers.problems.values() for reason in by_reason]
-    check_names([*answers.genres, *answers.types, *answers.reasons, *met])
-    scored = answers.spans
-    if unknown := set(scored) - POLICIES.keys():
-        raise InputError(f"unknown restoration {min(unknown)!r}; choose from {', '.join(POLICIES)}")
-    if answers.placed is None and answers.headline not in scored:
-        raise InputError(
-            f"restoration {answers.headline!r} was not scored; have: {', '.join(scored)}"
-        )
-    placed = {} if answers.placed is None else {"the method": answers.placed}
-    spans = {f"spans of {name}": each for name, each in {**answers.spans, **placed}.items()}
-    mentions = {"listed mentions": answers.mentions, "target mentions": answers.targets}
-    _check_ids(answers.sentences, {**spans, **mentions})
-    for what, predicted in spans.items():
-        for sentence in answers.sentences:
-            try:
-                tags_of(predicted[sentence.id], len(sentence.text))
-            except ValueError as error:
-                raise InputError(f"{what}, sentence {sentence.id}: {error}") from None
 
 
 def _check_ids(sentences: Sequence[Sentence], answers: Mapping[str, Mapping[str, object]]) -> None:

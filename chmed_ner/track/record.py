@@ -1,4 +1,4 @@
-"""A configuration as it may be recorded: flat, and without secrets."""
+"""A run's own record, `run.json`: its settings, its code, what makes two runs the same."""
 
 import hashlib
 import json
@@ -16,6 +16,12 @@ from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import checkout, output_directory, read_json, write_json
 from chmed_ner.knobs import NO_RESULT, marked, named
 
+FILE = "run.json"
+NOT_PART = ("paths", "tracking", "resume", "rerun", "hydra", "name")
+"""The root keys that change no result. Of the groups, knobs marked so are left out as well."""
+PACKAGES = (
+    "torch", "transformers", "peft", "opencc", "mlflow", "hydra-core", "numpy", "python-crfsuite",
+)  # fmt: skip
 SECRET = re.compile(r"(?i)(key|token|secret|password|credential)$")
 CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
@@ -43,11 +49,6 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-PACKAGES = (
-    "torch", "transformers", "peft", "opencc", "mlflow", "hydra-core", "numpy", "python-crfsuite",
-)  # fmt: skip
-
-
 def version() -> str:
     """The version of this package."""
     return metadata.version("chmed-ner")
@@ -69,30 +70,25 @@ def git_commit() -> str:
     root = checkout()
     if root is None:
         return ""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        commit = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no")
+        commit = git("rev-parse", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.CalledProcessError):
         return ""
     return f"{commit}-dirty" if changed else commit
 
 
-def _git(*arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(checkout()), *arguments], capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
-
-
-FILE = "run.json"
-
-
 @dataclass
 class RunRecord:
-    """What `run.json` holds: identity, provenance, checksums and counts of a run.
+    """What `run.json` holds of a run; checksums are SHA-256 by file.
 
-    `status` is RUNNING, FINISHED, FAILED (for the reason `error`) or KILLED; checksums are SHA-256
-    by file; `key` is unique and finds the MLflow run whose id was lost in a crash.
+    `status` is RUNNING, FINISHED, FAILED (for the reason `error`) or KILLED; `key` is unique and
+    finds the MLflow run whose id was lost in a crash.
     """
 
     name: str
@@ -145,10 +141,9 @@ def reason(error: BaseException) -> str:
 
 
 def find_run(name: str, *, key: str = "RUN", output: Path | None = None) -> Path:
-    """The directory of the run that `name` means: a directory, an MLflow run id, or `latest`.
+    """The directory of a run, named by it, by its MLflow id, or by `latest` (of the finished ones).
 
-    `latest` is the newest finished run under the output directory. `key` names, in the error, what
-    the user set.
+    InputError, which names what the user set (`key`), when there is none.
     """
     place = Path(name).expanduser()
     if (place / FILE).is_file():
@@ -170,15 +165,10 @@ def find_run(name: str, *, key: str = "RUN", output: Path | None = None) -> Path
     )
 
 
-NOT_PART = ("paths", "tracking", "resume", "rerun", "hydra", "name")
-"""The root keys that change no result. Of the groups, knobs marked so are left out as well."""
-
-
 def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: str) -> str:
     """SHA-256 over what determines a run's results; `files` and `backbone` are checksums."""
-    kept = _hashed(content)
-    identity = {"config": kept, "files": dict(files), "backbone": backbone, "version": version()}
-    text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
+    kept = {"config": _hashed(content), "files": dict(files), "backbone": backbone}
+    text = json.dumps({**kept, "version": version()}, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -189,15 +179,21 @@ def check_same(
     identity: str,
     key: str = "resume",
 ) -> None:
-    """InputError when the run in `directory` has another identity than the one that takes it up.
-
-    `key` names, in the error, what the user set.
-    """
-    if record.config_hash != identity:
-        raise InputError(
-            f"{key}={directory}: that run has another configuration, data or code version "
-            f"({_difference(record.config, config)}); repeat its settings, or start a new run"
-        )
+    """InputError, which names what the user set (`key`), when the run in `directory` has another
+    identity than the one that takes it up."""
+    if record.config_hash == identity:
+        return
+    before, after = flattened(_hashed(record.config)), flattened(_hashed(config))
+    changed = [
+        f"{knob} was {before.get(knob)}, is {after.get(knob)}"
+        for knob in sorted(before.keys() | after.keys())
+        if before.get(knob) != after.get(knob)
+    ]
+    raise InputError(
+        f"{key}={directory}: that run has another configuration, data or code version "
+        f"({changed[0] if changed else 'the files or the version differ'}); repeat its settings, "
+        "or start a new run"
+    )
 
 
 def neutral_keys(params: Mapping[str, str]) -> set[str]:
@@ -212,7 +208,6 @@ def neutral_keys(params: Mapping[str, str]) -> set[str]:
 
 
 def _hashed(content: Mapping[str, Any], key: str = "") -> dict[str, Any]:
-    """`content` without what changes no result."""
     left_out = frozenset(() if key else NOT_PART)
     if "_target_" in content:
         left_out = marked(named(content["_target_"], key), NO_RESULT)
@@ -221,12 +216,3 @@ def _hashed(content: Mapping[str, Any], key: str = "") -> dict[str, Any]:
         for name, value in content.items()
         if name not in left_out
     }
-
-
-def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The first setting in which a stored run and this one differ."""
-    before, after = flattened(_hashed(then)), flattened(_hashed(now))
-    for key in sorted(before.keys() | after.keys()):
-        if before.get(key) != after.get(key):
-            return f"{key} was {before.get(key)}, is {after.get(key)}"
-    return "the files or the version differ"

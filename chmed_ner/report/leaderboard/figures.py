@@ -158,7 +158,9 @@ def board_figures(board: Board, every: Sequence[LeaderboardRow], artifact: Artif
     missing = "no setting has two values of limit.train with the whole test set"
     drawn.add("learning curve", missing, curves, draw)
     _add_confusions(drawn, rows, artifact)
-    speeds = {row.name: point for row in rows if (point := _speed(row))}
+    means = {"speed": "time/sentences_per_second", "f1": "test/f1"}
+    points = {row.name: row.means(means) for row in rows}
+    speeds = {x: (p["speed"], p["f1"]) for x, p in points.items() if p.get("speed", 0.0) > 0}
     drawn.add("speed against F1", "no run has time/sentences_per_second", speeds, speed_figure)
     return drawn
 
@@ -210,7 +212,6 @@ def _without_limits(setting: Mapping[str, str]) -> dict[str, str]:
 
 
 def _add_confusions(drawn: Drawn, rows: Sequence[LeaderboardRow], artifact: Artifact) -> None:
-
     runs = [run for row in rows for run in row.runs]
     best = max(runs, key=lambda run: run.run.metrics["test/f1"], default=None)
     found: dict[Confusion, int] = {}
@@ -234,11 +235,6 @@ def _labels(text: str | None) -> list[Label]:
         return list(label_scheme(str(scheme["name"]), scheme["types"]).labels)
     except (KeyError, TypeError, InputError):
         return []
-
-
-def _speed(row: LeaderboardRow) -> tuple[float, float] | None:
-    found = row.means({"speed": "time/sentences_per_second", "f1": "test/f1"})
-    return (found["speed"], found["f1"]) if found.get("speed", 0.0) > 0 else None
 
 
 def _table(text: str | None) -> list[dict[str, str]]:

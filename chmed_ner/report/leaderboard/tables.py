@@ -58,12 +58,11 @@ def board_records(board: Board, published: Sequence[PublishedRow]) -> "DataFrame
     """
     from pandas import DataFrame
 
-    metrics = ("f1", "precision", "recall", *(f"{genre}/f1" for genre in board.genres))
+    metrics = _metrics(board.genres)
     ours = [_own_record(row, metrics) for row in board.rows]
     theirs = [_published_record(row) for row in published]
-    figures = [f"{metric}_{part}" for metric in metrics for part in ("mean", "deviation")]
     found = DataFrame([{"dataset": board.title, **record} for record in (*ours, *theirs)])
-    return found.reindex(columns=list({*found.columns, *figures, "f1_low", "f1_high"}))
+    return found.reindex(columns=list({*found.columns, *_columns(metrics)}))
 
 
 def board_table(board: Board, records: "DataFrame") -> BoardTable:
@@ -115,17 +114,24 @@ def as_csv(boards: Sequence["DataFrame"], genres: Sequence[str], by: Sequence[st
     """The records of every board in one table: ours with their groups, then the published rows."""
     from pandas import concat
 
-    metrics = ("f1", "precision", "recall", *(f"{genre}/f1" for genre in genres))
     header = [
         *("dataset", "source", "system", *(group for group in by if group != "dataset")),
-        *("differs", "runs", "seeds", "partial"),
-        *(f"{metric}_{part}" for metric in metrics for part in ("mean", "deviation")),
-        *("f1_low", "f1_high", "sentences_per_second", "comparable", "remark", "run_ids"),
+        *("differs", "runs", "seeds", "partial", *_columns(_metrics(genres))),
+        *("sentences_per_second", "comparable", "remark", "run_ids"),
     ]
     found = concat(boards, ignore_index=True)
     computed = "F1 computed from the genres; " + found["remark"]
     found["remark"] = found["remark"].where(~found["computed"], computed.str.removesuffix("; "))
     return str(found.reindex(columns=header).to_csv(index=False, lineterminator="\n"))
+
+
+def _metrics(genres: Sequence[str]) -> list[str]:
+    return ["f1", "precision", "recall", *(f"{genre}/f1" for genre in genres)]
+
+
+def _columns(metrics: Sequence[str]) -> list[str]:
+    parts = [f"{metric}_{part}" for metric in metrics for part in ("mean", "deviation")]
+    return [*parts, "f1_low", "f1_high"]
 
 
 def _own_record(row: LeaderboardRow, metrics: Sequence[str]) -> dict[str, Any]:

@@ -109,7 +109,11 @@ class Explorer:
         """The filters and the list, empty; they stay hidden without scripts."""
         kinds = [("any", self.any_), ("none", self.none)]
         kinds += [(str(number), name) for number, name in enumerate(self.kinds)]
-        types = [(str(n), self._type_option(tag)) for tag, n in self._types.items()]
+        names = {tag: self.marks.name(tag) for tag in self._types}
+        types = [
+            (str(n), tag if names[tag] == tag else f"{tag} {names[tag]}")
+            for tag, n in self._types.items()
+        ]
         seen = [("1", "訓練中見過"), ("0", "訓練中未見")]
         return (
             '<div class="filters" id="filters" role="search" aria-label="篩選句子" hidden>\n'
@@ -124,10 +128,6 @@ class Explorer:
             '<button type="button" id="more" class="more" hidden>顯示更多句子</button>\n'
             "<noscript><p>句子由這一頁裡的 JavaScript 顯示；請允許它執行。</p></noscript>\n"
         )
-
-    def _type_option(self, tag: str) -> str:
-        name = self.marks.name(tag)
-        return tag if name == tag else f"{tag} {name}"
 
     def _data(self) -> Iterator[str]:
         """The JSON, in pieces, as it may be in a script element."""
@@ -186,7 +186,7 @@ def _spans(
 ) -> list[list[int]]:
     """[start, end, type, mark] in UTF-16 units, by which the script cuts, from left to right."""
     text = sentence.text
-    units = _units(text)
+    units = list(accumulate((1 + (character > "\uffff") for character in text), initial=0))
     found, cursor = [], 0
     for span, mark in sorted(line):
         if not cursor <= span.start < span.end <= len(text):
@@ -197,13 +197,6 @@ def _spans(
         found.append([units[span.start], units[span.end], types[span.type], mark])
         cursor = span.end
     return found
-
-
-def _units(text: str) -> Sequence[int]:
-    """The UTF-16 offset of each code point's offset, that of the end included."""
-    if max(text, default="") <= "\uffff":
-        return range(len(text) + 1)
-    return list(accumulate((1 + (character > "\uffff") for character in text), initial=0))
 
 
 def _entity(entity: ShownEntity, types: Mapping[str, int]) -> list[int]:
