@@ -24,9 +24,14 @@ from chmed_ner.run.config import configure, register
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.naming import cell_name
 from chmed_ner.track import best
-from chmed_ner.track.provenance import git_commit
-from chmed_ner.track.record import FILE, RunRecord, find_run, reason
-from chmed_ner.track.secrets import without_credentials
+from chmed_ner.track.record import (
+    FILE,
+    RunRecord,
+    find_run,
+    git_commit,
+    reason,
+    without_credentials,
+)
 
 OBJECTIVE = "train/dev_f1"
 """What a sweeper may optimise: it comes from the validation split, never from the test split."""

@@ -15,7 +15,7 @@ from chmed_ner.entities.script import Script
 from chmed_ner.entities.types import Span
 from chmed_ner.errors import InputError
 from chmed_ner.prompt import Prompt
-from chmed_ner.track.identity import config_hash
+from chmed_ner.track.record import config_hash
 
 if TYPE_CHECKING:
     from chmed_ner.run.outcome import Outcome

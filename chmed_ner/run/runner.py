@@ -15,8 +15,7 @@ from chmed_ner.machine import keep_threads_awake, peak_mib, prepare_memory, rese
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.outcome import Outcome
 from chmed_ner.run.recording import open_record, tracked
-from chmed_ner.score.answers import Answers, check_names
-from chmed_ner.score.metrics import run_metrics
+from chmed_ner.score.metrics import Answers, check_names, run_metrics
 from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)

@@ -18,8 +18,7 @@ from chmed_ner.run.outcome import Outcome
 from chmed_ner.run.recording import new_record, tracked
 from chmed_ner.run.runner import conclude, read_corpus
 from chmed_ner.track import Tracker
-from chmed_ner.track.identity import config_hash
-from chmed_ner.track.record import RunRecord
+from chmed_ner.track.record import RunRecord, config_hash
 
 
 class Generative(Method):
