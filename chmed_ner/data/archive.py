@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from chmed_ner.data.lines import opened, shown
+from chmed_ner.data.columns import opened, shown
 from chmed_ner.errors import InputError
 
 MAX_UNPACKED = 400_000_000

@@ -1,17 +1,63 @@
 """What every dataset of `conf/dataset/` offers, and the checks of the knobs they share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from chmed_ner.data.columns import read_columns
 from chmed_ner.data.corpus import Corpus, Limit, Sentences, Splits, assemble
-from chmed_ner.data.sources import Source, checksums, missing, read_sources
 from chmed_ner.entities.labels import LabelScheme, label_scheme
+from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
+from chmed_ner.files import sha256_of
 from chmed_ner.knobs import Portion, Share
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of a dataset: an official column file, of one genre.
+
+    `name` is its path relative to the data root, or as the user gave it; `prefix` begins the ids of
+    its sentences; `genres` are those that are read from it; `cure` is what to do when it is
+    missing; the sentences from number `end` on (None: none) are left out.
+    """
+
+    name: str
+    path: Path
+    prefix: str
+    genres: tuple[str, ...]
+    cure: str
+    end: int | None = None
+
+    def read(self, split: str, labels: LabelScheme) -> tuple[Sentence, ...]:
+        """Its sentences; InputError for bad content."""
+        (genre,) = self.genres
+        found = read_columns(self.path, prefix=self.prefix, split=split, genre=genre, labels=labels)
+        return found[: self.end]
+
+
+def missing(sources: Iterable[Source]) -> str | None:
+    """The first source that is no file, and the cure; None when all are there."""
+    for source in sources:
+        if not source.path.is_file():
+            return f"{source.path}: no such file; {source.cure}"
+    return None
+
+
+def read_sources(
+    sources: Iterable[Source], split: str, labels: LabelScheme
+) -> tuple[Sentence, ...]:
+    """The sentences of all files, one file after the other."""
+    return tuple(sentence for source in sources for sentence in source.read(split, labels))
+
+
+def checksums(sources: Iterable[Source]) -> Mapping[str, str]:
+    """Each file's name and the SHA-256 of its bytes."""
+    return {source.name: sha256_of(source.path) for source in sources}
+
 
 NO_TRAINING = (
     "dataset.train is null: name a training file, as in dataset.train=my/train.txt, or run "
@@ -163,3 +209,40 @@ class Dataset(ABC):
 def example(genres: Sequence[str]) -> str:
     """An override that chooses `genres`, quoted for a shell."""
     return f"'dataset.genres=[{','.join(genres)}]'"
+
+
+_SAMPLE = Path(__file__).resolve().parent / "sample"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Dataset):
+    """The shipped sample corpus: ours, for demonstration and tests, not a benchmark."""
+
+    name: str = field(default="sample", init=False)
+    validation_share: float = field(default=0, init=False)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """FT, SM and WA."""
+        return ("FT", "SM", "WA")
+
+    def test_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
+        """The test files of the chosen genres, from the package."""
+        return _sample("test", self.tested)
+
+    def training_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
+        """The training files, from the package."""
+        return _sample("train", self.choices)
+
+    def validation_sources(self, root: Path) -> tuple[Source, ...] | None:  # noqa: ARG002
+        """The validation files, from the package."""
+        return _sample("validation", self.choices)
+
+
+def _sample(split: str, genres: Sequence[str]) -> tuple[Source, ...]:
+    cure = "the installation is incomplete: install chmed-ner again"
+    names = {genre: f"{split}_{genre}.txt" for genre in genres}
+    return tuple(
+        Source(f"sample/{name}", _SAMPLE / name, f"sample/{split}/{genre}/", (genre,), cure)
+        for genre, name in names.items()
+    )

@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from chmed_ner.data.archive import unpack
-from chmed_ner.data.catalog import BASE_URL, CorpusFile
-from chmed_ner.data.verify import checksum, is_published, is_unpacked
+from chmed_ner.data.catalog import BASE_URL, CorpusFile, checksum, is_published, is_unpacked
 from chmed_ner.errors import InputError, RunError
 
 if TYPE_CHECKING:

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from chmed_ner.data.archive import opened_member
-from chmed_ner.data.columns import TagCheck
-from chmed_ner.data.lines import BYTE_ORDER_MARK, Line, lines, opened, shown
-from chmed_ner.entities.bio import chunks
+from chmed_ner.data.columns import BYTE_ORDER_MARK, Line, TagCheck, lines, opened, shown
 from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Sentence
+from chmed_ner.entities.types import Sentence, chunks
 from chmed_ner.errors import InputError
 
 GENRES = ("FT", "SM")

@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.script import Simplified
+from chmed_ner.entities.labels import LabelScheme, Simplified
 from chmed_ner.errors import InputError
 
 SCHEME = "labels"

@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from chmed_ner.entities.bio import tags_of
 from chmed_ner.entities.restoration import POLICIES
-from chmed_ner.entities.types import Mention, Scores, Sentence, Span
+from chmed_ner.entities.types import Mention, Scores, Sentence, Span, tags_of
 from chmed_ner.errors import InputError
 from chmed_ner.score.spans import SpanPair
 

@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from chmed_ner.entities.bio import tags_of
 from chmed_ner.entities.restoration import ceiling, gold_mentions
-from chmed_ner.entities.types import Scores, Sentence
+from chmed_ner.entities.types import Scores, Sentence, tags_of
 from chmed_ner.errors import InputError
 from chmed_ner.score.answers import Answers, SpansById, mean
 from chmed_ner.score.breakdowns import SEEN, UNSEEN, ScoredSentence, by_seen

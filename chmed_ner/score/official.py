@@ -6,8 +6,7 @@ from itertools import zip_longest
 from operator import eq
 from types import MappingProxyType
 
-from chmed_ner.entities.bio import OUTSIDE, chunks
-from chmed_ner.entities.types import Scores, Span
+from chmed_ner.entities.types import OUTSIDE, Scores, Span, chunks
 from chmed_ner.errors import InputError
 from chmed_ner.score.spans import scores_by_type, total
 

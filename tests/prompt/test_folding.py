@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chmed_ner.backbone import load_tokenizer
-from chmed_ner.data import read_columns
+from chmed_ner.data.columns import read_columns
 from chmed_ner.prompt.formats.folding import FoldedText
 
 CHARACTERS = st.sampled_from(

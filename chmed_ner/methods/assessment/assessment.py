@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 import random
 from dataclasses import dataclass
 
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.script import Simplified
+from chmed_ner.entities.labels import LabelScheme, Simplified
 from chmed_ner.methods.generative.method import demonstrated
 from chmed_ner.prompt import Prompt, TaskPrompt
 
