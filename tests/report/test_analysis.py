@@ -115,11 +115,7 @@ def reference(corpora_dir: Path) -> tuple[tuple[Sentence, ...], dict[str, tuple[
 def health10() -> LabelScheme:
     from chmed_ner.run.config import option
 
-<<<<<<< HEAD
     return option("dataset", "sample").scheme  # type: ignore[no-any-return]
-=======
-    return build(compose(["dataset=sample"]).dataset, "dataset").scheme  # type: ignore[no-any-return]
->>>>>>> 5df3ae15f560657bc41e08f6abcfa90cf5e6eb41
 
 
 def test_the_tables_of_the_reference_run_add_up(

@@ -23,11 +23,7 @@ from chmed_ner.report.pages.document import page_file
 from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED
 from chmed_ner.report.pages.marks import COLOURS
 from chmed_ner.report.pages.page import write_page
-<<<<<<< HEAD
-from chmed_ner.run.config import option
-=======
 from chmed_ner.run.config import option as configured
->>>>>>> 5df3ae15f560657bc41e08f6abcfa90cf5e6eb41
 from chmed_ner.score.error_kinds import KINDS
 
 VOID = {"meta", "input", "br"}
@@ -395,11 +391,7 @@ def test_bad_spans_are_refused_and_the_old_page_stays(tmp_path: Path) -> None:
 def test_the_sample_corpus_predicted_perfectly_shows_no_error(tmp_path: Path) -> None:
     tags = ("BODY", "SYMP", "INST", "EXAM", "CHEM", "DISE", "DRUG", "SUPP", "TREAT", "TIME")
     labels = {"name": "health10", "types": {tag: {} for tag in tags}}
-<<<<<<< HEAD
-    sample = option("dataset", "sample", labels=labels)
-=======
     sample = configured("dataset", "sample", labels=labels)
->>>>>>> 5df3ae15f560657bc41e08f6abcfa90cf5e6eb41
     sentences = sample.raw(tmp_path)["test"]
     page = page_of(
         tmp_path / "report.html",
