@@ -1,5 +1,10 @@
-"""A label scheme: the entity types of a corpus and what they are called in a prompt."""
+"""Label schemes, and the script in which a model reads text and labels.
 
+A script is Traditional Chinese as it is, or Simplified. OpenCC's `t2s` keeps the length of the
+text, so positions hold in the original; variants that swap Taiwanese words (`tw2sp`) do not.
+"""
+
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,16 +31,15 @@ class Label:
 
 
 def folded(name: str) -> str:
-    """`name` under NFKC, without white space, in lower case: the form in which names compare."""
+    """`name` as names compare: NFKC, without white space, in lower case."""
     return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
 
 
 class LabelScheme:
     """The types of a corpus in their official order.
 
-    `longest` is the length of the longest name or alias, in code points. Raises InputError when two
-    types share a tag, a name or an alias, and for a blank or broken name: an answer could not be
-    read.
+    `longest` is the length of the longest name or alias, in code points. InputError: two types
+    share a tag, a name or an alias, or a name is not one line of text.
     """
 
     def __init__(self, name: str, labels: Sequence[Label]) -> None:
@@ -71,11 +75,11 @@ class LabelScheme:
         self.longest = max(self.longest, len(spelling))
 
     def tag_of(self, name: str) -> str | None:
-        """The tag that `name` (in any script, width or listed alias) means, else None."""
+        """The tag of a name or alias in any script or width, else None."""
         return self._by_name.get(name) or self._by_name.get(folded(name))
 
     def names(self, script: str) -> tuple[str, ...]:
-        """The category names in `script`, in the official order."""
+        """The category names in `script`, in official order."""
         return tuple(label.name(script) for label in self.labels)
 
     def name_of(self, tag: str, script: str) -> str:
@@ -87,10 +91,9 @@ _KEYS = ("traditional", "simplified", "definition", "aliases")
 
 
 def label_scheme(name: str, types: Mapping[str, Mapping[str, object] | None]) -> LabelScheme:
-    """The scheme that a `conf/labels/*.yaml` file describes: `types: {TAG: {traditional, ...}}`.
+    """The scheme of a `conf/labels/*.yaml` file: `types: {TAG: {traditional, ...}}`.
 
-    `simplified` and `traditional` default to each other, then to the tag; a type without an
-    entry goes by its tag. Raises InputError for anything else than such a mapping.
+    `simplified` and `traditional` default to each other, then to the tag. InputError: a wrong key.
     """
     return LabelScheme(name, [_label(name, str(tag), entry) for tag, entry in types.items()])
 
@@ -115,12 +118,15 @@ def _label(name: str, tag: str, entry: Mapping[str, object] | None) -> Label:
     )
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 class Script(Protocol):
-    """A one-to-one rewriting of text. `name` is `simplified` or `traditional`."""
+    """A one-to-one rewriting of text."""
 
     @property
     def name(self) -> str:
-        """Which of a label's names fits this script."""
+        """`simplified` or `traditional`."""
 
     def convert(self, text: str) -> str:
         """`text` in this script, of the same length; InputError when it has no such form."""
@@ -165,27 +171,19 @@ class Simplified:
 
 
 def convert_leniently(script: Script, text: str) -> tuple[str, int]:
-    """Any text in `script`, and how many of its characters a model cannot be given as they are.
+    """Any text in `script`, of the same length, and how many lone surrogates became U+FFFD.
 
-    For text from outside: where the whole does not convert, it is converted character by
-    character. Lone surrogates become U+FFFD and are counted; what has no form in the script stays
-    as it is. The length never changes, and nothing is raised.
+    A character that has no form in the script stays; nothing is raised.
     """
     try:
         text.encode("utf-8")
         return script.convert(text), 0
     except (UnicodeEncodeError, InputError):
-        odd = sum(map(_is_surrogate, text))
-        return "".join(_converted(script, character) for character in text), odd
-
-
-def _is_surrogate(character: str) -> bool:
-    return 0xD800 <= ord(character) < 0xE000
+        clean, odd = _SURROGATE.subn("\ufffd", text)
+        return "".join(_converted(script, character) for character in clean), odd
 
 
 def _converted(script: Script, character: str) -> str:
-    if _is_surrogate(character):
-        return "\ufffd"
     try:
         return script.convert(character)
     except InputError:
