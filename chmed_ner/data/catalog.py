@@ -1,4 +1,4 @@
-"""The official corpora, as `catalog.toml` describes them.
+"""The official corpora as `catalog.toml` describes them, and whether the files on disk are these.
 
 Corpora are never shipped with the package: a user downloads them (`chmed-ner data fetch`).
 """
@@ -38,7 +38,7 @@ class CorpusFile:
 
     @property
     def name(self) -> str:
-        """The file's name, the same in the repository and on disk."""
+        """The file's name."""
         return self.path.rpartition("/")[2]
 
     def url(self, base_url: str = BASE_URL) -> str:
@@ -49,7 +49,7 @@ class CorpusFile:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """A corpus: its name on the command line, its title, its files, its citation and licence."""
+    """A corpus; `name` is that on the command line."""
 
     name: str
     title: str
@@ -76,10 +76,7 @@ CORPORA = _corpora()
 
 
 def named_corpora(names: Sequence[str]) -> tuple[Corpus, ...]:
-    """The corpora of these names, each once, in catalogue order; all of them for no names.
-
-    Raises InputError for a name that the catalogue does not have.
-    """
+    """The corpora of these names, in catalogue order; all for none. InputError: no such name."""
     known = [corpus.name for corpus in CORPORA]
     for name in names:
         if name not in known:
@@ -94,10 +91,7 @@ def named_corpora(names: Sequence[str]) -> tuple[Corpus, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is on disk under one name; `detail` says what is wrong.
-
-    `unverified`: an unpacked file whose archive is missing or wrong, so that nothing proves it.
-    """
+    """What is on disk under one name; `unverified`: unpacked, but no archive proves it."""
 
     path: Path
     status: Literal["ok", "missing", "wrong", "unverified"]
@@ -105,10 +99,7 @@ class Finding:
 
 
 def checksum(path: Path, algorithm: Algorithm) -> str | None:
-    """The checksum of `path` in hexadecimal, None when there is no such file.
-
-    Raises InputError when the file cannot be read.
-    """
+    """The checksum of `path` in hexadecimal, None: no such file; InputError: cannot be read."""
     try:
         return sha256_of(path) if algorithm == "SHA-256" else _git_blob_id(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -128,14 +119,13 @@ def _git_blob_id(path: Path) -> str:
 
 
 def is_published(file: CorpusFile, root: Path) -> bool:
-    """Whether `file` is below `root` and has its published checksum; InputError as `checksum`."""
+    """Whether `file` is below `root` and has its published checksum."""
     return checksum(root / file.path, file.algorithm) == file.checksum
 
 
 def is_unpacked(file: CorpusFile, root: Path) -> bool:
-    """Whether nothing is left to unpack: no archive, or its member is next to it unchanged.
-
-    The archive must be there. Raises InputError when it is not to be trusted.
+    """Whether nothing is left to unpack of a file that is there: no archive, or its member is next
+    to it unchanged. InputError: the archive is not to be trusted.
     """
     archive = root / file.path
     return not file.unpacked or same_content(
@@ -146,8 +136,7 @@ def is_unpacked(file: CorpusFile, root: Path) -> bool:
 def check_file(file: CorpusFile, root: Path) -> tuple[Finding, ...]:
     """Compare `file` below `root` with its checksum, and its unpacked member with the archive.
 
-    An unpacked file that is absent is no finding: its archive serves as well. Raises InputError for
-    a file that cannot be read.
+    An unpacked file that is absent is no finding. InputError: a file cannot be read.
     """
     target = root / file.path
     found = checksum(target, file.algorithm)

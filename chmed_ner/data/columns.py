@@ -1,4 +1,4 @@
-"""Official column files: a character, one separator, a tag on each line.
+"""Official column files, read line by line: a character, one separator, a tag on each line.
 
 Read by hand: `"` and `#` are ordinary characters here, and so is a space that has a tag.
 Sentences are separated by an empty line (ROCLING-2023) or a line of one space (ROCLING-2022).
@@ -35,12 +35,11 @@ class Line:
 
     def refuse(self, problem: str) -> NoReturn:
         """Raise InputError for this line; `problem` says what is wrong and the cure."""
-        cut = (
-            ""
-            if self.ended
-            else " The file ends within this line: if it was cut short, copy or fetch it again."
-        )
-        raise InputError(f"{self.file}, line {self.number}: {problem}{cut}")
+        if not self.ended:
+            problem += (
+                " The file ends within this line: if it was cut short, copy or fetch it again."
+            )
+        raise InputError(f"{self.file}, line {self.number}: {problem}")
 
     def refuse_byte_order_mark(self) -> NoReturn:
         """Raise InputError for a file that begins with a byte order mark."""
@@ -68,11 +67,10 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def lines(stream: IO[bytes], file: str) -> Iterator[Line]:
-    """The lines of a UTF-8 stream with LF or CRLF ends, numbered from 1.
+    """The lines of a UTF-8 stream with LF or CRLF ends; `file` names it in errors.
 
-    `file` names the stream in errors. Raises InputError for a line longer than 1 MiB, NUL bytes and
-    invalid UTF-8 (encoded lone surrogates included). Only LF ends a line: the other characters at
-    which `str.splitlines` splits are data.
+    Only LF ends a line: the others of `str.splitlines` are data. InputError: a line longer than
+    1 MiB, NUL bytes, invalid UTF-8 (encoded lone surrogates included).
     """
     number = 0
     while raw := stream.readline(LONGEST_LINE + 1):
@@ -102,19 +100,17 @@ _FORMAT = "each line needs a character, one space or tab, and a tag such as O or
 
 
 class TagCheck:
-    """Accepts the tags of a scheme (of any when `labels` is None), says what is wrong with others.
-
-    `padding` are the characters around a tag that do not count.
-    """
+    """Accepts the tags of a scheme (None: any), and says what is wrong with others."""
 
     padding = ""
+    """The characters around a tag that do not count."""
 
     def __init__(self, labels: LabelScheme | None) -> None:
         self.labels = labels
         self._accepted: dict[str, str] = {}
 
     def read(self, line: Line, tag: str) -> str:
-        """`tag`, as one object per spelling; InputError, for its line, when it is not accepted."""
+        """`tag`, one object per spelling; InputError when it is not accepted."""
         known = self._accepted.get(tag)
         if known is None:
             if problem := self.problem(tag):
@@ -123,10 +119,7 @@ class TagCheck:
         return known
 
     def problem(self, tag: str) -> str | None:
-        """Why `tag` is not accepted, and the cure; None when it is.
-
-        `i-X` and `O-X` occur in official gold and are kept as they are.
-        """
+        """Why `tag` is not accepted, and the cure; `i-X` and `O-X` occur in official gold."""
         if not BIO_TAG.fullmatch(tag):
             return f"invalid tag {shown(tag)}; write O, B-TYPE or I-TYPE after one separator."
         type_ = split_tag(tag)[1]
@@ -139,11 +132,8 @@ class TagCheck:
         )
 
     def cut(self, tag: str) -> bool:
-        """Whether `tag`, on a last line without line end, may have lost its end.
-
-        With a label scheme, half a type has been refused already.
-        """
-        if tag == OUTSIDE or self.labels is not None:
+        """Whether `tag`, on a last line without line end, may have lost its end."""
+        if tag == OUTSIDE or self.labels is not None:  # half a type of a scheme is refused already
             return False
         return any(known != tag and known.startswith(tag) for known in self._accepted)
 
@@ -189,10 +179,9 @@ class ColumnFile:
 
 
 def read_rows(path: Path, check: TagCheck) -> ColumnFile:
-    """What a column file holds, tags as they are; separator lines in a row end one sentence.
+    """What a column file holds; separator lines in a row end one sentence.
 
-    Raises InputError naming file, line, value and cure for whatever breaks the format, and for a
-    file without a sentence.
+    InputError: a line breaks the format, or there is no sentence.
     """
     sentences: list[list[Row]] = [[]]
     separators = 0
@@ -234,10 +223,7 @@ def _row(line: Line, check: TagCheck) -> Row:
 def read_columns(
     path: Path, *, prefix: str, split: str, genre: str, labels: LabelScheme | None
 ) -> tuple[Sentence, ...]:
-    """The sentences of a column file, tags exactly as they are; ids are `prefix` and five digits.
-
-    `labels=None` accepts any type. Raises InputError as `read_rows`.
-    """
+    """The sentences of a column file, tags as they are; ids are `prefix` and five digits."""
     sentences = []
     for number, rows in enumerate(read_rows(path, TagCheck(labels)).sentences):
         tags = tuple(row.tag for row in rows)

@@ -1,4 +1,4 @@
-"""What every dataset of `conf/dataset/` offers, and the checks of the knobs they share."""
+"""What every dataset of `conf/dataset/` offers, its files, and the sample that is shipped."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,8 +21,7 @@ class Source:
     """A file of a dataset: an official column file, of one genre.
 
     `name` is its path relative to the data root, or as the user gave it; `prefix` begins the ids of
-    its sentences; `genres` are those that are read from it; `cure` is what to do when it is
-    missing; the sentences from number `end` on (None: none) are left out.
+    its sentences; `cure` helps when it is missing; sentences from number `end` on are left out.
     """
 
     name: str
@@ -40,7 +39,7 @@ class Source:
 
 
 def missing(sources: Iterable[Source]) -> str | None:
-    """The first source that is no file, and the cure; None when all are there."""
+    """The first source that is no file, and the cure, if any."""
     for source in sources:
         if not source.path.is_file():
             return f"{source.path}: no such file; {source.cure}"
@@ -73,10 +72,8 @@ class MissingTrainingFileError(InputError):
 class Dataset(ABC):
     """Named files in named splits, read into a corpus; subclasses say which files.
 
-    `labels` is a scheme of `conf/labels`. `genres` (None: all) chooses what is tested; the training
-    data does not depend on it. `validation_share` of the training data is carved for validation
-    where there is no validation file; `empty_share` of the training sentences without an entity is
-    kept. `split_seed` (None: the run's seed) draws which sentences each split has.
+    `labels` is a scheme of `conf/labels`; `genres` (None: all) chooses what is tested, not what is
+    trained on. conf/dataset/ explains the other knobs.
     """
 
     name: str
@@ -87,7 +84,7 @@ class Dataset(ABC):
     split_seed: int | None
 
     def __post_init__(self) -> None:
-        """Raise InputError for labels that are no scheme, and for genres outside the choices."""
+        """InputError: labels that are no scheme, genres outside the choices."""
         _ = self.scheme, self.tested
 
     @cached_property
@@ -137,27 +134,24 @@ class Dataset(ABC):
         return None
 
     def raw(self, root: Path, *, training: bool = True) -> Mapping[str, Sentences]:
-        """Everything the files hold: `train` (before validation is carved and leaks are dropped),
-        `validation` where it has files of its own, `test`.
-
-        Raises InputError as `load` does.
+        """What the files hold: `train` (no validation carved, no leaks dropped), `validation` where
+        it has files, `test`; InputError as `load`.
         """
         read = self._read(root, training)
         validation = {} if read.validation is None else {"validation": read.validation}
         return {"train": read.train, **validation, "test": read.test}
 
     def load(self, root: Path, *, seed: int, limit: Limit, training: bool = True) -> Corpus:
-        """The corpus of an experiment.
+        """The corpus of an experiment; with `training=False` a missing training file leaves `train`
+        and `validation` empty.
 
-        With `training=False` a missing training file leaves `train` and `validation` empty; files
-        that are there are read all the same, as the scores of seen and unseen mentions need them.
-        Raises InputError for a missing file, bad content, a genre without test sentences, and
-        (MissingTrainingFileError) a missing training file.
+        InputError: a missing file (MissingTrainingFileError: for training), bad content, a genre
+        without test sentences.
         """
         return self._assembled(self._read(root, training), seed, limit)
 
     def load_test(self, root: Path, *, seed: int, limit: Limit) -> Corpus:
-        """The corpus with its test split alone, as `load` gives it; training files are not read."""
+        """The corpus with its test split alone, as `load` gives it."""
         test, test_files = self._read_test(root)
         return self._assembled(Splits((), (), test, {}, test_files), seed, limit)
 

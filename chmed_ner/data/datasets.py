@@ -1,6 +1,12 @@
-"""The datasets that `conf/dataset/*.yaml` name as `_target_`.
+"""A user's own column files, and the official corpora of the NYCU NLP Lab, below the data root.
 
-A new dataset is a class here (or in a module of its own, imported here) and a YAML file.
+| corpus | file | genres |
+|---|---|---|
+| HealthNER (Lee and Lu 2021) | `healthner/{train,test}.json` or `train.zip` | FT, SM |
+| ROCLING-2022 (Lee et al. 2022) | `rocling2022/ROCLING22_CHNER_truth.txt` | WA |
+| ROCLING-2023 (Lee et al. 2023) | `rocling2023/MultiNER-Health_truth_{FT,SM,WA}.txt` | FT, SM, WA |
+
+The official ones train on HealthNER. A new dataset is a class here and a YAML file.
 """
 
 import re
@@ -20,17 +26,16 @@ from chmed_ner.knobs import one_of
 
 
 class HealthNERSource(Source):
-    """A file of HealthNER."""
+    """A file of HealthNER, of which `genres` are read."""
 
     def read(self, split: str, labels: LabelScheme) -> tuple[Sentence, ...]:
-        """Its sentences of `genres`; InputError for bad content."""
+        """Its sentences; InputError for bad content."""
         return read_healthner(
             self.path, prefix=self.prefix, split=split, genres=self.genres, labels=labels
         )
 
 
 _GENRE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_MIXED = "mixed"
 
 Files = str | Sequence[str] | Mapping[str, str] | None
 
@@ -39,10 +44,9 @@ Files = str | Sequence[str] | Mapping[str, str] | None
 class ColumnFiles(Dataset):
     """A user's own corpus in the column format, with its own label scheme.
 
-    `test` maps a genre to its file. `train` and `validation` are a file, a list of files or such a
-    mapping; `train` may be None where nothing is trained, `validation` None is carved from the
-    training data. Relative paths are taken from the data root. A training file without a genre of
-    its own gets the test genre where there is only one, else `mixed`.
+    `test` maps a genre to its file, relative to the data root or absolute. `train` and `validation`
+    are a file, a list or such a mapping; a file without a genre of its own gets the test genre
+    where there is only one, else `mixed`.
     """
 
     test: Mapping[str, str]
@@ -50,7 +54,7 @@ class ColumnFiles(Dataset):
     validation: Files
 
     def __post_init__(self) -> None:
-        """Raise InputError also for a corpus without a name, and for files that are no paths."""
+        """InputError also: no name, files that are no paths."""
         if not self.name:
             raise InputError(f"dataset.name={self.name!r}: give the corpus a name")
         if not isinstance(self.test, Mapping) or not self.test:
@@ -69,7 +73,7 @@ class ColumnFiles(Dataset):
     @cached_property
     def _listed(self) -> dict[str, tuple[tuple[str, str], ...]]:
         """Genre and path of each file of a split."""
-        only = self.choices[0] if len(self.test) == 1 else _MIXED
+        only = self.choices[0] if len(self.test) == 1 else "mixed"
         files = {"test": self.test, "train": self.train, "validation": self.validation}
         return {split: _listed(split, given, only) for split, given in files.items()}
 
@@ -197,8 +201,7 @@ class ROCLING2022(_TrainedOnHealthNER):
 class ROCLING2023(_TrainedOnHealthNER):
     """ROCLING-2023: tests on three genres.
 
-    `protocol=paper` trains on a part of HealthNER; `shared_task` adds the ROCLING-2022 sentences,
-    which is what the organisers handed out.
+    `protocol=paper` trains on a part of HealthNER; the organisers' `shared_task` on ROCLING-2022 too.
     """
 
     name: str = field(default="rocling2023", init=False)

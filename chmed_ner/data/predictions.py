@@ -1,4 +1,4 @@
-"""`predictions.jsonl` and the files in the official format."""
+"""Predictions as files: `predictions.jsonl`, official columns, and the formats of `predict`."""
 
 import json
 import re
@@ -65,8 +65,7 @@ def write_predictions(directory: Path, found: Iterable[Prediction]) -> None:
 def read_predictions(path: Path) -> list[Prediction]:
     """What `write_predictions` wrote to `path`, in its order.
 
-    Raises InputError, naming the line, for anything else: spans outside their sentence, overlapping
-    or with another mention, and a sentence that occurs twice, included.
+    InputError: no prediction, spans that overlap or do not fit, a sentence that occurs twice.
     """
     found: dict[tuple[str, str], Prediction] = {}
     with opened(path) as stream:
@@ -126,8 +125,7 @@ def bio(documents: Iterable[Annotated]) -> Iterator[str]:
 def conll(documents: Iterable[Annotated]) -> Iterator[str]:
     """CoNLL-2003's layout: `-DOCSTART-` before a document, an empty line after each sentence.
 
-    Four columns with tabs between: character, its offsets `[start, end)` in the document, BIO tag.
-    White space is left out, as no column can hold it; the offsets show where it was.
+    Columns: character, its offsets `[start, end)` in the document, BIO tag; no white space.
     """
     for each in documents:
         text = each.document.text
@@ -155,10 +153,9 @@ def _visible_tags(each: Annotated, seen: list[int]) -> tuple[str, ...]:
 
 
 def brat(documents: Iterable[Annotated]) -> Iterator[str]:
-    """brat standoff lines for the complete file: all documents are one brat document.
+    """brat standoff lines, where the input file is one document.
 
-    Its text is the input file as it is: offsets are code points of it, line ends (LF 1, CR LF 2)
-    included.
+    Offsets are code points of the file, line ends (LF 1, CR LF 2) included.
     """
     number, offset = 0, 0
     for each in documents:
@@ -180,9 +177,8 @@ _UNWRITABLE = re.compile("[\n\0\ud800-\udfff]")
 def write_columns(path: Path, rows: Iterable[tuple[str, Sequence[str]]]) -> None:
     """Write sentences (text, tags) in the official format, atomically.
 
-    Character, space, tag, LF; an empty line after each sentence. Raises InputError for text that
-    the format cannot hold (empty, a line feed, NUL, a lone surrogate), ValueError when text and
-    tags differ in length or a tag is none.
+    InputError: text that it cannot hold (empty, a line feed, NUL, a lone surrogate); ValueError:
+    tags that do not fit the text, or are none.
     """
     with replacing(path) as file:
         for number, (text, tags) in enumerate(rows):
@@ -203,7 +199,7 @@ def write_columns(path: Path, rows: Iterable[tuple[str, Sequence[str]]]) -> None
 SAME_CHARACTERS = (
     "a prediction must hold the gold file's characters, sentence by sentence, in the same order"
 )
-"""The cure in the error for a file that differs."""
+"""The cure: the organisers paste the prediction's tags next to the gold by row number."""
 
 
 def check_same(gold: ColumnFile, predicted: ColumnFile) -> None:

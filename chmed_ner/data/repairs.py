@@ -1,15 +1,8 @@
-"""Training data repaired: stray and malformed tags written again, all that changes counted, logged.
+"""What is wrong in training data: broken tags are repaired and counted, conflicting labels listed.
 
-The rule: a training sentence gets the tags of the chunks that the official scorer sees in it
-(`entities.bio`), so training and scoring speak of the same entities. Sentences that are scored as
-a test keep their tags as the file has them.
-
-| found | becomes | kind |
-|---|---|---|
-| `I-X` where no entity goes on (at the start, after an outside tag) | `B-X` | `stray_inside` |
-| `I-X` inside an entity of another type | `B-X` | `type_change` |
-| a prefix other than `B` and `I`, or `O` with a type (`i-X`, `O-X`) | `I-X` or `B-X`, `O` | \
-`malformed_prefix` |
+A training sentence gets the tags of the chunks that the official scorer sees in it, so training and
+scoring speak of the same entities; test sentences keep theirs. README.md has the kinds of repairs.
+A conflict is one string with several types, or one sentence annotated in several ways.
 """
 
 import csv
@@ -33,23 +26,20 @@ class ConflictingMention:
 
     @property
     def entities(self) -> int:
-        """How many entities have this string."""
+        """How many they are."""
         return sum(self.types.values())
 
 
 @dataclass(frozen=True, slots=True)
 class ConflictingSentence:
-    """A text that occurs several times with other entities; the entities of each occurrence, by id.
-
-    `shared` are the entities that all occurrences have.
-    """
+    """A text that occurs several times with other entities; those of each occurrence, by id."""
 
     text: str
     entities: Mapping[str, tuple[Span, ...]]
 
     @property
     def shared(self) -> frozenset[Span]:
-        """The entities on which all occurrences agree."""
+        """The entities that all occurrences have."""
         return frozenset.intersection(*map(frozenset, self.entities.values()))
 
 
@@ -70,7 +60,7 @@ def conflicting_mentions(sentences: Iterable[Sentence]) -> tuple[ConflictingMent
 def conflicting_sentences(sentences: Iterable[Sentence]) -> tuple[ConflictingSentence, ...]:
     """The texts that occur more than once, not always with the same entities, in corpus order.
 
-    Compared is what training reads: tags that differ, yet are repaired to the same, do not count.
+    Tags that differ, yet are repaired to the same, do not count.
     """
     occurrences: defaultdict[str, dict[str, tuple[Span, ...]]] = defaultdict(dict)
     for sentence in sentences:
@@ -94,7 +84,7 @@ NOTES = {
 
 
 def repaired(sentence: Sentence) -> Sentence:
-    """`sentence` with the tags of its entities; itself where they are that already."""
+    """`sentence` with the tags of its entities; itself where it has them already."""
     if sentence.tags is None:
         return sentence
     tags = tags_of(sentence.entities, len(sentence.text))
@@ -102,9 +92,7 @@ def repaired(sentence: Sentence) -> Sentence:
 
 
 def repair_counts(sentences: Iterable[Sentence]) -> dict[str, int]:
-    """How many tags `repaired` changes: `repaired_tags`, and `repaired_<kind>` for each of `KINDS`,
-    which add up to it. Sentences without tags have nothing to repair.
-    """
+    """How many tags `repaired` changes: `repaired_tags`, and of each kind `repaired_<kind>`."""
     found: Counter[str] = Counter()
     for sentence in sentences:
         after = repaired(sentence)
@@ -154,7 +142,7 @@ def log_changes(name: str, counts: Mapping[str, int]) -> None:
 
 
 def conflicts_markdown(split: str, sentences: Sequence[Sentence]) -> str:
-    """Both listings of a split as Markdown: each a heading with the number found, and a table."""
+    """Both listings of a split as Markdown, with the numbers found."""
     mentions, texts = conflicting_mentions(sentences), conflicting_sentences(sentences)
     spelled = [
         [found.text, f"{found.entities:,}", ", ".join(f"{t} {n:,}" for t, n in found.types.items())]
@@ -171,10 +159,8 @@ def conflicts_markdown(split: str, sentences: Sequence[Sentence]) -> str:
 def write_conflicts(
     directory: Path, splits: Mapping[str, Sequence[Sentence]], types: Sequence[str]
 ) -> None:
-    """Write `conflicting_mentions.csv` (a column for each of `types`) and
-    `conflicting_sentences.csv` (a row for each occurrence), UTF-8, atomically.
-
-    Raises OSError where the files cannot be written.
+    """Write `conflicting_mentions.csv`, with a column for each type, and
+    `conflicting_sentences.csv`, a row for each occurrence; OSError: cannot be written.
     """
     mentions: list[list[Any]] = [["split", "string", "entities", *types]]
     texts: list[list[Any]] = [["split", "sentence", "id", "differing_entities"]]
@@ -189,7 +175,7 @@ def write_conflicts(
 
 
 def _occurrences(texts: Iterable[ConflictingSentence]) -> list[list[str]]:
-    """Text, id, and the entities that are not shared (string, type, place) of each occurrence."""
+    """Text, id, and the entities that are not shared (string, type, place)."""
     return [
         [
             found.text,

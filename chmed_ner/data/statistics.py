@@ -1,4 +1,8 @@
-"""Corpus statistics: what the paper's Table 2 counts, and what no restoration policy can exceed."""
+"""Corpus statistics: what the paper's Table 2 counts, the ceilings of restoration policies.
+
+Counts that others published for certain parts of the corpora (`published.toml`) are shown next to
+ours of the very same parts.
+"""
 
 import tomllib
 from collections import Counter
@@ -25,7 +29,7 @@ _TAGS = ("BODY", "SYMP", "INST", "EXAM", "CHEM", "DISE", "DRUG", "SUPP", "TREAT"
 class Published:
     """Figures from one place: `row` has some of the keys of a row of `statistics`.
 
-    `name` heads its column (`paper` is Wang and Yang 2023); `source` says where it is printed.
+    `name` heads the column (`paper` is Wang and Yang 2023); `source` says where they are printed.
     """
 
     name: str
@@ -59,7 +63,7 @@ def parts_of(sources: Iterable[Source]) -> frozenset[Part]:
 
 
 def published_for(parts: frozenset[Part]) -> dict[str, tuple[Published, ...]]:
-    """The figures published for what is read from `parts`: by genre, and `all` for all of them."""
+    """The figures published for just these `parts`, by genre, and `all` for all of them."""
     wanted = {genre: frozenset(p for p in parts if p[1] == genre) for _, genre in sorted(parts)}
     wanted["all"] = parts
     return {
@@ -77,10 +81,8 @@ def statistics(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Counts and ceilings of each split, for each genre (sorted) and pooled as `all`.
 
-    `characters` are code points; `entities` and `types` count `B-` tags, `official_chunks` the
-    chunks of the official scorer; a sentence has an entity when it has a chunk. `ceilings` maps a
-    restoration policy to the F1 (percent, unrounded) of restoring the gold mentions, listed in text
-    order with their repeats.
+    `characters` are code points; `entities` and `types` count `B-` tags, `official_chunks` what the
+    official scorer sees; `ceilings` are F1 in percent, unrounded, by restoration policy.
     """
     return {
         split: {
@@ -135,11 +137,7 @@ def markdown(
     published: PublishedBySplit = MappingProxyType({}),
 ) -> str:
     """The statistics as a Markdown table, a column for each split and genre, with what was
-    published for it to its right and the sources below.
-
-    Percentages: sentences with and without an entity of all sentences, a type of all entities. A
-    published figure that differs has our figure minus it in brackets. A split of one genre has no
-    column `all`.
+    published for it to its right. A split of one genre has no column `all`.
     """
     columns = _columns(stats, published)
     names = [
