@@ -6,7 +6,7 @@
 | ROCLING-2022 (Lee et al. 2022) | `rocling2022/ROCLING22_CHNER_truth.txt` | WA |
 | ROCLING-2023 (Lee et al. 2023) | `rocling2023/MultiNER-Health_truth_{FT,SM,WA}.txt` | FT, SM, WA |
 
-The official ones train on HealthNER. A new dataset is a class here and a YAML file.
+All of them train on HealthNER.
 """
 
 import re
@@ -199,10 +199,7 @@ class ROCLING2022(_TrainedOnHealthNER):
 
 @dataclass(frozen=True, kw_only=True)
 class ROCLING2023(_TrainedOnHealthNER):
-    """ROCLING-2023: tests on three genres.
-
-    `protocol=paper` trains on a part of HealthNER; the organisers' `shared_task` on ROCLING-2022 too.
-    """
+    """ROCLING-2023: three genres; `protocol=shared_task` trains on ROCLING-2022 as well."""
 
     name: str = field(default="rocling2023", init=False)
     protocol: Annotated[str, one_of("paper", "shared_task")]
