@@ -10,8 +10,8 @@ from chmed_ner.backbone.decoding import Greedy
 from chmed_ner.backbone.protocol import Backbone, Regime
 from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.data.dataset import Dataset
+from chmed_ner.entities.labels import Script
 from chmed_ner.entities.restoration import Headline
-from chmed_ner.entities.script import Script
 from chmed_ner.entities.types import Span
 from chmed_ner.errors import InputError
 from chmed_ner.prompt import Prompt

@@ -9,7 +9,7 @@ from pathlib import Path
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.data.predictions import predictions, write_predictions
 from chmed_ner.data.repairs import log_changes
-from chmed_ner.entities.script import Traditional, in_script
+from chmed_ner.entities.labels import Traditional, in_script
 from chmed_ner.files import write_json
 from chmed_ner.machine import keep_threads_awake, peak_mib, prepare_memory, reset_peak
 from chmed_ner.run.experiment import Experiment
