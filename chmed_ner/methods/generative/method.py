@@ -12,8 +12,7 @@ from chmed_ner.backbone.generate import generate, requests_for, stored_completio
 from chmed_ner.backbone.regime import Task
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.restoration import POLICIES, restore
-from chmed_ner.entities.types import Completion, Sentence, Span
+from chmed_ner.entities.types import Completion, Sentence
 from chmed_ner.model.asking import Generator, Request
 from chmed_ner.prompt import Answer, TaskPrompt
 from chmed_ner.prompt.formats.answer import PROBLEMS
@@ -150,38 +149,12 @@ def outcome_of(
 def read_completions(
     sentences: Sequence[Sentence], prompt: TaskPrompt, completions: Mapping[str, Completion]
 ) -> Findings:
-    """Parse every completion and restore its mentions by every policy.
-
-    Where the answer format carries positions, those are the entities that count, and what the
-    policies make of the same mentions is kept for comparison.
-    """
+    """Every completion parsed."""
     answers: dict[str, Answer] = {}
     for sentence in sentences:
         completion = completions[sentence.id]
         answers[sentence.id] = prompt.parse(completion.text, sentence.model_text, completion.stop)
-    return Findings(
-        sentences,
-        spans={policy: restored(policy, sentences, answers) for policy in POLICIES},
-        mentions={id_: answer.mentions for id_, answer in answers.items()},
-        targets={sentence.id: prompt.target_mentions(sentence) for sentence in sentences},
-        problems={id_: answer.problems for id_, answer in answers.items()},
-        placed=_placed(answers),
-    )
-
-
-def restored(
-    policy: str, sentences: Sequence[Sentence], answers: Mapping[str, Answer]
-) -> dict[str, tuple[Span, ...]]:
-    """The spans of every sentence's mentions by one policy."""
-    return {
-        sentence.id: restore(policy, sentence.model_text, answers[sentence.id].mentions)
-        for sentence in sentences
-    }
-
-
-def _placed(answers: Mapping[str, Answer]) -> dict[str, tuple[Span, ...]] | None:
-    """The spans that the answers carry themselves; None where the format has no positions."""
-    return {id_: a.spans for id_, a in answers.items() if a.spans is not None} or None
+    return Findings(sentences, answers, {s.id: prompt.target_mentions(s) for s in sentences})
 
 
 def _answered(requests: Sequence[Request], store: CompletionStore) -> bool:
