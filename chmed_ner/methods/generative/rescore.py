@@ -8,9 +8,8 @@ from chmed_ner.backbone.generate import requests_for, stored_completions
 from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.method import outcome_of, prompt_for
-from chmed_ner.run.changed_config import changed_choices, changed_config
 from chmed_ner.run.config import configure
-from chmed_ner.run.recording import new_record, tracked
+from chmed_ner.run.recording import changed_choices, changed_config, new_record, tracked
 from chmed_ner.run.runner import conclude, read_corpus
 from chmed_ner.track.identity import config_hash
 from chmed_ner.track.record import RunRecord
@@ -19,15 +18,14 @@ from chmed_ner.track.record import RunRecord
 def rescore(run: Path, overrides: Sequence[str]) -> tuple[Path, dict[str, float]]:
     """Score the run in directory `run` again; returns the new directory and its metrics.
 
-    It starts from the run's configuration; only parsing, restoration and tracking may change.
-    Raises InputError for another override, for files that have changed since, and for a prompt that
-    no longer gives the words the completions answer.
+    InputError: an override of what may not change, files that have changed, or a prompt that no
+    longer gives the words the completions answer.
     """
     record = RunRecord.read(run)
     config = changed_config(record.config, overrides)
     experiment = configure(config, changed_choices(run, overrides))
     corpus = read_corpus(experiment)
-    _check_files(record, dict(corpus.test_files))
+    _check_files(record, corpus.test_files)
     prompt = prompt_for(experiment, corpus, run)
     store = CompletionStore(run / "completions.jsonl")
     requests = requests_for(corpus.test, prompt, experiment.decoding)
