@@ -18,10 +18,9 @@ from chmed_ner.errors import ChmedError, InputError, Stopped
 from chmed_ner.files import read_json, write_json
 from chmed_ner.machine import take_share
 from chmed_ner.methods.generative.training import assist, assisted, assists, check_processes
-from chmed_ner.run.cells import METRICS, Claim, State, claimed, mark_killed
+from chmed_ner.run.cells import METRICS, Claim, State, cell_name, claimed, mark_killed
 from chmed_ner.run.config import configure, register
 from chmed_ner.run.experiment import Experiment
-from chmed_ner.run.naming import cell_name
 from chmed_ner.track import best
 from chmed_ner.track.record import (
     FILE,
