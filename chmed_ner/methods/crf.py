@@ -113,7 +113,7 @@ class CRF(Fitted):
         seed = experiment.seed
         rows = out_of_fold_features(corpus.train, types, self.folds, seed, sentence_features)
         trials: list[dict[str, Any]] = []
-        best = -1.0
+        chosen: dict[str, Any] = {"validation_f1": -1.0}
         weights = self.weights_path(directory)
         weights.parent.mkdir(parents=True, exist_ok=True)
         trainer = _trainer(corpus.train, rows)
@@ -127,12 +127,11 @@ class CRF(Fitted):
             if corpus.validation:
                 tracker.log({"train/dev_f1": f1}, step)
             trials.append({**asdict(setting), "validation_f1": f1})
-            if f1 > best:
-                best = f1
+            if f1 > chosen["validation_f1"]:
+                chosen = trials[-1]
                 trial.replace(weights)
             else:
                 trial.unlink()
-        chosen = max(trials, key=lambda trial: float(trial["validation_f1"]))
         log.info("chosen: %s", chosen)
         content = {"chosen": chosen, "trials": trials, "lexicon": entries_as_json(lexicon)}
         self.write_description(directory, content)
