@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.backbone.store import read_completions
+from chmed_ner.backbone.completions import read_completions
 from chmed_ner.data import Dataset
 from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.data.predictions import read_predictions

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.regime import Regime
+from chmed_ner.backbone.protocol import Backbone, Regime
 from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.data.dataset import Dataset
 from chmed_ner.entities.restoration import Headline

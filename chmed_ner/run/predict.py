@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from chmed_ner.backbone.completions import answers, plan_batches, requests_for
 from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.backbone.generate import answers, plan_batches, requests_for
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.entities.restoration import restore
 from chmed_ner.entities.script import Script, convert_leniently

@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.backbone.causal_lm import CausalLM
+from chmed_ner.backbone.local_models import CausalLM
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import read_json, write_json
-from chmed_ner.model.asking import Generator
-from chmed_ner.model.checkpoint.quantized import kind_of
-from chmed_ner.model.loaded import LoadedModel
+from chmed_ner.model.asking import Generator, LoadedModel
+from chmed_ner.model.checkpoint.hardware import kind_of
 
 ADAPTER_FOLDER, MODEL_FOLDER = "adapter", "model"
 """The folders of a run that hold its adapter, or its tuned model."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.answers import prompt_for
-from chmed_ner.model.checkpoint.chat import wrapping
+from chmed_ner.model.asking import wrapping
 from chmed_ner.model.checkpoint.hardware import torch_device, torch_dtype
 from chmed_ner.model.checkpoint.loading import load_tokenizer
 from chmed_ner.run.config import compose, configure

@@ -82,7 +82,7 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     """The answers to `job["sentences"]` and the seconds they took; other sentences warm up."""
     if job["decoder"] != "generate":
         prepare_memory()
-    from chmed_ner.backbone.generate import plan_batches, requests_for
+    from chmed_ner.backbone.completions import plan_batches, requests_for
     from chmed_ner.methods.generative.answers import prompt_for
     from chmed_ner.model.decoding.greedy import GreedyGenerator
     from chmed_ner.run.config import compose, configure

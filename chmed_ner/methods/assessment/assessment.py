@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from chmed_ner.backbone.generate import requests_for
-from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.completions import CompletionStore, requests_for
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.script import Simplified

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from chmed_ner.backbone.generate import generate, stored_completions
-from chmed_ner.backbone.regime import Task
-from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.completions import CompletionStore, generate, stored_completions
+from chmed_ner.backbone.protocol import Task
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.restoration import POLICIES, restore
 from chmed_ner.entities.types import Completion, Sentence

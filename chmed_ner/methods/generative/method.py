@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from chmed_ner.backbone.generate import requests_for, stored_completions
-from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.completions import CompletionStore, requests_for, stored_completions
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.answers import ask, outcome_of, prompt_for

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from chmed_ner.backbone.encoder import Encoder
+from chmed_ner.backbone.local_models import Encoder
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.bio import tags_of

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from chmed_ner.backbone.encoder import Encoder
+from chmed_ner.backbone.local_models import Encoder
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.entities.bio import OUTSIDE, chunks
 from chmed_ner.entities.types import Span
