@@ -10,9 +10,8 @@ from typing import Annotated, Any
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.bio import OUTSIDE, chunks, may_follow, tags_of
 from chmed_ner.entities.lexicon import Lexicon, entries_as_json, entries_from_json
-from chmed_ner.entities.types import Span
+from chmed_ner.entities.types import OUTSIDE, Span, chunks, may_follow, tags_of
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.knobs import Count, at_least
 from chmed_ner.methods.features import lexicon_of, out_of_fold_features, sentence_features

@@ -8,10 +8,9 @@ from typing import Annotated, Any, NoReturn
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.columns import Row, ScorerTags, read_rows
 from chmed_ner.data.corpus import Corpus, Limit
-from chmed_ner.data.matching import SAME_CHARACTERS
-from chmed_ner.entities.bio import chunks
+from chmed_ner.data.predictions import SAME_CHARACTERS
 from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.entities.types import Sentence, Span, chunks
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import Range

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 from chmed_ner.backbone.completions import CompletionStore, requests_for
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.script import Simplified
+from chmed_ner.entities.labels import LabelScheme, Simplified
 from chmed_ner.entities.types import Completion, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import at_least

@@ -7,7 +7,6 @@ from pathlib import Path
 from chmed_ner.backbone.completions import CompletionStore, generate, stored_completions
 from chmed_ner.backbone.protocol import Task
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.restoration import POLICIES, restore
 from chmed_ner.entities.types import Completion, Sentence
 from chmed_ner.model.asking import Request
 from chmed_ner.prompt import TaskPrompt
@@ -81,21 +80,7 @@ def outcome_of(
 def read_completions(
     sentences: Sequence[Sentence], prompt: TaskPrompt, completions: Mapping[str, Completion]
 ) -> Findings:
-    """Parse every completion and restore its mentions by every policy.
-
-    Where the answer format carries positions, those are the entities that count, and what the
-    policies make of the same mentions is kept for comparison.
-    """
+    """Every completion parsed."""
     found = [(s, completions[s.id]) for s in sentences]
     answers = {s.id: prompt.parse(each.text, s.model_text, each.stop) for s, each in found}
-    return Findings(
-        sentences,
-        spans={
-            policy: {s.id: restore(policy, s.model_text, answers[s.id].mentions) for s in sentences}
-            for policy in POLICIES
-        },
-        mentions={id_: answer.mentions for id_, answer in answers.items()},
-        targets={sentence.id: prompt.target_mentions(sentence) for sentence in sentences},
-        problems={id_: answer.problems for id_, answer in answers.items()},
-        placed={id_: a.spans for id_, a in answers.items() if a.spans is not None} or None,
-    )
+    return Findings(sentences, answers, {s.id: prompt.target_mentions(s) for s in sentences})

@@ -11,15 +11,13 @@ from chmed_ner.data.corpus import Corpus
 from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.answers import ask, outcome_of, prompt_for
 from chmed_ner.methods.generative.training import judged_task
-from chmed_ner.run.changed_config import changed_choices, changed_config
 from chmed_ner.run.config import configure
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
 from chmed_ner.run.outcome import Outcome
-from chmed_ner.run.recording import new_record, tracked
+from chmed_ner.run.recording import changed_choices, changed_config, new_record, tracked
 from chmed_ner.run.runner import conclude, read_corpus
 from chmed_ner.track import Tracker
-from chmed_ner.track.identity import config_hash
-from chmed_ner.track.record import RunRecord
+from chmed_ner.track.record import RunRecord, config_hash
 
 
 class Generative(Method):

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from chmed_ner.backbone.local_models import Encoder
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.bio import tags_of
-from chmed_ner.entities.types import Sentence
+from chmed_ner.entities.types import Sentence, tags_of
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.knobs import Count, Positive, Share, at_least
 from chmed_ner.methods.features import (

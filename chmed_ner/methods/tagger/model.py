@@ -12,8 +12,7 @@ from safetensors.torch import save_file
 
 from chmed_ner.backbone.local_models import Encoder
 from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.entities.bio import OUTSIDE, chunks
-from chmed_ner.entities.types import Span
+from chmed_ner.entities.types import OUTSIDE, Span, chunks
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.machine import give_back, progress
 from chmed_ner.methods.features import NumberedFeatures

@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from chmed_ner.entities.bio import tags_of
 from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Span
+from chmed_ner.entities.types import Span, tags_of
 from chmed_ner.prompt.formats.alignment import BLANK
 from chmed_ner.prompt.formats.answer import Answer, CopyFormat
 from chmed_ner.prompt.formats.copy_grammar import MarkedGrammar
