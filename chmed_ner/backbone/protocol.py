@@ -110,9 +110,9 @@ class Regime(ABC):
     def check_prompt(self, prompt: "TaskPrompt") -> None:  # noqa: B027
         """InputError when the prompt's answers do not suit the regime."""
 
-    def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
+    def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:
         """The files, with their SHA-256, that the answers may come from."""
-        return {}
+        return dict(training_files) if self.trains else {}
 
     def inputs(self) -> dict[str, str]:
         """The SHA-256 of what goes into the run beside corpus and backbone."""

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.lexicon import Lexicon, entries_as_json, entries_from_json
-from chmed_ner.entities.types import OUTSIDE, Sentence, Span, chunks, may_follow, tags_of
+from chmed_ner.entities.types import OUTSIDE, Span, chunks, may_follow, tags_of
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.knobs import Count, at_least
-from chmed_ner.methods.features import Rows, lexicon_of, out_of_fold_features, sentence_features
+from chmed_ner.methods.features import lexicon_of, out_of_fold_features, sentence_features
 from chmed_ner.methods.fitted import Fitted, numbers, validation_f1
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.track import Tracker
@@ -107,15 +107,19 @@ class CRF(Fitted):
         self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> None:
         """Compute the features, fit each setting, keep the best."""
+        import pycrfsuite
+
         types = corpus.labels.tags
         lexicon = lexicon_of(corpus.train, types)
         seed = experiment.seed
         rows = out_of_fold_features(corpus.train, types, self.folds, seed, sentence_features)
         trials: list[dict[str, Any]] = []
-        best = -1.0
+        chosen: dict[str, Any] = {"validation_f1": -1.0}
         weights = self.weights_path(directory)
         weights.parent.mkdir(parents=True, exist_ok=True)
-        trainer = _trainer(corpus.train, rows)
+        trainer = pycrfsuite.Trainer(verbose=False)
+        for sentence, features in zip(corpus.train, rows, strict=True):
+            trainer.append(features, tags_of(sentence.entities, len(sentence.text)))
         for step, setting in enumerate(self.grid):
             trial = weights.with_name("trial.crfsuite")
             _train(trainer, setting, self.min_frequency, trial)
@@ -126,12 +130,11 @@ class CRF(Fitted):
             if corpus.validation:
                 tracker.log({"train/dev_f1": f1}, step)
             trials.append({**asdict(setting), "validation_f1": f1})
-            if f1 > best:
-                best = f1
+            if f1 > chosen["validation_f1"]:
+                chosen = trials[-1]
                 trial.replace(weights)
             else:
                 trial.unlink()
-        chosen = max(trials, key=lambda trial: float(trial["validation_f1"]))
         log.info("chosen: %s", chosen)
         content = {"chosen": chosen, "trials": trials, "lexicon": entries_as_json(lexicon)}
         self.write_description(directory, content)
@@ -151,16 +154,6 @@ def is_complete(path: Path) -> bool:
     with path.open("rb") as file:
         header = file.read(8)
     return int.from_bytes(header[4:], "little") == path.stat().st_size > len(header)
-
-
-def _trainer(sentences: Sequence[Sentence], rows: Sequence[Rows]) -> Any:
-    """CRFsuite's trainer, which holds the sentences with their features."""
-    import pycrfsuite
-
-    trainer = pycrfsuite.Trainer(verbose=False)
-    for sentence, features in zip(sentences, rows, strict=True):
-        trainer.append(features, tags_of(sentence.entities, len(sentence.text)))
-    return trainer
 
 
 def _train(trainer: Any, setting: Setting, min_frequency: int, path: Path) -> None:

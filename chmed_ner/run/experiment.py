@@ -54,10 +54,10 @@ class Method(ABC):
     def tuned_on(
         self,
         experiment: "Experiment",  # noqa: ARG002
-        training_files: Mapping[str, str],  # noqa: ARG002
+        training_files: Mapping[str, str],
     ) -> dict[str, str]:
         """The SHA-256 of the files that its predictions come from."""
-        return {}
+        return dict(training_files) if self.trains else {}
 
     def inputs(self, experiment: "Experiment") -> dict[str, str]:  # noqa: ARG002
         """The SHA-256 of what goes into the run besides corpus and backbone."""

@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 CHECKPOINT_FILE = "checkpoint.safetensors"
 
 
+@dataclass
 class KeptEpoch:
     """Scores the model after each epoch; copies the `trained` tensors of the best, or of the last.
 
@@ -35,20 +36,12 @@ class KeptEpoch:
     F1 of the kept epoch, -1 before the first.
     """
 
-    def __init__(
-        self,
-        score: Callable[[int], float] | None,
-        trained: Callable[[], Mapping[str, Any]],
-        log: Log,
-        *,
-        last: bool = False,
-    ) -> None:
-        self.score = score
-        self.trained = trained
-        self.log = log
-        self.last = last or score is None
-        self.best = -1.0
-        self.state: dict[str, Any] = {}
+    score: Callable[[int], float] | None
+    trained: Callable[[], Mapping[str, Any]]
+    log: Log
+    last: bool = False
+    best: float = -1.0
+    state: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, epoch: int, step: int) -> None:
         """Judge epoch `epoch`, counted from 1."""
@@ -57,7 +50,7 @@ class KeptEpoch:
             f1 = self.score(epoch)
             self.log({"train/dev_f1": f1}, step)
             log.info("epoch %d: validation F1 %.2f", epoch, f1)
-        if self.last or f1 > self.best:
+        if self.last or self.score is None or f1 > self.best:
             self.best = f1
             self.state = {n: tensor.detach().clone() for n, tensor in self.trained().items()}
 
@@ -71,26 +64,17 @@ class Position:
     step: int = 0
 
 
+@dataclass
 class Checkpoint:
     """The checkpoint of `training` (a `training_id`), written every `minutes` (None: never)."""
 
-    def __init__(
-        self,
-        directory: Path,
-        minutes: float | None,
-        training: str,
-        kept: KeptEpoch,
-        parameters: Sequence[Any],
-        optimiser: Any,
-    ) -> None:
-        self.path = directory / CHECKPOINT_FILE
-        self.minutes = minutes
-        self.training = training
-        self.kept = kept
-        self.parameters = parameters
-        self.optimiser = optimiser
-        self.device = parameters[0].device
-        self.written = time.monotonic()
+    path: Path
+    minutes: float | None
+    training: str
+    kept: KeptEpoch
+    parameters: Sequence[Any]
+    optimiser: Any
+    written: float = field(init=False, default_factory=time.monotonic)
 
     def due(self) -> bool:
         """Is it time for another one?"""
@@ -109,9 +93,9 @@ class Checkpoint:
         self.written = time.monotonic()
 
     def _write(self, position: Position) -> None:
-        tensors = {"random.cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        tensors, device = {"random.cpu": torch.get_rng_state()}, self.parameters[0].device
+        if device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(device)
         for number, parameter in enumerate(self.parameters):
             tensors[f"parameter.{number}"] = parameter.detach()
             for name, moment in self.optimiser.state[parameter].items():
@@ -130,7 +114,7 @@ class Checkpoint:
 
     @property
     def _partial(self) -> Path:
-        return self.path.with_name(CHECKPOINT_FILE + ".partial")
+        return self.path.with_name(self.path.name + ".partial")
 
     def restore(self) -> Position:
         """Put the state back, return its position; InputError: broken, or another training's."""
@@ -152,8 +136,9 @@ class Checkpoint:
         self.kept.best = about["f1"]
         self.kept.state = _under(tensors, "best.")
         torch.set_rng_state(tensors["random.cpu"])
-        if self.device.type == "cuda" and "random.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+        device = self.parameters[0].device
+        if device.type == "cuda" and "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], device)
         return Position(**about["position"])
 
     def remove(self) -> None:

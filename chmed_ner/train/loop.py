@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ import torch
 from chmed_ner.errors import RunError
 from chmed_ner.machine import duration, give_back, progress
 from chmed_ner.model.kernels.adapters import fused_layers_in
-from chmed_ner.train.checkpoint import Checkpoint, KeptEpoch, Position, training_id
+from chmed_ner.train.checkpoint import CHECKPOINT_FILE, Checkpoint, KeptEpoch, Position, training_id
 from chmed_ner.train.parallel import Processes
 from chmed_ner.train.recipe import Learnable, Recipe, epoch_batches
 
@@ -76,43 +77,37 @@ class MasterWeights:
         return master
 
 
+@dataclass
 class Training:
     """A training from its start or checkpoint; each of `processes` reads a part of every batch."""
 
-    def __init__(
-        self,
-        objective: Objective,
-        examples: Sequence[Learnable],
-        recipe: Recipe,
-        kept: KeptEpoch,
-        *,
-        seed: int,
-        directory: Path,
-        processes: Processes = Processes(),  # noqa: B008
-    ) -> None:
-        self.objective = objective
-        self.model = objective.model
-        self.examples = examples
-        self.recipe = recipe
-        self.seed = seed
-        self.kept = kept
-        self.processes = processes
-        self.weights = [MasterWeights(parameters) for parameters, _ in objective.groups]
-        self.rates = [rate for _, rate in objective.groups]
+    objective: Objective
+    examples: Sequence[Learnable]
+    recipe: Recipe
+    kept: KeptEpoch
+    seed: int
+    directory: Path
+    processes: Processes = field(default_factory=Processes)
+
+    def __post_init__(self) -> None:
+        recipe, groups = self.recipe, self.objective.groups
+        self.model = self.objective.model
+        self.weights = [MasterWeights(parameters) for parameters, _ in groups]
+        self.rates = [rate for _, rate in groups]
         self.parameters = [each for weights in self.weights for each in weights.parameters]
         self.optimiser = torch.optim.AdamW(
             [{"params": weights.parameters} for weights in self.weights],
             weight_decay=recipe.weight_decay,
         )
         self.checkpoint = Checkpoint(
-            directory,
+            self.directory / CHECKPOINT_FILE,
             recipe.checkpoint_minutes,
-            training_id(recipe, examples, seed),
-            kept,
+            training_id(recipe, self.examples, self.seed),
+            self.kept,
             self.parameters,
             self.optimiser,
         )
-        self.steps = -(-len(examples) // recipe.batch_size) * recipe.epochs
+        self.steps = -(-len(self.examples) // recipe.batch_size) * recipe.epochs
 
     def run(self) -> None:
         """Train to the end; RunError: the loss is no number, InputError: unfit checkpoint."""

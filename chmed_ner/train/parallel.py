@@ -113,20 +113,11 @@ def joined() -> Iterator[None]:
         distributed.destroy_process_group()
 
 
-def call(directory: Path | None) -> None:
-    """In the first process: let the others train in `directory`; None tells them to stop."""
-    _broadcast([directory.absolute() if directory else None])
-
-
-def called() -> Path | None:
-    """In the other processes: wait for the first one's call; the run directory, None to stop."""
-    return _broadcast([None])
-
-
-def _broadcast(name: list[Path | None]) -> Path | None:
-    """The first process's `name`, in every process."""
+def called(directory: Path | None = None) -> Path | None:
+    """Where the first process, which gives `directory`, lets all others train; None: they stop."""
     import torch
     from torch import distributed
 
-    distributed.broadcast_object_list(name, src=0, device=torch.device("cpu"))
-    return name[0]
+    found = [directory.absolute() if directory else None]
+    distributed.broadcast_object_list(found, src=0, device=torch.device("cpu"))
+    return found[0]

@@ -98,10 +98,6 @@ def with_adapter(model: Any, *, rank: int, alpha: float, dropout: float, targets
     return tuned
 
 
-BYTES = 20
-"""Of a parameter while training: see `Full`."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Full(Tuned):
     """Instruct-tuning of all weights, saved in `<run>/model`, a checkpoint of its own.
@@ -135,7 +131,7 @@ class Full(Tuned):
         log.info(
             "full tuning of %.0f million parameters: about %.1f GiB besides activations",
             count / 1e6,
-            count * BYTES / 2**30,
+            count * 20 / 2**30,
         )
         return model
 

@@ -14,7 +14,7 @@ from chmed_ner.knobs import at_least, one_of
 from chmed_ner.machine import free_unused
 from chmed_ner.model.asking import Generator, LoadedModel
 from chmed_ner.prompt import TaskPrompt
-from chmed_ner.train.parallel import call, processes
+from chmed_ner.train.parallel import called, processes
 from chmed_ner.train.recipe import Example, Recipe, encode
 from chmed_ner.train.tuned_weights import local_generator, tuned_folder, tuned_generator
 
@@ -71,7 +71,7 @@ class Tuned(Recipe, Regime):
             log.info("tuned already: no training")
         else:
             if processes().count > 1:
-                call(task.directory)
+                called(task.directory)
             self.train(backbone, task)
             free_unused()  # the model is loaded again
         return noted(self.reopen(backbone, task.directory, task.stop), task)

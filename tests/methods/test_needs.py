@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from chmed_ner.cli import main
 from chmed_ner.errors import InputError
-from chmed_ner.run.config import compose, configure
+from chmed_ner.run.config import compose, configure, option
 from chmed_ner.run.experiment import OPTIONAL
 from chmed_ner.run.recording import tags
 from chmed_ner.track.record import RunRecord
@@ -27,6 +27,15 @@ CHOSEN = {"dataset": "sample"}
 def configured(*words: str, **choices: str) -> Any:
     """The experiment that the words describe."""
     return configure(compose(list(words)), {**CHOSEN, **choices})
+
+
+@pytest.mark.parametrize("method", ["lexicon", "crf", "tagger"])
+def test_what_learns_names_the_files_that_it_learns_from(method: str) -> None:
+    files = {"train.json": "sha256"}
+    chosen = {"method": method, "backbone": "gemma3_270m"}
+    experiment = configured(f"method={method}", **chosen)
+    assert experiment.method.tuned_on(experiment, files) == files
+    assert all(option("regime", each).tuned_on(files) == files for each in ("lora", "full"))
 
 
 @pytest.mark.parametrize("method", METHODS)

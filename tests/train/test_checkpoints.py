@@ -247,7 +247,9 @@ def test_every_pass_of_activation_checkpointing_computes_layers_twice(
     regime = lora(
         learning_rate=0.001, epochs=1, activation_checkpointing=True, tokens_at_once=10_000
     )
-    backbone = Counted("tiny", str(tiny_gemma3), dtype="float32", device="cpu")
+    place = {"name": "tiny", "path": str(tiny_gemma3)}
+    plain = option("backbone", "causal_lm", dtype="float32", device="cpu", **place)
+    backbone = Counted(**vars(plain))
     regime.prepare(backbone, a_task(tmp_path, heart_pairs, journal, []))
     assert calls == 2 * (2 + len(journal.losses))
 

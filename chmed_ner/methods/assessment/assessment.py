@@ -26,7 +26,6 @@ from chmed_ner.track import Tracker
 FOLDER = "assessment"
 """The folder of a run that holds the tables, and a folder of completions for each variant."""
 
-
 log = logging.getLogger(__name__)
 
 

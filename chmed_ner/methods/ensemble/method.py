@@ -31,9 +31,7 @@ from chmed_ner.track import Tracker
 log = logging.getLogger(__name__)
 
 ENSEMBLE_FILE = "model/ensemble.json"
-EQUAL, BY_F1 = "equal", "validation_f1"
-"""Ways to weigh the runs that need no numbers."""
-STACKED = "stacked"
+EQUAL, BY_F1, STACKED = "equal", "validation_f1", "stacked"
 
 Votes = Sequence[Mapping[str, Sequence[Span]]]
 """For each run: sentence id -> spans."""

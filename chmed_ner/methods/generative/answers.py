@@ -24,8 +24,8 @@ def prompt_for(
     experiment: Experiment, corpus: Corpus, directory: Path, counts: dict[str, int] | None = None
 ) -> TaskPrompt:
     """The run's prompt with hints and demonstrations; what is counted of these joins `counts`."""
-    regime = experiment.regime
     prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
+    regime = experiment.regime
     return regime.demonstrated(
         hinted(prompt, corpus.train, directory, regime.inherited(FILE)),
         experiment.backbone,

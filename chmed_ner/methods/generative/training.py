@@ -19,7 +19,7 @@ from chmed_ner.run.runner import read_corpus
 from chmed_ner.score.spans import span_scores
 from chmed_ner.track import Tracker
 from chmed_ner.track.record import note_counts
-from chmed_ner.train.parallel import call, called, joined, processes
+from chmed_ner.train.parallel import called, joined, processes
 from chmed_ner.train.tuned import Tuned
 
 
@@ -124,4 +124,4 @@ def assisted() -> Iterator[None]:
         return
     with joined():
         yield
-        call(None)
+        called(None)

@@ -53,10 +53,13 @@ class LegalPaths(nn.Module, ABC):
             sources.append(source)
         ends = (total + last).argmax(dim=1).tolist()
         back = torch.stack(sources, dim=1).tolist() if sources else [[]] * len(ends)
-        return [
-            _path(end, steps[: length - 1])
-            for end, steps, length in zip(ends, back, lengths.tolist(), strict=True)
-        ]
+        paths = []
+        for end, steps, length in zip(ends, back, lengths.tolist(), strict=True):
+            path = [end]
+            for source in reversed(steps[: length - 1]):  # the best predecessor of each tag
+                path.append(source[path[-1]])
+            paths.append(path[::-1])
+        return paths
 
 
 class LinearChainCRF(LegalPaths):
@@ -112,11 +115,3 @@ class IndependentTags(LegalPaths):
 def _inside(lengths: torch.Tensor, width: int) -> torch.Tensor:
     """(B, T): which positions are inside their sentence."""
     return torch.arange(width, device=lengths.device) < lengths[:, None]
-
-
-def _path(end: int, sources: Sequence[Sequence[int]]) -> list[int]:
-    """The path to `end`, by the best predecessor of each tag at each step."""
-    path = [end]
-    for source in reversed(sources):
-        path.append(source[path[-1]])
-    return path[::-1]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +21,15 @@ from chmed_ner.methods.tagger.reading import Reader, Reading
 from chmed_ner.train.recipe import WIDTH_STEP
 
 
+@dataclass
 class Tagger:
     """Finds entities in text with a network; `features` is None where it uses no lexicon."""
 
-    def __init__(
-        self,
-        network: TaggerNetwork,
-        reader: Reader,
-        labels: Sequence[str],
-        features: NumberedFeatures | None,
-        batch_size: int,
-    ) -> None:
-        self.network = network
-        self.reader = reader
-        self.labels = tuple(labels)
-        self.features = features
-        self.batch_size = batch_size
+    network: TaggerNetwork
+    reader: Reader
+    labels: Sequence[str]
+    features: NumberedFeatures | None
+    batch_size: int
 
     def find(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
         """The entities of each text."""
