@@ -68,7 +68,6 @@ class AnswerFormat(ABC):
         sentence: str,  # noqa: ARG002
         labels: LabelScheme,  # noqa: ARG002
         script: str,  # noqa: ARG002
-        *,
         in_order: bool,  # noqa: ARG002
     ) -> Grammar | None:
         """The answers that `parse` reads without a problem, with mentions in the order of the text

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from chmed_ner.entities.bio import OUTSIDE, chunks, split_tag, tags_of
+from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.labels import LabelScheme, folded
 from chmed_ner.knobs import one_of
 from chmed_ner.prompt.formats.alignment import BLANK
@@ -65,14 +66,7 @@ class BioTags(CopyFormat):
             tags += [tag, *[_inside(tag)] * (len(words) - 1)]
         return "".join(copy), tags
 
-    def grammar(
-        self,
-        sentence: str,
-        labels: LabelScheme,
-        script: str,
-        *,
-        in_order: bool,  # noqa: ARG002 - a copy is in the text's order
-    ) -> TaggedGrammar | RunsGrammar:
+    def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:  # noqa: ARG002
         """Every character with a tag, or every stretch with a name."""
         names, shown = _names(labels, script), tuple(_visible(sentence))
         if self.style == "runs":

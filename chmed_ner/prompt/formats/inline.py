@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chmed_ner.entities.bio import tags_of
+from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Span
 from chmed_ner.prompt.formats.alignment import BLANK
@@ -47,14 +48,7 @@ class Inline(CopyFormat):
         copy = page.finished()
         return copy, tags_of(page.spans, len(copy))
 
-    def grammar(
-        self,
-        sentence: str,
-        labels: LabelScheme,
-        script: str,
-        *,
-        in_order: bool,  # noqa: ARG002 - a copy is in the text's order
-    ) -> MarkedGrammar:
+    def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:  # noqa: ARG002
         """The sentence with pieces of it marked, none within another."""
         names = tuple(f"{_escaped(name)}]" for name in labels.names(script))
         return MarkedGrammar(tuple(map(_escaped, sentence)), names)
