@@ -16,7 +16,7 @@ from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.labels import LabelScheme, folded
 from chmed_ner.knobs import one_of
 from chmed_ner.prompt.formats.alignment import BLANK
-from chmed_ner.prompt.formats.answer import Answer, CopyFormat
+from chmed_ner.prompt.formats.answer import Answer, CopyFormat, TaggedCopy
 from chmed_ner.prompt.formats.copy_grammar import RunsGrammar, TaggedGrammar
 
 STYLES = ("lines", "one_line", "runs")
@@ -49,9 +49,7 @@ class BioTags(CopyFormat):
             for character, tag in zip(shown, tags, strict=True)
         )
 
-    def read(
-        self, text: str, labels: LabelScheme, problems: Counter[str]
-    ) -> tuple[str, Sequence[str]]:
+    def read(self, text: str, labels: LabelScheme, problems: Counter[str]) -> TaggedCopy:
         copy: list[str] = []
         tags: list[str] = []
         reader = _Reader(self.style, labels)

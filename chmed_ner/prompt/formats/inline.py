@@ -7,7 +7,6 @@ full-width marks and `【】`, and a category before the mention; marks without 
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chmed_ner.entities.bio import tags_of
@@ -15,7 +14,7 @@ from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Span
 from chmed_ner.prompt.formats.alignment import BLANK
-from chmed_ner.prompt.formats.answer import Answer, CopyFormat
+from chmed_ner.prompt.formats.answer import Answer, CopyFormat, TaggedCopy
 from chmed_ner.prompt.formats.copy_grammar import MarkedGrammar
 
 _OPENING, _BARS, _CLOSING = "[［【", "|｜", "]］】"
@@ -39,9 +38,7 @@ class Inline(CopyFormat):
             start = span.end
         return "".join([*parts, _escaped(sentence[start:])])
 
-    def read(
-        self, text: str, labels: LabelScheme, problems: Counter[str]
-    ) -> tuple[str, Sequence[str]]:
+    def read(self, text: str, labels: LabelScheme, problems: Counter[str]) -> TaggedCopy:
         page = _Page(labels, problems)
         for piece in _PIECES.findall(text):
             page.read(piece)
