@@ -11,10 +11,9 @@ from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import NO_RESULT, Count, one_of
-from chmed_ner.model.checkpoint.chat import CHAT, wrapping
+from chmed_ner.model.asking import CHAT, LoadedModel, wrapping
 from chmed_ner.model.checkpoint.gemma3_gguf import SHA256, gemma3_directory
-from chmed_ner.model.checkpoint.quantized import KINDS, check_kind
-from chmed_ner.model.loaded import LoadedModel
+from chmed_ner.model.checkpoint.hardware import KINDS, check_kind
 from chmed_ner.model.original.known import refuse_look_alikes
 
 if TYPE_CHECKING:
@@ -117,8 +116,8 @@ class CausalLM(LocalModel):
     def load(self, weights: Path | None = None) -> LoadedModel:
         """Model and tokenizer in memory, in evaluation mode, with the tuned `weights` of a folder
         or its own."""
+        from chmed_ner.model.checkpoint.hardware import weight_bytes
         from chmed_ner.model.checkpoint.loading import load_model, load_tokenizer
-        from chmed_ner.model.checkpoint.quantized import weight_bytes
 
         model = load_model(
             weights or self.location(),

@@ -13,7 +13,7 @@ from chmed_ner.model.asking import Generator
 
 if TYPE_CHECKING:
     from chmed_ner.data.corpus import Corpus
-    from chmed_ner.model.loaded import LoadedModel
+    from chmed_ner.model.asking import LoadedModel
     from chmed_ner.prompt import TaskPrompt
 
 

@@ -236,7 +236,7 @@ def test_every_option_is_tested() -> None:
 
 @pytest.mark.parametrize("option", sorted(OPTIONS))
 def test_the_prompt_is_wrapped_in_the_template(option: str, folders: dict[str, Path]) -> None:
-    from chmed_ner.model.checkpoint.chat import wrapping
+    from chmed_ner.model.asking import wrapping
 
     backbone, architecture = of(option, folders), ARCHITECTURES[OPTIONS[option]]
     tokenizer = load_tokenizer(backbone.location())

@@ -17,11 +17,10 @@ from safetensors.torch import load_file
 from chmed_ner.backbone.local_models import CausalLM
 from chmed_ner.backbone.protocol import Task
 from chmed_ner.errors import InputError
-from chmed_ner.model.asking import Generator, Request
-from chmed_ner.model.loaded import LoadedModel
+from chmed_ner.model.asking import Generator, LoadedModel, Request
 from chmed_ner.run.config import option
 from chmed_ner.train.checkpoint import CHECKPOINT_FILE
-from chmed_ner.train.master_weights import MasterWeights
+from chmed_ner.train.loop import MasterWeights
 
 Pairs = list[tuple[str, str]]
 KNOBS: dict[str, Any] = {"learning_rate": 0.01, "epochs": 3, "batch_size": 4}

@@ -7,8 +7,7 @@ from typing import Any
 
 from chmed_ner.backbone.api.endpoint import GRAMMAR_FIELDS, Endpoint
 from chmed_ner.entities.grammar import Grammar, ebnf
-from chmed_ner.model.asking import Reply, Request
-from chmed_ner.model.checkpoint.chat import messages
+from chmed_ner.model.asking import Reply, Request, messages
 
 STOPS = {
     None: "end",

@@ -8,8 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from chmed_ner.entities.bio import OUTSIDE, chunks, split_tag
-from chmed_ner.entities.types import Mention, Span
+from chmed_ner.entities.types import OUTSIDE, Mention, Span, chunks, split_tag
 
 if TYPE_CHECKING:
     from rapidfuzz.distance import Opcode
