@@ -155,12 +155,7 @@ class ZeroShot(Regime):
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         return noted(backbone.generator(stop=self.stops(task.stop), seed=task.seed), task)
 
-    def reopen(
-        self,
-        backbone: Backbone,
-        directory: Path,  # noqa: ARG002
-        stop: Sequence[str],
-    ) -> Generator:
+    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:  # noqa: ARG002
         """The backbone, loaded: nothing comes from the run."""
         return backbone.generator(stop=self.stops(stop), seed=0)
 

@@ -68,7 +68,6 @@ class AnswerFormat(ABC):
         sentence: str,  # noqa: ARG002
         labels: LabelScheme,  # noqa: ARG002
         script: str,  # noqa: ARG002
-        *,
         in_order: bool,  # noqa: ARG002
     ) -> Grammar | None:
         """The answers that `parse` reads without a problem, with mentions in the order of the text
@@ -90,6 +89,10 @@ def without_entities(text: str) -> Answer | None:
     return None
 
 
+TaggedCopy = tuple[str, Sequence[str]]
+"""What an answer has copied, and a BIO tag for each of its characters."""
+
+
 class CopyFormat(AnswerFormat):
     """A format whose answer holds every character of the sentence."""
 
@@ -108,31 +111,16 @@ class CopyFormat(AnswerFormat):
         readable = text[: most * (labels.longest + self.most_marks)]
         copy, tags = self.read(readable, labels, problems)
         unread = len(text) - len(readable) + max(0, len(copy) - most)
-        return _placed_answer(copy[:most], tags[:most], sentence, problems, unread)
+        placed = place(copy[:most], tags[:most], sentence)
+        found = [Mention(sentence[span.start : span.end], span.type) for span in placed.spans]
+        known = set(found)
+        lost = [mention for mention in dict.fromkeys(placed.lost) if mention not in known]
+        problems["altered_copy"] = placed.edits + unread
+        problems["not_in_sentence"] = len(lost)
+        problems["repeated_line"] = len(placed.lost) - len(lost)
+        counted = {reason: n for reason, n in problems.items() if n}
+        return Answer((*found, *lost), counted, placed.spans, placed.characters)
 
     @abstractmethod
-    def read(
-        self, text: str, labels: LabelScheme, problems: Counter[str]
-    ) -> tuple[str, Sequence[str]]:
-        """The copy in `text`, and a BIO tag for each of its characters."""
-
-
-def _placed_answer(
-    copy: str, tags: Sequence[str], sentence: str, problems: Mapping[str, int], unread: int
-) -> Answer:
-    """The entities that `tags` mark in `copy`, on `sentence`; `unread` characters were not read."""
-    placed = place(copy, tags, sentence)
-    found = [Mention(sentence[span.start : span.end], span.type) for span in placed.spans]
-    known = set(found)
-    lost = [mention for mention in dict.fromkeys(placed.lost) if mention not in known]
-    counted = {
-        "altered_copy": placed.edits + unread,
-        "not_in_sentence": len(lost),
-        "repeated_line": len(placed.lost) - len(lost),
-    }
-    return Answer(
-        (*found, *lost),
-        {reason: n for reason, n in {**problems, **counted}.items() if n},
-        placed.spans,
-        placed.characters,
-    )
+    def read(self, text: str, labels: LabelScheme, problems: Counter[str]) -> TaggedCopy:
+        """The copy in `text`, with the tags that it has there."""

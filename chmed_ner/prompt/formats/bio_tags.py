@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.labels import LabelScheme, folded
 from chmed_ner.entities.types import OUTSIDE, chunks, split_tag, tags_of
 from chmed_ner.knobs import one_of
 from chmed_ner.prompt.formats.alignment import BLANK
-from chmed_ner.prompt.formats.answer import Answer, CopyFormat
+from chmed_ner.prompt.formats.answer import Answer, CopyFormat, TaggedCopy
 from chmed_ner.prompt.formats.copy_grammar import RunsGrammar, TaggedGrammar
 
 STYLES = ("lines", "one_line", "runs")
@@ -48,9 +49,7 @@ class BioTags(CopyFormat):
             for character, tag in zip(shown, tags, strict=True)
         )
 
-    def read(
-        self, text: str, labels: LabelScheme, problems: Counter[str]
-    ) -> tuple[str, Sequence[str]]:
+    def read(self, text: str, labels: LabelScheme, problems: Counter[str]) -> TaggedCopy:
         copy: list[str] = []
         tags: list[str] = []
         reader = _Reader(self.style, labels)
@@ -65,14 +64,7 @@ class BioTags(CopyFormat):
             tags += [tag, *[_inside(tag)] * (len(words) - 1)]
         return "".join(copy), tags
 
-    def grammar(
-        self,
-        sentence: str,
-        labels: LabelScheme,
-        script: str,
-        *,
-        in_order: bool,  # noqa: ARG002 - a copy is in the text's order
-    ) -> TaggedGrammar | RunsGrammar:
+    def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:  # noqa: ARG002
         """Every character with a tag, or every stretch with a name."""
         names, shown = _names(labels, script), tuple(_visible(sentence))
         if self.style == "runs":

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
+from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.labels import LabelScheme, folded
 from chmed_ner.entities.restoration import gold_mentions
 from chmed_ner.entities.types import Mention, Sentence
@@ -46,13 +47,7 @@ class Extraction(AnswerFormat):
         listed = gold_mentions(sentence)
         return Answer(tuple(dict.fromkeys(listed)) if self.order == "unique" else listed)
 
-    def write(
-        self,
-        answer: Answer,
-        sentence: str,  # noqa: ARG002 - a list says nothing of the rest of the sentence
-        labels: LabelScheme,
-        script: str,
-    ) -> str:
+    def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:  # noqa: ARG002
         """One line a mention, without a final newline; the script's word for none."""
         if not answer.mentions:
             return NONE[script]
@@ -75,9 +70,7 @@ class Extraction(AnswerFormat):
 
         return listed_answer(lines, read, allowed, sentence, Counter())
 
-    def grammar(
-        self, sentence: str, labels: LabelScheme, script: str, *, in_order: bool
-    ) -> ListGrammar:
+    def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:
         """Lines of a piece of `sentence` and a category, none of them twice under `unique`."""
         return ListGrammar(
             sentence,

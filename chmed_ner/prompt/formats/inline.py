@@ -7,13 +7,13 @@ full-width marks and `【】`, and a category before the mention; marks without 
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Span, tags_of
 from chmed_ner.prompt.formats.alignment import BLANK
-from chmed_ner.prompt.formats.answer import Answer, CopyFormat
+from chmed_ner.prompt.formats.answer import Answer, CopyFormat, TaggedCopy
 from chmed_ner.prompt.formats.copy_grammar import MarkedGrammar
 
 _OPENING, _BARS, _CLOSING = "[［【", "|｜", "]］】"
@@ -37,23 +37,14 @@ class Inline(CopyFormat):
             start = span.end
         return "".join([*parts, _escaped(sentence[start:])])
 
-    def read(
-        self, text: str, labels: LabelScheme, problems: Counter[str]
-    ) -> tuple[str, Sequence[str]]:
+    def read(self, text: str, labels: LabelScheme, problems: Counter[str]) -> TaggedCopy:
         page = _Page(labels, problems)
         for piece in _PIECES.findall(text):
             page.read(piece)
         copy = page.finished()
         return copy, tags_of(page.spans, len(copy))
 
-    def grammar(
-        self,
-        sentence: str,
-        labels: LabelScheme,
-        script: str,
-        *,
-        in_order: bool,  # noqa: ARG002 - a copy is in the text's order
-    ) -> MarkedGrammar:
+    def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:  # noqa: ARG002
         """The sentence with pieces of it marked, none within another."""
         names = tuple(f"{_escaped(name)}]" for name in labels.names(script))
         return MarkedGrammar(tuple(map(_escaped, sentence)), names)
