@@ -15,8 +15,14 @@ from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import build
-from chmed_ner.score.intervals import Counts, sentence_counts
-from chmed_ner.score.significance import Comparison, Comparisons, Estimate, compare_counts
+from chmed_ner.score.resampling import (
+    Comparison,
+    Comparisons,
+    Counts,
+    Estimate,
+    compare_counts,
+    sentence_counts,
+)
 from chmed_ner.track.record import FILE, RunRecord
 
 PREDICTIONS, COMPLETIONS = "predictions.jsonl", "completions.jsonl"
