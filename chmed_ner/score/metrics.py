@@ -11,9 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from chmed_ner.entities.bio import tags_of
 from chmed_ner.entities.restoration import POLICIES, ceiling, gold_mentions
-from chmed_ner.entities.types import Mention, Scores, Sentence, Span
+from chmed_ner.entities.types import Mention, Scores, Sentence, Span, tags_of
 from chmed_ner.errors import InputError
 from chmed_ner.score.breakdowns import KINDS, SEEN, UNSEEN, ScoredSentence, by_seen, error_kinds
 from chmed_ner.score.spans import (

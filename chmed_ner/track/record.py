@@ -125,6 +125,11 @@ class RunRecord:
             raise InputError(f"{path}: not the record of a run")
         return cls(**{key: value for key, value in content.items() if key in known})
 
+    def trained_on(self, test_files: Mapping[str, str]) -> list[str]:
+        """The names of those files that the run was trained on, by their SHA-256."""
+        seen = set(self.training_files.values())
+        return sorted(name for name, digest in test_files.items() if digest in seen)
+
 
 def note_counts(directory: Path, counts: Mapping[str, int]) -> None:
     """Add counts to the record in `directory` now: a run that dies later has them all the same."""
