@@ -9,7 +9,7 @@ from chmed_ner.errors import InputError
 
 if TYPE_CHECKING:
     from chmed_ner.run.compare import TestedRun
-    from chmed_ner.score.significance import Comparisons, Estimate
+    from chmed_ner.score.resampling import Comparisons, Estimate
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

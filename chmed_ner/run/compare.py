@@ -14,8 +14,13 @@ from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import build
-from chmed_ner.score.intervals import Counts, sentence_counts
-from chmed_ner.score.significance import Comparison, Comparisons, compare_counts
+from chmed_ner.score.resampling import (
+    Comparison,
+    Comparisons,
+    Counts,
+    compare_counts,
+    sentence_counts,
+)
 from chmed_ner.track.record import FILE, RunRecord
 
 PREDICTIONS, COMPLETIONS = "predictions.jsonl", "completions.jsonl"

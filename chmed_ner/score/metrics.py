@@ -165,7 +165,7 @@ def _test(answers: Answers) -> Metrics:
 
 
 def _intervals(answers: Answers) -> Metrics:
-    from chmed_ner.score.intervals import bootstrap_f1, sentence_counts
+    from chmed_ner.score.resampling import bootstrap_f1, sentence_counts
 
     counts = {genre: sentence_counts(answers.pairs(genre)) for genre in answers.genres}
     found = bootstrap_f1(counts, resamples=answers.resamples, seed=answers.seed)

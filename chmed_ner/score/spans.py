@@ -2,19 +2,24 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from chmed_ner.entities.restoration import restore
 from chmed_ner.entities.types import Mention, Scores, Sentence, Span
 from chmed_ner.errors import InputError
 
+Entity = TypeVar("Entity", Span, Mention)
+
 SpanPair = tuple[Sequence[Span], Sequence[Span]]
 """The gold and the predicted spans of one sentence."""
 
 
-def scores_by_type(pairs: Iterable[SpanPair]) -> dict[str, Scores]:
+def scores_by_type(
+    pairs: Iterable[tuple[Collection[Entity], Collection[Entity]]],
+) -> dict[str, Scores]:
     """Counts per type found in gold or prediction, types in alphabetical order.
 
-    A prediction is correct when gold has the same `[start, end)` and type in that sentence.
+    A prediction is correct when gold has the very same one in that sentence.
     """
     gold_types: Counter[str] = Counter()
     predicted_types: Counter[str] = Counter()
@@ -52,13 +57,7 @@ def mention_scores(
 
     Both sides must be in the same script.
     """
-    gold, predicted, correct = 0, 0, 0
-    for wanted, given in pairs:
-        gold_mentions, predicted_mentions = set(wanted), set(given)
-        gold += len(gold_mentions)
-        predicted += len(predicted_mentions)
-        correct += len(gold_mentions & predicted_mentions)
-    return Scores(gold, predicted, correct)
+    return total(scores_by_type(pairs))
 
 
 def tag_scores(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> Scores:

@@ -84,7 +84,9 @@ def enter(
     experiment = store.experiment(client, run.experiment)
     with store.locked():
         found = _known(client, run_id) if run_id else None
-        found = found or _by_key(client, experiment, run.key)
+        if found is None:  # its process may have died before it could note the id
+            key = f"tags.`{KEY_TAG}` = '{run.key}'"
+            found = next(iter(client.search_runs([experiment], key, max_results=1)), None)
         if found is None:
             if run_id:
                 log.warning("tracking: MLflow at %s has no run %s; a new one", store.shown, run_id)
@@ -109,12 +111,6 @@ def _known(client: Any, run_id: str) -> Any:
             raise
         return None
     return run if run.info.lifecycle_stage == "active" else None
-
-
-def _by_key(client: Any, experiment: str, key: str) -> Any:
-    """The run that was made with this key, by a process that died before it could note the id."""
-    found = client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
-    return found[0] if found else None
 
 
 def _log_params(client: Any, run: Any, params: Mapping[str, Any]) -> None:

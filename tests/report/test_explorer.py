@@ -9,8 +9,7 @@ from chmed_ner.entities.labels import Label, LabelScheme
 from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.report.pages.comparison_page import Side, write_comparison_page
 from chmed_ner.report.pages.page import write_page
-from chmed_ner.score.intervals import sentence_counts
-from chmed_ner.score.significance import compare_counts
+from chmed_ner.score.resampling import compare_counts, sentence_counts
 
 LABELS = LabelScheme("toy", [Label("DISE", "疾病", "疾病"), Label("BODY", "人體", "人体")])
 EVIL = (

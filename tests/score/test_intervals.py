@@ -8,8 +8,8 @@ import pytest
 
 from chmed_ner.entities.types import Scores, Span
 from chmed_ner.errors import InputError
-from chmed_ner.score import intervals
-from chmed_ner.score.intervals import Interval, bootstrap_f1, sentence_counts
+from chmed_ner.score import resampling
+from chmed_ner.score.resampling import Interval, bootstrap_f1, sentence_counts
 
 
 def drawn(sentences: int, seed: int) -> np.ndarray:
@@ -86,7 +86,7 @@ def test_how_many_are_held_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyP
     counts = {"FT": drawn(70, 1), "WA": drawn(90, 2)}
     whole = bootstrap_f1(counts, resamples=300, seed=3)
     for cells in (1, 500, 7000):
-        monkeypatch.setattr(intervals, "CELLS", cells)
+        monkeypatch.setattr(resampling, "CELLS", cells)
         assert bootstrap_f1(counts, resamples=300, seed=3) == whole
 
 

@@ -8,9 +8,8 @@ import pytest
 
 from chmed_ner.entities.types import Scores
 from chmed_ner.errors import InputError
-from chmed_ner.score import significance
-from chmed_ner.score.intervals import bootstrap_f1
-from chmed_ner.score.significance import Estimate, compare_counts
+from chmed_ner.score import resampling
+from chmed_ner.score.resampling import Estimate, bootstrap_f1, compare_counts
 
 Rows = list[tuple[int, int, int]]
 
@@ -139,7 +138,7 @@ def test_same_seed_same_figures_however_many_are_held(monkeypatch: pytest.Monkey
     one = compare_counts({"FT": first}, {"FT": second}, rounds=500, seed=1)
     assert compare_counts({"FT": first}, {"FT": second}, rounds=500, seed=1) == one
     assert compare_counts({"FT": first}, {"FT": second}, rounds=500, seed=2) != one
-    monkeypatch.setattr(significance, "CELLS", 700)
+    monkeypatch.setattr(resampling, "CELLS", 700)
     assert compare_counts({"FT": first}, {"FT": second}, rounds=500, seed=1) == one
 
 

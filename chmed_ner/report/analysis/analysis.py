@@ -63,7 +63,7 @@ def write_analysis(
     genres = {genre: break_down(scored[genre], training_mentions) for genre in groups}
     types = types_in(genres[ALL].confusions, labels.labels)
     folder = directory / ANALYSIS_FOLDER
-    write_tables(folder, genres, [label.tag for label in types])
+    _write_tables(folder, genres, [label.tag for label in types])
     for name, content in (
         ("confusion", confusion_figure(genres[ALL].confusions, types)),
         ("errors_by_type", error_figure(genres[ALL].confusions, types)),
@@ -73,8 +73,7 @@ def write_analysis(
         write_bytes(folder / f"{name}.png", content)
 
 
-def write_tables(directory: Path, genres: Mapping[str, Breakdown], types: Sequence[str]) -> None:
-    """Write each table to `directory`, UTF-8, atomically; `types` in the order of the rows."""
+def _write_tables(directory: Path, genres: Mapping[str, Breakdown], types: Sequence[str]) -> None:
     tables: dict[str, tuple[Sequence[str], Callable[[Breakdown], Rows]]] = {
         "confusion": (
             ("gold", "predicted", "kind", "entities"),

@@ -112,11 +112,8 @@ def json_object(text: str | None) -> dict[str, Any]:
 
 
 def looks(runs: Iterable[ScoredRun]) -> "DataFrame":
-    """How often each test file was scored, by name: `file`, `sha256` and three counts.
-
-    `tuned` counts settings that were tuned on data, `all` every setting, `files` systems whose
-    predictions came from files. A setting is a config hash: another seed is another look.
-    """
+    """How often each test file was scored, by name: `file`, `sha256` and counts of settings (config
+    hashes): `tuned` on data, `all`, and `files`, whose predictions came from files."""
     from pandas import DataFrame
 
     seen = [
@@ -193,8 +190,8 @@ def rows_for(
 ) -> list[PublishedRow]:
     """The rows for a board of `dataset`, scored on `genres`.
 
-    Where those are only some of the dataset's, a row's F1 is our mean of its genres (`computed`);
-    one that gives no genres cannot be compared, nor any row with a `limited` board.
+    Where those are only some of the dataset's, a row's F1 is our mean of its genres, if it has
+    them; else it cannot be compared, nor can any row with a `limited` board.
     """
     every, rows = found.get(dataset, ((), ()))
     if rows and set(genres) != set(every):

@@ -53,8 +53,7 @@ class BoardTable:
 def board_records(board: Board, published: Sequence[PublishedRow]) -> "DataFrame":
     """The rows of a board, unrounded: ours, then the published ones.
 
-    Their columns are those of leaderboard.csv, with `rankable`: whether a row may be the best, and
-    `computed`: whether its F1 was computed here.
+    Columns of leaderboard.csv, and `rankable` (may be the best), `computed` (its F1, by us).
     """
     from pandas import DataFrame
 

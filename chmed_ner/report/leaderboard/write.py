@@ -24,7 +24,7 @@ from chmed_ner.report.leaderboard.tables import (
     markdown,
 )
 from chmed_ner.report.pages.document import closing, html_table, opening, visible
-from chmed_ner.track import TrackedRun, TrackedRuns
+from chmed_ner.track import TrackedRuns
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -73,7 +73,17 @@ def write_leaderboard(
     """
     check_groups(by)
     every = tracked.all()
-    wanted = _wanted(every, experiment)
+    if not every:
+        raise InputError(
+            "report: the tracking store has no run yet; make some with chmed-ner run, or name the "
+            "store of yours: paths.output=... or tracking.uri=..."
+        )
+    wanted = [run for run in every if experiment in (None, run.experiment)]
+    if not wanted:
+        known = sorted({run.experiment for run in every})
+        raise InputError(
+            f"--experiment {experiment}: no run there; experiments with runs: {', '.join(known)}"
+        )
     scored, left_out = scored_runs(wanted, tracked.artifact)
     found, superseded = boards(scored, by)
     hidden = sum(not partial and run.partial for run in scored)
@@ -97,21 +107,6 @@ def write_leaderboard(
     return written
 
 
-def _wanted(every: Sequence[TrackedRun], experiment: str | None) -> list[TrackedRun]:
-    if not every:
-        raise InputError(
-            "report: the tracking store has no run yet; make some with chmed-ner run, or name the "
-            "store of yours: paths.output=... or tracking.uri=..."
-        )
-    wanted = [run for run in every if experiment in (None, run.experiment)]
-    if not wanted:
-        known = sorted({run.experiment for run in every})
-        raise InputError(
-            f"--experiment {experiment}: no run there; experiments with runs: {', '.join(known)}"
-        )
-    return wanted
-
-
 def counted(left_out: Counter[str]) -> str:
     """`2 FAILED, 1 RUNNING`; `none`."""
     return ", ".join(f"{number} {reason}" for reason, number in sorted(left_out.items())) or "none"
@@ -121,7 +116,7 @@ def _write(found: Leaderboard, csv: str) -> None:
     folder = found.directory
     for table, drawn in found.boards:
         for name, picture in drawn.pictures.items():
-            write_bytes(folder / slug(table.title) / name, picture)
+            write_bytes(folder / _slug(table.title) / name, picture)
     for name, text in (
         ("leaderboard.md", _markdown(found)),
         ("leaderboard.tex", "\n".join(latex(table) for table, _ in found.boards)),
@@ -134,8 +129,7 @@ def _write(found: Leaderboard, csv: str) -> None:
     write_leaderboard_page(page, found.boards, notes=notes, looks=found.looks)
 
 
-def slug(title: str) -> str:
-    """The folder of a board's figures."""
+def _slug(title: str) -> str:
     return re.sub(r"[^\w.-]+", "-", title).strip("-")
 
 
@@ -143,7 +137,7 @@ def _markdown(found: Leaderboard) -> str:
     parts = ["# Leaderboard", BOLD]
     for table, drawn in found.boards:
         parts += [f"## {table.title}", markdown(table).rstrip()]
-        parts += [f"![{name}]({slug(table.title)}/{name})" for name in drawn.pictures]
+        parts += [f"![{name}]({_slug(table.title)}/{name})" for name in drawn.pictures]
         parts += drawn.notes
     parts += [f"Runs left out: {counted(found.left_out)}.", f"## {LOOKS_TITLE}"]
     parts += [markdown_table(LOOKS, _look_rows(found.looks), "llrrr").rstrip(), LOOKED]

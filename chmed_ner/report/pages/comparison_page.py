@@ -17,7 +17,7 @@ from chmed_ner.report.pages.explorer import (
     by_sentence,
     spans_of,
 )
-from chmed_ner.score.significance import Comparisons, Estimate
+from chmed_ner.score.resampling import Comparisons, Estimate
 
 KINDS = {"兩者皆對": False, "只有 A 對": True, "只有 B 對": True, "兩者皆錯": False}
 """What an entity can be, and whether it is one to look for."""

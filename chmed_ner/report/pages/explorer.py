@@ -1,7 +1,4 @@
-"""The sentences of a page: filters and an empty list in HTML, and the JSON they are drawn from.
-
-`explorer.js` draws only what is looked at, so that thousands of sentences cost nothing to open.
-"""
+"""The sentences of a page: filters in HTML, and JSON; `explorer.js` draws what is looked at."""
 
 import html
 import json
