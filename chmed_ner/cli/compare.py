@@ -41,9 +41,7 @@ def execute(arguments: argparse.Namespace) -> int:
         raise InputError(f"--html {arguments.html}: is the file of --json; name another")
     first, second = map(read_run, places)
     found = compare_runs(first, second)
-    titles = [
-        f"{side}: {run.record.name}  {run.directory}" for side, run in (("A", first), ("B", second))
-    ]
+    titles = [f"{s}: {r.record.name}  {r.directory}" for s, r in (("A", first), ("B", second))]
     table = "\n".join([*titles, "", *_table(found)]) + "\n"
     if arguments.html is not None:
         _write_page(Path(arguments.html), first, second, found)

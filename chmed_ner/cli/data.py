@@ -38,6 +38,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Do the action named; 0, or 2 when `verify` found a file missing or wrong."""
     root: Path = arguments.root or data_directory()
     corpora = named_corpora(arguments.names)
+    print(f"Data directory: {root}")
     if arguments.action == "list":
         return _list(corpora, root)
     if arguments.action == "fetch":
@@ -46,7 +47,6 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _list(corpora: tuple[Corpus, ...], root: Path) -> int:
-    print(f"Data directory: {root}")
     for corpus in corpora:
         repository, commit = corpus.files[0].repository, corpus.files[0].commit
         print(f"\n{corpus.name}: {corpus.title}")
@@ -75,7 +75,6 @@ def _fetch(corpora: tuple[Corpus, ...], root: Path, base_url: str) -> int:
     from chmed_ner.data.download import Server, fetch_file
 
     server = Server(base_url)
-    print(f"Data directory: {root}")
     for corpus in corpora:
         for file in corpus.files:
             for outcome in fetch_file(file, root, server):
@@ -91,7 +90,6 @@ def _fetch(corpora: tuple[Corpus, ...], root: Path, base_url: str) -> int:
 def _verify(corpora: tuple[Corpus, ...], root: Path) -> int:
     from chmed_ner.data.catalog import check_file
 
-    print(f"Data directory: {root}")
     failed = total = 0
     for corpus in corpora:
         for file in corpus.files:

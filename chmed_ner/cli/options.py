@@ -20,7 +20,7 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 
 
 def place_of(arguments: argparse.Namespace) -> Path | None:
-    """The directory given, absolute; None for the default one."""
+    """The directory of `--runs-in`, absolute; None: the default one."""
     return Path(arguments.runs_in).expanduser().absolute() if arguments.runs_in else None
 
 

@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print `--show` prompts of each split, or write one JSON lines file a split into `--out`."""
+    """Print `--show` prompts of each split, or write all into `--out`, a file a split."""
     from chmed_ner.prompt.lexicon_hints import FILE, hinted
     from chmed_ner.run.config import compose, configure
     from chmed_ner.run.runner import read_corpus
@@ -55,7 +55,6 @@ def _export(path: Path, pairs: Iterator[tuple[str, str]], style: str) -> None:
 
 
 def _record(question: str, answer: str, style: str) -> Mapping[str, Any]:
-    """One training example in the named convention."""
     if style == "alpaca":
         return {"instruction": question, "input": "", "output": answer}
     if style == "sharegpt":

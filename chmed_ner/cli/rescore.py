@@ -1,7 +1,6 @@
 """`chmed-ner rescore`: a run parsed, restored and scored again from its saved completions."""
 
 import argparse
-from pathlib import Path
 
 from chmed_ner.cli.options import add_place, place_of
 
@@ -24,11 +23,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
     run = find_run(arguments.run, output=place_of(arguments))
     directory, metrics = rescore(run, arguments.overrides)
-    _print(directory, metrics)
-    return 0
-
-
-def _print(directory: Path, metrics: dict[str, float]) -> None:
     for name in ("test/precision", "test/recall", "test/f1", "test/f1_low", "test/f1_high"):
         print(f"{name:<16} {metrics[name]:6.2f}")
     print(directory)
+    return 0

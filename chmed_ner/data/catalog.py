@@ -6,7 +6,7 @@ Corpora are never shipped with the package: a user downloads them (`chmed-ner da
 import hashlib
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -61,17 +61,15 @@ class Corpus:
     )
 
 
-def _corpora() -> tuple[Corpus, ...]:
+def _corpora() -> Iterator[Corpus]:
     content = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-    found = []
     for corpus in content["corpus"]:
         place = {key: corpus.pop(key) for key in ("repository", "commit")}
         files = tuple(CorpusFile(**place, **file) for file in corpus.pop("files"))
-        found.append(Corpus(files=files, **corpus))
-    return tuple(found)
+        yield Corpus(files=files, **corpus)
 
 
-CORPORA = _corpora()
+CORPORA = tuple(_corpora())
 """Every corpus that can be fetched, in the order of publication."""
 
 
@@ -151,7 +149,7 @@ def check_file(file: CorpusFile, root: Path) -> tuple[Finding, ...]:
         return (archive,)
     if archive.status != "ok":
         detail = f"nothing proves it without the published {file.name}"
-        return (archive, Finding(unpacked, "unverified", detail))
+        return archive, Finding(unpacked, "unverified", detail)
     if is_unpacked(file, root):
-        return (archive, Finding(unpacked, "ok", f"as in {file.name}"))
-    return (archive, Finding(unpacked, "wrong", f"differs from the one in {file.name}"))
+        return archive, Finding(unpacked, "ok", f"as in {file.name}")
+    return archive, Finding(unpacked, "wrong", f"differs from the one in {file.name}")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.corpus import Corpus, Limit, Sentences, Splits, assemble
@@ -54,7 +54,7 @@ def read_sources(
 
 
 def checksums(sources: Iterable[Source]) -> Mapping[str, str]:
-    """Each file's name and the SHA-256 of its bytes."""
+    """The SHA-256 of each file by its name."""
     return {source.name: sha256_of(source.path) for source in sources}
 
 
@@ -123,7 +123,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def test_sources(self, root: Path) -> tuple[Source, ...]:
-        """The gold files of the chosen genres; `root` is the data root."""
+        """The gold files of the chosen genres below the data root `root`."""
 
     @abstractmethod
     def training_sources(self, root: Path) -> tuple[Source, ...]:
@@ -185,7 +185,6 @@ class Dataset(ABC):
         )
 
     def _read_test(self, root: Path) -> tuple[Sentences, Mapping[str, str]]:
-        """The test sentences, and the SHA-256 of their files."""
         sources = self.test_sources(root)
         if problem := missing(sources):
             raise InputError(problem)
@@ -201,7 +200,7 @@ class Dataset(ABC):
 
 
 def example(genres: Sequence[str]) -> str:
-    """An override that chooses `genres`, quoted for a shell."""
+    """The override that chooses `genres`."""
     return f"'dataset.genres=[{','.join(genres)}]'"
 
 
@@ -213,12 +212,8 @@ class Sample(Dataset):
     """The shipped sample corpus: ours, for demonstration and tests, not a benchmark."""
 
     name: str = field(default="sample", init=False)
+    choices: ClassVar[tuple[str, ...]] = ("FT", "SM", "WA")
     validation_share: float = field(default=0, init=False)
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """FT, SM and WA."""
-        return ("FT", "SM", "WA")
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
         """The test files of the chosen genres, from the package."""

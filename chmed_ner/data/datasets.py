@@ -155,6 +155,7 @@ class HealthNER(_TrainedOnHealthNER):
     """HealthNER: trains on its 28,161 sentences, tests on the 2,531 of `test.json`."""
 
     name: str = field(default="healthner", init=False)
+    choices: ClassVar[tuple[str, ...]] = HEALTHNER_GENRES
     either: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -165,11 +166,6 @@ class HealthNER(_TrainedOnHealthNER):
                 "dataset.healthner_part=test: dataset=healthner tests on that part, so it cannot "
                 "train on it; use dataset.healthner_part=train"
             )
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """FT and SM."""
-        return HEALTHNER_GENRES
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:
         """The 2,531-sentence part."""
@@ -184,12 +180,8 @@ class ROCLING2022(_TrainedOnHealthNER):
     """
 
     name: str = field(default="rocling2022", init=False)
+    choices: ClassVar[tuple[str, ...]] = ("WA",)
     without_last_sentence: bool
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """WA."""
-        return ("WA",)
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:
         """The gold file."""
@@ -202,12 +194,8 @@ class ROCLING2023(_TrainedOnHealthNER):
     """ROCLING-2023: three genres; `protocol=shared_task` trains on ROCLING-2022 as well."""
 
     name: str = field(default="rocling2023", init=False)
+    choices: ClassVar[tuple[str, ...]] = ("FT", "SM", "WA")
     protocol: Annotated[str, one_of("paper", "shared_task")]
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """FT, SM and WA."""
-        return ("FT", "SM", "WA")
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:
         """One gold file a genre."""

@@ -6,7 +6,7 @@ ours of the very same parts.
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from types import MappingProxyType
@@ -38,18 +38,16 @@ class Published:
     row: Mapping[str, Any]
 
 
-def _published() -> tuple[Published, ...]:
+def _published() -> Iterator[Published]:
     content = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
-    found = []
     for row in content["published"]:
         name, source, parts = row.pop("name"), row.pop("source"), row.pop("parts")
         if "types" in row:
             row["types"] = dict(zip(_TAGS, row["types"], strict=True))
-        found.append(Published(name, source, frozenset(map(tuple, parts)), row))
-    return tuple(found)
+        yield Published(name, source, frozenset(map(tuple, parts)), row)
 
 
-PUBLISHED = _published()
+PUBLISHED = tuple(_published())
 """Every publication's figures for parts of the corpora that a split can consist of."""
 
 
