@@ -17,15 +17,19 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from chmed_ner.errors import ChmedError, InputError, Stopped
 from chmed_ner.files import read_json, write_json
 from chmed_ner.machine import take_share
-from chmed_ner.methods.generative.worker import assist, assisted, assists, check_processes
-from chmed_ner.run.cells import METRICS, Claim, State, claimed, mark_killed
+from chmed_ner.methods.generative.training import assist, assisted, assists, check_processes
+from chmed_ner.run.cells import METRICS, Claim, State, cell_name, claimed, mark_killed
 from chmed_ner.run.config import configure, register
 from chmed_ner.run.experiment import Experiment
-from chmed_ner.run.naming import cell_name
 from chmed_ner.track import best
-from chmed_ner.track.provenance import git_commit
-from chmed_ner.track.record import FILE, RunRecord, find_run, reason
-from chmed_ner.track.secrets import without_credentials
+from chmed_ner.track.record import (
+    FILE,
+    RunRecord,
+    find_run,
+    git_commit,
+    reason,
+    without_credentials,
+)
 
 OBJECTIVE = "train/dev_f1"
 """What a sweeper may optimise: it comes from the validation split, never from the test split."""

@@ -1,28 +1,37 @@
-"""Each cell of a sweep runs once: its directory is claimed under a lock, by its config hash."""
+"""The directories of runs and their names: each cell of a sweep runs once, under a lock."""
 
 import logging
 import os
+import re
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
 
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.files import LOCK, briefly, let_go, take
-from chmed_ner.run.experiment import Experiment
-from chmed_ner.track.identity import check_same
-from chmed_ner.track.record import FILE, RunRecord
+from chmed_ner.run.experiment import Experiment, Method
+from chmed_ner.track.record import FILE, RunRecord, check_same
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
     from chmed_ner.track import Tracking
 
+
 METRICS = "metrics.json"
+LONGEST_NAME = 200
+"""Bytes; file systems take 255, of which the time and the hash need some."""
+
+UNSAFE = re.compile(r"[^\w.+@-]+")
+"""What a shell or Hydra would want quoted in `resume=<directory>`."""
 
 log = logging.getLogger(__name__)
 
@@ -54,19 +63,18 @@ class Claim:
 def claimed(
     experiment: Experiment, identity: str, directory: Path, *, once: bool
 ) -> Iterator[Claim]:
-    """The directory of a run, claimed for the length of the block.
+    """The directory of a run, claimed during the block: `directory`, unless it is all runs' folder.
 
-    If `directory` is the folder of all runs: with `once` the directory of the same run, if there is
-    one, else a new one. InputError: it holds another run; RunError: another process is using it.
+    There it is that of the same run, with `once` and if there is one, else a new one. InputError:
+    it holds another run; RunError: another process is using it.
     """
     runs = _runs(experiment.output)
     with _alone(runs):
         if directory != runs:
             claim = _given(experiment, identity, directory, once)
-        elif once:
-            claim = _existing(runs, identity) or _new(runs, experiment.name, identity)
         else:
-            claim = _new(runs, experiment.name, identity)
+            same = _existing(runs, identity) if once else None
+            claim = same or _new(runs, experiment.name, identity)
     try:
         yield claim
     finally:
@@ -114,15 +122,13 @@ def _runs(output: Path) -> Path:
     return Path(os.path.normpath(output.absolute() / "runs"))
 
 
-@contextmanager
-def _alone(runs: Path) -> Iterator[None]:
-    """Look at the runs and claim one while nobody else does."""
-    with briefly(runs.with_suffix(".lock")):
-        yield
+def _alone(runs: Path) -> AbstractContextManager[None]:
+    """The lock under which a process looks at the runs and claims one."""
+    return briefly(runs.with_suffix(".lock"))
 
 
 def _given(experiment: Experiment, identity: str, directory: Path, once: bool) -> Claim:
-    """A directory that was named: that of a resumed run, or one that Hydra was given."""
+    """The directory of a resumed run, or one that Hydra was given."""
     if (directory / FILE).is_file():
         record = RunRecord.read(directory)
         key = "resume" if experiment.resume else "hydra.run.dir"
@@ -140,42 +146,38 @@ def _given(experiment: Experiment, identity: str, directory: Path, once: bool) -
 
 
 def _existing(runs: Path, identity: str) -> Claim | None:
-    """The same run if it is there: finished, else at work, else the newest unfinished one."""
+    """The same run: finished, else at work, else the newest unfinished one, else None."""
     candidates = sorted(runs.glob(f"*_{identity[:8]}"), reverse=True)
     same = [each for each in candidates if _is_same(each, identity)]
     for directory in same:
         if _is_finished(directory, identity):
             return Claim(directory, State.FINISHED)
-    mine: Claim | None = None
-    for directory in same:
-        lock = take(directory)
-        if lock is None:
-            if mine is not None and mine.lock is not None:
-                mine.lock.release()
-            return Claim(directory, State.BUSY)
-        if mine is None:
-            mine = Claim(directory, State.UNFINISHED, lock)
-        else:
+    locks = {directory: take(directory) for directory in same}
+    busy = [directory for directory, lock in locks.items() if lock is None]
+    for lock in list(locks.values())[0 if busy else 1 :]:
+        if lock is not None:
             lock.release()
-    return mine
+    if busy:
+        return Claim(busy[0], State.BUSY)
+    return Claim(same[0], State.UNFINISHED, locks[same[0]]) if same else None
 
 
 def _is_same(directory: Path, identity: str) -> bool:
-    """Whether a directory holds the run of this identity, or was claimed for it and no more."""
+    """Whether a directory holds the run of this identity, or was only claimed for it."""
     if not (directory / FILE).is_file():
         return directory.is_dir()
     return RunRecord.read(directory).config_hash == identity
 
 
 def _is_finished(directory: Path, identity: str) -> bool:
-    if not (directory / FILE).is_file() or not (directory / METRICS).is_file():
+    if not all((directory / name).is_file() for name in (FILE, METRICS)):
         return False
     record = RunRecord.read(directory)
     return record.status == "FINISHED" and record.config_hash == identity
 
 
 def _new(runs: Path, name: str, identity: str) -> Claim:
-    """A directory of its own: who comes in the same second waits for the next one."""
+    """A new directory; a second run in the same second waits for the next second."""
     while True:
         now = datetime.now().strftime("%Y%m%d-%H%M%S")
         directory = runs / f"{now}_{name}_{identity[:8]}"
@@ -185,3 +187,60 @@ def _new(runs: Path, name: str, identity: str) -> Claim:
             time.sleep(0.05)
             continue
         return Claim(directory, State.NEW, take(directory))
+
+
+def runs_directory(*, _root_: DictConfig) -> str:
+    """The directory of all runs, `<output>/runs`: a Hydra resolver.
+
+    An unwritable place ends the program with exit code 2: an exception would become OmegaConf's.
+    """
+    directory = Path(str(_root_.paths.output)) / "runs"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        writable = os.access(directory, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        print(
+            f"error: paths.output={directory.parent}: cannot be written; choose another folder",
+            file=sys.stderr,
+        )
+        raise SystemExit(InputError.exit_code)
+    return str(directory.absolute())
+
+
+def cell_name(
+    name: str, overrides: Sequence[str], varied: Collection[str], named: Collection[str]
+) -> str:
+    """`name` with the varied settings of a cell: `sample-...-s13-order-text_order`.
+
+    `overrides` are Hydra's `key=value` of the cell, `varied` the keys that the sweep varies,
+    `named` those that are in the name already.
+    """
+    pairs = [override.lstrip("+").partition("=") for override in overrides]
+    added = [(key, value) for key, _, value in pairs if key in varied and key not in named]
+    last = [key.rpartition(".")[2] for key, _ in added]
+    parts = [
+        UNSAFE.sub("_", f"{short if last.count(short) == 1 else key}-{value}")
+        for (key, value), short in zip(added, last, strict=True)
+    ]
+    return os.fsencode("-".join([name, *parts]))[:LONGEST_NAME].decode(errors="ignore")
+
+
+def checked_name(name: str) -> str:
+    """`name`; InputError where it cannot be part of a folder's name."""
+    if not re.fullmatch(r"[^/\\\0\n]+", name) or len(os.fsencode(name)) > LONGEST_NAME:
+        raise InputError(
+            f"name={name[:60]}: becomes part of a folder's name; give up to {LONGEST_NAME} bytes "
+            "without / and \\"
+        )
+    return name
+
+
+def default_name(
+    method: Method, content: Mapping[str, Any], choices: Mapping[str, str | None]
+) -> str:
+    """dataset-backbone-prompt-regime-sSEED, dataset-crf-sSEED: the options that name a run."""
+    groups = ("dataset", *method.named_by)
+    parts = [str(choices.get(group)).replace("/", "_") for group in groups]
+    return "-".join([*parts, f"s{content['seed']}"])

@@ -1,13 +1,12 @@
 """Two finished runs on the same test sentences, compared from what they predicted: no weights."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
-from chmed_ner.backbone.store import read_completions
+from chmed_ner.backbone.completions import read_completions
 from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.data.dataset import Dataset
 from chmed_ner.data.predictions import read_predictions
@@ -16,12 +15,12 @@ from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import build
 from chmed_ner.score.intervals import Counts, sentence_counts
-from chmed_ner.score.significance import Comparison, Comparisons, Estimate, compare_counts
+from chmed_ner.score.significance import Comparison, Comparisons, compare_counts
 from chmed_ner.track.record import FILE, RunRecord
 
 PREDICTIONS, COMPLETIONS = "predictions.jsonl", "completions.jsonl"
 READ = (FILE, PREDICTIONS)
-"""The files of a run that are read, beside its gold."""
+"""The files of a run that are read; its gold is read from its corpus."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class TestedRun:
                 break
         return []
 
-    def counts(self, order: Sequence[Sentence]) -> dict[str, Counts]:
+    def counts(self, order: Iterable[Sentence]) -> dict[str, Counts]:
         """The counts of each sentence by genre, sentences in the order given."""
         pairs: defaultdict[str, list[tuple[tuple[Span, ...], tuple[Span, ...]]]] = defaultdict(list)
         for sentence in order:
@@ -53,10 +52,9 @@ class TestedRun:
 
 
 def read_run(directory: Path) -> TestedRun:
-    """The finished run, or rescoring of one, in `directory`; its gold is read again from its files.
+    """The finished run, or rescoring of one, in `directory`; gold is read from the corpus.
 
-    InputError: the run is not finished or tested nothing, its gold has changed, or its predictions
-    are not those of the test sentences.
+    InputError: not finished, no test sentences, or other gold or sentences than it was tested on.
     """
     record = RunRecord.read(directory)
     if record.status != "FINISHED":
@@ -68,17 +66,13 @@ def read_run(directory: Path) -> TestedRun:
     sentences = {sentence.id: sentence for sentence in corpus.test}
     if not sentences:
         raise InputError(f"{directory}: the run has no test sentence; compare runs that have")
-    spans = _spans(directory, sentences)
-    return TestedRun(directory, record, sentences, spans, corpus.labels)
+    return TestedRun(directory, record, sentences, _spans(directory, sentences), corpus.labels)
 
 
 def compare_runs(first: TestedRun, second: TestedRun) -> Comparisons:
-    """Scores, difference (second minus first) and p-values, as `compare_counts` defines them.
-
-    InputError: the test sentences differ; the first difference is named.
-    """
+    """What `compare_counts` finds; InputError where the test sentences differ."""
     _check_same(first, second)
-    order = list(first.sentences.values())
+    order = first.sentences.values()
     return compare_counts(first.counts(order), second.counts(order))
 
 
@@ -97,34 +91,31 @@ def as_json(first: TestedRun, second: TestedRun, found: Comparisons) -> dict[str
 
 def _named(run: TestedRun) -> dict[str, object]:
     record = run.record
+    more = {key: getattr(record, key) for key in ("mlflow_run_id", "config_hash", "seed")}
+    return {"name": record.name, "directory": str(run.directory), **more}
+
+
+def _figures(found: Comparison) -> dict[str, object]:
+    of = {"run_a": found.first, "run_b": found.second, "difference": found.difference}
     return {
-        "name": record.name,
-        "directory": str(run.directory),
-        "mlflow_run_id": record.mlflow_run_id,
-        "config_hash": record.config_hash,
-        "seed": record.seed,
-    }
-
-
-def _figures(comparison: Comparison) -> dict[str, object]:
-    def figures(estimate: Estimate) -> dict[str, float]:
-        found = asdict(estimate)
-        return {"f1": found["f1"], "f1_low": found["low"], "f1_high": found["high"]}
-
-    return {
-        "sentences": comparison.sentences,
-        "run_a": figures(comparison.first),
-        "run_b": figures(comparison.second),
-        "difference": figures(comparison.difference),
-        "p_value": comparison.p_value,
+        "sentences": found.sentences,
+        **{key: {"f1": e.f1, "f1_low": e.low, "f1_high": e.high} for key, e in of.items()},
+        "p_value": found.p_value,
     }
 
 
 def _tested(directory: Path, record: RunRecord) -> Corpus:
     """The test split of the run's own configuration, its files checked against the record."""
-    corpus = _corpus(directory, record.config)
-    files = {**record.test_files, **corpus.test_files}
-    for name in files:
+    try:
+        dataset, root = record.config["dataset"], Path(record.config["paths"]["data"])
+        seed, limits = record.config["seed"], dict(record.config["limit"])
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{directory / FILE}: its configuration lacks {error}; restore the file"
+        ) from None
+    chosen: Dataset = build(dataset, "dataset")
+    corpus = chosen.load_test(root, seed=seed, limit=Limit(test=limits.get("test")))
+    for name in {**record.test_files, **corpus.test_files}:
         then, now = record.test_files.get(name, "none"), corpus.test_files.get(name, "none")
         if then != now:
             raise InputError(
@@ -132,18 +123,6 @@ def _tested(directory: Path, record: RunRecord) -> Corpus:
                 f"{then[:12]}); bring the old file back, or start a new run"
             )
     return corpus
-
-
-def _corpus(directory: Path, config: Mapping[str, Any]) -> Corpus:
-    try:
-        dataset, root = config["dataset"], Path(config["paths"]["data"])
-        seed, limits = config["seed"], dict(config["limit"])
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{directory / FILE}: its configuration lacks {error}; restore the file"
-        ) from None
-    chosen: Dataset = build(dataset, "dataset")
-    return chosen.load_test(root, seed=seed, limit=Limit(test=limits.get("test")))
 
 
 def _spans(directory: Path, sentences: Mapping[str, Sentence]) -> dict[str, tuple[Span, ...]]:
@@ -179,7 +158,7 @@ def _check_same(first: TestedRun, second: TestedRun) -> None:
 
 
 def _difference(one: Sentence, two: Sentence) -> str:
-    """What differs between two sentences of one id, the first one before the second; else empty."""
+    """What differs between two sentences of one id; empty for nothing."""
     if one.genre != two.genre:
         return f"genre {one.genre}, but {two.genre}"
     columns = (("text", one.text, two.text), ("gold", one.tags or (), two.tags or ()))

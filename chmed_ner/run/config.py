@@ -1,6 +1,6 @@
 """Configuration at the edge: composed by Hydra, checked, turned into objects once.
 
-Nothing below `configure` sees a DictConfig. Every `_target_` must lie in this package.
+Only this module and `cli` see a DictConfig. Every `_target_` names something of this package.
 """
 
 import functools
@@ -25,13 +25,12 @@ from chmed_ner.files import (
     sweep_directory,
 )
 from chmed_ner.knobs import NAMES_RUN, check_knobs, marked, named
+from chmed_ner.run.cells import checked_name, default_name, runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
-from chmed_ner.run.naming import checked_name, default_name, runs_directory
-from chmed_ner.track.record import find_run
-from chmed_ner.track.secrets import without_credentials
+from chmed_ner.track.record import find_run, without_credentials
 
 GROUPS = ("dataset", *OPTIONAL, "method", "tracking")
-"""The groups that are built; all other keys are plain values."""
+"""The groups whose objects are built; all other keys are plain values."""
 
 
 @dataclass
@@ -90,7 +89,7 @@ def register() -> None:
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:
-    """The composed configuration for Hydra `overrides`; InputError with Hydra's message."""
+    """The configuration with Hydra's `overrides`; InputError with Hydra's message."""
     register()
     try:
         with initialize_config_dir(str(config_directory()), version_base="1.3"):
@@ -107,7 +106,7 @@ def message_of(error: BaseException) -> str:
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """The configuration as resolved plain values; InputError naming a value that is missing."""
+    """The configuration as plain values; InputError naming a value that is missing."""
     try:
         content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
@@ -140,19 +139,19 @@ def build(node: Any, key: str = "") -> Any:
 
 
 @functools.cache
-def _option(group: str, name: str) -> Any:
-    """The plain values of an option in its group; knobs that a user must give are left out."""
+def _option(group: str, name: str) -> dict[str, Any]:
+    """The values of an option; knobs that a user must give are left out."""
     content: Any = OmegaConf.to_container(compose([f"{group}={name}"])[group], resolve=True)
     return {key: value for key, value in content.items() if value != "???"}
 
 
 def option(group: str, name: str, /, **knobs: Any) -> Any:
-    """The object of an option, some of its knobs changed: `option("regime", "lora", epochs=1)`."""
+    """An option's object, some knobs changed: `option("regime", "lora", epochs=1)`."""
     return build({**_option(group, name), **knobs}, group)
 
 
 def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> Experiment:
-    """The experiment that a composed configuration describes, all light parts built."""
+    """The experiment that a composed configuration describes, nothing loaded."""
     content: dict[str, Any] = plain(config) if isinstance(config, DictConfig) else dict(config)
     _check_keys(content)
     output = Path(content["paths"]["output"]).absolute()
@@ -161,17 +160,12 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
     method: Method = built["method"]
     parts = {group: built[group] for group in OPTIONAL if group in built}
     _check_needs(method, parts, choices)
-    name = checked_name(content["name"] or default_name(method, content, choices))
     return Experiment(
-        dataset=built["dataset"],
-        method=method,
+        **{key: built[key] for key in ("dataset", "method", "tracking")},
+        **{key: content[key] for key in ("experiment", "seed", "validate")},
         parts=parts,
-        tracking=built["tracking"],
-        name=name,
-        experiment=content["experiment"],
-        seed=content["seed"],
+        name=checked_name(content["name"] or default_name(method, content, choices)),
         limit=build({"_target_": "chmed_ner.data.corpus.Limit", **content["limit"]}, "limit"),
-        validate=content["validate"],
         resume=content["resume"] is not None,
         data=Path(content["paths"]["data"]).absolute(),
         output=output,
@@ -181,7 +175,7 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
 
 
 def _with_runs(node: Any, key: str, output: Path) -> Any:
-    """`node`, the runs that its knobs name replaced by their directories; absolute paths stay."""
+    """`node` with the directories of the runs that its knobs name; absolute paths stay."""
     if not isinstance(node, Mapping) or "_target_" not in node:
         return node
 
@@ -199,7 +193,6 @@ def _with_runs(node: Any, key: str, output: Path) -> Any:
 def _check_needs(
     method: Method, parts: Mapping[str, Any], choices: Mapping[str, str | None]
 ) -> None:
-    """InputError for a group that the method needs and that is null, or the other way round."""
     chosen = choices.get("method") or method.name
     for group in OPTIONAL:
         if group in method.needs and group not in parts:
@@ -207,9 +200,8 @@ def _check_needs(
                 f"{group}=null: method={chosen} needs a {group}; name one with {group}=..."
             )
         if group in parts and group not in method.needs:
-            option = choices.get(group) or getattr(
-                parts[group], "name", type(parts[group]).__name__
-            )
+            part = parts[group]
+            option = choices.get(group) or getattr(part, "name", type(part).__name__)
             raise InputError(
                 f"{group}={option}: method={chosen} uses no {group}; leave {group} out, and a "
                 "preset that sets it too"

@@ -1,14 +1,13 @@
-"""An experiment, every part chosen and built, nothing loaded yet; and what a method is."""
+"""An experiment, its parts built and nothing loaded; and what a method is."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.regime import Regime
+from chmed_ner.backbone.protocol import Backbone, Regime
 from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.data.dataset import Dataset
 from chmed_ner.entities.labels import Script
@@ -16,7 +15,7 @@ from chmed_ner.entities.restoration import Headline
 from chmed_ner.entities.types import Span
 from chmed_ner.errors import InputError
 from chmed_ner.prompt import Prompt
-from chmed_ner.track.identity import config_hash
+from chmed_ner.track.record import config_hash
 
 if TYPE_CHECKING:
     from chmed_ner.run.outcome import Outcome
@@ -31,17 +30,17 @@ class SpanModel(Protocol):
     """A fitted model that places entities itself."""
 
     def find(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
-        """The entities of each text (in the script the model reads), in text order."""
+        """The entities of each text, which is in the model's script, in text order."""
 
     def close(self) -> None:
         """Free what it holds."""
 
 
 class Method(ABC):
-    """A way from a corpus to entities; the base has nothing to check, to learn or to reopen.
+    """A way from a corpus to entities.
 
-    `needs` are the groups of OPTIONAL that it needs, `named_by` those that name its runs. `trains`:
-    something is learnt or chosen on the training files, validation included.
+    `needs` are groups of OPTIONAL, `named_by` the groups that name its runs. `trains`: something is
+    learnt or chosen on the training files, validation included.
     """
 
     name: ClassVar[str]
@@ -57,11 +56,11 @@ class Method(ABC):
         experiment: "Experiment",  # noqa: ARG002
         training_files: Mapping[str, str],  # noqa: ARG002
     ) -> dict[str, str]:
-        """The files that its predictions come from beside its regime's, with their SHA-256."""
+        """The SHA-256 of the files that its predictions come from."""
         return {}
 
     def inputs(self, experiment: "Experiment") -> dict[str, str]:  # noqa: ARG002
-        """The SHA-256 of what goes into the run beside corpus, backbone and regime."""
+        """The SHA-256 of what goes into the run besides corpus and backbone."""
         return {}
 
     @abstractmethod
@@ -77,16 +76,30 @@ class Method(ABC):
     ) -> SpanModel | None:
         """The fitted model of a finished run; None where a prompted backbone answers instead.
 
-        InputError: there is no model, or not the one that was saved.
+        InputError: no model, or not the one that was saved.
         """
         return None
 
 
+P = TypeVar("P")
+
+
+class _Part(Generic[P]):
+    """`Experiment.part` of the group that the attribute is called after."""
+
+    def __set_name__(self, owner: type, group: str) -> None:
+        self.group = group
+
+    def __get__(self, experiment: "Experiment", owner: type) -> P:
+        part: P = experiment.part(self.group)
+        return part
+
+
 @dataclass(frozen=True)
 class Experiment:
-    """The parts of one run; `parts` are those of the optional groups that the method needs.
+    """One run: `parts` are those of the optional groups, `choices` the option of each group.
 
-    `choices` is the option chosen in each group, `config` the composed configuration.
+    `config` is the composed configuration without credentials.
     """
 
     dataset: Dataset
@@ -105,7 +118,7 @@ class Experiment:
     config: Mapping[str, Any]
 
     def part(self, group: str) -> Any:
-        """The part of an optional group; InputError where the method needs none."""
+        """The part of an optional group; InputError where the method uses none."""
         if group not in self.parts:
             raise InputError(
                 f"{group}=none: the run's method uses no {group}, so there is none to show, parse "
@@ -114,35 +127,11 @@ class Experiment:
             )
         return self.parts[group]
 
-    @property
-    def script(self) -> Script:
-        """What converts the text to the script that the model reads."""
-        script: Script = self.part("script")
-        return script
-
-    @property
-    def prompt(self) -> Prompt:
-        """The words of the questions and the format of the answers."""
-        prompt: Prompt = self.part("prompt")
-        return prompt
-
-    @property
-    def backbone(self) -> Backbone:
-        """The model, not loaded."""
-        backbone: Backbone = self.part("backbone")
-        return backbone
-
-    @property
-    def regime(self) -> Regime:
-        """What is done to the backbone before it is asked."""
-        regime: Regime = self.part("regime")
-        return regime
-
-    @property
-    def decoding(self) -> Greedy:
-        """How answers are decoded."""
-        decoding: Greedy = self.part("decoding")
-        return decoding
+    script = _Part[Script]()
+    prompt = _Part[Prompt]()
+    backbone = _Part[Backbone]()
+    regime = _Part[Regime]()
+    decoding = _Part[Greedy]()
 
     @property
     def policy(self) -> str:
@@ -152,7 +141,7 @@ class Experiment:
 
     @property
     def backbone_checksum(self) -> str:
-        """What identifies the backbone's weights; empty without a backbone."""
+        """The checksum of the backbone's weights; empty without a backbone."""
         return self.backbone.checksum() if "backbone" in self.parts else ""
 
     @property

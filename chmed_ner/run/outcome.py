@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from chmed_ner.entities.restoration import POLICIES, restore
+from chmed_ner.entities.restoration import POLICIES, gold_mentions, restore
 from chmed_ner.entities.types import Completion, Mention, Sentence, Span
+from chmed_ner.prompt import Answer
 
 Entities = Mapping[str, tuple[Span, ...]]
 """sentence id -> spans"""
@@ -14,20 +16,39 @@ Entities = Mapping[str, tuple[Span, ...]]
 class Findings:
     """What was found in the sentences of one split; every mapping is by sentence id.
 
-    `mentions` were listed, `targets` is what a perfect model lists; `spans` are those of each
-    restoration policy, `placed` those that the method placed itself, else None.
+    `targets` is what a perfect model lists.
     """
 
     sentences: Sequence[Sentence]
-    spans: Mapping[str, Entities]
-    mentions: Mapping[str, tuple[Mention, ...]]
+    answers: Mapping[str, Answer]
     targets: Mapping[str, tuple[Mention, ...]]
-    problems: Mapping[str, Mapping[str, int]]
-    placed: Entities | None = None
+
+    @cached_property
+    def spans(self) -> Mapping[str, Entities]:
+        """The entities that each restoration policy makes of the mentions."""
+        texts = {sentence.id: sentence.model_text for sentence in self.sentences}
+        return {
+            policy: {
+                id_: restore(policy, texts[id_], a.mentions) for id_, a in self.answers.items()
+            }
+            for policy in POLICIES
+        }
+
+    @property
+    def placed(self) -> Entities | None:
+        """The entities where the answers placed them; None where only restoration can."""
+        placed = {id_: a.spans for id_, a in self.answers.items() if a.spans is not None}
+        return placed if len(placed) == len(self.answers) else None
+
+    @property
+    def problems(self) -> Mapping[str, Mapping[str, int]]:
+        """The problems of each answer, counted by reason."""
+        return {id_: answer.problems for id_, answer in self.answers.items()}
 
     def predicted(self, policy: str) -> Entities:
-        """The entities that count: those the method placed, else those of the headline policy."""
-        return self.spans[policy] if self.placed is None else self.placed
+        """The entities that count: those the answers placed, else those of the headline policy."""
+        placed = self.placed
+        return self.spans[policy] if placed is None else placed
 
 
 @dataclass(frozen=True)
@@ -61,21 +82,9 @@ def placed_outcome(
 
 
 def _placed(sentences: Sequence[Sentence], placed: Entities) -> Findings:
-    mentions = {sentence.id: _listed(sentence, placed[sentence.id]) for sentence in sentences}
-    return Findings(
-        sentences,
-        spans={
-            policy: {s.id: restore(policy, s.model_text, mentions[s.id]) for s in sentences}
-            for policy in POLICIES
-        },
-        mentions=mentions,
-        targets={sentence.id: _listed(sentence, sentence.entities) for sentence in sentences},
-        problems={sentence.id: {} for sentence in sentences},
-        placed={sentence.id: placed[sentence.id] for sentence in sentences},
-    )
-
-
-def _listed(sentence: Sentence, spans: Sequence[Span]) -> tuple[Mention, ...]:
-    """The mentions of `spans` in text order, with repeats, in the script the model reads."""
-    text = sentence.model_text
-    return tuple(Mention(text[span.start : span.end], span.type) for span in sorted(spans))
+    answers = {}
+    for sentence in sentences:
+        text, spans = sentence.model_text, placed[sentence.id]
+        listed = tuple(Mention(text[span.start : span.end], span.type) for span in sorted(spans))
+        answers[sentence.id] = Answer(listed, spans=spans)
+    return Findings(sentences, answers, {each.id: gold_mentions(each) for each in sentences})

@@ -1,18 +1,18 @@
 """A finished run's model on raw text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from chmed_ner.backbone.completions import answers, plan_batches, requests_for
 from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.backbone.generate import answers, plan_batches, requests_for
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.entities.labels import Script, convert_leniently
 from chmed_ner.entities.restoration import restore
-from chmed_ner.entities.types import Completion, Prediction, Sentence
+from chmed_ner.entities.types import Completion, Prediction, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.machine import keep_threads_awake, prepare_memory, progress
-from chmed_ner.model.asking import Answered, Generator, Reply, Request
+from chmed_ner.model.asking import Answered, Generator, Reply
 from chmed_ner.prompt import TaskPrompt
 from chmed_ner.prompt.lexicon_hints import reopened
 from chmed_ner.run.config import configure
@@ -22,6 +22,8 @@ from chmed_ner.track.record import RunRecord, find_run
 UNREADABLE = "unreadable_character"
 """The problem counted for a lone surrogate, which the model is shown as U+FFFD."""
 NOTHING = Completion("", "predict", "", "", "", "end", 0, 0, 0.0)
+Found = tuple[tuple[Span, ...], Mapping[str, int]]
+"""The entities of a text, and the problems met in reading it."""
 
 
 @dataclass
@@ -43,42 +45,30 @@ class Predictor:
 
         The sentences of a run's test split, given together, get that run's predictions.
         """
-        converted = [convert_leniently(self.script, text) for text in texts]
-        sentences = [
-            Sentence(str(number), "predict", "", text, None, (), model_text)
-            for number, (text, (model_text, _)) in enumerate(zip(texts, converted, strict=True))
-        ]
-        requests = requests_for(sentences, self.prompt, self.decoding)
-        replies = self._replies(requests)
-        return [
-            self._prediction(str(number), text, model_text, odd, replies[str(number)])
-            for number, (text, (model_text, odd)) in enumerate(zip(texts, converted, strict=True))
-        ]
+        return _predictions(self.script, texts, self._read)
 
     def close(self) -> None:
         """Free the model."""
         self.generator.close()
 
-    def _replies(self, requests: Sequence[Request]) -> dict[str, Reply]:
+    def _read(self, sentences: Sequence[Sentence]) -> list[Found]:
+        requests = requests_for(sentences, self.prompt, self.decoding)
         replies: dict[str, Reply] = {}
         before = self.paid
         batches = plan_batches(requests, self.generator.length, self.generator.batch_size)
         with progress(len(requests), "predict", "text") as bar:
             for some in answers(self.generator, batches, (before,)):
-                self.paid = _with(self.paid, some)
-                replies |= {each.request.id: each.reply for each in some}
+                for each in some:
+                    self.paid = _with(self.paid, each)
+                    replies[each.request.id] = each.reply
                 bar.update(len(some))
-        return replies
+        return [self._understood(each.model_text, replies[each.id]) for each in sentences]
 
-    def _prediction(
-        self, id_: str, text: str, model_text: str, odd: int, reply: Reply
-    ) -> Prediction:
+    def _understood(self, model_text: str, reply: Reply) -> Found:
         answer = self.prompt.parse(reply.text, model_text, reply.stop)
-        spans = answer.spans
-        if spans is None:
-            spans = restore(self.policy, model_text, answer.mentions)
-        problems = {**answer.problems, **({UNREADABLE: odd} if odd else {})}
-        return Prediction(id_, "predict", "", text, spans, problems)
+        if answer.spans is not None:
+            return answer.spans, answer.problems
+        return restore(self.policy, model_text, answer.mentions), answer.problems
 
 
 @dataclass
@@ -90,29 +80,43 @@ class FittedPredictor:
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction a text, as `Predictor.predict`."""
-        converted = [convert_leniently(self.script, text) for text in texts]
-        found = self.model.find([model_text for model_text, _ in converted])
-        return [
-            Prediction(str(number), "predict", "", text, spans, {UNREADABLE: odd} if odd else {})
-            for number, (text, (_, odd), spans) in enumerate(
-                zip(texts, converted, found, strict=True)
-            )
-        ]
+        return _predictions(self.script, texts, self._read)
 
     def close(self) -> None:
         """Free the model."""
         self.model.close()
 
+    def _read(self, sentences: Sequence[Sentence]) -> list[Found]:
+        found = self.model.find([sentence.model_text for sentence in sentences])
+        return [(spans, {}) for spans in found]
 
-def _with(paid: Completion, answered: Sequence[Answered]) -> Completion:
-    """The sum that also holds the answers just given."""
-    new = [each for each in answered if each.seconds]
+
+def _predictions(
+    script: Script, texts: Sequence[str], read: Callable[[Sequence[Sentence]], list[Found]]
+) -> list[Prediction]:
+    converted = [convert_leniently(script, text) for text in texts]
+    sentences = [
+        Sentence(str(number), "predict", "", text, None, (), model_text)
+        for number, (text, (model_text, _)) in enumerate(zip(texts, converted, strict=True))
+    ]
+    predictions = []
+    found = zip(sentences, converted, read(sentences), strict=True)
+    for sentence, (_, odd), (spans, problems) in found:
+        counted = {**problems, **({UNREADABLE: odd} if odd else {})}
+        predictions.append(Prediction(sentence.id, "predict", "", sentence.text, spans, counted))
+    return predictions
+
+
+def _with(paid: Completion, answered: Answered) -> Completion:
+    """The sum that also holds an answer; one from a cache took no time and costs nothing."""
+    reply = answered.reply
+    if not answered.seconds:
+        return paid
     return replace(
         paid,
-        prompt_tokens=paid.prompt_tokens + sum(each.reply.prompt_tokens for each in new),
-        completion_tokens=paid.completion_tokens
-        + sum(each.reply.completion_tokens for each in new),
-        seconds=paid.seconds + sum(each.seconds for each in new),
+        prompt_tokens=paid.prompt_tokens + reply.prompt_tokens,
+        completion_tokens=paid.completion_tokens + reply.completion_tokens,
+        seconds=paid.seconds + answered.seconds,
     )
 
 

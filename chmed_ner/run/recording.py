@@ -1,35 +1,34 @@
-"""The record of a run, kept to its end however it ends: `run.json`, and the run in MLflow."""
+"""The record of a run, kept however it ends (`run.json`, MLflow), and its use in a rescoring."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
 from chmed_ner.data.corpus import Corpus, Limit
-from chmed_ner.errors import Stopped
+from chmed_ner.errors import InputError, Stopped
+from chmed_ner.run.config import compose, plain
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.track import Description, Tracker
-from chmed_ner.track.identity import check_same
-from chmed_ner.track.provenance import git_commit, versions
-from chmed_ner.track.record import FILE, RunRecord, reason
+from chmed_ner.track.record import FILE, RunRecord, check_same, git_commit, reason, versions
 
+CHANGEABLE = ("restoration", "prompt.answer", "tracking")
+"""What a rescoring may change."""
 ARTIFACTS = (
-    ".hydra",
-    "completions.jsonl",
-    "predictions.jsonl",
-    "submission",
-    "metrics.json",
-    "run.json",
-    "report.html",
-    "analysis",
-    "assessment",
-)
+    ".hydra", "completions.jsonl", "predictions.jsonl", "submission", "metrics.json", "run.json",
+    "report.html", "analysis", "assessment",
+)  # fmt: skip
+"""What is uploaded to MLflow."""
 
 
 def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunRecord:
-    """A new `run.json`, or that of the run that is resumed, which must have the same identity."""
+    """A new record, or that of the resumed run, which must have the same identity."""
     identity, backbone = experiment.identity(corpus), experiment.backbone_checksum
     if experiment.resume and (directory / FILE).is_file():
         record = RunRecord.read(directory)
@@ -67,13 +66,13 @@ def tracked(
 ) -> Iterator[Tracker]:
     """The run's tracker; the run is marked FINISHED, FAILED or KILLED however the block ends."""
     began = time.perf_counter()
-    status, tracker = "FAILED", Tracker()
+    status, tracker = "FAILED", Tracker(directory)
     record.status, record.error = "RUNNING", ""
     directory.mkdir(parents=True, exist_ok=True)
     record.write(directory)  # its key, before MLflow is asked: a crash in between loses nothing
     try:
         tracker = experiment.tracking.start(
-            description(experiment, record, more_tags), directory, record.mlflow_run_id
+            _description(experiment, record, more_tags), directory, record.mlflow_run_id
         )
         record.mlflow_run_id, record.mlflow_tracking_uri = tracker.run_id, tracker.uri
         record.write(directory)
@@ -91,10 +90,9 @@ def tracked(
         _close(experiment, record, directory, tracker)
 
 
-def description(
+def _description(
     experiment: Experiment, record: RunRecord, more_tags: Mapping[str, str]
 ) -> Description:
-    """What the run is tracked under; `resume` says nothing about a run."""
     return Description(
         experiment=record.experiment,
         name=record.name,
@@ -105,14 +103,14 @@ def description(
 
 
 def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: Tracker) -> None:
-    """Write the record, upload the files and end the run; as FAILED if that does not succeed."""
+    """Write the record, upload the files, end the run; as FAILED if that fails."""
     status = "FAILED"
     try:
         record.counts = {**RunRecord.read(directory).counts, **record.counts}  # noted on the way
         record.write(directory)
-        tracker.artifacts(directory, ARTIFACTS)
+        tracker.artifacts(ARTIFACTS)
         if experiment.tracking.upload_adapter:
-            tracker.artifacts(directory, ["adapter", "model"])
+            tracker.artifacts(["adapter", "model"])
         status = record.status
     finally:
         tracker.end(status, record.error)
@@ -131,3 +129,38 @@ def tags(experiment: Experiment, record: RunRecord) -> dict[str, str]:
         "config_hash": record.config_hash,
         "partial": str(experiment.limit != Limit()).lower(),
     }
+
+
+def changed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A run's configuration for a rescoring; InputError for an override of what may not change."""
+    merged = OmegaConf.create(dict(config))
+    for override in overrides:
+        key, equals, _ = override.partition("=")
+        if not equals or not any(key == root or key.startswith(f"{root}.") for root in CHANGEABLE):
+            raise InputError(
+                f"rescore {override!r}: only {', '.join(CHANGEABLE)} may change, since the "
+                "completions answer the run's own prompts; for anything else start a new run"
+            )
+        if "." in key:
+            if OmegaConf.select(merged, key, default=OmegaConf) is OmegaConf:
+                raise InputError(f"rescore {override!r}: the run's configuration has no key {key}")
+            OmegaConf.update(merged, key, _value(override))
+        else:  # unresolved, so that it follows the run's own paths
+            merged[key] = OmegaConf.to_container(compose([override])[key], resolve=False)
+    return plain(merged)
+
+
+def changed_choices(run: Path, overrides: Sequence[str]) -> dict[str, str]:
+    """The options that the run in directory `run` chose, and those among the overrides."""
+    path = run / ".hydra" / "hydra.yaml"
+    before = OmegaConf.load(path).hydra.runtime.choices if path.is_file() else {}
+    kept = {str(key): str(value) for key, value in before.items() if value is not None}
+    pairs = (override.partition("=") for override in overrides)
+    return kept | {key: value for key, _, value in pairs if "." not in key}
+
+
+def _value(override: str) -> Any:
+    try:
+        return OverridesParser.create().parse_override(override).value()
+    except (HydraException, ValueError) as error:
+        raise InputError(f"rescore {override!r}: {error}") from None

@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from chmed_ner.data.corpus import Corpus
@@ -15,8 +16,7 @@ from chmed_ner.machine import keep_threads_awake, peak_mib, prepare_memory, rese
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.outcome import Outcome
 from chmed_ner.run.recording import open_record, tracked
-from chmed_ner.score.answers import Answers, check_names
-from chmed_ner.score.metrics import run_metrics
+from chmed_ner.score.metrics import Answers, check_names, run_metrics
 from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
@@ -64,20 +64,16 @@ def conclude(
 
     `measured` are the metrics that do not come from predictions.
     """
-    policy = experiment.policy
-    write_predictions(
-        directory,
-        [
-            prediction
-            for found in (outcome.test, outcome.validation)
-            for prediction in predictions(found.sentences, found.predicted(policy), found.problems)
-        ],
-    )
+    splits = (outcome.test, outcome.validation)
+    found = [
+        predictions(each.sentences, each.predicted(experiment.policy), each.problems)
+        for each in splits
+    ]
+    write_predictions(directory, chain.from_iterable(found))
     metrics = {**score(experiment, corpus, outcome), **measured} if corpus.test else {}
     write_json(directory / "metrics.json", metrics)
-    write_report(experiment, corpus, outcome, metrics, directory)
     tracker.log(metrics, 0)
-    analyse(experiment, corpus, outcome, directory)
+    explain(experiment, corpus, outcome, metrics, directory)
     return metrics
 
 
@@ -90,9 +86,9 @@ def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str,
             spans=found.spans,
             headline=experiment.policy,
             placed=found.placed,
-            mentions=found.mentions,
+            mentions={id_: answer.mentions for id_, answer in found.answers.items()},
             targets=found.targets,
-            training_mentions={s.mention(span) for s in corpus.train for span in s.entities},
+            training_mentions=training_mentions(corpus),
             types=corpus.labels.tags,
             problems=found.problems,
             completions=len(outcome.completions),
@@ -102,11 +98,14 @@ def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str,
     )
 
 
+def training_mentions(corpus: Corpus) -> set[str]:
+    """The gold mentions of the training split."""
+    return {s.mention(span) for s in corpus.train for span in s.entities}
+
+
 def costs(outcome: Outcome, tracker: Tracker) -> dict[str, float]:
-    """Seconds, tokens, money and memory. Generation counts the seconds of every answer, those given
-    before an interruption too."""
-    completions = outcome.completions
-    seconds = outcome.seconds
+    """Seconds, tokens, money and memory, with what was spent before an interruption."""
+    completions, seconds = outcome.completions, outcome.seconds
     return {
         **{f"time/{stage}_seconds": spent for stage, spent in tracker.seconds.items()},
         "time/generate_seconds": seconds,
@@ -118,36 +117,32 @@ def costs(outcome: Outcome, tracker: Tracker) -> dict[str, float]:
     }
 
 
-def write_report(
+def explain(
     experiment: Experiment,
     corpus: Corpus,
     outcome: Outcome,
     metrics: dict[str, float],
     directory: Path,
 ) -> None:
-    """`report.html`: scores, and every test sentence with its gold and predicted entities."""
+    """Write `report.html`, the test sentences with their entities, and `analysis/`."""
+    from chmed_ner.report.analysis.analysis import write_analysis
     from chmed_ner.report.pages.page import write_page
 
+    spans, known = outcome.test.predicted(experiment.policy), training_mentions(corpus)
     write_page(
         directory / "report.html",
         title=experiment.name,
         sentences=corpus.test,
-        spans=outcome.test.predicted(experiment.policy),
+        spans=spans,
         completions=outcome.completions,
         metrics=metrics,
         labels=corpus.labels,
-        training_mentions={s.mention(span) for s in corpus.train for span in s.entities} or None,
+        training_mentions=known or None,
     )
-
-
-def analyse(experiment: Experiment, corpus: Corpus, outcome: Outcome, directory: Path) -> None:
-    """`analysis/`: error kinds, confusions and breakdowns of the test split, as tables, figures."""
-    from chmed_ner.report.analysis.analysis import write_analysis
-
     write_analysis(
         directory,
         sentences=corpus.test,
-        spans=outcome.test.predicted(experiment.policy),
-        training_mentions={s.mention(span) for s in corpus.train for span in s.entities},
+        spans=spans,
+        training_mentions=known,
         labels=corpus.labels,
     )

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import chmed_ner
-from chmed_ner.backbone.generate import plan_batches
+from chmed_ner.backbone.completions import plan_batches
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.model.asking import Reply, Request
 from chmed_ner.model.decoding.greedy import GreedyGenerator

@@ -1,11 +1,15 @@
-"""What the categories mean, in the words of `conf/definitions/*.yaml`, for the instruction."""
+"""What a prompt may also say: what the categories mean, and hints: known mentions."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from chmed_ner.entities.labels import LabelScheme, Simplified
+from chmed_ner.entities.types import Mention, Sentence
 from chmed_ner.errors import InputError
+from chmed_ner.knobs import Portion
+from chmed_ner.prompt.formats.extraction import NONE
 
 SCHEME = "labels"
 """The value of `types` that takes each type's own `definition` from conf/labels."""
@@ -14,12 +18,11 @@ _FIELD = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True, kw_only=True)
 class Definitions:
-    """A definition for each type and notes on what is easily confused.
+    """A definition for each type, and notes: lines of advice.
 
-    `types` maps a type's tag to its definition, or is `labels`: the definitions of the label scheme
-    itself; empty for none. `notes` are lines of advice. All words are in traditional characters and
-    become simplified ones by OpenCC where the prompt is in that script; `{TAG}` in them is replaced
-    by that type's name. Raises InputError for another shape.
+    `types` maps a type's tag to its definition, or is `labels`: those of the label scheme; empty
+    for none. All words are in traditional characters, which OpenCC makes simplified where the
+    prompt is in that script; `{TAG}` in them is replaced by that type's name.
     """
 
     name: str
@@ -41,9 +44,9 @@ class Definitions:
             )
 
     def text(self, labels: LabelScheme, script: str) -> str:
-        """The lines that follow the instruction, each with its newline; empty without definitions.
+        """The lines that follow the instruction, each with its newline, if there are any.
 
-        InputError for a type of `labels` without a definition, and for a field that names none.
+        InputError for a type without a definition, and for a field that names no type.
         """
         lines = []
         if self.types:
@@ -75,3 +78,53 @@ class Definitions:
                 f"'{labels.name}' ({', '.join(labels.tags)})"
             )
         return labels.name_of(tag, script)
+
+
+_HINTS = "{hints}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hints:
+    """The words of the hints, and which strings they list.
+
+    `wording` maps a script to the words that follow the line of the sentence. Their `{hints}` are
+    the strings that are an entity in a share of `threshold` of their occurrences in training.
+    """
+
+    name: str
+    threshold: Portion
+    wording: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        for script, words in self.wording.items():
+            if not isinstance(words, str) or _HINTS not in words:
+                raise InputError(
+                    f"hints '{self.name}', wording.{script}={words!r}: must hold {_HINTS}"
+                )
+
+    def check(self, script: str) -> None:
+        """InputError when there are no words in `script`."""
+        if script not in self.wording or script not in NONE:
+            raise InputError(
+                f"hints '{self.name}' have no wording for script={script}; add the key "
+                f"wording.{script}"
+            )
+
+    def words(self, mentions: Sequence[Mention], labels: LabelScheme, script: str) -> str:
+        """What the model reads: `mention-category` for each, or the script's word for none."""
+        listed = [f"{each.text}-{labels.name_of(each.type, script)}" for each in mentions]
+        return self.wording[script].replace(_HINTS, "、".join(listed) or NONE[script])
+
+
+def no_hints() -> None:
+    """The option `hints@prompt.hints=none`."""
+
+
+class Hinting(Protocol):
+    """Where hints come from."""
+
+    def hints(self, model_text: str) -> tuple[Mention, ...]:
+        """The hints for a text, distinct, in the order of their first occurrence."""
+
+    def hints_without(self, sentence: Sentence) -> tuple[Mention, ...]:
+        """The hints for a training sentence: what they would be had it not been in training."""
