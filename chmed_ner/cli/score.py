@@ -51,7 +51,7 @@ def _pairs(arguments: argparse.Namespace) -> list[tuple[str, Path, Path]]:
 
 
 def score_files(pairs: Sequence[tuple[str, Path, Path]]) -> dict[str, OfficialScores]:
-    """The official scores of (genre, gold file, predicted file) by genre, in the order given.
+    """The official scores of (genre, gold file, predicted file) by genre.
 
     `tokens` counts blank lines too. InputError: a bad file, other characters, a genre named twice.
     """

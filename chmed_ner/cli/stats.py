@@ -36,9 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print the table and write the JSON, or list the conflicts; without training files, of the
-    test split only.
-    """
+    """Print the table and write the JSON, or list the conflicts."""
     from chmed_ner.run.config import build, compose
 
     _check(arguments)

@@ -20,10 +20,8 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedErro
 
 
 def trusted_member(archive: Path, name: str) -> zipfile.ZipInfo:
-    """The only member of `archive` with the base name `name`.
-
-    InputError: not exactly one, or one that the published archive would not have: a path that leads
-    outside, a symbolic link, another packing, more than MAX_UNPACKED bytes.
+    """The only member of `archive` with the base name `name`; InputError: not exactly one, a path
+    that leads outside, a link, another packing, more than MAX_UNPACKED bytes.
     """
     try:
         with opened(archive) as stream, zipfile.ZipFile(stream) as packed:

@@ -1,7 +1,4 @@
-"""The official corpora as `catalog.toml` describes them, and whether the files on disk are these.
-
-Corpora are never shipped with the package: a user downloads them (`chmed-ner data fetch`).
-"""
+"""The official corpora as `catalog.toml` describes them, and whether the files here are these."""
 
 import hashlib
 import os
@@ -122,9 +119,7 @@ def is_published(file: CorpusFile, root: Path) -> bool:
 
 
 def is_unpacked(file: CorpusFile, root: Path) -> bool:
-    """Whether nothing is left to unpack of a file that is there: no archive, or its member is next
-    to it unchanged. InputError: the archive is not to be trusted.
-    """
+    """Whether a file that is there has nothing left to unpack; InputError: a refused archive."""
     archive = root / file.path
     return not file.unpacked or same_content(
         archive.with_name(file.unpacked), trusted_member(archive, file.unpacked)
@@ -132,10 +127,7 @@ def is_unpacked(file: CorpusFile, root: Path) -> bool:
 
 
 def check_file(file: CorpusFile, root: Path) -> tuple[Finding, ...]:
-    """Compare `file` below `root` with its checksum, and its unpacked member with the archive.
-
-    An unpacked file that is absent is no finding. InputError: a file cannot be read.
-    """
+    """Compare `file` with its checksum, and its unpacked member, if any, with the archive."""
     target = root / file.path
     found = checksum(target, file.algorithm)
     if found is None:

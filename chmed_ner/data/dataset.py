@@ -72,8 +72,7 @@ class MissingTrainingFileError(InputError):
 class Dataset(ABC):
     """Named files in named splits, read into a corpus; subclasses say which files.
 
-    `labels` is a scheme of `conf/labels`; `genres` (None: all) chooses what is tested, not what is
-    trained on. conf/dataset/ explains the other knobs.
+    `genres` (None: all) are those tested; training does not depend on them.
     """
 
     name: str
@@ -134,16 +133,13 @@ class Dataset(ABC):
         return None
 
     def raw(self, root: Path, *, training: bool = True) -> Mapping[str, Sentences]:
-        """What the files hold: `train` (no validation carved, no leaks dropped), `validation` where
-        it has files, `test`; InputError as `load`.
-        """
+        """What the files hold by split: no validation carved, no leaks dropped; errors as `load`."""
         read = self._read(root, training)
         validation = {} if read.validation is None else {"validation": read.validation}
         return {"train": read.train, **validation, "test": read.test}
 
     def load(self, root: Path, *, seed: int, limit: Limit, training: bool = True) -> Corpus:
-        """The corpus of an experiment; with `training=False` a missing training file leaves `train`
-        and `validation` empty.
+        """The corpus of an experiment; without `training`, training files may be missing.
 
         InputError: a missing file (MissingTrainingFileError: for training), bad content, a genre
         without test sentences.

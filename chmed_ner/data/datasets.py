@@ -1,13 +1,4 @@
-"""A user's own column files, and the official corpora of the NYCU NLP Lab, below the data root.
-
-| corpus | file | genres |
-|---|---|---|
-| HealthNER (Lee and Lu 2021) | `healthner/{train,test}.json` or `train.zip` | FT, SM |
-| ROCLING-2022 (Lee et al. 2022) | `rocling2022/ROCLING22_CHNER_truth.txt` | WA |
-| ROCLING-2023 (Lee et al. 2023) | `rocling2023/MultiNER-Health_truth_{FT,SM,WA}.txt` | FT, SM, WA |
-
-All of them train on HealthNER.
-"""
+"""A user's own column files, and the official corpora: HealthNER, and two that train on it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -44,9 +35,8 @@ Files = str | Sequence[str] | Mapping[str, str] | None
 class ColumnFiles(Dataset):
     """A user's own corpus in the column format, with its own label scheme.
 
-    `test` maps a genre to its file, relative to the data root or absolute. `train` and `validation`
-    are a file, a list or such a mapping; a file without a genre of its own gets the test genre
-    where there is only one, else `mixed`.
+    `test` maps a genre to its file; `train` and `validation` are a file, a list or such a mapping.
+    A file without a genre gets the test genre where there is only one, else `mixed`.
     """
 
     test: Mapping[str, str]

@@ -58,10 +58,7 @@ def conflicting_mentions(sentences: Iterable[Sentence]) -> tuple[ConflictingMent
 
 
 def conflicting_sentences(sentences: Iterable[Sentence]) -> tuple[ConflictingSentence, ...]:
-    """The texts that occur more than once, not always with the same entities, in corpus order.
-
-    Tags that differ, yet are repaired to the same, do not count.
-    """
+    """The texts that occur more than once with other entities, in corpus order."""
     occurrences: defaultdict[str, dict[str, tuple[Span, ...]]] = defaultdict(dict)
     for sentence in sentences:
         occurrences[sentence.text][sentence.id] = sentence.entities
@@ -159,9 +156,7 @@ def conflicts_markdown(split: str, sentences: Sequence[Sentence]) -> str:
 def write_conflicts(
     directory: Path, splits: Mapping[str, Sequence[Sentence]], types: Sequence[str]
 ) -> None:
-    """Write `conflicting_mentions.csv`, with a column for each type, and
-    `conflicting_sentences.csv`, a row for each occurrence; OSError: cannot be written.
-    """
+    """Write `conflicting_mentions.csv`, `conflicting_sentences.csv`; OSError: cannot be written."""
     mentions: list[list[Any]] = [["split", "string", "entities", *types]]
     texts: list[list[Any]] = [["split", "sentence", "id", "differing_entities"]]
     for split, sentences in splits.items():
