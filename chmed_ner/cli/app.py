@@ -166,7 +166,7 @@ def _gradio() -> Any:
 
 
 def types_of(runs: Mapping[str, Path]) -> list[str]:
-    """The entity types of the runs' label schemes, in their order, each once."""
+    """The entity types of the runs, in the order of their schemes."""
     from chmed_ner.run.config import build
 
     types: dict[str, None] = {}

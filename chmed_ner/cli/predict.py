@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from chmed_ner.cli.options import add_place, place_of
+from chmed_ner.cli.options import add_place, find
 from chmed_ner.data.documents import LONGEST, annotate, read_documents
 from chmed_ner.data.predictions import FORMATS
 from chmed_ner.errors import InputError
@@ -35,11 +35,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Write the predictions to standard output, each as soon as it is there."""
     from chmed_ner.run.predict import load
-    from chmed_ner.track.record import find_run
 
     if arguments.max_characters < 1:
         raise InputError(f"--max-characters {arguments.max_characters}: give 1 or more")
-    run = find_run(arguments.run, output=place_of(arguments))  # before it waits for standard input
+    run = find(arguments.run, arguments)  # before it waits for standard input
     with ExitStack() as stack:
         stream = _opened(arguments.file, stack)
         predictor = load(run)

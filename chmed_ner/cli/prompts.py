@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print `--show` prompts of each split, or write all into `--out`, a file a split."""
+    """Print `--show` prompts of each split, or write all into `--out`."""
     from chmed_ner.prompt.lexicon_hints import FILE, hinted
     from chmed_ner.run.config import compose, configure
     from chmed_ner.run.runner import read_corpus

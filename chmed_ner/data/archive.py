@@ -53,7 +53,7 @@ def opened_member(archive: Path, name: str) -> Iterator[IO[bytes]]:
 
 
 def unpack(archive: Path, name: str, destination: Path) -> None:
-    """Write the member `name` to `destination`; after an InputError there is no such file."""
+    """Write the member `name` to `destination`, where nothing is after an InputError."""
     try:
         with opened_member(archive, name) as packed, destination.open("wb") as stream:
             shutil.copyfileobj(packed, stream)

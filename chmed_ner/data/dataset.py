@@ -133,7 +133,7 @@ class Dataset(ABC):
         return None
 
     def raw(self, root: Path, *, training: bool = True) -> Mapping[str, Sentences]:
-        """What the files hold by split: no validation carved, no leaks dropped; errors as `load`."""
+        """What the files hold by split, unchanged; errors as `load`."""
         read = self._read(root, training)
         validation = {} if read.validation is None else {"validation": read.validation}
         return {"train": read.train, **validation, "test": read.test}

@@ -100,7 +100,6 @@ class ColumnFiles(Dataset):
 
 
 def _listed(key: str, files: Files, genre: str) -> tuple[tuple[str, str], ...]:
-    """Genre and path of each file; `genre` where the configuration names none."""
     if files is None:
         return ()
     pairs: list[tuple[Any, Any]]
@@ -218,7 +217,6 @@ def _fetch(corpus: str) -> str:
 
 
 def _healthner(root: Path, part: str, genres: tuple[str, ...], cure: str) -> Source:
-    """One part of HealthNER: the plain file, or the zip file where only that is."""
     plain, packed = f"healthner/{part}.json", f"healthner/{part}.zip"
     name = packed if (root / packed).is_file() and not (root / plain).is_file() else plain
     return HealthNERSource(name, root / name, f"healthner/{part}/", genres, cure)

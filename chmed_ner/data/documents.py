@@ -123,7 +123,6 @@ def _annotate(
 
 
 def _predicted(model: Predicts, texts: Sequence[str]) -> Iterator[Prediction]:
-    """One prediction a text; a model is given AT_ONCE texts at once, when the first is needed."""
     for at in range(0, len(texts), AT_ONCE):
         yield from model.predict(texts[at : at + AT_ONCE])
 
@@ -151,10 +150,9 @@ def read_documents(stream: BinaryIO, name: str, block: int = BLOCK) -> Iterator[
 def _read(stream: BinaryIO, name: str, block: int) -> bytes:
     try:
         # what is there now, at most `block`: a buffered stream's `read` would wait for all of it
-        data: bytes = stream.read1(block)  # type: ignore[attr-defined]
+        return stream.read1(block)  # type: ignore[attr-defined, no-any-return]
     except OSError as error:
         raise InputError(f"{name}: cannot be read ({error.strerror})") from None
-    return data
 
 
 def _decoded(raw: Sequence[bytes], name: str, before: int) -> Iterator[list[Document]]:
