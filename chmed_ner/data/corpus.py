@@ -62,7 +62,10 @@ def drop_leaks(train: Iterable[Sentence], test: Iterable[Sentence]) -> tuple[Sen
 def carve_validation(
     sentences: Sequence[Sentence], share: float, seed: int
 ) -> tuple[Sentences, Sentences]:
-    """Training and validation sentences in order; `share` of the texts or one go to the second."""
+    """Training and validation sentences in order: `share` of the distinct texts go to validation.
+
+    A share above 0 takes at least one text and leaves at least one.
+    """
     texts = list(dict.fromkeys(sentence.text for sentence in sentences))
     size = min(len(texts) - 1, max(1, round(share * len(texts)))) if share and texts else 0
     random.Random(f"validation {seed}").shuffle(texts)

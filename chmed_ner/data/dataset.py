@@ -72,7 +72,7 @@ class MissingTrainingFileError(InputError):
 class Dataset(ABC):
     """Named files in named splits, read into a corpus; subclasses say which files.
 
-    `genres` (None: all) are those tested; training does not depend on them.
+    `labels` is a scheme of `conf/labels`; training does not depend on `genres` (None: all).
     """
 
     name: str

@@ -216,7 +216,6 @@ class _Continued:
 
 
 def _cause(error: BaseException) -> str:
-    """The error at the root: those above it repeat the address and each other."""
     while error.__context__ is not None:
         error = error.__context__
     return f"no answer or a cut one ({type(error).__name__}: {error})"
