@@ -1,11 +1,12 @@
 """`chmed-ner prompts`: look at the filled prompts and targets, or export the prompt data set."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError
+from chmed_ner.files import write_json_lines
 
 FORMATS = ("alpaca", "sharegpt", "messages")
 
@@ -37,21 +38,18 @@ def execute(arguments: argparse.Namespace) -> int:
             for s in sentences
         )
         if arguments.out is not None:
-            _export(arguments.out / f"{split}.jsonl", pairs, arguments.format)
+            records = (_record(*pair, arguments.format) for pair in pairs)
+            try:
+                write_json_lines(arguments.out / f"{split}.jsonl", records)
+            except OSError as error:
+                raise InputError(
+                    f"--out {arguments.out}: cannot be written ({error.strerror})"
+                ) from None
             print(f"{arguments.out / split}.jsonl: {len(sentences)} prompts")
             continue
         for sentence, (question, answer) in zip(sentences[: arguments.show], pairs, strict=False):
             print(f"=== {split} {sentence.id}\n{question}--- target\n{answer}\n")
     return 0
-
-
-def _export(path: Path, pairs: Iterator[tuple[str, str]], style: str) -> None:
-    from chmed_ner.files import write_json_lines
-
-    try:
-        write_json_lines(path, (_record(question, answer, style) for question, answer in pairs))
-    except OSError as error:
-        raise InputError(f"--out {path.parent}: cannot be written ({error.strerror})") from None
 
 
 def _record(question: str, answer: str, style: str) -> Mapping[str, Any]:

@@ -67,8 +67,7 @@ def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
     tracking = build(content["tracking"], "tracking")
     if not isinstance(tracking, MLflowTracking):
         raise InputError("report: tracking=dry keeps no runs; use tracking=mlflow or server")
-    output = Path(content["paths"]["output"]).absolute()
-    out = (arguments.out or output / "report").absolute()
+    out = (arguments.out or Path(content["paths"]["output"]) / "report").absolute()
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; name a folder")
     groups = arguments.by.split(",") if arguments.by is not None else DEFAULT_GROUPS
