@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words and words[0].startswith("-sc"):  # shell completion of Hydra calls without a command
         words.insert(0, "run")
     if not words or words[0] in ("-h", "--help"):
-        print(overview())
+        print(_overview())
         return 0 if words else 2
     if words[0] == "--version":
         from chmed_ner.track.record import version
@@ -52,17 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def overview() -> str:
-    """The help text."""
+def _overview() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
     return "\n".join(
         [
-            "chmed-ner: Chinese medical named entity recognition with large language models",
-            "",
-            "usage: chmed-ner COMMAND ...        chmed-ner COMMAND --help",
-            "",
-            *lines,
+            "chmed-ner: Chinese medical named entity recognition with large language models\n",
+            "usage: chmed-ner COMMAND ...        chmed-ner COMMAND --help\n",
+            *(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()),
         ]
     )
 
@@ -73,12 +69,6 @@ def _execute(name: str, words: Sequence[str]) -> int:
         return int(module.execute(words))
     parser = argparse.ArgumentParser(prog=f"chmed-ner {name}", description=COMMANDS[name])
     module.configure(parser)
-    return int(module.execute(_parsed(parser, words)))
-
-
-def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
-    """Options may stand before, between and after the overrides."""
-    try:
-        return parser.parse_intermixed_args(words)
-    except TypeError:  # argparse cannot intermix when there are subparsers
-        return parser.parse_args(words)
+    # `data` has subcommands, with which argparse cannot intermix options and overrides
+    parse = parser.parse_args if name == "data" else parser.parse_intermixed_args
+    return int(module.execute(parse(words)))

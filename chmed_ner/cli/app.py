@@ -21,18 +21,16 @@ from chmed_ner.track.record import FILE, RunRecord
 
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 KEPT = ("model", "completions.jsonl")
-"""One of them is there where a run has a model, fitted or asked."""
+"""What a run with a model has, fitted or asked."""
 EXAMPLE = "醫師說我有輕微的脂肪肝，需要吃藥嗎？"
 BUTTON = {
     f"button_primary_background_fill{state}{mode}": colour
     for state, colour in (("", "*primary_700"), ("_hover", "*primary_800"))
     for mode in ("", "_dark")
 }
-"""Colours on which the button's white text is easy to read (a contrast of 6.7 and more)."""
-
+"""White text is easy to read on these (a contrast of 6.7 and more)."""
 DARK = ".dark #shown :is(.legend-item, .highlighted, .highlighted *) {color: white !important}"
 """Gradio writes black on the colours, in its dark mode too, where they are dark."""
-
 MOST_CHARACTERS = 20000
 FONTS = ["system-ui", "Noto Sans CJK TC", "Microsoft JhengHei", "PingFang TC", "sans-serif"]
 COLOURS = (
@@ -42,20 +40,20 @@ COLOURS = (
 
 
 def runs_in(output: Path) -> dict[str, Path]:
-    """The finished runs under `output` that have a model, the newest first, by name and time."""
+    """The finished runs under `output` that have a model, by name and time, the newest first."""
     found: list[tuple[str, str, Path]] = []
     for path in (output / "runs").glob(f"*/{FILE}"):
         try:
             record = RunRecord.read(path.parent)
         except InputError:
-            continue  # another program's file, or a broken one: it cannot be opened anyway
+            continue  # another program's file, or a broken one
         if record.status == "FINISHED" and any((path.parent / name).exists() for name in KEPT):
             found.append((record.started, f"{record.name} ({path.parent.name[:15]})", path.parent))
     return {name: path for _, name, path in sorted(found, reverse=True)}
 
 
 class OpenRun:
-    """The one run whose model is in memory; asking for another one frees it."""
+    """The one run whose model is in memory."""
 
     def __init__(self, runs: Mapping[str, Path]) -> None:
         self._runs = runs
@@ -64,7 +62,7 @@ class OpenRun:
         self._model: Predictor | FittedPredictor | None = None
 
     def annotate(self, name: str, text: str) -> list[Annotated]:
-        """The lines of `text` with their entities, by the run `name`; InputError: no such run."""
+        """The lines of `text` with their entities; InputError: no such run, too long a text."""
         if name not in self._runs:
             raise InputError(f"no run {plain(name)!r} here; choose one of the list")
         if len(text) > MOST_CHARACTERS:
@@ -73,20 +71,17 @@ class OpenRun:
             )
         documents = [Document(line, "\n") for line in text.split("\n")]
         with self._lock:
-            return list(annotate(self._opened(name), [documents]))
+            if self._model is None or name != self._name:
+                self.close()
+                self._model = load(self._runs[name])
+                self._name = name
+            return list(annotate(self._model, [documents]))
 
     def close(self) -> None:
         """Free the model."""
         if self._model is not None:
             self._model.close()
         self._name, self._model = "", None
-
-    def _opened(self, name: str) -> Predictor | FittedPredictor:
-        if self._model is None or name != self._name:
-            self.close()
-            self._model = load(self._runs[name])
-            self._name = name
-        return self._model
 
 
 def highlighted(found: Sequence[Annotated]) -> list[tuple[str, str | None]]:
@@ -103,7 +98,7 @@ def highlighted(found: Sequence[Annotated]) -> list[tuple[str, str | None]]:
 
 
 def table(found: Sequence[Annotated]) -> list[list[str | int]]:
-    """A row an entity: mention, type, line, start, end (code points of the line)."""
+    """A row an entity: mention, type, line, start and end in the line."""
     return [
         [plain(each.document.text[s.start : s.end]), s.type, number, s.start, s.end]
         for number, each in enumerate(found, start=1)
@@ -157,9 +152,8 @@ def page(runs: Mapping[str, Path], types: Sequence[str]) -> Any:
 
 
 def _gradio() -> Any:
-    """Gradio, told to be quiet first; InputError where it is not installed."""
-    for variable, value in QUIET.items():
-        os.environ[variable] = value
+    """Gradio, made quiet; InputError where it is not installed."""
+    os.environ.update(QUIET)
     try:
         import gradio
     except ModuleNotFoundError as error:
@@ -172,7 +166,7 @@ def _gradio() -> Any:
 
 
 def types_of(runs: Mapping[str, Path]) -> list[str]:
-    """The entity types of the runs' label schemes, in their order, each once."""
+    """The entity types of the runs, in the order of their schemes."""
     from chmed_ner.run.config import build
 
     types: dict[str, None] = {}
@@ -180,7 +174,7 @@ def types_of(runs: Mapping[str, Path]) -> list[str]:
         try:
             dataset = build(RunRecord.read(path).config["dataset"], "dataset")
         except (KeyError, InputError):
-            continue  # of an older version: its own colours are Gradio's, and opening it says why
+            continue  # of an older version: opening it says why
         types |= dict.fromkeys(dataset.scheme.tags)
     return list(types)
 
@@ -196,11 +190,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runs = runs_in((given.output or output_directory()).expanduser().absolute())
         blocks = page(runs, types_of(runs))
         print(f"http://{given.host}:{given.port}", flush=True)
-        theme = (
-            _gradio()
-            .themes.Default(primary_hue="blue", font=FONTS, font_mono=["monospace"])
-            .set(**BUTTON)
-        )
+        themes = _gradio().themes
+        theme = themes.Default(primary_hue="blue", font=FONTS, font_mono=["monospace"])
         blocks.launch(
             server_name=given.host,
             server_port=given.port,
@@ -209,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             enable_monitoring=False,
             footer_links=[],
             quiet=True,
-            theme=theme,
+            theme=theme.set(**BUTTON),
             css=DARK,
         )
     except ChmedError as error:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chmed_ner.cli.options import add_json, add_place, check_target, place_of, write_and_print
+from chmed_ner.cli.options import add_json, add_place, check_target, find, write_and_print
 from chmed_ner.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,11 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Print the table, write the JSON and the page; InputError: the runs cannot be compared."""
     from chmed_ner.run.compare import READ, as_json, compare_runs, read_run
-    from chmed_ner.track.record import find_run
 
-    output = place_of(arguments)
     names = {"RUN_A": arguments.run_a, "RUN_B": arguments.run_b}
-    places = [find_run(name, key=key, output=output) for key, name in names.items()]
+    places = [find(name, arguments, key) for key, name in names.items()]
     read = [place / file for place in places for file in READ]
     check_target(arguments.json, read)
     check_target(arguments.html, read, key="--html")
@@ -41,9 +39,7 @@ def execute(arguments: argparse.Namespace) -> int:
         raise InputError(f"--html {arguments.html}: is the file of --json; name another")
     first, second = map(read_run, places)
     found = compare_runs(first, second)
-    titles = [
-        f"{side}: {run.record.name}  {run.directory}" for side, run in (("A", first), ("B", second))
-    ]
+    titles = [f"{s}: {r.record.name}  {r.directory}" for s, r in (("A", first), ("B", second))]
     table = "\n".join([*titles, "", *_table(found)]) + "\n"
     if arguments.html is not None:
         _write_page(Path(arguments.html), first, second, found)

@@ -38,15 +38,17 @@ def execute(arguments: argparse.Namespace) -> int:
     """Do the action named; 0, or 2 when `verify` found a file missing or wrong."""
     root: Path = arguments.root or data_directory()
     corpora = named_corpora(arguments.names)
-    if arguments.action == "list":
-        return _list(corpora, root)
-    if arguments.action == "fetch":
-        return _fetch(corpora, root, arguments.base_url)
-    return _verify(corpora, root)
-
-
-def _list(corpora: tuple[Corpus, ...], root: Path) -> int:
     print(f"Data directory: {root}")
+    if arguments.action == "verify":
+        return _verify(corpora, root)
+    if arguments.action == "fetch":
+        _fetch(corpora, root, arguments.base_url)
+    else:
+        _list(corpora, root)
+    return 0
+
+
+def _list(corpora: tuple[Corpus, ...], root: Path) -> None:
     for corpus in corpora:
         repository, commit = corpus.files[0].repository, corpus.files[0].commit
         print(f"\n{corpus.name}: {corpus.title}")
@@ -59,7 +61,6 @@ def _list(corpora: tuple[Corpus, ...], root: Path) -> int:
                 path = file.path.removesuffix(file.name) + file.unpacked
                 _row(root, path, None, "", f"unpacked from {file.name}")
     print("\n`chmed-ner data fetch [NAME...]` downloads what is absent, `verify` checks the rest.")
-    return 0
 
 
 def _row(root: Path, path: str, expected: int | None, size: str, content: str) -> None:
@@ -71,27 +72,23 @@ def _row(root: Path, path: str, expected: int | None, size: str, content: str) -
     print(f"  {presence:<8} {path:<40} {size:>12}  {content}")
 
 
-def _fetch(corpora: tuple[Corpus, ...], root: Path, base_url: str) -> int:
+def _fetch(corpora: tuple[Corpus, ...], root: Path, base_url: str) -> None:
     from chmed_ner.data.download import Server, fetch_file
 
-    server = Server(base_url)
-    print(f"Data directory: {root}")
     for corpus in corpora:
         for file in corpus.files:
-            for outcome in fetch_file(file, root, server):
+            for outcome in fetch_file(file, root, Server(base_url)):
                 kept = f" (the wrong file is kept as {outcome.path.name}.old)"
                 note = kept if outcome.status == "replaced" else ""
                 print(f"{outcome.status:<9} {outcome.path.relative_to(root)}{note}", flush=True)
     print("\nPlease cite what you use:")
     for corpus in corpora:
         print(f"- {corpus.name}: {corpus.citation}\n  Licence: {corpus.licence}")
-    return 0
 
 
 def _verify(corpora: tuple[Corpus, ...], root: Path) -> int:
     from chmed_ner.data.catalog import check_file
 
-    print(f"Data directory: {root}")
     failed = total = 0
     for corpus in corpora:
         for file in corpus.files:

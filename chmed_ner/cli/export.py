@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from chmed_ner.cli.options import add_place, place_of
+from chmed_ner.cli.options import add_place, find
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,9 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Write or log the model; print its address."""
     from chmed_ner.run.export import log_model, save_model
-    from chmed_ner.track.record import find_run
 
-    run = find_run(arguments.run, output=place_of(arguments))
+    run = find(arguments.run, arguments)
     if arguments.out is not None:
         folder = Path(arguments.out).expanduser().absolute()
         save_model(run, folder)

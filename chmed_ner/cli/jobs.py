@@ -51,10 +51,7 @@ class Report:
 
 
 class Job:
-    """Runs one configuration; `words` are the command's, which say what a sweep varies.
-
-    Its copy in another process writes its reports into `journal`.
-    """
+    """Runs one configuration; its copy in another process writes its reports into `journal`."""
 
     def __init__(self, words: Sequence[str], journal: Path) -> None:
         self.words = list(words)
@@ -85,20 +82,16 @@ class Job:
             _note(report, error)
             raise
         finally:
-            self._keep(report)
+            if not assists():  # else the first process has the report
+                self.reports.append(report)
+                if self.away:
+                    write_json(self.journal / f"{report.number}.json", asdict(report))
         return objective
 
     def all_reports(self) -> list[Report]:
         """The reports of all jobs, in order, of other processes too."""
         left = [Report(**read_json(path)) for path in self.journal.glob("*.json")]
         return sorted([*self.reports, *left], key=lambda report: report.number)
-
-    def _keep(self, report: Report) -> None:
-        if assists():  # the first process has the report
-            return
-        self.reports.append(report)
-        if self.away:
-            write_json(self.journal / f"{report.number}.json", asdict(report))
 
     def _varied(self, settings: DictConfig) -> set[str]:
         """The keys that the sweep varies: on the command line, and in a named grid."""

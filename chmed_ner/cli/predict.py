@@ -6,11 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from chmed_ner.cli.options import add_place, place_of
+from chmed_ner.cli.options import add_place, find
+from chmed_ner.data.documents import LONGEST, annotate, read_documents
+from chmed_ner.data.predictions import FORMATS
 from chmed_ner.errors import InputError
-
-FORMATS = ("jsonl", "bio", "brat", "conll")
-LONGEST = 512
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,14 +34,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the predictions to standard output, each as soon as it is there."""
-    from chmed_ner.data.documents import annotate, read_documents
-    from chmed_ner.data.predictions import FORMATS as WRITERS
     from chmed_ner.run.predict import load
-    from chmed_ner.track.record import find_run
 
     if arguments.max_characters < 1:
         raise InputError(f"--max-characters {arguments.max_characters}: give 1 or more")
-    run = find_run(arguments.run, output=place_of(arguments))  # before it waits for standard input
+    run = find(arguments.run, arguments)  # before it waits for standard input
     with ExitStack() as stack:
         stream = _opened(arguments.file, stack)
         predictor = load(run)
@@ -50,8 +46,10 @@ def execute(arguments: argparse.Namespace) -> int:
         annotated = annotate(
             predictor, read_documents(stream, arguments.file), arguments.max_characters
         )
-        for text in WRITERS[arguments.format](annotated):
-            _write(text)
+        for text in FORMATS[arguments.format](annotated):
+            # UTF-8 whatever the locale says; lone surrogates as they came in
+            sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
+            sys.stdout.buffer.flush()
     return 0
 
 
@@ -62,9 +60,3 @@ def _opened(name: str, stack: ExitStack) -> BinaryIO:
         return stack.enter_context(Path(name).open("rb"))
     except OSError as error:
         raise InputError(f"{name}: cannot be read ({error.strerror})") from None
-
-
-def _write(text: str) -> None:
-    """UTF-8 whatever the locale says; lone surrogates as they came in."""
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
-    sys.stdout.buffer.flush()

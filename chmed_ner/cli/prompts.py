@@ -1,11 +1,12 @@
 """`chmed-ner prompts`: look at the filled prompts and targets, or export the prompt data set."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError
+from chmed_ner.files import write_json_lines
 
 FORMATS = ("alpaca", "sharegpt", "messages")
 
@@ -19,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print `--show` prompts of each split, or write one JSON lines file a split into `--out`."""
+    """Print `--show` prompts of each split, or write all into `--out`."""
     from chmed_ner.prompt.lexicon_hints import FILE, hinted
     from chmed_ner.run.config import compose, configure
     from chmed_ner.run.runner import read_corpus
@@ -37,7 +38,13 @@ def execute(arguments: argparse.Namespace) -> int:
             for s in sentences
         )
         if arguments.out is not None:
-            _export(arguments.out / f"{split}.jsonl", pairs, arguments.format)
+            records = (_record(*pair, arguments.format) for pair in pairs)
+            try:
+                write_json_lines(arguments.out / f"{split}.jsonl", records)
+            except OSError as error:
+                raise InputError(
+                    f"--out {arguments.out}: cannot be written ({error.strerror})"
+                ) from None
             print(f"{arguments.out / split}.jsonl: {len(sentences)} prompts")
             continue
         for sentence, (question, answer) in zip(sentences[: arguments.show], pairs, strict=False):
@@ -45,17 +52,7 @@ def execute(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _export(path: Path, pairs: Iterator[tuple[str, str]], style: str) -> None:
-    from chmed_ner.files import write_json_lines
-
-    try:
-        write_json_lines(path, (_record(question, answer, style) for question, answer in pairs))
-    except OSError as error:
-        raise InputError(f"--out {path.parent}: cannot be written ({error.strerror})") from None
-
-
 def _record(question: str, answer: str, style: str) -> Mapping[str, Any]:
-    """One training example in the named convention."""
     if style == "alpaca":
         return {"instruction": question, "input": "", "output": answer}
     if style == "sharegpt":

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from chmed_ner.report.leaderboard.write import Leaderboard
-    from chmed_ner.track import Synced
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +49,11 @@ def execute(arguments: argparse.Namespace) -> int:
         raise InputError("report --sync: uploads only; write the leaderboard by a second command")
     uri = config.tracking.get("uri")
     synced = sync(Path(config.paths.output), None if uri is None else str(uri))
-    print_synced(synced)
+    print(f"{len(synced.sent)} sent, {len(synced.running)} at work, {len(synced.failed)} not sent")
+    for directory in synced.running:
+        print(f"{directory}: at work; it sends the rest itself")
+    for directory, reason in synced.failed.items():
+        print(f"{directory}: not sent: {reason}")
     return 1 if synced.failed else 0
 
 
@@ -64,8 +67,7 @@ def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
     tracking = build(content["tracking"], "tracking")
     if not isinstance(tracking, MLflowTracking):
         raise InputError("report: tracking=dry keeps no runs; use tracking=mlflow or server")
-    output = Path(content["paths"]["output"]).absolute()
-    out = (arguments.out or output / "report").absolute()
+    out = (arguments.out or Path(content["paths"]["output"]) / "report").absolute()
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; name a folder")
     groups = arguments.by.split(",") if arguments.by is not None else DEFAULT_GROUPS
@@ -79,12 +81,11 @@ def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
         )
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written ({error.strerror})") from None
-    print_leaderboard(written)
+    _print(written)
     return 0
 
 
-def print_leaderboard(written: "Leaderboard") -> None:
-    """Each board's best rows, what was left out, how often the test sets were scored."""
+def _print(written: "Leaderboard") -> None:
     from chmed_ner.report.leaderboard.write import counted
 
     for table, drawn in written.boards:
@@ -101,12 +102,3 @@ def print_leaderboard(written: "Leaderboard") -> None:
     for look in written.looks.itertuples():
         print(f"{look.file}: scored by {look.tuned} tuned settings, {look.all} in all")
     print(written.directory)
-
-
-def print_synced(synced: "Synced") -> None:
-    """How many runs were sent, which are still at work, and which could not be sent."""
-    print(f"{len(synced.sent)} sent, {len(synced.running)} at work, {len(synced.failed)} not sent")
-    for directory in synced.running:
-        print(f"{directory}: at work; it sends the rest itself")
-    for directory, reason in synced.failed.items():
-        print(f"{directory}: not sent: {reason}")

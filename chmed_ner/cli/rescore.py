@@ -1,9 +1,8 @@
 """`chmed-ner rescore`: a run parsed, restored and scored again from its saved completions."""
 
 import argparse
-from pathlib import Path
 
-from chmed_ner.cli.options import add_place, place_of
+from chmed_ner.cli.options import add_place, find
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,15 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Write `RUN/rescore/<hash8>/`, track it as a run of its own, print the headline."""
     from chmed_ner.methods.generative.method import rescore
-    from chmed_ner.track.record import find_run
 
-    run = find_run(arguments.run, output=place_of(arguments))
+    run = find(arguments.run, arguments)
     directory, metrics = rescore(run, arguments.overrides)
-    _print(directory, metrics)
-    return 0
-
-
-def _print(directory: Path, metrics: dict[str, float]) -> None:
     for name in ("test/precision", "test/recall", "test/f1", "test/f1_low", "test/f1_high"):
         print(f"{name:<16} {metrics[name]:6.2f}")
     print(directory)
+    return 0

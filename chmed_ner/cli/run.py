@@ -29,7 +29,7 @@ VALUED = (
 def execute(arguments: Sequence[str]) -> int:
     """Hand `arguments` to Hydra and run every job; returns the exit code."""
     register()
-    if is_completion(arguments):
+    if any(word.startswith(("-sc", "--shell-completion")) for word in arguments):
         return _complete(arguments)
     journal = cache_directory() / "journals" / uuid.uuid4().hex
     job = Job(arguments, journal)
@@ -119,11 +119,6 @@ WITH_OVERRIDES = ("run", "stats", "prompts", "report")
 PROGRAM = "chmed-ner"
 
 
-def is_completion(words: Sequence[str]) -> bool:
-    """Whether the words ask for shell completion."""
-    return any(word.startswith(("-sc", "--shell-completion")) for word in words)
-
-
 def commands_for(words: Sequence[str]) -> list[str] | None:
     """The commands to offer while one is typed; None: ask Hydra."""
     if not any(word.startswith("query=") for word in words):
@@ -164,12 +159,16 @@ def exit_code(reports: Sequence[Report]) -> int:
 
 
 def print_table(reports: Sequence[Report]) -> None:
-    """Print how many jobs ended how, what each scored and its directory."""
+    """Print how the jobs ended, what each scored and its directory; equal names get numbers."""
     if not reports:
         return
     if len(reports) > 1:
         print(f"\n{summary(reports)}")
-    names = _told_apart(reports)
+    given = [report.name for report in reports]
+    names = [
+        name if given.count(name) == 1 else f"{name} #{report.number}"
+        for name, report in zip(given, reports, strict=True)
+    ]
     width = max(map(len, names))
     print(f"\n{'run':<{width}}  {'P':>6} {'R':>6} {'F1':>6}  95% interval")
     for name, report in zip(names, reports, strict=True):
@@ -186,15 +185,6 @@ def summary(reports: Sequence[Report]) -> str:
     counts = {state: sum(report.state == state for report in reports) for state in STATES}
     told = [f"{n} {state}" for state, n in counts.items() if n or state in STATES[:3]]
     return f"{len(reports)} runs: {', '.join(told)}"
-
-
-def _told_apart(reports: Sequence[Report]) -> list[str]:
-    """The names, with the job's number where two are the same."""
-    names = [report.name for report in reports]
-    return [
-        name if names.count(name) == 1 else f"{name} #{report.number}"
-        for name, report in zip(names, reports, strict=True)
-    ]
 
 
 def _outcome(report: Report) -> str:

@@ -14,7 +14,7 @@ _USE = "give GOLD PRED, or --genre NAME GOLD PRED for each genre, not both"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the two files, or `--genre` for several pairs, and `--json`."""
+    """Add two files, or `--genre` for several pairs, and `--json`."""
     parser.usage = "%(prog)s [-h] [--json FILE] (GOLD PRED | --genre NAME GOLD PRED [--genre ...])"
     parser.add_argument(
         "files", nargs="*", type=Path, metavar="FILE", help="the gold file, then the predicted one"
@@ -51,10 +51,9 @@ def _pairs(arguments: argparse.Namespace) -> list[tuple[str, Path, Path]]:
 
 
 def score_files(pairs: Sequence[tuple[str, Path, Path]]) -> dict[str, OfficialScores]:
-    """The official scores of (genre, gold file, predicted file) by genre, in the order given.
+    """The official scores of (genre, gold file, predicted file) by genre.
 
-    `tokens` counts the blank lines between sentences, too. InputError names file and
-    line: no tagged character, files that differ in a character, a genre named twice.
+    `tokens` counts blank lines too. InputError: a bad file, other characters, a genre named twice.
     """
     scores: dict[str, OfficialScores] = {}
     for genre, gold_path, predicted_path in pairs:

@@ -9,7 +9,7 @@ from chmed_ner.cli.options import add_json, write_and_print
 from chmed_ner.data.corpus import Sentences
 from chmed_ner.data.dataset import Dataset, MissingTrainingFileError
 from chmed_ner.data.repairs import conflicts_markdown, write_conflicts
-from chmed_ner.data.statistics import Published, markdown, parts_of, published_for, statistics
+from chmed_ner.data.statistics import markdown, parts_of, published_for, statistics
 from chmed_ner.errors import InputError
 
 
@@ -36,11 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print the table and write the JSON, or list the conflicts; 0.
-
-    `train` is what the training files hold, before validation is carved and leaks are dropped; a
-    missing training file is reported on stderr and leaves that split out.
-    """
+    """Print the table and write the JSON, or list the conflicts."""
     from chmed_ner.run.config import build, compose
 
     _check(arguments)
@@ -52,7 +48,11 @@ def execute(arguments: argparse.Namespace) -> int:
         _conflicts(dataset, splits, arguments.csv)
         return 0
     stats = statistics(splits, dataset.scheme)
-    table = markdown(stats, dataset.scheme, _published(dataset, root))
+    published = {
+        "train": published_for(parts_of(dataset.training_sources(root))),
+        "test": published_for(parts_of(dataset.test_sources(root))),
+    }
+    table = markdown(stats, dataset.scheme, published)
     write_and_print(arguments.json, stats, f"Dataset {dataset.name}\n\n{table}")
     return 0
 
@@ -72,14 +72,6 @@ def _splits(dataset: Dataset, root: Path) -> Mapping[str, Sentences]:
         print(f"note: no figures for train: {error}", file=sys.stderr)
         return {"test": dataset.raw(root, training=False)["test"]}
     return {split: raw[split] for split in ("train", "test")}
-
-
-def _published(dataset: Dataset, root: Path) -> Mapping[str, Mapping[str, tuple[Published, ...]]]:
-    """What was published for the files of each split."""
-    return {
-        "train": published_for(parts_of(dataset.training_sources(root))),
-        "test": published_for(parts_of(dataset.test_sources(root))),
-    }
 
 
 def _conflicts(dataset: Dataset, splits: Mapping[str, Sentences], directory: str | None) -> None:

@@ -20,10 +20,8 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedErro
 
 
 def trusted_member(archive: Path, name: str) -> zipfile.ZipInfo:
-    """The only member of `archive` with the base name `name`.
-
-    InputError: not exactly one, or one that the published archive would not have: a path that leads
-    outside, a symbolic link, another packing, more than MAX_UNPACKED bytes.
+    """The only member of `archive` with the base name `name`; InputError: not exactly one, a path
+    that leads outside, a link, another packing, more than MAX_UNPACKED bytes.
     """
     try:
         with opened(archive) as stream, zipfile.ZipFile(stream) as packed:
@@ -55,7 +53,7 @@ def opened_member(archive: Path, name: str) -> Iterator[IO[bytes]]:
 
 
 def unpack(archive: Path, name: str, destination: Path) -> None:
-    """Write the member `name` to `destination`; after an InputError there is no such file."""
+    """Write the member `name` to `destination`, where nothing is after an InputError."""
     try:
         with opened_member(archive, name) as packed, destination.open("wb") as stream:
             shutil.copyfileobj(packed, stream)

@@ -1,12 +1,9 @@
-"""The official corpora as `catalog.toml` describes them, and whether the files on disk are these.
-
-Corpora are never shipped with the package: a user downloads them (`chmed-ner data fetch`).
-"""
+"""The official corpora as `catalog.toml` describes them, and whether the files here are these."""
 
 import hashlib
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -61,17 +58,15 @@ class Corpus:
     )
 
 
-def _corpora() -> tuple[Corpus, ...]:
+def _corpora() -> Iterator[Corpus]:
     content = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-    found = []
     for corpus in content["corpus"]:
         place = {key: corpus.pop(key) for key in ("repository", "commit")}
         files = tuple(CorpusFile(**place, **file) for file in corpus.pop("files"))
-        found.append(Corpus(files=files, **corpus))
-    return tuple(found)
+        yield Corpus(files=files, **corpus)
 
 
-CORPORA = _corpora()
+CORPORA = tuple(_corpora())
 """Every corpus that can be fetched, in the order of publication."""
 
 
@@ -124,9 +119,7 @@ def is_published(file: CorpusFile, root: Path) -> bool:
 
 
 def is_unpacked(file: CorpusFile, root: Path) -> bool:
-    """Whether nothing is left to unpack of a file that is there: no archive, or its member is next
-    to it unchanged. InputError: the archive is not to be trusted.
-    """
+    """Whether a file that is there has nothing left to unpack; InputError: a refused archive."""
     archive = root / file.path
     return not file.unpacked or same_content(
         archive.with_name(file.unpacked), trusted_member(archive, file.unpacked)
@@ -134,10 +127,7 @@ def is_unpacked(file: CorpusFile, root: Path) -> bool:
 
 
 def check_file(file: CorpusFile, root: Path) -> tuple[Finding, ...]:
-    """Compare `file` below `root` with its checksum, and its unpacked member with the archive.
-
-    An unpacked file that is absent is no finding. InputError: a file cannot be read.
-    """
+    """Compare `file` with its checksum, and its unpacked member, if any, with the archive."""
     target = root / file.path
     found = checksum(target, file.algorithm)
     if found is None:
@@ -151,7 +141,7 @@ def check_file(file: CorpusFile, root: Path) -> tuple[Finding, ...]:
         return (archive,)
     if archive.status != "ok":
         detail = f"nothing proves it without the published {file.name}"
-        return (archive, Finding(unpacked, "unverified", detail))
+        return archive, Finding(unpacked, "unverified", detail)
     if is_unpacked(file, root):
-        return (archive, Finding(unpacked, "ok", f"as in {file.name}"))
-    return (archive, Finding(unpacked, "wrong", f"differs from the one in {file.name}"))
+        return archive, Finding(unpacked, "ok", f"as in {file.name}")
+    return archive, Finding(unpacked, "wrong", f"differs from the one in {file.name}")

@@ -67,10 +67,9 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def lines(stream: IO[bytes], file: str) -> Iterator[Line]:
-    """The lines of a UTF-8 stream with LF or CRLF ends; `file` names it in errors.
+    """The lines of a UTF-8 stream, which end at LF or CRLF alone; `file` names it in errors.
 
-    Only LF ends a line: the others of `str.splitlines` are data. InputError: a line longer than
-    1 MiB, NUL bytes, invalid UTF-8 (encoded lone surrogates included).
+    InputError: a line over 1 MiB, NUL bytes, invalid UTF-8 (encoded lone surrogates included).
     """
     number = 0
     while raw := stream.readline(LONGEST_LINE + 1):
@@ -179,10 +178,7 @@ class ColumnFile:
 
 
 def read_rows(path: Path, check: TagCheck) -> ColumnFile:
-    """What a column file holds; separator lines in a row end one sentence.
-
-    InputError: a line breaks the format, or there is no sentence.
-    """
+    """What a column file holds; InputError: a line breaks the format, or there is no sentence."""
     sentences: list[list[Row]] = [[]]
     separators = 0
     with opened(path) as stream:

@@ -1,7 +1,6 @@
 """A corpus ready for an experiment: named splits, what they were read from, what was dropped.
 
-A draw is made by `random.Random` on a string of seed and purpose: it depends on nothing but the
-seed and the sentences.
+A draw depends on nothing but its purpose, the seed and the sentences.
 """
 
 import random
@@ -63,9 +62,9 @@ def drop_leaks(train: Iterable[Sentence], test: Iterable[Sentence]) -> tuple[Sen
 def carve_validation(
     sentences: Sequence[Sentence], share: float, seed: int
 ) -> tuple[Sentences, Sentences]:
-    """Training and validation sentences in corpus order; `share` of the texts go to validation.
+    """Training and validation sentences in order: `share` of the distinct texts go to validation.
 
-    A share above 0 takes at least one distinct text and leaves at least one.
+    A share above 0 takes at least one text and leaves at least one.
     """
     texts = list(dict.fromkeys(sentence.text for sentence in sentences))
     size = min(len(texts) - 1, max(1, round(share * len(texts)))) if share and texts else 0
@@ -76,9 +75,8 @@ def carve_validation(
 
 
 def keep_empty(sentences: Sequence[Sentence], share: float, seed: int) -> Sentences:
-    """The sentences with an entity, and `share` of those without, in order.
-
-    With one seed, a smaller share is part of a larger one.
+    """The sentences with an entity, and `share` of those without; with one seed, a smaller share is
+    part of a larger one.
     """
     empty = [at for at, sentence in enumerate(sentences) if not sentence.entities]
     left_out = set(empty) - set(_drawn(empty, round(share * len(empty)), f"empty {seed}"))
@@ -130,10 +128,8 @@ def assemble(
     limit: Limit,
     empty_share: float = 1.0,
 ) -> Corpus:
-    """The corpus of an experiment: leaks dropped, validation carved (`share` of the training data)
-    where it has no file, tags repaired, each split cut to its limit.
-
-    `empty_share` counts before the limit. InputError: no training sentence is left.
+    """The corpus of an experiment: leaks dropped, validation carved where it has no file, tags
+    repaired, each split cut to its limit. InputError: no training sentence is left.
     """
     train, leaked = drop_leaks(read.train, read.test)
     if read.train and not train:

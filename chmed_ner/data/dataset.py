@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.corpus import Corpus, Limit, Sentences, Splits, assemble
@@ -54,7 +54,7 @@ def read_sources(
 
 
 def checksums(sources: Iterable[Source]) -> Mapping[str, str]:
-    """Each file's name and the SHA-256 of its bytes."""
+    """The SHA-256 of each file by its name."""
     return {source.name: sha256_of(source.path) for source in sources}
 
 
@@ -72,8 +72,7 @@ class MissingTrainingFileError(InputError):
 class Dataset(ABC):
     """Named files in named splits, read into a corpus; subclasses say which files.
 
-    `labels` is a scheme of `conf/labels`; `genres` (None: all) chooses what is tested, not what is
-    trained on. conf/dataset/ explains the other knobs.
+    `labels` is a scheme of `conf/labels`; training does not depend on `genres` (None: all).
     """
 
     name: str
@@ -123,7 +122,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def test_sources(self, root: Path) -> tuple[Source, ...]:
-        """The gold files of the chosen genres; `root` is the data root."""
+        """The gold files of the chosen genres below the data root `root`."""
 
     @abstractmethod
     def training_sources(self, root: Path) -> tuple[Source, ...]:
@@ -134,16 +133,13 @@ class Dataset(ABC):
         return None
 
     def raw(self, root: Path, *, training: bool = True) -> Mapping[str, Sentences]:
-        """What the files hold: `train` (no validation carved, no leaks dropped), `validation` where
-        it has files, `test`; InputError as `load`.
-        """
+        """What the files hold by split, unchanged; errors as `load`."""
         read = self._read(root, training)
         validation = {} if read.validation is None else {"validation": read.validation}
         return {"train": read.train, **validation, "test": read.test}
 
     def load(self, root: Path, *, seed: int, limit: Limit, training: bool = True) -> Corpus:
-        """The corpus of an experiment; with `training=False` a missing training file leaves `train`
-        and `validation` empty.
+        """The corpus of an experiment; without `training`, training files may be missing.
 
         InputError: a missing file (MissingTrainingFileError: for training), bad content, a genre
         without test sentences.
@@ -185,7 +181,6 @@ class Dataset(ABC):
         )
 
     def _read_test(self, root: Path) -> tuple[Sentences, Mapping[str, str]]:
-        """The test sentences, and the SHA-256 of their files."""
         sources = self.test_sources(root)
         if problem := missing(sources):
             raise InputError(problem)
@@ -201,7 +196,7 @@ class Dataset(ABC):
 
 
 def example(genres: Sequence[str]) -> str:
-    """An override that chooses `genres`, quoted for a shell."""
+    """The override that chooses `genres`."""
     return f"'dataset.genres=[{','.join(genres)}]'"
 
 
@@ -213,12 +208,8 @@ class Sample(Dataset):
     """The shipped sample corpus: ours, for demonstration and tests, not a benchmark."""
 
     name: str = field(default="sample", init=False)
+    choices: ClassVar[tuple[str, ...]] = ("FT", "SM", "WA")
     validation_share: float = field(default=0, init=False)
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """FT, SM and WA."""
-        return ("FT", "SM", "WA")
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
         """The test files of the chosen genres, from the package."""

@@ -1,13 +1,4 @@
-"""A user's own column files, and the official corpora of the NYCU NLP Lab, below the data root.
-
-| corpus | file | genres |
-|---|---|---|
-| HealthNER (Lee and Lu 2021) | `healthner/{train,test}.json` or `train.zip` | FT, SM |
-| ROCLING-2022 (Lee et al. 2022) | `rocling2022/ROCLING22_CHNER_truth.txt` | WA |
-| ROCLING-2023 (Lee et al. 2023) | `rocling2023/MultiNER-Health_truth_{FT,SM,WA}.txt` | FT, SM, WA |
-
-All of them train on HealthNER.
-"""
+"""A user's own column files, and the official corpora: HealthNER, and two that train on it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -44,9 +35,8 @@ Files = str | Sequence[str] | Mapping[str, str] | None
 class ColumnFiles(Dataset):
     """A user's own corpus in the column format, with its own label scheme.
 
-    `test` maps a genre to its file, relative to the data root or absolute. `train` and `validation`
-    are a file, a list or such a mapping; a file without a genre of its own gets the test genre
-    where there is only one, else `mixed`.
+    `test` maps a genre to its file; `train` and `validation` are a file, a list or such a mapping.
+    A file without a genre gets the test genre where there is only one, else `mixed`.
     """
 
     test: Mapping[str, str]
@@ -110,7 +100,6 @@ class ColumnFiles(Dataset):
 
 
 def _listed(key: str, files: Files, genre: str) -> tuple[tuple[str, str], ...]:
-    """Genre and path of each file; `genre` where the configuration names none."""
     if files is None:
         return ()
     pairs: list[tuple[Any, Any]]
@@ -155,6 +144,7 @@ class HealthNER(_TrainedOnHealthNER):
     """HealthNER: trains on its 28,161 sentences, tests on the 2,531 of `test.json`."""
 
     name: str = field(default="healthner", init=False)
+    choices: ClassVar[tuple[str, ...]] = HEALTHNER_GENRES
     either: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -165,11 +155,6 @@ class HealthNER(_TrainedOnHealthNER):
                 "dataset.healthner_part=test: dataset=healthner tests on that part, so it cannot "
                 "train on it; use dataset.healthner_part=train"
             )
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """FT and SM."""
-        return HEALTHNER_GENRES
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:
         """The 2,531-sentence part."""
@@ -184,12 +169,8 @@ class ROCLING2022(_TrainedOnHealthNER):
     """
 
     name: str = field(default="rocling2022", init=False)
+    choices: ClassVar[tuple[str, ...]] = ("WA",)
     without_last_sentence: bool
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """WA."""
-        return ("WA",)
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:
         """The gold file."""
@@ -202,12 +183,8 @@ class ROCLING2023(_TrainedOnHealthNER):
     """ROCLING-2023: three genres; `protocol=shared_task` trains on ROCLING-2022 as well."""
 
     name: str = field(default="rocling2023", init=False)
+    choices: ClassVar[tuple[str, ...]] = ("FT", "SM", "WA")
     protocol: Annotated[str, one_of("paper", "shared_task")]
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """FT, SM and WA."""
-        return ("FT", "SM", "WA")
 
     def test_sources(self, root: Path) -> tuple[Source, ...]:
         """One gold file a genre."""
@@ -240,7 +217,6 @@ def _fetch(corpus: str) -> str:
 
 
 def _healthner(root: Path, part: str, genres: tuple[str, ...], cure: str) -> Source:
-    """One part of HealthNER: the plain file, or the zip file where only that is."""
     plain, packed = f"healthner/{part}.json", f"healthner/{part}.zip"
     name = packed if (root / packed).is_file() and not (root / plain).is_file() else plain
     return HealthNERSource(name, root / name, f"healthner/{part}/", genres, cure)

@@ -1,8 +1,7 @@
 """Long texts and long files: read line by line, cut into sentences, offsets put back.
 
-A document is a line. One no longer than the longest sentence of the corpora is not cut, so that a
-run's test text is read as the run read it. ； does not end a sentence: of HealthNER's 2,530 (part
-`test`) 113 have a ； inside, one a 。！？.
+A document is a line. ； does not end a sentence: of HealthNER's 2,530 (part `test`) 113 have a ；
+inside, one a 。！？.
 """
 
 import re
@@ -54,8 +53,8 @@ class Predicts(Protocol):
 def sentences_of(text: str, longest: int = LONGEST) -> Iterator[tuple[int, int]]:
     """`[start, end)` of each piece that is read at once; together they cover `text` without gaps.
 
-    A line of more than `longest` characters is cut after its sentences, a longer sentence at its
-    last ； ， 、 or space (the better mark if it is in the second half), else after `longest`.
+    A line over `longest` is cut after its sentences, a longer sentence at its last ； ， 、 or
+    space (the better mark if it is in the second half), else after `longest`.
     """
     for line in _LINE.finditer(text):
         if line.end() - line.start() <= longest:
@@ -124,16 +123,14 @@ def _annotate(
 
 
 def _predicted(model: Predicts, texts: Sequence[str]) -> Iterator[Prediction]:
-    """One prediction a text; a model is given AT_ONCE texts at once, when the first is needed."""
     for at in range(0, len(texts), AT_ONCE):
         yield from model.predict(texts[at : at + AT_ONCE])
 
 
 def read_documents(stream: BinaryIO, name: str, block: int = BLOCK) -> Iterator[list[Document]]:
-    """The lines of a UTF-8 stream (ends LF or CR LF), those together that were read at once.
+    """The lines of a UTF-8 stream, those together that were read at once: a pipe's when they come.
 
-    A pipe's lines are handed on when they come, a file's in blocks of about `block` bytes. Encoded
-    lone surrogates are let through. InputError: a line is not UTF-8, after those before it.
+    Encoded lone surrogates are let through. InputError: a line is not UTF-8, after those before it.
     """
     parts: list[bytes] = []
     number = 0
@@ -153,10 +150,9 @@ def read_documents(stream: BinaryIO, name: str, block: int = BLOCK) -> Iterator[
 def _read(stream: BinaryIO, name: str, block: int) -> bytes:
     try:
         # what is there now, at most `block`: a buffered stream's `read` would wait for all of it
-        data: bytes = stream.read1(block)  # type: ignore[attr-defined]
+        return stream.read1(block)  # type: ignore[attr-defined, no-any-return]
     except OSError as error:
         raise InputError(f"{name}: cannot be read ({error.strerror})") from None
-    return data
 
 
 def _decoded(raw: Sequence[bytes], name: str, before: int) -> Iterator[list[Document]]:

@@ -1,11 +1,8 @@
 """Fetching corpora: never half a file, never a wrong one, under a corpus file's name.
 
-A file arrives as `NAME.part`, is compared with its published checksum and only then takes its name.
-A later attempt continues the part (HTTP Range), which pooch cannot. Processes that fetch into the
-same folder take turns by a file lock.
-
-HealthNER's `train.zip` is kept, because its blob id is the only proof of origin there is. Its
-`train.json` is put next to it, because people search, count and convert that file with other tools.
+A file arrives as `NAME.part`, which a later attempt continues (HTTP Range; pooch cannot), and takes
+its name when its checksum is the published one. HealthNER's `train.zip` is kept next to its
+`train.json`: its blob id is the only proof of origin there is.
 """
 
 import contextlib
@@ -55,9 +52,8 @@ class Outcome:
 
 
 def fetch_file(file: CorpusFile, root: Path, server: Server) -> tuple[Outcome, ...]:
-    """Bring `file` below `root`, and unpack it where it is an archive; what became of each name.
+    """Bring `file` below `root`, unless it is there, and unpack it; what became of each name.
 
-    A file that is there and intact is not asked for again; a wrong one is kept as `NAME.old`.
     InputError: no file at the address, wrong content, an archive that is refused, a folder that
     cannot be written; RunError: a lost network or a full disk.
     """
@@ -220,7 +216,6 @@ class _Continued:
 
 
 def _cause(error: BaseException) -> str:
-    """The error at the root: those above it repeat the address and each other."""
     while error.__context__ is not None:
         error = error.__context__
     return f"no answer or a cut one ({type(error).__name__}: {error})"

@@ -137,7 +137,6 @@ def _genre(line: Line, record: dict[str, Any]) -> str:
 
 @contextmanager
 def _stream(path: Path) -> Iterator[tuple[IO[bytes], str]]:
-    """The bytes to read and their name in errors."""
     if path.suffix.lower() == ".zip":
         member = f"{path.stem}.json"
         with opened_member(path, member) as stream:

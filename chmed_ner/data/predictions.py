@@ -63,10 +63,7 @@ def write_predictions(directory: Path, found: Iterable[Prediction]) -> None:
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    """What `write_predictions` wrote to `path`, in its order.
-
-    InputError: no prediction, spans that overlap or do not fit, a sentence that occurs twice.
-    """
+    """What `write_predictions` wrote; InputError: anything else, or a sentence occurs twice."""
     found: dict[tuple[str, str], Prediction] = {}
     with opened(path) as stream:
         for number, line in enumerate(stream, start=1):
@@ -123,9 +120,8 @@ def bio(documents: Iterable[Annotated]) -> Iterator[str]:
 
 
 def conll(documents: Iterable[Annotated]) -> Iterator[str]:
-    """CoNLL-2003's layout: `-DOCSTART-` before a document, an empty line after each sentence.
-
-    Columns: character, its offsets `[start, end)` in the document, BIO tag; no white space.
+    """CoNLL-2003's layout: `-DOCSTART-` before a document, an empty line after each sentence;
+    character, its offsets `[start, end)` in the document, BIO tag; no white space.
     """
     for each in documents:
         text = each.document.text
@@ -153,10 +149,7 @@ def _visible_tags(each: Annotated, seen: list[int]) -> tuple[str, ...]:
 
 
 def brat(documents: Iterable[Annotated]) -> Iterator[str]:
-    """brat standoff lines, where the input file is one document.
-
-    Offsets are code points of the file, line ends (LF 1, CR LF 2) included.
-    """
+    """brat standoff lines; offsets are code points of the input file, line ends included."""
     number, offset = 0, 0
     for each in documents:
         text, lines = each.document.text, []
@@ -177,8 +170,7 @@ _UNWRITABLE = re.compile("[\n\0\ud800-\udfff]")
 def write_columns(path: Path, rows: Iterable[tuple[str, Sequence[str]]]) -> None:
     """Write sentences (text, tags) in the official format, atomically.
 
-    InputError: text that it cannot hold (empty, a line feed, NUL, a lone surrogate); ValueError:
-    tags that do not fit the text, or are none.
+    InputError: text that it cannot hold; ValueError: tags that do not fit the text, or are none.
     """
     with replacing(path) as file:
         for number, (text, tags) in enumerate(rows):

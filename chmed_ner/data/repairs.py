@@ -58,10 +58,7 @@ def conflicting_mentions(sentences: Iterable[Sentence]) -> tuple[ConflictingMent
 
 
 def conflicting_sentences(sentences: Iterable[Sentence]) -> tuple[ConflictingSentence, ...]:
-    """The texts that occur more than once, not always with the same entities, in corpus order.
-
-    Tags that differ, yet are repaired to the same, do not count.
-    """
+    """The texts that occur more than once with other entities, in corpus order."""
     occurrences: defaultdict[str, dict[str, tuple[Span, ...]]] = defaultdict(dict)
     for sentence in sentences:
         occurrences[sentence.text][sentence.id] = sentence.entities
@@ -75,12 +72,6 @@ def conflicting_sentences(sentences: Iterable[Sentence]) -> tuple[ConflictingSen
 log = logging.getLogger(__name__)
 
 KINDS = ("stray_inside", "type_change", "malformed_prefix")
-NOTES = {
-    "empty_sentences_left_out": "training sentences without an entity left out "
-    "(dataset.empty_share)",
-    "leaked_sentences": "training sentences dropped that are also test sentences",
-}
-"""What is logged of the counts besides the repairs."""
 
 
 def repaired(sentence: Sentence) -> Sentence:
@@ -131,12 +122,15 @@ def training_counts(training: Sequence[Sentence], leaked: int) -> dict[str, int]
 
 def log_changes(name: str, counts: Mapping[str, int]) -> None:
     """Say what was repaired and dropped of the dataset `name`."""
-    if counts["repaired_tags"]:
-        kinds = ", ".join(f"{counts[f'repaired_{kind}']} {kind}" for kind in KINDS)
-        log.info(
-            "%s: %d tags of the training files repaired (%s)", name, counts["repaired_tags"], kinds
-        )
-    for key, message in NOTES.items():
+    kinds = ", ".join(f"{counts[f'repaired_{kind}']} {kind}" for kind in KINDS)
+    for key, message in (
+        ("repaired_tags", f"tags of the training files repaired ({kinds})"),
+        (
+            "empty_sentences_left_out",
+            "training sentences without an entity left out (dataset.empty_share)",
+        ),
+        ("leaked_sentences", "training sentences dropped that are also test sentences"),
+    ):
         if counts[key]:
             log.info("%s: %d %s", name, counts[key], message)
 
@@ -159,9 +153,7 @@ def conflicts_markdown(split: str, sentences: Sequence[Sentence]) -> str:
 def write_conflicts(
     directory: Path, splits: Mapping[str, Sequence[Sentence]], types: Sequence[str]
 ) -> None:
-    """Write `conflicting_mentions.csv`, with a column for each type, and
-    `conflicting_sentences.csv`, a row for each occurrence; OSError: cannot be written.
-    """
+    """Write `conflicting_mentions.csv`, `conflicting_sentences.csv`; OSError: cannot be written."""
     mentions: list[list[Any]] = [["split", "string", "entities", *types]]
     texts: list[list[Any]] = [["split", "sentence", "id", "differing_entities"]]
     for split, sentences in splits.items():
@@ -192,13 +184,10 @@ def _occurrences(texts: Iterable[ConflictingSentence]) -> list[list[str]]:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return "None.\n"
     cells = [[_cell(text) for text in row] for row in rows]
-    return markdown_table(header, cells, "l" * len(header))
+    return markdown_table(header, cells, "l" * len(header)) if cells else "None.\n"
 
 
 def _cell(text: str) -> str:
-    """`text` so that it neither ends a Markdown cell nor formats anything."""
     spoken = "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in text)
     return "".join(f"\\{c}" if c in r"\`*_[]<>|~" else c for c in spoken)

@@ -1,12 +1,10 @@
-"""Corpus statistics: what the paper's Table 2 counts, the ceilings of restoration policies.
-
-Counts that others published for certain parts of the corpora (`published.toml`) are shown next to
-ours of the very same parts.
+"""Corpus statistics: what the paper's Table 2 counts, the ceilings of restoration policies, and
+the counts that others published (`published.toml`) for the very same parts.
 """
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from types import MappingProxyType
@@ -27,9 +25,9 @@ _TAGS = ("BODY", "SYMP", "INST", "EXAM", "CHEM", "DISE", "DRUG", "SUPP", "TREAT"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Figures from one place: `row` has some of the keys of a row of `statistics`.
+    """Figures from one place, where `source` says: `row` has keys of a row of `statistics`.
 
-    `name` heads the column (`paper` is Wang and Yang 2023); `source` says where they are printed.
+    `name` heads the column (`paper` is Wang and Yang 2023).
     """
 
     name: str
@@ -38,18 +36,16 @@ class Published:
     row: Mapping[str, Any]
 
 
-def _published() -> tuple[Published, ...]:
+def _published() -> Iterator[Published]:
     content = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
-    found = []
     for row in content["published"]:
         name, source, parts = row.pop("name"), row.pop("source"), row.pop("parts")
         if "types" in row:
             row["types"] = dict(zip(_TAGS, row["types"], strict=True))
-        found.append(Published(name, source, frozenset(map(tuple, parts)), row))
-    return tuple(found)
+        yield Published(name, source, frozenset(map(tuple, parts)), row)
 
 
-PUBLISHED = _published()
+PUBLISHED = tuple(_published())
 """Every publication's figures for parts of the corpora that a split can consist of."""
 
 
@@ -136,9 +132,7 @@ def markdown(
     labels: LabelScheme,
     published: PublishedBySplit = MappingProxyType({}),
 ) -> str:
-    """The statistics as a Markdown table, a column for each split and genre, with what was
-    published for it to its right. A split of one genre has no column `all`.
-    """
+    """A Markdown table, a column for each split and genre, what was published to its right."""
     columns = _columns(stats, published)
     names = [
         each.published.name if each.published else f"{each.split} {each.genre}" for each in columns

@@ -1,7 +1,4 @@
-"""What an answer may look like: a graph whose edges are pieces of text.
-
-Answer formats build it; decoding, which knows tokens but no formats, walks it.
-"""
+"""What an answer may look like: a graph whose edges are pieces of text, walked by decoding."""
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol

@@ -1,7 +1,6 @@
 """Label schemes, and the script in which a model reads text and labels.
 
-A script is Traditional Chinese as it is, or Simplified. OpenCC's `t2s` keeps the length of the
-text, so positions hold in the original; variants that swap Taiwanese words (`tw2sp`) do not.
+OpenCC's `t2s` keeps the length of a text, so positions hold in the original; `tw2sp` does not.
 """
 
 import re
@@ -36,10 +35,9 @@ def folded(name: str) -> str:
 
 
 class LabelScheme:
-    """The types of a corpus in their official order.
+    """The types of a corpus in official order; `longest` is the longest name's length.
 
-    `longest` is the length of the longest name or alias, in code points. InputError: two types
-    share a tag, a name or an alias, or a name is not one line of text.
+    InputError: two types share a tag, a name or an alias, or a name is not one line of text.
     """
 
     def __init__(self, name: str, labels: Sequence[Label]) -> None:
@@ -171,10 +169,7 @@ class Simplified:
 
 
 def convert_leniently(script: Script, text: str) -> tuple[str, int]:
-    """Any text in `script`, of the same length, and how many lone surrogates became U+FFFD.
-
-    A character that has no form in the script stays; nothing is raised.
-    """
+    """Any text in `script`, and how many lone surrogates became U+FFFD; nothing is raised."""
     try:
         text.encode("utf-8")
         return script.convert(text), 0

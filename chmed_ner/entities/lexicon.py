@@ -48,10 +48,7 @@ class StringIndex:
 
 @dataclass(frozen=True)
 class MentionCounts:
-    """How often each string is an entity of each type, and how often it occurs at all.
-
-    Strings are in the script the model reads, and count inside a longer entity too.
-    """
+    """How often each string is an entity of each type, and how often it occurs at all."""
 
     entities: Mapping[str, Counter[str]]
     occurrences: Counter[str]
@@ -86,7 +83,7 @@ def mention_strings(sentences: Iterable[Sentence]) -> frozenset[str]:
 
 
 def count_mentions(sentences: Iterable[Sentence], index: StringIndex) -> MentionCounts:
-    """The counts of `sentences`; occurrences are those of the strings in `index`."""
+    """The counts of `sentences`; the strings of `index` count inside a longer entity too."""
     entities: defaultdict[str, Counter[str]] = defaultdict(Counter)
     occurrences: Counter[str] = Counter()
     for sentence in sentences:

@@ -1,8 +1,4 @@
-"""The four restoration policies: mentions in listed order become spans, in text order, no overlap.
-
-They differ in which occurrences of a mention they take, and in what order mentions compete for the
-same characters.
-"""
+"""The four restoration policies: listed mentions become spans in text order, without overlap."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -90,8 +86,7 @@ def gold_mentions(sentence: Sentence) -> tuple[Mention, ...]:
 def ceiling(policy: str, sentences: Iterable[Sentence]) -> Scores:
     """What no model can exceed with the policy: gold mentions in text order with repeats, restored.
 
-    It is taken in the original script: in the simplified one some characters fall together, and it
-    moves by up to 0.02 points.
+    Taken in the original script: in the simplified one it moves by up to 0.02 points.
     """
     gold = predicted = correct = 0
     for sentence in sentences:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from chmed_ner.cli import predict
 from chmed_ner.data.columns import read_columns
-from chmed_ner.data.documents import LONGEST, Annotated, Document, annotate
-from chmed_ner.data.predictions import FORMATS, bio, brat, conll, jsonl
+from chmed_ner.data.documents import Annotated, Document, annotate
+from chmed_ner.data.predictions import bio, brat, conll, jsonl
 from chmed_ner.entities.types import Prediction, Span, chunks
 
 WORDS = {"頭痛": "SYMP", "普拿 疼": "DRUG", "糖尿病": "DISE", "\u3000 痛": "SYMP"}
@@ -40,11 +39,6 @@ class Known:
 def annotated(end: str = "\n") -> list[Annotated]:
     """The texts as a file's documents."""
     return list(annotate(Known(), [[Document(text, end) for text in TEXTS]], longest=11))
-
-
-def test_the_command_offers_these_formats_and_this_length() -> None:
-    assert set(predict.FORMATS) == set(FORMATS)
-    assert predict.LONGEST == LONGEST
 
 
 def test_jsonl_is_one_object_a_document() -> None:
