@@ -1,7 +1,7 @@
 """The knobs of a configuration: which a constructor takes, of which type, in which range.
 
-A knob is one annotated field of a frozen dataclass. Its type and its range stand in the
-annotation, its default in the YAML file of its option:
+A knob is a field of a frozen dataclass. Its annotation has its type and its range, the YAML file of
+its option its default:
 
     learning_rate: Positive
     schedule: Annotated[str, one_of("cosine", "constant")]
@@ -30,9 +30,9 @@ class Range:
 
 
 NO_RESULT = "changes no result"
-"""Marks a knob, in its annotation, that is no part of a run's identity: a time-out, a budget."""
+"""Marks a knob that is no part of a run's identity: a time-out, a budget."""
 NAMES_RUN = "names a run"
-"""Marks a knob that names a finished run, or a list of them; `latest` is looked up once."""
+"""Marks a knob that names a finished run, or a list of them."""
 
 Positive = Annotated[float, Range("more than 0", lambda value: 0 < value < math.inf)]
 NotNegative = Annotated[float, Range("0 or more", lambda value: 0 <= value < math.inf)]
@@ -64,10 +64,9 @@ def named(target: object, key: str) -> Callable[..., Any]:
 
 
 def check_knobs(constructor: Callable[..., Any], knobs: Mapping[str, Any], key: str) -> None:
-    """Raise InputError for a knob that `constructor` lacks or needs, or that does not fit.
+    """Raise InputError for a knob of the node `key` that is unknown, missing, or does not fit.
 
-    Checked are plain types, null and plain values where an object is needed, and ranges; `key` is
-    the full name of the configuration node.
+    A knob fits by its plain type, null where an object is needed, and its range.
     """
     signature = inspect.signature(constructor)
     try:
@@ -96,7 +95,7 @@ def marked(constructor: Callable[..., Any], marker: str) -> frozenset[str]:
 
 
 def _annotations(constructor: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a constructor's parameters, with their markers, as far as they resolve."""
+    """The annotations of a constructor's parameters, with their markers."""
     called = constructor.__init__ if isinstance(constructor, type) else constructor  # type: ignore[misc]
     try:
         return get_type_hints(called, include_extras=True)
@@ -106,7 +105,7 @@ def _annotations(constructor: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union, an annotated union's included; else the annotation alone."""
+    """The members of a union, annotated or not; else the annotation alone."""
     if get_origin(annotation) is Annotated:
         return _members(annotation.__origin__)
     if isinstance(annotation, UnionType) or get_origin(annotation) is Union:
