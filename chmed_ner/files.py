@@ -141,6 +141,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def files_sha256(files: Iterable[Path]) -> str:
+    """The SHA-256 of the names and contents of files, in hexadecimal."""
+    return text_sha256("".join(f"{file.name} {sha256_of(file)}\n" for file in files))
+
+
 def text_sha256(text: str) -> str:
     """The SHA-256 of a text's UTF-8 bytes (lone surrogates as they are), in hexadecimal."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

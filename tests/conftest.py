@@ -45,7 +45,7 @@ def sample_sentences() -> list[str]:
     """The formal articles of the shipped corpus, as the model reads them."""
     import chmed_ner
     from chmed_ner.data.columns import read_columns
-    from chmed_ner.entities.script import Simplified, in_script
+    from chmed_ner.entities.labels import Simplified, in_script
 
     path = Path(chmed_ner.__file__).parent / "data" / "sample" / "train_FT.txt"
     sentences = read_columns(path, prefix="FT/", split="train", genre="FT", labels=None)

@@ -14,11 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Greedy:
-    """The likeliest token at each step, up to a cap that grows with the sentence.
+    """The likeliest token at each step, up to `spare_tokens + tokens_per_character * characters`.
 
-    An answer is stopped after `spare_tokens + tokens_per_character * characters` new tokens; how
-    often that happens is counted as `parse/truncated_rate`. Gold answers stay well under it: a
-    mention is a piece of the sentence, and a line adds its category and a separator.
+    Gold answers stay well under that cap; `parse/truncated_rate` says how often it stops one.
     """
 
     tokens_per_character: NotNegative
@@ -40,9 +38,8 @@ class Greedy:
 class Constrained(Greedy):
     """The likeliest token among those that keep to the answer format and the sentence's own words.
 
-    Mentions are pieces of the sentence, categories those of the label scheme, no line is repeated,
-    and an answer always ends before its cap, if that is not shorter than the shortest answer. With
-    `text_order`, mentions are listed in the order of the text only.
+    An answer always ends before its cap, if the shortest answer does. With `text_order`, mentions
+    are listed in the order of the text only.
     """
 
     text_order: bool
@@ -56,21 +53,16 @@ class Constrained(Greedy):
                 "decoding=greedy with it, or another backbone (for a server that takes grammars, "
                 "backbone.grammar says how)"
             )
-        if self.text_order:
-            _check_local(backbone)
+        if not self.text_order:
+            return
+        try:
+            backbone.tunable()
+        except InputError:
+            raise InputError(
+                f"decoding.text_order: backbone={backbone.name} is held to a grammar elsewhere, "
+                "and none of a server's keeps to the order of the text; leave it at false, or use "
+                "a local backbone"
+            ) from None
 
     def grammar(self, prompt: "TaskPrompt", model_text: str) -> Grammar:
-        """What the answer to one sentence may look like."""
         return prompt.grammar(model_text, in_order=self.text_order)
-
-
-def _check_local(backbone: Any) -> None:
-    """InputError when `backbone` is held to grammars on a server."""
-    try:
-        backbone.tunable()
-    except InputError:
-        raise InputError(
-            f"decoding.text_order: backbone={backbone.name} is held to a grammar elsewhere, and "
-            "none of a server's keeps to the order of the text; leave it at false, or use a local "
-            "backbone"
-        ) from None

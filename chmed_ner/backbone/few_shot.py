@@ -6,15 +6,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.regime import Note, Task, ZeroShot, noted
+from chmed_ner.backbone.protocol import Backbone, Note, ZeroShot
 from chmed_ner.entities.types import SEPARATOR
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Count, Range, at_least, one_of
-from chmed_ner.model.asking import Generator
-from chmed_ner.prompt.demonstrations.demonstrator import ORDERS, Demonstrator
-from chmed_ner.prompt.demonstrations.pool import Pool, pool_of, read_pool, write_pool
-from chmed_ner.prompt.demonstrations.ranking import CharacterNgrams, Drawn, Ranking
+from chmed_ner.prompt.candidates import (
+    CharacterNgrams,
+    Drawn,
+    Pool,
+    Ranking,
+    pool_of,
+    read_pool,
+    write_pool,
+)
+from chmed_ner.prompt.demonstrator import ORDERS, Demonstrator
 
 if TYPE_CHECKING:
     from chmed_ner.data.corpus import Corpus
@@ -44,11 +49,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class FewShot(ZeroShot):
-    """`k` demonstrations a question, drawn by chance (`random`) or the most similar ones (`knn`).
-
-    Similar in character n-grams from `ngrams[0]` to `ngrams[1]`. Nothing is trained, but the
-    training files are read.
-    """
+    """`k` demonstrations a question, drawn by chance (`random`) or the most similar ones (`knn`) in
+    character n-grams from `ngrams[0]` to `ngrams[1]`."""
 
     name = "few_shot"
     shows_training = True
@@ -70,25 +72,15 @@ class FewShot(ZeroShot):
 
     @property
     def draws(self) -> bool:
-        """Do the demonstrations depend on the seed?"""
         return self.selection == "random"
 
     def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:
         """The dataset's training files: the answers may come from them."""
         return dict(training_files)
 
-    def prepare(self, backbone: Backbone, task: Task) -> Generator:
-        """The backbone, loaded; an answer is over where another question would begin."""
-        return noted(backbone.generator(stop=_with_separator(task.stop), seed=task.seed), task)
-
-    def reopen(
-        self,
-        backbone: Backbone,
-        directory: Path,  # noqa: ARG002
-        stop: Sequence[str],
-    ) -> Generator:
-        """The generator of a finished run in `directory`."""
-        return backbone.generator(stop=_with_separator(stop), seed=0)
+    def stops(self, stop: Sequence[str]) -> Sequence[str]:
+        """Also where another question would begin."""
+        return tuple(dict.fromkeys([*stop, SEPARATOR]))
 
     def demonstrated(
         self,
@@ -143,7 +135,3 @@ def _kept_pool(folder: Path, corpus: "Corpus", note: Note | None) -> Pool:
     if not (folder / CANDIDATES).is_file():
         write_pool(folder / CANDIDATES, pool)
     return pool
-
-
-def _with_separator(stop: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*stop, SEPARATOR]))

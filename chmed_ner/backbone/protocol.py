@@ -1,12 +1,20 @@
-"""What a run needs of a backbone."""
+"""What a run needs of a backbone, and of a regime, which makes it ready to be asked."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.types import Completion
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Generator
+
+if TYPE_CHECKING:
+    from chmed_ner.data.corpus import Corpus
+    from chmed_ner.model.asking import LoadedModel
+    from chmed_ner.prompt import TaskPrompt
 
 
 class Backbone(ABC):
@@ -44,3 +52,126 @@ class Backbone(ABC):
             f"backbone={self.name} has no weights to tune; use regime=zero_shot with it, or "
             "another backbone with this regime"
         )
+
+
+Log = Callable[[Mapping[str, float], int], None]
+Note = Callable[[Mapping[str, int]], None]
+
+
+def _nothing(*_: object) -> None:
+    """Nobody listens."""
+
+
+def _no_grammar(number: int) -> Grammar:  # noqa: ARG001
+    raise InputError(
+        "regime.candidate_softmax=true: the answers of this task have no grammar to take "
+        "candidates from; use regime.candidate_softmax=false"
+    )
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a regime may use: training pairs (prompt, answer), a judge of generators, a place.
+
+    `dev_f1` scores a generator on the validation split (percent), None when that is empty; `log`
+    takes metrics of a step, `note` counts for `run.json`. `grammar(n)` is what an answer to pair n
+    may look like; InputError where the answer format has no grammar.
+    """
+
+    pairs: Sequence[tuple[str, str]]
+    stop: Sequence[str]
+    dev_f1: Callable[[Generator, int], float] | None
+    directory: Path
+    seed: int
+    log: Log = _nothing
+    note: Note = _nothing
+    grammar: Callable[[int], Grammar] = _no_grammar
+
+
+class Regime(ABC):
+    """Makes a generator of a backbone and a task.
+
+    `trains`: something is learnt from the training split. `shows_training`: sentences of it are
+    shown before a question.
+    """
+
+    name: ClassVar[str]
+    trains: ClassVar[bool] = False
+    shows_training: ClassVar[bool] = False
+
+    @property
+    def draws(self) -> bool:
+        """Do demonstrations depend on the seed?"""
+        return False
+
+    def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:  # noqa: B027
+        """InputError for what can be known to be wrong before anything is loaded."""
+
+    def check_prompt(self, prompt: "TaskPrompt") -> None:  # noqa: B027
+        """InputError when the prompt's answers do not suit the regime."""
+
+    def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
+        """The files, with their SHA-256, that the answers may come from."""
+        return {}
+
+    def inputs(self) -> dict[str, str]:
+        """The SHA-256 of what goes into the run beside corpus and backbone."""
+        return {}
+
+    def inherited(self, name: str) -> Path | None:  # noqa: ARG002
+        """The file `name` of the run whose tuned weights are used; None without such a run."""
+        return None
+
+    def demonstrated(
+        self,
+        prompt: "TaskPrompt",
+        backbone: Backbone,  # noqa: ARG002
+        directory: Path,  # noqa: ARG002
+        *,
+        seed: int,  # noqa: ARG002
+        corpus: "Corpus | None" = None,  # noqa: ARG002
+        note: Note | None = None,  # noqa: ARG002
+    ) -> "TaskPrompt":
+        """`prompt` with the demonstrations that the regime shows, from the corpus's training split.
+
+        They are kept in `directory`; without a corpus they come from there.
+        """
+        return prompt
+
+    @abstractmethod
+    def prepare(self, backbone: Backbone, task: Task) -> Generator:
+        """The backbone, ready to answer."""
+
+    @abstractmethod
+    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
+        """The generator of the finished run in `directory`."""
+
+
+class ZeroShot(Regime):
+    """The backbone as it is."""
+
+    name = "zero_shot"
+
+    def prepare(self, backbone: Backbone, task: Task) -> Generator:
+        return noted(backbone.generator(stop=self.stops(task.stop), seed=task.seed), task)
+
+    def reopen(
+        self,
+        backbone: Backbone,
+        directory: Path,  # noqa: ARG002
+        stop: Sequence[str],
+    ) -> Generator:
+        """The backbone, loaded: nothing comes from the run."""
+        return backbone.generator(stop=self.stops(stop), seed=0)
+
+    def stops(self, stop: Sequence[str]) -> Sequence[str]:
+        """At which strings an answer is over."""
+        return stop
+
+
+def noted(generator: Generator, task: Task) -> Generator:
+    """`generator`, the memory of its weights noted among the run's counts if it has any here."""
+    loaded: LoadedModel | None = getattr(generator, "loaded", None)
+    if loaded is not None:
+        task.note({"weight_bytes": loaded.weight_bytes})
+    return generator

@@ -15,11 +15,11 @@ FLAWS = ("drop", "relabel", "invent", "mislabel", "ramble", "repeat", "cut")
 
 @dataclass(frozen=True, kw_only=True)
 class Scripted(Backbone):
-    """Answers each request with its target, each line spoiled with probability `noise`.
+    """Answers each request with its target, each line spoiled by one of `FLAWS` with probability
+    `noise`.
 
-    A spoiled line is dropped, given another line's category, or changed into a mention the sentence
-    does not hold, an unknown category, idle talk, a repetition, or a cut. The noise depends on
-    `seed` and the sentence's id only. `seconds` is slept per batch, so that a test can interrupt.
+    The noise depends on `seed` and the sentence's id only. `seconds` is slept per batch, so that a
+    test can interrupt.
     """
 
     name: str
@@ -45,12 +45,10 @@ class Scripted(Backbone):
         return len(request.text)
 
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
-        """The targets, spoiled."""
         time.sleep(self.seconds)
         return [self._reply(request) for request in batch]
 
     def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
-        """The sleep of every batch."""
         return self.seconds * len(batches)
 
     def close(self) -> None:

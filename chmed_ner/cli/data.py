@@ -89,7 +89,7 @@ def _fetch(corpora: tuple[Corpus, ...], root: Path, base_url: str) -> int:
 
 
 def _verify(corpora: tuple[Corpus, ...], root: Path) -> int:
-    from chmed_ner.data.verify import check_file
+    from chmed_ner.data.catalog import check_file
 
     print(f"Data directory: {root}")
     failed = total = 0

@@ -1,11 +1,11 @@
-"""The task that Hydra runs for each job, in this process or in one that a launcher starts."""
+"""What Hydra calls for each job, in this process or in one that a launcher starts."""
 
 import copy
 import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,22 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from chmed_ner.cli.job_table import Report, read_journal, write_journal
 from chmed_ner.errors import ChmedError, InputError, Stopped
-from chmed_ner.files import read_json
+from chmed_ner.files import read_json, write_json
 from chmed_ner.machine import take_share
-from chmed_ner.methods.generative.worker import assist, assisted, assists, check_processes
+from chmed_ner.methods.generative.training import assist, assisted, assists, check_processes
 from chmed_ner.run.cells import METRICS, Claim, State, cell_name, claimed, mark_killed
 from chmed_ner.run.config import configure, register
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.track import best
-from chmed_ner.track.provenance import git_commit
-from chmed_ner.track.record import FILE, RunRecord, find_run, reason
-from chmed_ner.track.secrets import without_credentials
+from chmed_ner.track.record import (
+    FILE,
+    RunRecord,
+    find_run,
+    git_commit,
+    reason,
+    without_credentials,
+)
 
 OBJECTIVE = "train/dev_f1"
 """What a sweeper may optimise: it comes from the validation split, never from the test split."""
@@ -33,10 +37,23 @@ OBJECTIVE = "train/dev_f1"
 log = logging.getLogger(__name__)
 
 
-class Job:
-    """Runs one configuration. Its copy in another process writes its reports into `journal`.
+@dataclass
+class Report:
+    """How a job ended: done, skipped, running (in another process), failed or stopped."""
 
-    `words` are the command's own, from which the job learns what the sweep varies.
+    number: int
+    name: str
+    directory: str = ""
+    state: str = "failed"
+    metrics: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+    code: int = 0
+
+
+class Job:
+    """Runs one configuration; `words` are the command's, which say what a sweep varies.
+
+    Its copy in another process writes its reports into `journal`.
     """
 
     def __init__(self, words: Sequence[str], journal: Path) -> None:
@@ -72,16 +89,16 @@ class Job:
         return objective
 
     def all_reports(self) -> list[Report]:
-        """The reports of every job, in order, those of other processes too."""
-        found = [*self.reports, *read_journal(self.journal)]
-        return sorted(found, key=lambda report: report.number)
+        """The reports of all jobs, in order, of other processes too."""
+        left = [Report(**read_json(path)) for path in self.journal.glob("*.json")]
+        return sorted([*self.reports, *left], key=lambda report: report.number)
 
     def _keep(self, report: Report) -> None:
         if assists():  # the first process has the report
             return
         self.reports.append(report)
         if self.away:
-            write_journal(self.journal, report)
+            write_json(self.journal / f"{report.number}.json", asdict(report))
 
     def _varied(self, settings: DictConfig) -> set[str]:
         """The keys that the sweep varies: on the command line, and in a named grid."""
@@ -142,7 +159,7 @@ def _run(
 
 
 def _note(report: Report, error: BaseException) -> None:
-    """What the table says of a job that ended with `error`; logged where no `run.log` was open."""
+    """Report how a job failed; log it where no `run.log` was open."""
     report.state = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
     interrupted = isinstance(error, KeyboardInterrupt)
     report.error = "interrupted" if interrupted else str(error) or type(error).__name__
@@ -152,7 +169,8 @@ def _note(report: Report, error: BaseException) -> None:
 
 
 def _do(experiment: Experiment, claim: Claim, identity: str) -> dict[str, float]:
-    """The run itself; why it failed goes into `run.log`, and into the record of a sweep's cell."""
+    """Run it; an error goes into `run.log`, and into the record of a sweep's cell."""
+    from chmed_ner.run.recording import new_record
     from chmed_ner.run.runner import run
 
     if claim.state is State.UNFINISHED:
@@ -163,8 +181,9 @@ def _do(experiment: Experiment, claim: Claim, identity: str) -> dict[str, float]
         return run(experiment, claim.directory)
     except Exception as error:
         _log_failure(error)
-        if identity and not (claim.directory / FILE).is_file():
-            _record_failure(experiment, identity, claim.directory, error)
+        if identity and not (claim.directory / FILE).is_file():  # refused before it began
+            record = new_record(experiment, identity, status="FAILED", error=reason(error))
+            record.write(claim.directory)
         raise
 
 
@@ -175,17 +194,8 @@ def _log_failure(error: Exception) -> None:
         log.error("the run failed; what was finished is kept", exc_info=error)
 
 
-def _record_failure(
-    experiment: Experiment, identity: str, directory: Path, error: Exception
-) -> None:
-    """The record of a cell that was refused before it began."""
-    from chmed_ner.run.recording import new_record
-
-    new_record(experiment, identity, status="FAILED", error=reason(error)).write(directory)
-
-
 def _leave_out(claim: Claim, report: Report) -> None:
-    """A cell that is there already, or that another process is at."""
+    """Report a cell that is done, or that another process is at."""
     if claim.state is State.BUSY:
         report.state = "running"
         log.info("another process is at it: %s", claim.directory)
@@ -197,7 +207,6 @@ def _leave_out(claim: Claim, report: Report) -> None:
 
 
 def _warn_of_commit(directory: Path) -> None:
-    """Another commit is not another run, but worth a word."""
     if not (directory / FILE).is_file():
         return
     then, now = RunRecord.read(directory).git_commit, git_commit()

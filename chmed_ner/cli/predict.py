@@ -35,8 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the predictions to standard output, each as soon as it is there."""
-    from chmed_ner.data.annotations import FORMATS as WRITERS
     from chmed_ner.data.documents import annotate, read_documents
+    from chmed_ner.data.predictions import FORMATS as WRITERS
     from chmed_ner.run.predict import load
     from chmed_ner.track.record import find_run
 

@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write `RUN/rescore/<hash8>/`, track it as a run of its own, print the headline."""
-    from chmed_ner.methods.generative.rescore import rescore
+    from chmed_ner.methods.generative.method import rescore
     from chmed_ner.track.record import find_run
 
     run = find_run(arguments.run, output=place_of(arguments))

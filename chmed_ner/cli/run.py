@@ -1,4 +1,4 @@
-"""`chmed-ner run`: the runner behind Hydra's own command line."""
+"""`chmed-ner run`: Hydra's own command line, and the table of how its jobs ended."""
 
 import os
 import re
@@ -14,8 +14,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from chmed_ner.cli import COMMANDS
-from chmed_ner.cli.job_table import exit_code, print_table
-from chmed_ner.cli.jobs import Job
+from chmed_ner.cli.jobs import Job, Report
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import cache_directory, config_directory
 from chmed_ner.run.config import message_of, register
@@ -64,7 +63,7 @@ def _complete(arguments: Sequence[str]) -> int:
 
 
 def options_first(words: Sequence[str]) -> list[str]:
-    """Hydra's words with the options before the overrides: between them it would refuse them."""
+    """Hydra's words with the options first; it refuses them between overrides."""
     options: list[str] = []
     overrides: list[str] = []
     rest = list(words)
@@ -126,7 +125,7 @@ def is_completion(words: Sequence[str]) -> bool:
 
 
 def commands_for(words: Sequence[str]) -> list[str] | None:
-    """The commands to offer, where one is still being typed; None when Hydra is to be asked."""
+    """The commands to offer while one is typed; None: ask Hydra."""
     if not any(word.startswith("query=") for word in words):
         return None
     typed = _typed(os.environ.get("COMP_LINE", ""))
@@ -138,7 +137,7 @@ def commands_for(words: Sequence[str]) -> list[str] | None:
 
 @contextmanager
 def without_command() -> Iterator[None]:
-    """COMP_LINE as Hydra can read it during the block: the program and its overrides."""
+    """During the block COMP_LINE is as Hydra reads it: the program and its overrides."""
     before = os.environ.get("COMP_LINE")
     if before is not None:
         os.environ["COMP_LINE"] = f"{PROGRAM} {_typed(before).partition(' ')[2].lstrip()}"
@@ -150,5 +149,74 @@ def without_command() -> Iterator[None]:
 
 
 def _typed(line: str) -> str:
-    """What stands after the program: `chmed-ner` or `python -m chmed_ner`."""
+    """The words after the program: `chmed-ner` or `python -m chmed_ner`."""
     return re.sub(r"^\s*(\S*python[\d.]*\s+-m\s+)?\S+\s*", "", line, count=1)
+
+
+STATES = ("done", "skipped", "failed", "running", "stopped")
+SAID = {"skipped": "done before", "running": "another process is at it"}
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """The code with which all jobs ended, else 1."""
+    codes = {report.code for report in reports}
+    return codes.pop() if len(codes) == 1 else int(any(codes))
+
+
+def print_table(reports: Sequence[Report]) -> None:
+    """Print how many jobs ended how, what each scored and its directory."""
+    if not reports:
+        return
+    if len(reports) > 1:
+        print(f"\n{summary(reports)}")
+    names = _told_apart(reports)
+    width = max(map(len, names))
+    print(f"\n{'run':<{width}}  {'P':>6} {'R':>6} {'F1':>6}  95% interval")
+    for name, report in zip(names, reports, strict=True):
+        print(f"{name:<{width}}  {_outcome(report)}")
+    for name, report in zip(names, reports, strict=True):
+        if not report.error and len(reports) == 1:
+            _print_genres(report.metrics)
+        if report.directory:
+            print(f"{name}: {report.directory}")
+
+
+def summary(reports: Sequence[Report]) -> str:
+    """`12 runs: 3 done, 8 skipped, 1 failed`; other states only where there are any."""
+    counts = {state: sum(report.state == state for report in reports) for state in STATES}
+    told = [f"{n} {state}" for state, n in counts.items() if n or state in STATES[:3]]
+    return f"{len(reports)} runs: {', '.join(told)}"
+
+
+def _told_apart(reports: Sequence[Report]) -> list[str]:
+    """The names, with the job's number where two are the same."""
+    names = [report.name for report in reports]
+    return [
+        name if names.count(name) == 1 else f"{name} #{report.number}"
+        for name, report in zip(names, reports, strict=True)
+    ]
+
+
+def _outcome(report: Report) -> str:
+    if report.error:
+        return f"{report.state.upper()}: {report.error.splitlines()[0]}"
+    said = SAID.get(report.state, "")
+    if report.state == "running":
+        return said
+    figures = "tuned; no test sentence was asked for"
+    if report.metrics:
+        figures = _figures(report.metrics)
+    return f"{figures}  ({said})" if said else figures
+
+
+def _figures(metrics: dict[str, float], prefix: str = "test/") -> str:
+    figures = " ".join(f"{metrics[prefix + key]:6.2f}" for key in ("precision", "recall", "f1"))
+    if f"{prefix}f1_low" not in metrics:
+        return figures
+    return f"{figures}  {metrics[prefix + 'f1_low']:.2f} to {metrics[prefix + 'f1_high']:.2f}"
+
+
+def _print_genres(metrics: dict[str, float]) -> None:
+    for key in metrics:
+        if genre := re.fullmatch(r"test/([^/]+)/precision", key):
+            print(f"  {genre[1]:<8} {_figures(metrics, f'test/{genre[1]}/')}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chmed_ner.cli.options import add_json, check_target, write_and_print
 from chmed_ner.data.columns import ScorerTags, read_rows
-from chmed_ner.data.matching import check_same
+from chmed_ner.data.predictions import check_same
 from chmed_ner.errors import InputError
 from chmed_ner.score.official import OfficialScores, as_json, score_sentences, table
 

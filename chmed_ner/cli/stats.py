@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from chmed_ner.cli.options import add_json, write_and_print
-from chmed_ner.data import Dataset, MissingTrainingFileError, markdown, statistics
-from chmed_ner.data.conflicts import conflicts_markdown, write_conflicts
 from chmed_ner.data.corpus import Sentences
-from chmed_ner.data.published import Published, parts_of, published_for
+from chmed_ner.data.dataset import Dataset, MissingTrainingFileError
+from chmed_ner.data.repairs import conflicts_markdown, write_conflicts
+from chmed_ner.data.statistics import Published, markdown, parts_of, published_for, statistics
 from chmed_ner.errors import InputError
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from chmed_ner.data.lines import opened, shown
+from chmed_ner.data.columns import opened, shown
 from chmed_ner.errors import InputError
 
 MAX_UNPACKED = 400_000_000
@@ -22,9 +22,8 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedErro
 def trusted_member(archive: Path, name: str) -> zipfile.ZipInfo:
     """The only member of `archive` with the base name `name`.
 
-    Raises InputError when there is not exactly one, and for a member with an absolute path or one
-    that leads outside, a symbolic link, a packing we do not expect, or more than MAX_UNPACKED
-    bytes. Its path is never used; but the published archive has no such member.
+    InputError: not exactly one, or one that the published archive would not have: a path that leads
+    outside, a symbolic link, another packing, more than MAX_UNPACKED bytes.
     """
     try:
         with opened(archive) as stream, zipfile.ZipFile(stream) as packed:
@@ -56,10 +55,7 @@ def opened_member(archive: Path, name: str) -> Iterator[IO[bytes]]:
 
 
 def unpack(archive: Path, name: str, destination: Path) -> None:
-    """Write the member `name` of `archive` to `destination`; after an error there is no such file.
-
-    Raises InputError as `opened_member`.
-    """
+    """Write the member `name` to `destination`; after an InputError there is no such file."""
     try:
         with opened_member(archive, name) as packed, destination.open("wb") as stream:
             shutil.copyfileobj(packed, stream)
@@ -69,10 +65,7 @@ def unpack(archive: Path, name: str, destination: Path) -> None:
 
 
 def same_content(path: Path, member: zipfile.ZipInfo) -> bool:
-    """Whether `path` has the length and the CRC-32 that the archive states for `member`.
-
-    False when there is no such file; InputError when it cannot be read.
-    """
+    """Whether `path` is there, with the length and CRC-32 of `member`; InputError: unreadable."""
     if not path.exists():
         return False
     crc = 0

@@ -1,8 +1,10 @@
-"""The official corpora, as `catalog.toml` describes them.
+"""The official corpora as `catalog.toml` describes them, and whether the files on disk are these.
 
 Corpora are never shipped with the package: a user downloads them (`chmed-ner data fetch`).
 """
 
+import hashlib
+import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +13,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from chmed_ner.data.archive import same_content, trusted_member
 from chmed_ner.errors import InputError
+from chmed_ner.files import sha256_of
 
 BASE_URL = "https://raw.githubusercontent.com"
 """Where repositories are read from; a mirror has `{repository}/{commit}/{file}` below its own."""
@@ -34,7 +38,7 @@ class CorpusFile:
 
     @property
     def name(self) -> str:
-        """The file's name, the same in the repository and on disk."""
+        """The file's name."""
         return self.path.rpartition("/")[2]
 
     def url(self, base_url: str = BASE_URL) -> str:
@@ -45,7 +49,7 @@ class CorpusFile:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """A corpus: its name on the command line, its title, its files, its citation and licence."""
+    """A corpus; `name` is that on the command line."""
 
     name: str
     title: str
@@ -72,10 +76,7 @@ CORPORA = _corpora()
 
 
 def named_corpora(names: Sequence[str]) -> tuple[Corpus, ...]:
-    """The corpora of these names, each once, in catalogue order; all of them for no names.
-
-    Raises InputError for a name that the catalogue does not have.
-    """
+    """The corpora of these names, in catalogue order; all for none. InputError: no such name."""
     known = [corpus.name for corpus in CORPORA]
     for name in names:
         if name not in known:
@@ -86,3 +87,71 @@ def named_corpora(names: Sequence[str]) -> tuple[Corpus, ...]:
                 + f" The corpora are: {', '.join(known)}"
             )
     return tuple(corpus for corpus in CORPORA if not names or corpus.name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is on disk under one name; `unverified`: unpacked, but no archive proves it."""
+
+    path: Path
+    status: Literal["ok", "missing", "wrong", "unverified"]
+    detail: str = ""
+
+
+def checksum(path: Path, algorithm: Algorithm) -> str | None:
+    """The checksum of `path` in hexadecimal, None: no such file; InputError: cannot be read."""
+    try:
+        return sha256_of(path) if algorithm == "SHA-256" else _git_blob_id(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); change its permissions or move it away"
+        ) from error
+
+
+def _git_blob_id(path: Path) -> str:
+    """The SHA-1 of `blob`, a space, the size, a zero byte and the content."""
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        return hashlib.file_digest(stream, lambda: digest).hexdigest()
+
+
+def is_published(file: CorpusFile, root: Path) -> bool:
+    """Whether `file` is below `root` and has its published checksum."""
+    return checksum(root / file.path, file.algorithm) == file.checksum
+
+
+def is_unpacked(file: CorpusFile, root: Path) -> bool:
+    """Whether nothing is left to unpack of a file that is there: no archive, or its member is next
+    to it unchanged. InputError: the archive is not to be trusted.
+    """
+    archive = root / file.path
+    return not file.unpacked or same_content(
+        archive.with_name(file.unpacked), trusted_member(archive, file.unpacked)
+    )
+
+
+def check_file(file: CorpusFile, root: Path) -> tuple[Finding, ...]:
+    """Compare `file` below `root` with its checksum, and its unpacked member with the archive.
+
+    An unpacked file that is absent is no finding. InputError: a file cannot be read.
+    """
+    target = root / file.path
+    found = checksum(target, file.algorithm)
+    if found is None:
+        archive = Finding(target, "missing")
+    elif found != file.checksum:
+        detail = f"{file.algorithm} expected {file.checksum}, found {found}"
+        archive = Finding(target, "wrong", detail)
+    else:
+        archive = Finding(target, "ok")
+    if not file.unpacked or not (unpacked := target.with_name(file.unpacked)).exists():
+        return (archive,)
+    if archive.status != "ok":
+        detail = f"nothing proves it without the published {file.name}"
+        return (archive, Finding(unpacked, "unverified", detail))
+    if is_unpacked(file, root):
+        return (archive, Finding(unpacked, "ok", f"as in {file.name}"))
+    return (archive, Finding(unpacked, "wrong", f"differs from the one in {file.name}"))

@@ -1,4 +1,4 @@
-"""Official column files: a character, one separator, a tag on each line.
+"""Official column files, read line by line: a character, one separator, a tag on each line.
 
 Read by hand: `"` and `#` are ordinary characters here, and so is a space that has a tag.
 Sentences are separated by an empty line (ROCLING-2023) or a line of one space (ROCLING-2022).
@@ -7,38 +7,110 @@ organisers' scorer reads (`ScorerTags`).
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple, NoReturn
 
-from chmed_ner.data.lines import BYTE_ORDER_MARK, Line, lines, opened, shown
-from chmed_ner.entities.bio import OUTSIDE, chunks, split_tag
 from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Sentence
+from chmed_ner.entities.types import OUTSIDE, Sentence, chunks, split_tag
 from chmed_ner.errors import InputError
-from chmed_ner.files import replacing
+
+LONGEST_LINE = 1 << 20
+"""Bytes; a longer line means that the file is something else."""
+
+
+BYTE_ORDER_MARK = "\ufeff"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line without its line end; `ended` is False where the file stops in mid-line."""
+
+    file: str
+    number: int
+    text: str
+    ended: bool = True
+
+    def refuse(self, problem: str) -> NoReturn:
+        """Raise InputError for this line; `problem` says what is wrong and the cure."""
+        if not self.ended:
+            problem += (
+                " The file ends within this line: if it was cut short, copy or fetch it again."
+            )
+        raise InputError(f"{self.file}, line {self.number}: {problem}")
+
+    def refuse_byte_order_mark(self) -> NoReturn:
+        """Raise InputError for a file that begins with a byte order mark."""
+        self.refuse("the file begins with a byte order mark; save it as UTF-8 without BOM.")
+
+
+def shown(value: str) -> str:
+    """`value` quoted for an error message, shortened where it is long."""
+    return repr(value if len(value) <= 40 else value[:40] + "...")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of `path`; InputError when it is missing, a folder, or may not be read."""
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such file; check the path, or run `chmed-ner data fetch`"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    with stream:
+        yield stream
+
+
+def lines(stream: IO[bytes], file: str) -> Iterator[Line]:
+    """The lines of a UTF-8 stream with LF or CRLF ends; `file` names it in errors.
+
+    Only LF ends a line: the others of `str.splitlines` are data. InputError: a line longer than
+    1 MiB, NUL bytes, invalid UTF-8 (encoded lone surrogates included).
+    """
+    number = 0
+    while raw := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        ended = raw.endswith(b"\n")
+        if len(raw) > LONGEST_LINE:
+            Line(file, number, "").refuse("longer than 1 MiB; this is not a corpus file.")
+        if b"\0" in raw:
+            Line(file, number, "").refuse(
+                "holds a NUL byte; the file is binary or UTF-16, save it as UTF-8 text."
+            )
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            bad = raw[error.start : error.start + 4].hex(" ")
+            Line(file, number, "", ended).refuse(
+                f"not UTF-8 at byte {error.start + 1} ({bad}); save the file as UTF-8."
+            )
+        if ended:
+            text = text[:-2] if text.endswith("\r\n") else text[:-1]
+        yield Line(file, number, text, ended)
+
 
 _SEPARATORS = " \t"
-_TAG = re.compile(r"O|[BIOi]-\S+")
+BIO_TAG = re.compile(r"O|[BIOi]-\S+")
 _FORMAT = "each line needs a character, one space or tab, and a tag such as O or B-DISE."
-_UNWRITABLE = re.compile("[\n\0\ud800-\udfff]")
 
 
 class TagCheck:
-    """Accepts the tags of a scheme (of any when `labels` is None), says what is wrong with others.
-
-    `padding` are the characters around a tag that do not count.
-    """
+    """Accepts the tags of a scheme (None: any), and says what is wrong with others."""
 
     padding = ""
+    """The characters around a tag that do not count."""
 
     def __init__(self, labels: LabelScheme | None) -> None:
         self.labels = labels
         self._accepted: dict[str, str] = {}
 
     def read(self, line: Line, tag: str) -> str:
-        """`tag`, as one object per spelling; InputError, for its line, when it is not accepted."""
+        """`tag`, one object per spelling; InputError when it is not accepted."""
         known = self._accepted.get(tag)
         if known is None:
             if problem := self.problem(tag):
@@ -47,11 +119,8 @@ class TagCheck:
         return known
 
     def problem(self, tag: str) -> str | None:
-        """Why `tag` is not accepted, and the cure; None when it is.
-
-        `i-X` and `O-X` occur in official gold and are kept as they are.
-        """
-        if not _TAG.fullmatch(tag):
+        """Why `tag` is not accepted, and the cure; `i-X` and `O-X` occur in official gold."""
+        if not BIO_TAG.fullmatch(tag):
             return f"invalid tag {shown(tag)}; write O, B-TYPE or I-TYPE after one separator."
         type_ = split_tag(tag)[1]
         if not type_ or self.labels is None or type_ in self.labels.tags:
@@ -63,11 +132,8 @@ class TagCheck:
         )
 
     def cut(self, tag: str) -> bool:
-        """Whether `tag`, on a last line without line end, may have lost its end.
-
-        With a label scheme, half a type has been refused already.
-        """
-        if tag == OUTSIDE or self.labels is not None:
+        """Whether `tag`, on a last line without line end, may have lost its end."""
+        if tag == OUTSIDE or self.labels is not None:  # half a type of a scheme is refused already
             return False
         return any(known != tag and known.startswith(tag) for known in self._accepted)
 
@@ -113,10 +179,9 @@ class ColumnFile:
 
 
 def read_rows(path: Path, check: TagCheck) -> ColumnFile:
-    """What a column file holds, tags as they are; separator lines in a row end one sentence.
+    """What a column file holds; separator lines in a row end one sentence.
 
-    Raises InputError naming file, line, value and cure for whatever breaks the format, and for a
-    file without a sentence.
+    InputError: a line breaks the format, or there is no sentence.
     """
     sentences: list[list[Row]] = [[]]
     separators = 0
@@ -158,10 +223,7 @@ def _row(line: Line, check: TagCheck) -> Row:
 def read_columns(
     path: Path, *, prefix: str, split: str, genre: str, labels: LabelScheme | None
 ) -> tuple[Sentence, ...]:
-    """The sentences of a column file, tags exactly as they are; ids are `prefix` and five digits.
-
-    `labels=None` accepts any type. Raises InputError as `read_rows`.
-    """
+    """The sentences of a column file, tags as they are; ids are `prefix` and five digits."""
     sentences = []
     for number, rows in enumerate(read_rows(path, TagCheck(labels)).sentences):
         tags = tuple(row.tag for row in rows)
@@ -176,26 +238,3 @@ def read_columns(
             )
         )
     return tuple(sentences)
-
-
-def write_columns(path: Path, rows: Iterable[tuple[str, Sequence[str]]]) -> None:
-    """Write sentences (text, tags) in the official format, atomically.
-
-    Character, space, tag, LF; an empty line after each sentence. Raises InputError for text that
-    the format cannot hold (empty, a line feed, NUL, a lone surrogate), ValueError when text and
-    tags differ in length or a tag is none.
-    """
-    with replacing(path) as file:
-        for number, (text, tags) in enumerate(rows):
-            bad = _UNWRITABLE.search(text)
-            if bad or not text:
-                held = f"the character {shown(bad.group())}" if bad else "no character"
-                raise InputError(
-                    f"{path}: sentence {number} ({shown(text)}) holds {held}, which a column file "
-                    "cannot; correct the text"
-                )
-            for character, tag in zip(text, tags, strict=True):
-                if not _TAG.fullmatch(tag):
-                    raise ValueError(f"{path}: sentence {number}: {shown(tag)} is not a BIO tag")
-                file.write(f"{character} {tag}\n")
-            file.write("\n")

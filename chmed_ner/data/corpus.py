@@ -1,7 +1,7 @@
 """A corpus ready for an experiment: named splits, what they were read from, what was dropped.
 
-Whatever is drawn by chance is drawn by `random.Random` on a string that holds the seed and the
-purpose, so a draw depends on nothing but the seed and the sentences.
+A draw is made by `random.Random` on a string of seed and purpose: it depends on nothing but the
+seed and the sentences.
 """
 
 import random
@@ -22,10 +22,7 @@ Sentences = tuple[Sentence, ...]
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many sentences of each split to use, None for all; `test` counts for each genre.
-
-    `validation=0` and `test=0` leave a split out.
-    """
+    """How many sentences of each split to use (None: all); `test` counts for each genre."""
 
     train: Count | None = None
     validation: Annotated[int, at_least(0)] | None = None
@@ -36,12 +33,8 @@ class Limit:
 class Corpus:
     """The sentences an experiment uses; training and validation tags are repaired, test tags not.
 
-    `training_files` and `test_files` map a file (its path relative to the data root, or as it was
-    given) to its SHA-256. `counts` holds, for the training files as read, the repairs
-    (`repaired_tags` and its kinds, see `chmed_ner.data.repairs`), `leaked_sentences` (dropped
-    because the text is also a test text), `conflicting_mentions` (strings with more than one type)
-    and `conflicting_sentences` (texts annotated in more than one way); for the training split
-    `empty_sentences_left_out`.
+    `training_files` and `test_files` map a file (relative to the data root, or as it was given) to
+    its SHA-256. `counts` are those of `repairs.training_counts`, and `empty_sentences_left_out`.
     """
 
     name: str
@@ -70,10 +63,9 @@ def drop_leaks(train: Iterable[Sentence], test: Iterable[Sentence]) -> tuple[Sen
 def carve_validation(
     sentences: Sequence[Sentence], share: float, seed: int
 ) -> tuple[Sentences, Sentences]:
-    """Training and validation sentences: `share` of the distinct texts go to validation.
+    """Training and validation sentences in corpus order; `share` of the texts go to validation.
 
-    Both keep the corpus order, and all sentences of one text land on the same side. A share above
-    0 takes at least one text and leaves at least one.
+    A share above 0 takes at least one distinct text and leaves at least one.
     """
     texts = list(dict.fromkeys(sentence.text for sentence in sentences))
     size = min(len(texts) - 1, max(1, round(share * len(texts)))) if share and texts else 0
@@ -84,9 +76,9 @@ def carve_validation(
 
 
 def keep_empty(sentences: Sequence[Sentence], share: float, seed: int) -> Sentences:
-    """The sentences with an entity, and `share` of those without, drawn with `seed`, in order.
+    """The sentences with an entity, and `share` of those without, in order.
 
-    With one seed, the sentences of a smaller share are among those of a larger one.
+    With one seed, a smaller share is part of a larger one.
     """
     empty = [at for at, sentence in enumerate(sentences) if not sentence.entities]
     left_out = set(empty) - set(_drawn(empty, round(share * len(empty)), f"empty {seed}"))
@@ -94,18 +86,12 @@ def keep_empty(sentences: Sequence[Sentence], share: float, seed: int) -> Senten
 
 
 def sample(sentences: Sequence[Sentence], n: int | None, seed: int) -> Sentences:
-    """`n` sentences (None, or more than there are: all) drawn with `seed`, in corpus order.
-
-    With one seed, a smaller sample is part of a larger one.
-    """
+    """`n` sentences (None: all) in order; with one seed, a smaller sample is part of a larger."""
     return tuple(sentences[index] for index in _drawn(range(len(sentences)), n, f"sample {seed}"))
 
 
 def sample_per_genre(sentences: Sequence[Sentence], n: int | None, seed: int) -> Sentences:
-    """`n` sentences of each genre, drawn with `seed`, in corpus order.
-
-    A genre's sample does not depend on which other genres there are.
-    """
+    """`n` sentences of each genre, in order; other genres do not change a genre's sample."""
     members: dict[str, list[int]] = defaultdict(list)
     for index, sentence in enumerate(sentences):
         members[sentence.genre].append(index)
@@ -144,13 +130,10 @@ def assemble(
     limit: Limit,
     empty_share: float = 1.0,
 ) -> Corpus:
-    """The corpus of an experiment: leaks dropped, training tags repaired, validation carved, each
-    split cut to its limit. What was changed and dropped is counted.
+    """The corpus of an experiment: leaks dropped, validation carved (`share` of the training data)
+    where it has no file, tags repaired, each split cut to its limit.
 
-    `share` is the part of the training data carved for validation where the dataset has no
-    validation file. Of the training sentences without an entity `empty_share` is kept, before the
-    limit counts. Raises InputError when the leak check, or `empty_share`, leaves no training
-    sentence.
+    `empty_share` counts before the limit. InputError: no training sentence is left.
     """
     train, leaked = drop_leaks(read.train, read.test)
     if read.train and not train:

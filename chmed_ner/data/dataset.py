@@ -1,17 +1,62 @@
-"""What every dataset of `conf/dataset/` offers, and the checks of the knobs they share."""
+"""What every dataset of `conf/dataset/` offers, its files, and the sample that is shipped."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from chmed_ner.data.columns import read_columns
 from chmed_ner.data.corpus import Corpus, Limit, Sentences, Splits, assemble
-from chmed_ner.data.sources import Source, checksums, missing, read_sources
 from chmed_ner.entities.labels import LabelScheme, label_scheme
+from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
+from chmed_ner.files import sha256_of
 from chmed_ner.knobs import Portion, Share
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of a dataset: an official column file, of one genre.
+
+    `name` is its path relative to the data root, or as the user gave it; `prefix` begins the ids of
+    its sentences; `cure` helps when it is missing; sentences from number `end` on are left out.
+    """
+
+    name: str
+    path: Path
+    prefix: str
+    genres: tuple[str, ...]
+    cure: str
+    end: int | None = None
+
+    def read(self, split: str, labels: LabelScheme) -> tuple[Sentence, ...]:
+        """Its sentences; InputError for bad content."""
+        (genre,) = self.genres
+        found = read_columns(self.path, prefix=self.prefix, split=split, genre=genre, labels=labels)
+        return found[: self.end]
+
+
+def missing(sources: Iterable[Source]) -> str | None:
+    """The first source that is no file, and the cure, if any."""
+    for source in sources:
+        if not source.path.is_file():
+            return f"{source.path}: no such file; {source.cure}"
+    return None
+
+
+def read_sources(
+    sources: Iterable[Source], split: str, labels: LabelScheme
+) -> tuple[Sentence, ...]:
+    """The sentences of all files, one file after the other."""
+    return tuple(sentence for source in sources for sentence in source.read(split, labels))
+
+
+def checksums(sources: Iterable[Source]) -> Mapping[str, str]:
+    """Each file's name and the SHA-256 of its bytes."""
+    return {source.name: sha256_of(source.path) for source in sources}
+
 
 NO_TRAINING = (
     "dataset.train is null: name a training file, as in dataset.train=my/train.txt, or run "
@@ -27,10 +72,8 @@ class MissingTrainingFileError(InputError):
 class Dataset(ABC):
     """Named files in named splits, read into a corpus; subclasses say which files.
 
-    `labels` is a scheme of `conf/labels`. `genres` (None: all) chooses what is tested; the training
-    data does not depend on it. `validation_share` of the training data is carved for validation
-    where there is no validation file; `empty_share` of the training sentences without an entity is
-    kept. `split_seed` (None: the run's seed) draws which sentences each split has.
+    `labels` is a scheme of `conf/labels`; `genres` (None: all) chooses what is tested, not what is
+    trained on. conf/dataset/ explains the other knobs.
     """
 
     name: str
@@ -41,7 +84,7 @@ class Dataset(ABC):
     split_seed: int | None
 
     def __post_init__(self) -> None:
-        """Raise InputError for labels that are no scheme, and for genres outside the choices."""
+        """InputError: labels that are no scheme, genres outside the choices."""
         _ = self.scheme, self.tested
 
     @cached_property
@@ -91,27 +134,24 @@ class Dataset(ABC):
         return None
 
     def raw(self, root: Path, *, training: bool = True) -> Mapping[str, Sentences]:
-        """Everything the files hold: `train` (before validation is carved and leaks are dropped),
-        `validation` where it has files of its own, `test`.
-
-        Raises InputError as `load` does.
+        """What the files hold: `train` (no validation carved, no leaks dropped), `validation` where
+        it has files, `test`; InputError as `load`.
         """
         read = self._read(root, training)
         validation = {} if read.validation is None else {"validation": read.validation}
         return {"train": read.train, **validation, "test": read.test}
 
     def load(self, root: Path, *, seed: int, limit: Limit, training: bool = True) -> Corpus:
-        """The corpus of an experiment.
+        """The corpus of an experiment; with `training=False` a missing training file leaves `train`
+        and `validation` empty.
 
-        With `training=False` a missing training file leaves `train` and `validation` empty; files
-        that are there are read all the same, as the scores of seen and unseen mentions need them.
-        Raises InputError for a missing file, bad content, a genre without test sentences, and
-        (MissingTrainingFileError) a missing training file.
+        InputError: a missing file (MissingTrainingFileError: for training), bad content, a genre
+        without test sentences.
         """
         return self._assembled(self._read(root, training), seed, limit)
 
     def load_test(self, root: Path, *, seed: int, limit: Limit) -> Corpus:
-        """The corpus with its test split alone, as `load` gives it; training files are not read."""
+        """The corpus with its test split alone, as `load` gives it."""
         test, test_files = self._read_test(root)
         return self._assembled(Splits((), (), test, {}, test_files), seed, limit)
 
@@ -163,3 +203,40 @@ class Dataset(ABC):
 def example(genres: Sequence[str]) -> str:
     """An override that chooses `genres`, quoted for a shell."""
     return f"'dataset.genres=[{','.join(genres)}]'"
+
+
+_SAMPLE = Path(__file__).resolve().parent / "sample"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Dataset):
+    """The shipped sample corpus: ours, for demonstration and tests, not a benchmark."""
+
+    name: str = field(default="sample", init=False)
+    validation_share: float = field(default=0, init=False)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """FT, SM and WA."""
+        return ("FT", "SM", "WA")
+
+    def test_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
+        """The test files of the chosen genres, from the package."""
+        return _sample("test", self.tested)
+
+    def training_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
+        """The training files, from the package."""
+        return _sample("train", self.choices)
+
+    def validation_sources(self, root: Path) -> tuple[Source, ...] | None:  # noqa: ARG002
+        """The validation files, from the package."""
+        return _sample("validation", self.choices)
+
+
+def _sample(split: str, genres: Sequence[str]) -> tuple[Source, ...]:
+    cure = "the installation is incomplete: install chmed-ner again"
+    names = {genre: f"{split}_{genre}.txt" for genre in genres}
+    return tuple(
+        Source(f"sample/{name}", _SAMPLE / name, f"sample/{split}/{genre}/", (genre,), cure)
+        for genre, name in names.items()
+    )

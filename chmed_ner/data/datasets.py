@@ -1,6 +1,12 @@
-"""The datasets that `conf/dataset/*.yaml` name as `_target_`.
+"""A user's own column files, and the official corpora of the NYCU NLP Lab, below the data root.
 
-A new dataset is a class here (or in a module of its own, imported here) and a YAML file.
+| corpus | file | genres |
+|---|---|---|
+| HealthNER (Lee and Lu 2021) | `healthner/{train,test}.json` or `train.zip` | FT, SM |
+| ROCLING-2022 (Lee et al. 2022) | `rocling2022/ROCLING22_CHNER_truth.txt` | WA |
+| ROCLING-2023 (Lee et al. 2023) | `rocling2023/MultiNER-Health_truth_{FT,SM,WA}.txt` | FT, SM, WA |
+
+All of them train on HealthNER.
 """
 
 import re
@@ -8,64 +14,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from chmed_ner.data.dataset import Dataset
-from chmed_ner.data.official import ROCLING2022, ROCLING2023, HealthNER
-from chmed_ner.data.sources import Source
+from chmed_ner.data.dataset import Dataset, Source, example
+from chmed_ner.data.healthner import GENRES as HEALTHNER_GENRES
+from chmed_ner.data.healthner import read_healthner
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
+from chmed_ner.knobs import one_of
 
-__all__ = ["ROCLING2022", "ROCLING2023", "ColumnFiles", "Dataset", "HealthNER", "Sample"]
 
-_SAMPLE = Path(__file__).resolve().parent / "sample"
+class HealthNERSource(Source):
+    """A file of HealthNER, of which `genres` are read."""
+
+    def read(self, split: str, labels: LabelScheme) -> tuple[Sentence, ...]:
+        """Its sentences; InputError for bad content."""
+        return read_healthner(
+            self.path, prefix=self.prefix, split=split, genres=self.genres, labels=labels
+        )
+
+
 _GENRE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_MIXED = "mixed"
 
 Files = str | Sequence[str] | Mapping[str, str] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample(Dataset):
-    """The shipped sample corpus: ours, for demonstration and tests, not a benchmark."""
-
-    name: str = field(default="sample", init=False)
-    validation_share: float = field(default=0, init=False)
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """FT, SM and WA."""
-        return ("FT", "SM", "WA")
-
-    def test_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
-        """The test files of the chosen genres, from the package."""
-        return _sample("test", self.tested)
-
-    def training_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
-        """The training files, from the package."""
-        return _sample("train", self.choices)
-
-    def validation_sources(self, root: Path) -> tuple[Source, ...] | None:  # noqa: ARG002
-        """The validation files, from the package."""
-        return _sample("validation", self.choices)
-
-
-def _sample(split: str, genres: Sequence[str]) -> tuple[Source, ...]:
-    cure = "the installation is incomplete: install chmed-ner again"
-    names = {genre: f"{split}_{genre}.txt" for genre in genres}
-    return tuple(
-        Source(f"sample/{name}", _SAMPLE / name, f"sample/{split}/{genre}/", (genre,), cure)
-        for genre, name in names.items()
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnFiles(Dataset):
     """A user's own corpus in the column format, with its own label scheme.
 
-    `test` maps a genre to its file. `train` and `validation` are a file, a list of files or such a
-    mapping; `train` may be None where nothing is trained, `validation` None is carved from the
-    training data. Relative paths are taken from the data root. A training file without a genre of
-    its own gets the test genre where there is only one, else `mixed`.
+    `test` maps a genre to its file, relative to the data root or absolute. `train` and `validation`
+    are a file, a list or such a mapping; a file without a genre of its own gets the test genre
+    where there is only one, else `mixed`.
     """
 
     test: Mapping[str, str]
@@ -73,7 +54,7 @@ class ColumnFiles(Dataset):
     validation: Files
 
     def __post_init__(self) -> None:
-        """Raise InputError also for a corpus without a name, and for files that are no paths."""
+        """InputError also: no name, files that are no paths."""
         if not self.name:
             raise InputError(f"dataset.name={self.name!r}: give the corpus a name")
         if not isinstance(self.test, Mapping) or not self.test:
@@ -92,7 +73,7 @@ class ColumnFiles(Dataset):
     @cached_property
     def _listed(self) -> dict[str, tuple[tuple[str, str], ...]]:
         """Genre and path of each file of a split."""
-        only = self.choices[0] if len(self.test) == 1 else _MIXED
+        only = self.choices[0] if len(self.test) == 1 else "mixed"
         files = {"test": self.test, "train": self.train, "validation": self.validation}
         return {split: _listed(split, given, only) for split, given in files.items()}
 
@@ -149,3 +130,122 @@ def _listed(key: str, files: Files, genre: str) -> tuple[tuple[str, str], ...]:
     if len(pairs) != len({path for _, path in pairs}):
         raise InputError(f"dataset.{key}: a file is listed twice; list each once")
     return tuple((str(name), path) for name, path in pairs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TrainedOnHealthNER(Dataset):
+    """Trains on the part of HealthNER that `healthner_part` names."""
+
+    healthner_part: Annotated[str, one_of("train", "test")]
+    either: ClassVar[bool] = True
+    """Whether both parts can be trained on."""
+
+    def training_sources(self, root: Path) -> tuple[Source, ...]:
+        """The HealthNER part."""
+        part = self.healthner_part
+        other = "test" if part == "train" else "train"
+        cure = f"dataset.healthner_part={part} trains on it: {_fetch('healthner')}"
+        if self.either:
+            cure += f", or train on the other part: dataset.healthner_part={other}"
+        return (_healthner(root, part, HEALTHNER_GENRES, cure),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthNER(_TrainedOnHealthNER):
+    """HealthNER: trains on its 28,161 sentences, tests on the 2,531 of `test.json`."""
+
+    name: str = field(default="healthner", init=False)
+    either: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        """Refuse to train on what is tested."""
+        super().__post_init__()
+        if self.healthner_part == "test":
+            raise InputError(
+                "dataset.healthner_part=test: dataset=healthner tests on that part, so it cannot "
+                "train on it; use dataset.healthner_part=train"
+            )
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """FT and SM."""
+        return HEALTHNER_GENRES
+
+    def test_sources(self, root: Path) -> tuple[Source, ...]:
+        """The 2,531-sentence part."""
+        return (_healthner(root, "test", self.tested, _fetch("healthner")),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ROCLING2022(_TrainedOnHealthNER):
+    """ROCLING-2022: trains on a part of HealthNER, tests on 3,205 Wikipedia sentences.
+
+    `without_last_sentence` leaves out the last one, which the paper lost: its Table 2 counts 3,204.
+    """
+
+    name: str = field(default="rocling2022", init=False)
+    without_last_sentence: bool
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """WA."""
+        return ("WA",)
+
+    def test_sources(self, root: Path) -> tuple[Source, ...]:
+        """The gold file."""
+        end = -1 if self.without_last_sentence else None
+        return (_rocling2022(root, _fetch("rocling2022"), end),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ROCLING2023(_TrainedOnHealthNER):
+    """ROCLING-2023: three genres; `protocol=shared_task` trains on ROCLING-2022 as well."""
+
+    name: str = field(default="rocling2023", init=False)
+    protocol: Annotated[str, one_of("paper", "shared_task")]
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """FT, SM and WA."""
+        return ("FT", "SM", "WA")
+
+    def test_sources(self, root: Path) -> tuple[Source, ...]:
+        """One gold file a genre."""
+        names = {genre: f"rocling2023/MultiNER-Health_truth_{genre}.txt" for genre in self.tested}
+        there = [genre for genre, name in names.items() if (root / name).is_file()]
+        leave_out = f", or leave the genre out: {example(there)}" if there else ""
+        cure = f"dataset.genres (all, unless it is set) asks for it: {_fetch('rocling2023')}"
+        return tuple(
+            Source(name, root / name, f"rocling2023/{genre}/", (genre,), cure + leave_out)
+            for genre, name in names.items()
+        )
+
+    def training_sources(self, root: Path) -> tuple[Source, ...]:
+        """The HealthNER part, under `shared_task` the ROCLING-2022 sentences too."""
+        healthner = super().training_sources(root)
+        if self.protocol == "paper":
+            return healthner
+        cure = (
+            f"dataset.protocol=shared_task trains on it: {_fetch('rocling2022')}, or use "
+            "dataset.protocol=paper"
+        )
+        return (*healthner, _rocling2022(root, cure))
+
+
+def _fetch(corpus: str) -> str:
+    return (
+        f"fetch it with `chmed-ner data fetch {corpus}`, or point paths.data (CHMED_NER_DATA) at "
+        "the folder that holds it"
+    )
+
+
+def _healthner(root: Path, part: str, genres: tuple[str, ...], cure: str) -> Source:
+    """One part of HealthNER: the plain file, or the zip file where only that is."""
+    plain, packed = f"healthner/{part}.json", f"healthner/{part}.zip"
+    name = packed if (root / packed).is_file() and not (root / plain).is_file() else plain
+    return HealthNERSource(name, root / name, f"healthner/{part}/", genres, cure)
+
+
+def _rocling2022(root: Path, cure: str, end: int | None = None) -> Source:
+    name = "rocling2022/ROCLING22_CHNER_truth.txt"
+    return Source(name, root / name, "rocling2022/WA/", ("WA",), cure, end)

@@ -1,8 +1,8 @@
 """Long texts and long files: read line by line, cut into sentences, offsets put back.
 
-A document is a line. One no longer than the longest sentence of the corpora is read as it is,
-so that a run's test text is read as the run read it. A longer one is cut after 。！？!?; ； does
-not end a sentence: of HealthNER's 2,530 (part `test`) 113 have a ； inside, one a 。！？.
+A document is a line. One no longer than the longest sentence of the corpora is not cut, so that a
+run's test text is read as the run read it. ； does not end a sentence: of HealthNER's 2,530 (part
+`test`) 113 have a ； inside, one a 。！？.
 """
 
 import re
@@ -37,10 +37,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Annotated:
-    """A document with its prediction; `sentences` are `[start, end)` and cover the text.
-
-    Offsets are code points of the document.
-    """
+    """A document with its prediction; `sentences` are `[start, end)` and cover the text."""
 
     document: Document
     prediction: Prediction
@@ -57,9 +54,8 @@ class Predicts(Protocol):
 def sentences_of(text: str, longest: int = LONGEST) -> Iterator[tuple[int, int]]:
     """`[start, end)` of each piece that is read at once; together they cover `text` without gaps.
 
-    A line of up to `longest` characters is one piece. A longer line is cut after its sentences, and
-    a sentence that is still longer at its last ； ， 、 or space within `longest` characters (the
-    better mark if it is in the second half), and where there is none after `longest`.
+    A line of more than `longest` characters is cut after its sentences, a longer sentence at its
+    last ； ， 、 or space (the better mark if it is in the second half), else after `longest`.
     """
     for line in _LINE.finditer(text):
         if line.end() - line.start() <= longest:
@@ -90,11 +86,10 @@ def _break(window: str) -> int:
 def annotate(
     model: Predicts, blocks: Iterable[Sequence[Document]], longest: int = LONGEST
 ) -> Iterator[Annotated]:
-    """Every document with its entities, in order, as soon as the last of its sentences is read.
+    """Every document with its entities, in order; ids are `0`, `1` ...
 
-    Ids are `0`, `1` ...; problems are summed over a document's sentences; blank sentences are not
-    asked. Holds one block of documents at a time. The sentences of a block are read together, so
-    where the model computes in bfloat16 a rare token may depend on how a file is cut into blocks.
+    Problems are summed over a document's sentences; blank ones are not asked. A block is read
+    together, so in bfloat16 a rare token may depend on how a file is cut into blocks.
     """
     first = 0
     for block in blocks:
@@ -137,9 +132,8 @@ def _predicted(model: Predicts, texts: Sequence[str]) -> Iterator[Prediction]:
 def read_documents(stream: BinaryIO, name: str, block: int = BLOCK) -> Iterator[list[Document]]:
     """The lines of a UTF-8 stream (ends LF or CR LF), those together that were read at once.
 
-    A pipe's lines are handed on when they come, a file's in blocks of about `block` bytes; memory
-    grows with the longest line only. Encoded lone surrogates are let through; every other character
-    is left as it is. Raises InputError naming the line that is not UTF-8, after those before it.
+    A pipe's lines are handed on when they come, a file's in blocks of about `block` bytes. Encoded
+    lone surrogates are let through. InputError: a line is not UTF-8, after those before it.
     """
     parts: list[bytes] = []
     number = 0

@@ -1,13 +1,11 @@
 """Fetching corpora: never half a file, never a wrong one, under a corpus file's name.
 
-A file arrives as `NAME.part`, which a later attempt continues where the server can (HTTP Range),
-is compared with its published checksum and only then takes its name. pooch sends the requests and
-writes the answers; going on where an answer was cut is ours, as pooch starts anew. Processes that
-fetch into the same folder take turns by a file lock.
+A file arrives as `NAME.part`, is compared with its published checksum and only then takes its name.
+A later attempt continues the part (HTTP Range), which pooch cannot. Processes that fetch into the
+same folder take turns by a file lock.
 
 HealthNER's `train.zip` is kept, because its blob id is the only proof of origin there is. Its
-`train.json` is put next to it, because people search, count and convert that file with other
-tools. Where both are there, the unpacked file is compared with the archive by length and CRC-32.
+`train.json` is put next to it, because people search, count and convert that file with other tools.
 """
 
 import contextlib
@@ -22,8 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from chmed_ner.data.archive import unpack
-from chmed_ner.data.catalog import BASE_URL, CorpusFile
-from chmed_ner.data.verify import checksum, is_published, is_unpacked
+from chmed_ner.data.catalog import BASE_URL, CorpusFile, checksum, is_published, is_unpacked
 from chmed_ner.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -60,10 +57,9 @@ class Outcome:
 def fetch_file(file: CorpusFile, root: Path, server: Server) -> tuple[Outcome, ...]:
     """Bring `file` below `root`, and unpack it where it is an archive; what became of each name.
 
-    A file that is there and intact is not asked for again, and its folder need not be writable. A
-    file with a wrong checksum is kept as `NAME.old` when the right one takes its place. Raises
-    InputError for an address that has no such file, for wrong content, for an archive that is
-    refused and for a folder that cannot be written; RunError for a lost network or a full disk.
+    A file that is there and intact is not asked for again; a wrong one is kept as `NAME.old`.
+    InputError: no file at the address, wrong content, an archive that is refused, a folder that
+    cannot be written; RunError: a lost network or a full disk.
     """
     target = root / file.path
     member = target.with_name(file.unpacked) if file.unpacked else None
@@ -112,7 +108,7 @@ def _sole_writer(folder: Path) -> Iterator[None]:
 
 
 def _put_in_place(target: Path, status: Status) -> Status:
-    """Give the part its name; what bore the name until now is kept as `NAME.old`."""
+    """Give the part its name; another file of that name is kept as `NAME.old`."""
     with _part(target).open("rb") as stream:
         os.fsync(stream.fileno())
     replaced = target.exists()

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from chmed_ner.data.archive import opened_member
-from chmed_ner.data.columns import TagCheck
-from chmed_ner.data.lines import BYTE_ORDER_MARK, Line, lines, opened, shown
-from chmed_ner.entities.bio import chunks
+from chmed_ner.data.columns import BYTE_ORDER_MARK, Line, TagCheck, lines, opened, shown
 from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Sentence
+from chmed_ner.entities.types import Sentence, chunks
 from chmed_ner.errors import InputError
 
 GENRES = ("FT", "SM")
@@ -36,11 +34,9 @@ def read_healthner(
 ) -> tuple[Sentence, ...]:
     """The sentences of `genres` (`FT`, `SM`) in file order; ids are `prefix` and the file's id.
 
-    A path ending in `.zip` is read as an archive that holds one `.json` file of its own name
-    (`train.zip`: `train.json`), without extracting it. Every line is checked, of other genres too.
-    The tags belong to `character`, so that is the text; where `sentence` differs from it in more
-    than white space, the line is refused (the released test file has no difference at all). Raises
-    InputError naming file, line, value and cure.
+    A `train.zip` is read as an archive that holds `train.json`. The tags belong to `character`, so
+    that is the text. InputError: a line, of other genres too, breaks the format, or its `sentence`
+    differs in more than white space.
     """
     check = TagCheck(labels)
     seen: dict[str, int] = {}

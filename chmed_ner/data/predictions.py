@@ -1,16 +1,17 @@
-"""`predictions.jsonl` and the files in the official format."""
+"""Predictions as files: `predictions.jsonl`, official columns, and the formats of `predict`."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.data.columns import write_columns
-from chmed_ner.data.lines import opened
-from chmed_ner.entities.bio import tags_of
-from chmed_ner.entities.types import Prediction, Sentence, Span
+from chmed_ner.data.columns import BIO_TAG, ColumnFile, Row, opened, shown
+from chmed_ner.data.documents import Annotated
+from chmed_ner.entities.types import Prediction, Sentence, Span, tags_of
 from chmed_ner.errors import InputError
-from chmed_ner.files import write_json_lines
+from chmed_ner.files import json_line, replacing, write_json_lines
 
 
 def as_record(prediction: Prediction, *, split: bool = True) -> dict[str, Any]:
@@ -64,8 +65,7 @@ def write_predictions(directory: Path, found: Iterable[Prediction]) -> None:
 def read_predictions(path: Path) -> list[Prediction]:
     """What `write_predictions` wrote to `path`, in its order.
 
-    Raises InputError, naming the line, for anything else: spans outside their sentence, overlapping
-    or with another mention, and a sentence that occurs twice, included.
+    InputError: no prediction, spans that overlap or do not fit, a sentence that occurs twice.
     """
     found: dict[tuple[str, str], Prediction] = {}
     with opened(path) as stream:
@@ -102,3 +102,135 @@ def _prediction(record: Any) -> Prediction:
     if not same:
         raise ValueError("an entity's mention or a key is another")
     return prediction
+
+
+Writer = Callable[[Iterable[Annotated]], Iterator[str]]
+
+
+def jsonl(documents: Iterable[Annotated]) -> Iterator[str]:
+    """One JSON object a document, as in `predictions.jsonl`, without split and genre."""
+    for each in documents:
+        yield json_line(as_record(each.prediction, split=False))
+
+
+def bio(documents: Iterable[Annotated]) -> Iterator[str]:
+    """The official column format: character, space, tag; an empty line after each document."""
+    for each in documents:
+        text = each.document.text
+        tags = tags_of(each.prediction.entities, len(text))
+        lines = (f"{character} {tag}\n" for character, tag in zip(text, tags, strict=True))
+        yield "".join(lines) + "\n"
+
+
+def conll(documents: Iterable[Annotated]) -> Iterator[str]:
+    """CoNLL-2003's layout: `-DOCSTART-` before a document, an empty line after each sentence.
+
+    Columns: character, its offsets `[start, end)` in the document, BIO tag; no white space.
+    """
+    for each in documents:
+        text = each.document.text
+        seen = [position for position, character in enumerate(text) if not character.isspace()]
+        tags = dict(zip(seen, _visible_tags(each, seen), strict=True))
+        lines = ["-DOCSTART-\t-\t-\tO\n\n"]
+        for start, end in each.sentences:
+            rows = [
+                f"{text[position]}\t{position}\t{position + 1}\t{tags[position]}\n"
+                for position in range(start, end)
+                if position in tags
+            ]
+            lines += [*rows, "\n"] if rows else []
+        yield "".join(lines)
+
+
+def _visible_tags(each: Annotated, seen: list[int]) -> tuple[str, ...]:
+    """A tag for each position in `seen`; an entity begins at the first of its that is there."""
+    place = {position: number for number, position in enumerate(seen)}
+    spans = []
+    for span in each.prediction.entities:
+        kept = [place[position] for position in range(span.start, span.end) if position in place]
+        spans += [Span(kept[0], kept[-1] + 1, span.type)] if kept else []
+    return tags_of(spans, len(seen))
+
+
+def brat(documents: Iterable[Annotated]) -> Iterator[str]:
+    """brat standoff lines, where the input file is one document.
+
+    Offsets are code points of the file, line ends (LF 1, CR LF 2) included.
+    """
+    number, offset = 0, 0
+    for each in documents:
+        text, lines = each.document.text, []
+        for span in each.prediction.entities:
+            number += 1
+            place = f"{span.type} {offset + span.start} {offset + span.end}"
+            lines.append(f"T{number}\t{place}\t{text[span.start : span.end]}\n")
+        yield "".join(lines)
+        offset += len(text) + len(each.document.end)
+
+
+FORMATS: Mapping[str, Writer] = {"jsonl": jsonl, "bio": bio, "brat": brat, "conll": conll}
+
+
+_UNWRITABLE = re.compile("[\n\0\ud800-\udfff]")
+
+
+def write_columns(path: Path, rows: Iterable[tuple[str, Sequence[str]]]) -> None:
+    """Write sentences (text, tags) in the official format, atomically.
+
+    InputError: text that it cannot hold (empty, a line feed, NUL, a lone surrogate); ValueError:
+    tags that do not fit the text, or are none.
+    """
+    with replacing(path) as file:
+        for number, (text, tags) in enumerate(rows):
+            bad = _UNWRITABLE.search(text)
+            if bad or not text:
+                held = f"the character {shown(bad.group())}" if bad else "no character"
+                raise InputError(
+                    f"{path}: sentence {number} ({shown(text)}) holds {held}, which a column file "
+                    "cannot; correct the text"
+                )
+            for character, tag in zip(text, tags, strict=True):
+                if not BIO_TAG.fullmatch(tag):
+                    raise ValueError(f"{path}: sentence {number}: {shown(tag)} is not a BIO tag")
+                file.write(f"{character} {tag}\n")
+            file.write("\n")
+
+
+SAME_CHARACTERS = (
+    "a prediction must hold the gold file's characters, sentence by sentence, in the same order"
+)
+"""The cure: the organisers paste the prediction's tags next to the gold by row number."""
+
+
+def check_same(gold: ColumnFile, predicted: ColumnFile) -> None:
+    """InputError naming the lines of both files where they first differ."""
+    nothing: list[Row] = []
+    both = zip_longest(gold.sentences, predicted.sentences, fillvalue=nothing)
+    for number, (wanted, given) in enumerate(both, start=1):
+        if [row.character for row in wanted] != [row.character for row in given]:
+            problem = _difference(number, (gold, wanted), (predicted, given))
+            raise InputError(f"{problem}; {SAME_CHARACTERS}")
+
+
+def _difference(
+    number: int, gold: tuple[ColumnFile, list[Row]], predicted: tuple[ColumnFile, list[Row]]
+) -> str:
+    """How the files differ in a sentence; one without rows is missing in its file."""
+    for wanted, given in zip(gold[1], predicted[1], strict=False):
+        if wanted.character != given.character:
+            return (
+                f"{_place(predicted[0], given)}: {given.character!r}, but "
+                f"{_place(gold[0], wanted)} has {wanted.character!r}"
+            )
+    (file, rows), (longer, longer_rows) = sorted((gold, predicted), key=lambda side: len(side[1]))
+    end = _place(file, (rows or file.sentences[-1])[-1])
+    what = f"sentence {number}" if rows else f"the last of {number - 1} sentences"
+    row = longer_rows[len(rows)]
+    more = f"goes on with {row.character!r}" if rows else f"begins sentence {number}"
+    if file is predicted[0]:
+        return f"{end}: {what} ends, but {_place(longer, row)} {more}"
+    return f"{_place(longer, row)}: {more}, but {what} ends at {end}"
+
+
+def _place(file: ColumnFile, row: Row) -> str:
+    return f"{file.path}, line {row.line}"

@@ -1,25 +1,76 @@
-"""Training data repaired: stray and malformed tags written again, all that changes counted, logged.
+"""What is wrong in training data: broken tags are repaired and counted, conflicting labels listed.
 
-The rule: a training sentence gets the tags of the chunks that the official scorer sees in it
-(`entities.bio`), so training and scoring speak of the same entities. Sentences that are scored as
-a test keep their tags as the file has them.
-
-| found | becomes | kind |
-|---|---|---|
-| `I-X` where no entity goes on (at the start, after an outside tag) | `B-X` | `stray_inside` |
-| `I-X` inside an entity of another type | `B-X` | `type_change` |
-| a prefix other than `B` and `I`, or `O` with a type (`i-X`, `O-X`) | `I-X` or `B-X`, `O` | \
-`malformed_prefix` |
+A training sentence gets the tags of the chunks that the official scorer sees in it, so training and
+scoring speak of the same entities; test sentences keep theirs. README.md has the kinds of repairs.
+A conflict is one string with several types, or one sentence annotated in several ways.
 """
 
+import csv
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
-from chmed_ner.data.conflicts import conflicting_mentions, conflicting_sentences
-from chmed_ner.entities.bio import OUTSIDE, split_tag, tags_of
-from chmed_ner.entities.types import Sentence
+from chmed_ner.entities.types import OUTSIDE, Sentence, Span, split_tag, tags_of
+from chmed_ner.files import markdown_table, replacing
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictingMention:
+    """A string that is an entity of more than one type; `types` by frequency, then by name."""
+
+    text: str
+    types: Mapping[str, int]
+
+    @property
+    def entities(self) -> int:
+        """How many they are."""
+        return sum(self.types.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictingSentence:
+    """A text that occurs several times with other entities; those of each occurrence, by id."""
+
+    text: str
+    entities: Mapping[str, tuple[Span, ...]]
+
+    @property
+    def shared(self) -> frozenset[Span]:
+        """The entities that all occurrences have."""
+        return frozenset.intersection(*map(frozenset, self.entities.values()))
+
+
+def conflicting_mentions(sentences: Iterable[Sentence]) -> tuple[ConflictingMention, ...]:
+    """The strings annotated with more than one type, the most frequent first."""
+    types: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for sentence in sentences:
+        for span in sentence.entities:
+            types[sentence.mention(span)][span.type] += 1
+    found = (
+        ConflictingMention(text, dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))))
+        for text, counts in types.items()
+        if len(counts) > 1
+    )
+    return tuple(sorted(found, key=lambda mention: (-mention.entities, mention.text)))
+
+
+def conflicting_sentences(sentences: Iterable[Sentence]) -> tuple[ConflictingSentence, ...]:
+    """The texts that occur more than once, not always with the same entities, in corpus order.
+
+    Tags that differ, yet are repaired to the same, do not count.
+    """
+    occurrences: defaultdict[str, dict[str, tuple[Span, ...]]] = defaultdict(dict)
+    for sentence in sentences:
+        occurrences[sentence.text][sentence.id] = sentence.entities
+    return tuple(
+        ConflictingSentence(text, entities)
+        for text, entities in occurrences.items()
+        if len(set(entities.values())) > 1
+    )
+
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +84,7 @@ NOTES = {
 
 
 def repaired(sentence: Sentence) -> Sentence:
-    """`sentence` with the tags of its entities; itself where they are that already."""
+    """`sentence` with the tags of its entities; itself where it has them already."""
     if sentence.tags is None:
         return sentence
     tags = tags_of(sentence.entities, len(sentence.text))
@@ -41,9 +92,7 @@ def repaired(sentence: Sentence) -> Sentence:
 
 
 def repair_counts(sentences: Iterable[Sentence]) -> dict[str, int]:
-    """How many tags `repaired` changes: `repaired_tags`, and `repaired_<kind>` for each of `KINDS`,
-    which add up to it. Sentences without tags have nothing to repair.
-    """
+    """How many tags `repaired` changes: `repaired_tags`, and of each kind `repaired_<kind>`."""
     found: Counter[str] = Counter()
     for sentence in sentences:
         after = repaired(sentence)
@@ -90,3 +139,66 @@ def log_changes(name: str, counts: Mapping[str, int]) -> None:
     for key, message in NOTES.items():
         if counts[key]:
             log.info("%s: %d %s", name, counts[key], message)
+
+
+def conflicts_markdown(split: str, sentences: Sequence[Sentence]) -> str:
+    """Both listings of a split as Markdown, with the numbers found."""
+    mentions, texts = conflicting_mentions(sentences), conflicting_sentences(sentences)
+    spelled = [
+        [found.text, f"{found.entities:,}", ", ".join(f"{t} {n:,}" for t, n in found.types.items())]
+        for found in mentions
+    ]
+    return (
+        f"## {split}: {len(mentions):,} strings with more than one type\n\n"
+        + _table(["string", "entities", "types"], spelled)
+        + f"\n## {split}: {len(texts):,} sentences annotated in more than one way\n\n"
+        + _table(["sentence", "id", "entities that not all occurrences have"], _occurrences(texts))
+    )
+
+
+def write_conflicts(
+    directory: Path, splits: Mapping[str, Sequence[Sentence]], types: Sequence[str]
+) -> None:
+    """Write `conflicting_mentions.csv`, with a column for each type, and
+    `conflicting_sentences.csv`, a row for each occurrence; OSError: cannot be written.
+    """
+    mentions: list[list[Any]] = [["split", "string", "entities", *types]]
+    texts: list[list[Any]] = [["split", "sentence", "id", "differing_entities"]]
+    for split, sentences in splits.items():
+        for found in conflicting_mentions(sentences):
+            counts = [found.types.get(type_, 0) for type_ in types]
+            mentions.append([split, found.text, found.entities, *counts])
+        texts += [[split, *row] for row in _occurrences(conflicting_sentences(sentences))]
+    for name, rows in (("conflicting_mentions", mentions), ("conflicting_sentences", texts)):
+        with replacing(directory / f"{name}.csv") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def _occurrences(texts: Iterable[ConflictingSentence]) -> list[list[str]]:
+    """Text, id, and the entities that are not shared (string, type, place)."""
+    return [
+        [
+            found.text,
+            id_,
+            "; ".join(
+                f"{found.text[span.start : span.end]} {span.type} [{span.start},{span.end})"
+                for span in entities
+                if span not in found.shared
+            ),
+        ]
+        for found in texts
+        for id_, entities in found.entities.items()
+    ]
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return "None.\n"
+    cells = [[_cell(text) for text in row] for row in rows]
+    return markdown_table(header, cells, "l" * len(header))
+
+
+def _cell(text: str) -> str:
+    """`text` so that it neither ends a Markdown cell nor formats anything."""
+    spoken = "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in text)
+    return "".join(f"\\{c}" if c in r"\`*_[]<>|~" else c for c in spoken)

@@ -1,17 +1,76 @@
-"""Corpus statistics: what the paper's Table 2 counts, and what no restoration policy can exceed."""
+"""Corpus statistics: what the paper's Table 2 counts, the ceilings of restoration policies.
 
+Counts that others published for certain parts of the corpora (`published.toml`) are shown next to
+ours of the very same parts.
+"""
+
+import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Any
 
-from chmed_ner.data.published import Published
-from chmed_ner.entities.bio import split_tag
+from chmed_ner.data.dataset import Source
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.restoration import POLICIES, ceiling
-from chmed_ner.entities.types import Sentence
+from chmed_ner.entities.types import Sentence, split_tag
 from chmed_ner.files import markdown_table
+
+Part = tuple[str, str]
+"""A file relative to the data root, without its suffix, and a genre."""
+
+
+_TAGS = ("BODY", "SYMP", "INST", "EXAM", "CHEM", "DISE", "DRUG", "SUPP", "TREAT", "TIME")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Figures from one place: `row` has some of the keys of a row of `statistics`.
+
+    `name` heads the column (`paper` is Wang and Yang 2023); `source` says where they are printed.
+    """
+
+    name: str
+    source: str
+    parts: frozenset[Part]
+    row: Mapping[str, Any]
+
+
+def _published() -> tuple[Published, ...]:
+    content = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
+    found = []
+    for row in content["published"]:
+        name, source, parts = row.pop("name"), row.pop("source"), row.pop("parts")
+        if "types" in row:
+            row["types"] = dict(zip(_TAGS, row["types"], strict=True))
+        found.append(Published(name, source, frozenset(map(tuple, parts)), row))
+    return tuple(found)
+
+
+PUBLISHED = _published()
+"""Every publication's figures for parts of the corpora that a split can consist of."""
+
+
+def parts_of(sources: Iterable[Source]) -> frozenset[Part]:
+    """The parts that a split is read from."""
+    return frozenset(
+        (PurePath(source.name).with_suffix("").as_posix(), genre)
+        for source in sources
+        for genre in source.genres
+    )
+
+
+def published_for(parts: frozenset[Part]) -> dict[str, tuple[Published, ...]]:
+    """The figures published for just these `parts`, by genre, and `all` for all of them."""
+    wanted = {genre: frozenset(p for p in parts if p[1] == genre) for _, genre in sorted(parts)}
+    wanted["all"] = parts
+    return {
+        genre: tuple(found for found in PUBLISHED if found.parts == counted)
+        for genre, counted in wanted.items()
+    }
+
 
 ALL = "all"
 """The row that pools the genres of a split."""
@@ -22,10 +81,8 @@ def statistics(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Counts and ceilings of each split, for each genre (sorted) and pooled as `all`.
 
-    `characters` are code points; `entities` and `types` count `B-` tags, `official_chunks` the
-    chunks of the official scorer; a sentence has an entity when it has a chunk. `ceilings` maps a
-    restoration policy to the F1 (percent, unrounded) of restoring the gold mentions, listed in text
-    order with their repeats.
+    `characters` are code points; `entities` and `types` count `B-` tags, `official_chunks` what the
+    official scorer sees; `ceilings` are F1 in percent, unrounded, by restoration policy.
     """
     return {
         split: {
@@ -80,11 +137,7 @@ def markdown(
     published: PublishedBySplit = MappingProxyType({}),
 ) -> str:
     """The statistics as a Markdown table, a column for each split and genre, with what was
-    published for it to its right and the sources below.
-
-    Percentages: sentences with and without an entity of all sentences, a type of all entities. A
-    published figure that differs has our figure minus it in brackets. A split of one genre has no
-    column `all`.
+    published for it to its right. A split of one genre has no column `all`.
     """
     columns = _columns(stats, published)
     names = [

@@ -1,7 +1,6 @@
 """What an answer may look like: a graph whose edges are pieces of text.
 
-An answer format describes the answers to one sentence as a `Grammar`; decoding, which knows tokens
-but no formats, walks it, and `ebnf` writes it down for a server.
+Answer formats build it; decoding, which knows tokens but no formats, walks it.
 """
 
 from collections.abc import Callable, Hashable, Iterable
@@ -25,7 +24,7 @@ class Grammar(Protocol):
         """Where answers begin."""
 
     def steps(self, node: Node) -> Iterable[Step]:
-        """What may come next. Several steps may begin alike, and lead elsewhere."""
+        """What may come next; several steps may begin alike."""
 
     def ends(self, node: Node) -> bool:
         """May an answer end here?"""
@@ -34,14 +33,10 @@ class Grammar(Protocol):
         """The first step of a short way to an end, for a node that is none."""
 
     def within(self, writable: Callable[[str], bool]) -> "Grammar":
-        """The same without the sentence's characters that cannot be written.
-
-        InputError when the format's own words cannot be.
-        """
+        """The same without characters that cannot be written; InputError: the format needs one."""
 
     def forgetful(self) -> "Grammar":
-        """A grammar of few nodes that allows all of these answers, and such as repeat themselves
-        or leave the order of the text."""
+        """A smaller grammar: mentions may repeat too, or leave the order of the text."""
 
 
 def check_words(words: Iterable[str], writable: Callable[[str], bool]) -> None:
@@ -55,8 +50,7 @@ def check_words(words: Iterable[str], writable: Callable[[str], bool]) -> None:
 
 
 def ebnf(grammar: Grammar) -> str:
-    """The forgetful grammar in GBNF, the dialect of EBNF that vLLM (xgrammar), SGLang and llama.cpp
-    read: a rule a node, `root` first."""
+    """The forgetful grammar in GBNF, which vLLM (xgrammar), SGLang and llama.cpp read."""
     plain = grammar.forgetful()
     names: dict[Node, str] = {plain.start: "root"}
     queue = [plain.start]

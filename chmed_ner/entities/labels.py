@@ -1,9 +1,17 @@
-"""A label scheme: the entity types of a corpus and what they are called in a prompt."""
+"""Label schemes, and the script in which a model reads text and labels.
 
+A script is Traditional Chinese as it is, or Simplified. OpenCC's `t2s` keeps the length of the
+text, so positions hold in the original; variants that swap Taiwanese words (`tw2sp`) do not.
+"""
+
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol
 
+from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
 
 
@@ -23,16 +31,15 @@ class Label:
 
 
 def folded(name: str) -> str:
-    """`name` under NFKC, without white space, in lower case: the form in which names compare."""
+    """`name` as names compare: NFKC, without white space, in lower case."""
     return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
 
 
 class LabelScheme:
     """The types of a corpus in their official order.
 
-    `longest` is the length of the longest name or alias, in code points. Raises InputError when two
-    types share a tag, a name or an alias, and for a blank or broken name: an answer could not be
-    read.
+    `longest` is the length of the longest name or alias, in code points. InputError: two types
+    share a tag, a name or an alias, or a name is not one line of text.
     """
 
     def __init__(self, name: str, labels: Sequence[Label]) -> None:
@@ -68,11 +75,11 @@ class LabelScheme:
         self.longest = max(self.longest, len(spelling))
 
     def tag_of(self, name: str) -> str | None:
-        """The tag that `name` (in any script, width or listed alias) means, else None."""
+        """The tag of a name or alias in any script or width, else None."""
         return self._by_name.get(name) or self._by_name.get(folded(name))
 
     def names(self, script: str) -> tuple[str, ...]:
-        """The category names in `script`, in the official order."""
+        """The category names in `script`, in official order."""
         return tuple(label.name(script) for label in self.labels)
 
     def name_of(self, tag: str, script: str) -> str:
@@ -84,10 +91,9 @@ _KEYS = ("traditional", "simplified", "definition", "aliases")
 
 
 def label_scheme(name: str, types: Mapping[str, Mapping[str, object] | None]) -> LabelScheme:
-    """The scheme that a `conf/labels/*.yaml` file describes: `types: {TAG: {traditional, ...}}`.
+    """The scheme of a `conf/labels/*.yaml` file: `types: {TAG: {traditional, ...}}`.
 
-    `simplified` and `traditional` default to each other, then to the tag; a type without an
-    entry goes by its tag. Raises InputError for anything else than such a mapping.
+    `simplified` and `traditional` default to each other, then to the tag. InputError: a wrong key.
     """
     return LabelScheme(name, [_label(name, str(tag), entry) for tag, entry in types.items()])
 
@@ -110,3 +116,86 @@ def _label(name: str, tag: str, entry: Mapping[str, object] | None) -> Label:
         definition=str(entry.get("definition") or ""),
         aliases=tuple(map(str, aliases)),
     )
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Script(Protocol):
+    """A one-to-one rewriting of text."""
+
+    @property
+    def name(self) -> str:
+        """`simplified` or `traditional`."""
+
+    def convert(self, text: str) -> str:
+        """`text` in this script, of the same length; InputError when it has no such form."""
+
+
+class Traditional:
+    """Leaves the text alone, for the ablation of the conversion."""
+
+    name = "traditional"
+
+    def convert(self, text: str) -> str:
+        """`text` itself."""
+        return text
+
+
+class Simplified:
+    """Traditional -> Simplified by OpenCC's `t2s`."""
+
+    name = "simplified"
+
+    @cached_property
+    def _converter(self) -> Any:
+        import opencc
+
+        return opencc.OpenCC("t2s")
+
+    def convert(self, text: str) -> str:
+        """`text` in simplified characters, of the same length."""
+        try:
+            converted = str(self._converter.convert(text))
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{text[:30]!r}...: character {error.start + 1} is the lone surrogate "
+                f"{text[error.start]!r}, which is not text; repair the source"
+            ) from None
+        if len(converted) != len(text):
+            raise InputError(
+                f"{text[:30]!r}...: OpenCC turned {len(text)} characters into {len(converted)}; "
+                "use script=traditional for this text"
+            )
+        return converted
+
+
+def convert_leniently(script: Script, text: str) -> tuple[str, int]:
+    """Any text in `script`, of the same length, and how many lone surrogates became U+FFFD.
+
+    A character that has no form in the script stays; nothing is raised.
+    """
+    try:
+        text.encode("utf-8")
+        return script.convert(text), 0
+    except (UnicodeEncodeError, InputError):
+        clean, odd = _SURROGATE.subn("\ufffd", text)
+        return "".join(_converted(script, character) for character in clean), odd
+
+
+def _converted(script: Script, character: str) -> str:
+    try:
+        return script.convert(character)
+    except InputError:
+        return character
+
+
+def in_script(script: Script, sentences: tuple[Sentence, ...]) -> tuple[Sentence, ...]:
+    """The sentences with `model_text` filled in; InputError naming the sentence that resists."""
+    converted = []
+    for sentence in sentences:
+        try:
+            converted.append(replace(sentence, model_text=script.convert(sentence.text)))
+        except InputError as error:
+            raise InputError(f"sentence {sentence.id}: {error}") from None
+    return tuple(converted)

@@ -50,8 +50,7 @@ class StringIndex:
 class MentionCounts:
     """How often each string is an entity of each type, and how often it occurs at all.
 
-    Strings are those of the text the model reads. Every occurrence of the characters
-    counts, inside a longer entity too.
+    Strings are in the script the model reads, and count inside a longer entity too.
     """
 
     entities: Mapping[str, Counter[str]]

@@ -1,12 +1,12 @@
-"""The four restoration policies.
+"""The four restoration policies: mentions in listed order become spans, in text order, no overlap.
 
-Each takes the mentions in listed order and returns spans that do not overlap, in text order. They
-differ in which occurrences of a mention they take, and in what order mentions compete for the same
-characters.
+They differ in which occurrences of a mention they take, and in what order mentions compete for the
+same characters.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from chmed_ner.entities.types import Mention, Scores, Sentence, Span
 from chmed_ner.errors import InputError
@@ -15,50 +15,39 @@ Spans = tuple[Span, ...]
 
 
 def occurrences(text: str, mention: str) -> Iterable[int]:
-    """Start offsets of `mention` in `text`, left to right, those that overlap each other too."""
+    """Start offsets of `mention` in `text`, left to right, overlaps included."""
     position = text.find(mention) if mention else -1
     while position >= 0:
         yield position
         position = text.find(mention, position + 1)
 
 
-class _Page:
-    """The characters of one sentence that are still free, and the spans taken so far."""
-
-    def __init__(self, length: int) -> None:
-        self.taken = bytearray(length)
-        self.spans: list[Span] = []
-
-    def take(self, start: int, mention: Mention) -> None:
-        """Accept the span unless it overlaps an accepted one."""
-        end = start + len(mention.text)
-        if not any(self.taken[start:end]):
-            self.taken[start:end] = b"\1" * (end - start)
-            self.spans.append(Span(start, end, mention.type))
+def _place(text: str, mentions: Sequence[Mention], most: int | None = None) -> Spans:
+    """Distinct mentions at their occurrences (the first `most`) that overlap no earlier span."""
+    taken = bytearray(len(text))
+    spans: list[Span] = []
+    for mention in dict.fromkeys(mentions):
+        for start in islice(occurrences(text, mention.text), most):
+            end = start + len(mention.text)
+            if not any(taken[start:end]):
+                taken[start:end] = b"\1" * (end - start)
+                spans.append(Span(start, end, mention.type))
+    return tuple(sorted(spans))
 
 
 def longest_first(text: str, mentions: Sequence[Mention]) -> Spans:
     """Distinct pairs, longest first (ties in listed order), every occurrence that is still free."""
-    return all_occurrences(text, sorted(mentions, key=lambda mention: -len(mention.text)))
+    return _place(text, sorted(mentions, key=lambda mention: -len(mention.text)))
 
 
 def all_occurrences(text: str, mentions: Sequence[Mention]) -> Spans:
     """Distinct pairs in listed order, every occurrence that is still free."""
-    page = _Page(len(text))
-    for mention in dict.fromkeys(mentions):
-        for start in occurrences(text, mention.text):
-            page.take(start, mention)
-    return tuple(sorted(page.spans))
+    return _place(text, mentions)
 
 
 def first(text: str, mentions: Sequence[Mention]) -> Spans:
     """Distinct pairs in listed order, only the leftmost occurrence, skipped where it overlaps."""
-    page = _Page(len(text))
-    for mention in dict.fromkeys(mentions):
-        start = text.find(mention.text) if mention.text else -1
-        if start >= 0:
-            page.take(start, mention)
-    return tuple(sorted(page.spans))
+    return _place(text, mentions, 1)
 
 
 def in_order(text: str, mentions: Sequence[Mention]) -> Spans:
@@ -83,19 +72,12 @@ POLICIES: dict[str, Callable[[str, Sequence[Mention]], Spans]] = {
 
 
 def restore(policy: str, text: str, mentions: Sequence[Mention]) -> Spans:
-    """The spans of `mentions` in `text` by the policy named; KeyError for an unknown name.
-
-    `text` and the mentions must be in the same script; as a script step keeps lengths, the spans
-    hold in the original text too.
-    """
+    """The spans of `mentions` in `text`, both in one script; KeyError for an unknown policy."""
     return POLICIES[policy](text, mentions)
 
 
 def gold_mentions(sentence: Sentence) -> tuple[Mention, ...]:
-    """The gold mentions as the model reads them (`model_text`), in text order, with repeats.
-
-    Raises InputError where the text the model reads is not as long as the original.
-    """
+    """The gold mentions as the model reads them, with repeats; InputError: no `model_text`."""
     text = sentence.model_text
     if len(text) != len(sentence.text):
         raise InputError(
@@ -108,9 +90,8 @@ def gold_mentions(sentence: Sentence) -> tuple[Mention, ...]:
 def ceiling(policy: str, sentences: Iterable[Sentence]) -> Scores:
     """What no model can exceed with the policy: gold mentions in text order with repeats, restored.
 
-    It is a figure of corpus and policy alone, so it is taken in the original script. (In the
-    simplified script some characters fall together, and it moves by up to 0.02 points.) KeyError
-    for an unknown policy.
+    It is taken in the original script: in the simplified one some characters fall together, and it
+    moves by up to 0.02 points.
     """
     gold = predicted = correct = 0
     for sentence in sentences:

@@ -1,15 +1,25 @@
-"""The frozen records that flow from step to step.
+"""The frozen records that flow from step to step, and the BIO tags that spans become.
 
-Offsets are sacred: a span is `[start, end)` in code points of the *original* sentence. The text
-that a model reads (`Sentence.model_text`) has the same length, so a position never moves.
+A span is `[start, end)` in code points of the *original* sentence. The text that a model reads
+(`Sentence.model_text`) has the same length, so a position never moves.
+
+The chunk rules are those of the organisers' `conlleval`. A tag is `O` or PREFIX-TYPE, split at its
+first hyphen (`B-DISE`, but also `i-DISE`, `O-DISE`, `B-`). Prefix `O` is outside; every other
+prefix is inside. A chunk starts after an outside tag; at a change of type; at `B` and `S`; and
+after `E` and `S`. It ends where the next one starts, or at an outside tag. So a stray `I-X` starts
+a chunk, `i-X` continues a chunk of type X or starts one, and `O-X` is outside.
+chmed_ner/score/README.md gives the reasons.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 
+from chmed_ner.errors import InputError
+
 SEPARATOR = "\n\n"
-"""What ends a demonstration; no answer holds it, so that it is a stop string as well."""
+"""What ends a demonstration, and a stop string: no answer holds it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,9 +43,8 @@ class Mention:
 class Sentence:
     """One sentence of a corpus.
 
-    `tags` are the official tags exactly as the file has them, one per code point of `text` (None
-    for text without gold); `entities` are the chunks the official scorer sees in them, in order.
-    `model_text` is `text` in the script the model reads, of equal length.
+    `tags` are those of the file, one per code point of `text` (None without gold); `entities` are
+    the chunks the official scorer sees in them. `model_text` is `text` in the script a model reads.
     """
 
     id: str
@@ -93,10 +102,9 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Precision, recall and F1 in percent, unrounded, with the counts they come from.
+    """Precision, recall and F1 in percent, unrounded, 0 without a denominator.
 
-    As in the official scorer, multiplying by 100 comes last (23 of 160 prints as 14.37), and a
-    figure without a denominator is 0.
+    As in the official scorer, multiplying by 100 comes last (23 of 160 prints as 14.37).
     """
 
     gold: int
@@ -120,3 +128,62 @@ class Scores:
         recall = self.correct / self.gold if self.gold else 0.0
         both = precision + recall
         return 100 * (2 * precision * recall / both if both else 0.0)
+
+
+OUTSIDE = "O"
+
+
+def split_tag(tag: str) -> tuple[str, str]:
+    """`B-DISE` -> `B`, `DISE`; `O` -> `O`, ``; InputError where `conlleval` breaks off."""
+    prefix, hyphen, type_ = tag.partition("-")
+    if not hyphen and tag != OUTSIDE:
+        raise InputError(f"tag {tag!r} is neither 'O' nor PREFIX-TYPE such as 'B-DISE'")
+    return prefix, type_
+
+
+@lru_cache(maxsize=65536)
+def _boundary(previous: str, tag: str) -> tuple[bool, bool, str]:
+    """Between two tags: whether a chunk ends, whether one starts, and the type it would have."""
+    before, type_before = split_tag(previous)
+    here, type_here = split_tag(tag)
+    breaks = type_before != type_here or here in ("B", "S") or before in ("E", "S")
+    ends = before != OUTSIDE and (here == OUTSIDE or breaks)
+    starts = here != OUTSIDE and (before == OUTSIDE or breaks)
+    return ends, starts, type_here
+
+
+def may_follow(previous: str, tag: str) -> bool:
+    """Whether BIO allows `tag` after `previous` (`O` before the first character)."""
+    prefix, type_ = split_tag(tag)
+    return prefix != "I" or (previous != OUTSIDE and split_tag(previous)[1] == type_)
+
+
+def chunks(tags: Sequence[str]) -> tuple[Span, ...]:
+    """The entities that `conlleval` sees in a sentence, in text order; InputError: a broken tag."""
+    found: list[Span] = []
+    start, type_, previous = 0, "", OUTSIDE
+    for position, tag in enumerate(tags):
+        if tag == previous == OUTSIDE:
+            continue
+        ends, starts, type_here = _boundary(previous, tag)
+        if ends:
+            found.append(Span(start, position, type_))
+        if starts:
+            start, type_ = position, type_here
+        previous = tag
+    if split_tag(previous)[0] != OUTSIDE:
+        found.append(Span(start, len(tags), type_))
+    return tuple(found)
+
+
+def tags_of(spans: Iterable[Span], length: int) -> tuple[str, ...]:
+    """One BIO tag per code point; ValueError: a span outside the sentence, or over another."""
+    tags = [OUTSIDE] * length
+    for span in spans:
+        if not 0 <= span.start < span.end <= length:
+            raise ValueError(f"{span} is not inside a sentence of {length} characters")
+        if any(tag != OUTSIDE for tag in tags[span.start : span.end]):
+            raise ValueError(f"{span} overlaps another span")
+        tags[span.start] = f"B-{span.type}"
+        tags[span.start + 1 : span.end] = [f"I-{span.type}"] * (span.end - span.start - 1)
+    return tuple(tags)

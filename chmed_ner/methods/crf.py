@@ -4,22 +4,20 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.bio import OUTSIDE, chunks, may_follow, tags_of
 from chmed_ner.entities.lexicon import Lexicon, entries_as_json, entries_from_json
-from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.entities.types import OUTSIDE, Sentence, Span, chunks, may_follow, tags_of
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.knobs import Count, at_least
-from chmed_ner.methods.features import Rows, SentenceFeatures, lexicon_of, out_of_fold_features
+from chmed_ner.methods.features import Rows, lexicon_of, out_of_fold_features, sentence_features
 from chmed_ner.methods.fitted import Fitted, numbers, validation_f1
 from chmed_ner.run.experiment import Experiment
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
+from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +37,7 @@ class CRFTagger:
     def __init__(self, path: Path, lexicon: Lexicon) -> None:
         import pycrfsuite
 
-        self._features = SentenceFeatures(lexicon)
+        self._lexicon = lexicon
         self._tagger: Any = pycrfsuite.Tagger()
         try:
             self._tagger.open(str(path))
@@ -53,40 +51,34 @@ class CRFTagger:
     def tags(self, text: str) -> list[str]:
         """The likeliest legal tags of `text`, one a character.
 
-        CRFsuite's Viterbi knows no forbidden transition. Where its path breaks BIO (rare: such
-        transitions are learnt to be bad), the legal path with the highest product of marginal
-        probabilities is taken.
+        CRFsuite's Viterbi knows no forbidden transition. Where its path breaks BIO (rare), the
+        legal path with the highest product of marginal probabilities is taken.
         """
         if not text:
             return []
-        tags: list[str] = self._tagger.tag(self._features(text))
+        tags: list[str] = self._tagger.tag(sentence_features(self._lexicon, text))
         if legal(tags):
             return tags
         labels = sorted(self._tagger.labels())
         return legal_tags(
             labels,
-            [[self._log_marginal(tag, at) for tag in labels] for at in range(len(text))],
+            [
+                [math.log(max(self._tagger.marginal(tag, at), 1e-300)) for tag in labels]
+                for at in range(len(text))
+            ],
         )
 
     def close(self) -> None:
         """Free the model."""
         self._tagger.close()
 
-    def _log_marginal(self, tag: str, at: int) -> float:
-        return math.log(max(self._tagger.marginal(tag, at), 1e-300))
-
 
 @dataclass(frozen=True, kw_only=True)
 class CRF(Fitted):
-    """A linear-chain CRF, fitted with L-BFGS for every setting of a grid; the best is kept.
+    """A linear-chain CRF, fitted with L-BFGS for each setting `c1` x `c2` x `iterations`.
 
-    The grid is `c1` x `c2` x `iterations` (L1 and L2 penalty, most iterations); what counts is F1
-    on the validation split, the first of equals in ascending order. A feature must be met
-    `min_frequency` times. The lexicon that gives features to a training sentence is built without
-    the sentence's own fold, one of `folds` (all sentences of one text are in one fold).
-
-    `model/crf.crfsuite` is CRFsuite's own file; `model/crf.json` holds the lexicon, the scores of
-    the grid, the setting chosen and the checksum of that file.
+    Kept is the setting with the best F1 on the validation split, the first of equals in ascending
+    order: `model/crf.crfsuite`, and `model/crf.json` with lexicon, scores and choice.
     """
 
     name = "crf"
@@ -103,25 +95,22 @@ class CRF(Fitted):
     @property
     def grid(self) -> list[Setting]:
         """Every setting, in ascending order."""
-        return [
-            Setting(c1, c2, iterations)
-            for c1 in sorted(map(float, self.c1))
-            for c2 in sorted(map(float, self.c2))
-            for iterations in sorted(self.iterations)
-        ]
+        penalties = (sorted(map(float, self.c1)), sorted(map(float, self.c2)))
+        return [Setting(*point) for point in product(*penalties, sorted(self.iterations))]
 
     @property
     def choices(self) -> int:
-        """How many settings are tried."""
+        """The settings of the grid."""
         return len(self.grid)
 
     def fit(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> None:
         """Compute the features, fit each setting, keep the best."""
         types = corpus.labels.tags
         lexicon = lexicon_of(corpus.train, types)
-        rows = out_of_fold_features(corpus.train, types, self.folds, experiment.seed)
+        seed = experiment.seed
+        rows = out_of_fold_features(corpus.train, types, self.folds, seed, sentence_features)
         trials: list[dict[str, Any]] = []
         best = -1.0
         weights = self.weights_path(directory)
@@ -149,11 +138,9 @@ class CRF(Fitted):
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> CRFTagger:  # noqa: ARG002
         """The tagger of a finished run; InputError where a file is absent, broken or changed."""
-
-        def parse(content: Any) -> Lexicon:
-            return entries_from_json(content["lexicon"])
-
-        lexicon = self.read_description(directory, parse)
+        lexicon = self.read_description(
+            directory, lambda content: entries_from_json(content["lexicon"])
+        )
         return CRFTagger(self.weights_path(directory), lexicon)
 
 
@@ -199,10 +186,7 @@ def legal(tags: Sequence[str]) -> bool:
 
 
 def legal_tags(labels: Sequence[str], scores: Sequence[Sequence[float]]) -> list[str]:
-    """The legal tags with the highest sum of scores, one row of scores (by label) a character.
-
-    Of equals the first in `labels` wins. Empty for no row.
-    """
+    """The legal tags with the highest sum of `scores`, a row of scores by label a character."""
     if not scores:
         return []
     best = [(0.0 if may_follow(OUTSIDE, tag) else float("-inf")) for tag in labels]

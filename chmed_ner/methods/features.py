@@ -1,18 +1,22 @@
-"""What the CRF sees of each character: n-grams, classes, brackets, lexicon matches.
+"""What CRF and tagger know of each character: n-grams, classes, brackets, lexicon matches.
 
-Every feature is a string that either holds or does not. Features that come from a lexicon must be
-computed with one that was not built on the sentence itself: see `chmed_ner.methods.crf`.
+A feature is a string that either holds or does not. Those of a training sentence come from a
+lexicon that was not built on the sentence itself: see `out_of_fold_features`.
 """
 
 import random
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from chmed_ner.entities.lexicon import (
     Lexicon,
     Match,
     StringIndex,
     count_mentions,
+    entries_as_json,
+    entries_from_json,
     mention_strings,
 )
 from chmed_ner.entities.types import Sentence
@@ -36,24 +40,25 @@ TRUSTED = 0.2
 """The share of its occurrences that must be entities before a string cuts the text into words."""
 
 
-class SentenceFeatures:
-    """Computes the features of sentences with one lexicon."""
+def sentence_features(lexicon: Lexicon, text: str) -> Rows:
+    """All features of each character of `text`."""
+    rows: Rows = [["bias"] for _ in text]
+    _add_ngrams(rows, text)
+    _add_classes(rows, text)
+    _add_brackets(rows, text)
+    _add_matches(rows, lexicon, text)
+    return rows
 
-    def __init__(self, lexicon: Lexicon) -> None:
-        self.lexicon = lexicon
 
-    def __call__(self, text: str) -> Rows:
-        """The features of each character of `text`."""
-        rows: Rows = [["bias"] for _ in text]
-        _add_ngrams(rows, text)
-        _add_classes(rows, text)
-        _add_brackets(rows, text)
-        _add_matches(rows, self.lexicon, text)
-        return rows
+def match_features(lexicon: Lexicon, text: str) -> Rows:
+    """The features of each character of `text` that come from lexicon matches alone."""
+    rows: Rows = [["-"] for _ in text]
+    _add_matches(rows, lexicon, text)
+    return [row[1:] for row in rows]
 
 
 def character_class(character: str) -> str:
-    """A letter for the kind of a character: Han, digit, Latin, Greek, space, punctuation ..."""
+    """A letter for a kind of character: Han, digit, Latin, Greek, space, else Unicode's."""
     if "\u3400" <= character <= "\u9fff" or character >= "\U00020000":
         return "H"
     if character.isdigit():
@@ -65,13 +70,6 @@ def character_class(character: str) -> str:
     if character.isspace():
         return "_"
     return unicodedata.category(character)[0]
-
-
-def match_features(lexicon: Lexicon, text: str) -> Rows:
-    """The features of each character of `text` that come from lexicon matches alone."""
-    rows: Rows = [["-"] for _ in text]
-    _add_matches(rows, lexicon, text)
-    return [row[1:] for row in rows]
 
 
 def _add_ngrams(rows: Rows, text: str) -> None:
@@ -88,15 +86,10 @@ def _add_classes(rows: Rows, text: str) -> None:
         row.append("k=" + classes[at])
         row.append("k-1:1=" + classes[at - 1 : at + 2])
         row.append("k-2:2=" + classes[at - 2 : at + 3])
-        if classes[at] in "aA0g":
-            row.append("run=" + _run(padded=classes, at=at))
-
-
-def _run(padded: str, at: int) -> str:
-    """How a Latin or numeric run goes on to both sides of `at`, up to PAD characters."""
-    left = next((n for n in range(PAD) if padded[at - n - 1] not in "aA0g"), PAD)
-    right = next((n for n in range(PAD) if padded[at + n + 1] not in "aA0g"), PAD)
-    return f"{left},{right}"
+        if classes[at] in "aA0g":  # how far the Latin or numeric run goes on, to the left and right
+            left = next((n for n in range(PAD) if classes[at - n - 1] not in "aA0g"), PAD)
+            right = next((n for n in range(PAD) if classes[at + n + 1] not in "aA0g"), PAD)
+            row.append(f"run={left},{right}")
 
 
 def _add_brackets(rows: Rows, text: str) -> None:
@@ -118,9 +111,11 @@ def _bucket(probability: float) -> int:
 
 def _add_matches(rows: Rows, lexicon: Lexicon, text: str) -> None:
     for match in lexicon.longest_matches(text, TRUSTED):
-        for name, at in _roles(match):
-            rows[at].append(f"word={name}:{match.entry.type}")
-            rows[at].append(f"word={name}:{match.entry.type}:{_bucket(match.entry.probability)}")
+        length, entry = match.end - match.start, match.entry
+        roles = "S" if length == 1 else f"B{'I' * (length - 2)}E"
+        for at, role in enumerate(roles, start=match.start):
+            rows[at].append(f"word={role}:{entry.type}")
+            rows[at].append(f"word={role}:{entry.type}:{_bucket(entry.probability)}")
     before: list[str] = ["-", *(row[-1] if row[-1][:5] == "word=" else "-" for row in rows), "-"]
     for at, row in enumerate(rows):
         row.append(f"word-1={before[at]}")
@@ -137,16 +132,6 @@ def _add_matches(rows: Rows, lexicon: Lexicon, text: str) -> None:
             rows[at] += [f"{side}={length}:{type_}", f"{side}={length}:{share}"]
 
 
-def _roles(match: Match) -> Iterator[tuple[str, int]]:
-    if match.end - match.start == 1:
-        yield "S", match.start
-        return
-    yield "B", match.start
-    for at in range(match.start + 1, match.end - 1):
-        yield "I", at
-    yield "E", match.end - 1
-
-
 def lexicon_of(sentences: Sequence[Sentence], types: Sequence[str]) -> Lexicon:
     """The lexicon of the sentences' mentions."""
     return count_mentions(sentences, StringIndex(mention_strings(sentences))).lexicon(types)
@@ -157,19 +142,19 @@ def out_of_fold_features(
     types: Sequence[str],
     folds: int,
     seed: int,
-    features_with: Callable[[Lexicon], Callable[[str], Rows]] = SentenceFeatures,
+    features: Callable[[Lexicon, str], Rows],
 ) -> list[Rows]:
     """The features of each sentence, with a lexicon that its own fold has no part in.
 
-    With a lexicon of all sentences, each entity of the training split would be a lexicon match, and
-    the CRF would trust the lexicon more than it deserves on text that is new.
+    With a lexicon of all sentences each training entity would be a match, and the model would trust
+    matches more than they deserve in new text.
     """
     index = StringIndex(mention_strings(sentences))
     counts = count_mentions(sentences, index)
     found: dict[str, Rows] = {}
     for fold in folds_of(sentences, folds, seed):
-        features = features_with(counts.without(count_mentions(fold, index)).lexicon(types))
-        found |= {sentence.id: features(sentence.model_text) for sentence in fold}
+        lexicon = counts.without(count_mentions(fold, index)).lexicon(types)
+        found |= {sentence.id: features(lexicon, sentence.model_text) for sentence in fold}
     return [found[sentence.id] for sentence in sentences]
 
 
@@ -182,3 +167,41 @@ def folds_of(sentences: Sequence[Sentence], count: int, seed: int) -> list[list[
     for sentence in sentences:
         folds[place[sentence.text]].append(sentence)
     return [fold for fold in folds if fold]
+
+
+LEAST = 2
+"""How often a feature must be met in training to have a number."""
+
+
+class NumberedFeatures:
+    """Lexicon matches as numbered features, for a network: the feature `names[i]` is i + 1."""
+
+    def __init__(self, lexicon: Lexicon, names: Sequence[str]) -> None:
+        self.lexicon = lexicon
+        self.numbers = {str(name): at for at, name in enumerate(names, start=1)}
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __call__(self, text: str) -> list[list[int]]:
+        """The numbers of each character of `text`."""
+        return self.numbered(match_features(self.lexicon, text))
+
+    def numbered(self, rows: Rows) -> list[list[int]]:
+        """The numbers of features, without those that have none."""
+        return [[self.numbers[name] for name in row if name in self.numbers] for row in rows]
+
+    def as_json(self) -> dict[str, Any]:
+        """Lexicon and names; `numbered_from_json` reads them again."""
+        return {"entries": entries_as_json(self.lexicon), "features": list(self.numbers)}
+
+
+def numbered_features(lexicon: Lexicon, rows: Sequence[Rows]) -> NumberedFeatures:
+    """The features met LEAST times in `rows`, those of the training sentences."""
+    met = Counter(name for sentence in rows for row in sentence for name in row)
+    return NumberedFeatures(lexicon, sorted(n for n, count in met.items() if count >= LEAST))
+
+
+def numbered_from_json(content: Mapping[str, Any]) -> NumberedFeatures:
+    """What `as_json` gave; KeyError, TypeError, ValueError or AttributeError for anything else."""
+    return NumberedFeatures(entries_from_json(content["entries"]), content["features"])

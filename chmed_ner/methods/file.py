@@ -3,44 +3,39 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.columns import Row, ScorerTags, read_rows
 from chmed_ner.data.corpus import Corpus, Limit
-from chmed_ner.data.matching import SAME_CHARACTERS
-from chmed_ner.entities.bio import chunks
+from chmed_ner.data.predictions import SAME_CHARACTERS
 from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.entities.types import Sentence, Span, chunks
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import Range
 from chmed_ner.run.experiment import Experiment, Method
 from chmed_ner.run.outcome import Outcome, placed_outcome
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
-
-
-def _names_files(files: Any) -> bool:
-    return isinstance(files, Mapping) and len(files) > 0
+from chmed_ner.track import Tracker
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictedFiles(Method):
     """The entities in official-format files, one file a genre of the test split.
 
-    `files` maps a genre to a file; relative paths are taken from `paths.data`. A file must hold the
-    characters of the full test split of its genre, sentence by sentence, and types of the label
-    scheme; of a limited test split only the sampled sentences count.
+    A file holds the characters of the full test split of its genre, sentence by sentence; of a
+    limited test split only the sampled sentences count.
     """
 
     name = "file"
 
-    files: Annotated[Any, Range("a file a genre, as {FT: my/FT.txt}", _names_files)]
+    files: Annotated[
+        Any,
+        Range("a file a genre, as {FT: my/FT.txt}", lambda it: isinstance(it, Mapping) and it),
+    ]
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
-        """InputError for genres without a file, and for files that are not of this test split."""
+        """InputError: a genre without a file, or a file that is not of this test split."""
         if experiment.validate:
             raise InputError(
                 "validate=true: method=file has predictions of the test split alone; leave it out"
@@ -65,7 +60,7 @@ class PredictedFiles(Method):
         experiment: Experiment,
         corpus: Corpus,
         directory: Path,  # noqa: ARG002
-        tracker: "Tracker",
+        tracker: Tracker,
     ) -> Outcome:
         """The entities of the test split, as the files have them."""
         with tracker.timed("prepare"):
@@ -73,7 +68,7 @@ class PredictedFiles(Method):
         return placed_outcome(corpus.test, {s.id: found[s.id] for s in corpus.test})
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:  # noqa: ARG002
-        """Refused: InputError. The system that wrote the files is not here."""
+        """Refused by InputError: the system that wrote the files is not here."""
         raise InputError(
             f"{directory}: its predictions came from another system's files (method=file), so "
             "there is no model for other text; predict with a run that trained or prompted one"
@@ -90,7 +85,7 @@ class PredictedFiles(Method):
         return paths
 
     def _entities(self, experiment: Experiment, corpus: Corpus) -> dict[str, tuple[Span, ...]]:
-        """The entities of every test sentence, those that a limit leaves out too, by id."""
+        """The entities of every test sentence, beyond the limit too, by id."""
         limited = experiment.limit.test is not None
         full = replace(experiment, limit=Limit()).load() if limited else corpus
         entities: dict[str, tuple[Span, ...]] = {}

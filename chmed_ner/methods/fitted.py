@@ -1,25 +1,26 @@
-"""What all methods share that fit a model of their own to the training split."""
+"""Methods that fit a model of their own to the training split; the simplest, `method=lexicon`."""
 
 import logging
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
+from chmed_ner.entities.lexicon import Lexicon, entries_as_json, entries_from_json
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import read_json, sha256_of, write_json
 from chmed_ner.knobs import Range
+from chmed_ner.methods.features import lexicon_of
 from chmed_ner.run.experiment import Experiment, Method, SpanModel
 from chmed_ner.run.outcome import Outcome, placed_outcome
 from chmed_ner.score.spans import span_scores
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
+from chmed_ner.track import Tracker
 
 T = TypeVar("T")
 
@@ -29,9 +30,8 @@ log = logging.getLogger(__name__)
 class Fitted(Method):
     """Fit -> save -> open what was saved -> place entities in the test and validation split.
 
-    The model is in `<run>/model`: `description_file`, JSON, which is written last, and
-    `weights_file` where there is one. A run that is resumed after that does not fit it again.
-    Predictions always come from the saved model, so a finished run predicts what it scored.
+    `<run>/model` holds `weights_file`, if the method has one, and `description_file`, JSON, written
+    last: then the model is complete, and a resumed run does not fit it again.
     """
 
     needs: ClassVar[Collection[str]] = ("script",)
@@ -41,22 +41,18 @@ class Fitted(Method):
 
     @property
     def choices(self) -> int:
-        """How many settings are tried on the validation split; 1 where nothing is chosen."""
+        """How many settings the validation split chooses among; 1: none to choose."""
         return 1
 
     @abstractmethod
     def fit(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> None:
         """Learn from `corpus.train`, choose on `corpus.validation`, save in `directory`."""
 
     @abstractmethod
     def reopen(self, directory: Path, backbone: Backbone | None) -> SpanModel:
         """The saved model; InputError where it is absent or has changed."""
-
-    def finished(self, directory: Path) -> bool:
-        """Whether the run in `directory` holds a complete model."""
-        return self._description_path(directory).is_file()
 
     def weights_path(self, directory: Path) -> Path:
         """The file of the weights."""
@@ -69,10 +65,7 @@ class Fitted(Method):
         write_json(self._description_path(directory), {**content, **checksum})
 
     def read_description(self, directory: Path, parse: Callable[[Any], T]) -> T:
-        """What `parse` makes of the description; it may raise the usual errors of wrong content.
-
-        InputError where a file is absent, broken or changed.
-        """
+        """What `parse` makes of the description; InputError: a file absent, broken or changed."""
         path = self._description_path(directory)
         content = read_json(path)
         try:
@@ -94,8 +87,7 @@ class Fitted(Method):
         return directory / "model" / self.description_file
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:  # noqa: ARG002
-        """InputError where there is nothing to choose on (a dataset without training sentences is
-        refused by the dataset itself)."""
+        """InputError where a choice has no validation sentences to go by."""
         if self.choices > 1 and not corpus.validation:
             raise InputError(
                 f"method={self.name}: chooses among {self.choices} settings on validation "
@@ -103,19 +95,11 @@ class Fitted(Method):
                 "above 0, or give a single setting"
             )
 
-    def tuned_on(
-        self,
-        experiment: Experiment,  # noqa: ARG002
-        training_files: Mapping[str, str],
-    ) -> dict[str, str]:
-        """The dataset's training files."""
-        return dict(training_files)
-
     def run(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> Outcome:
         """The entities of the test and the validation split."""
-        if self.finished(directory):
+        if self._description_path(directory).is_file():
             log.info("the model is there already: it is not fitted again")
         else:
             with tracker.timed("prepare"):
@@ -132,7 +116,7 @@ class Fitted(Method):
 def placed_by(
     model: SpanModel, sentences: Sequence[Sentence]
 ) -> tuple[dict[str, tuple[Span, ...]], float]:
-    """The entities that `model` finds by sentence id, and how many seconds it took."""
+    """The entities that `model` finds, by sentence id, and the seconds it took."""
     began = time.perf_counter()
     found = model.find([sentence.model_text for sentence in sentences])
     seconds = time.perf_counter() - began
@@ -142,7 +126,12 @@ def placed_by(
 def validation_f1(model: SpanModel, sentences: Sequence[Sentence]) -> float:
     """Micro F1 (percent) of the model on the validation split, 0 where that is empty."""
     placed, _ = placed_by(model, sentences)
-    return span_scores((sentence.entities, placed[sentence.id]) for sentence in sentences).f1
+    return placed_f1(sentences, placed)
+
+
+def placed_f1(sentences: Iterable[Sentence], placed: Mapping[str, Sequence[Span]]) -> float:
+    """Micro F1 (percent) of the entities `placed` by sentence id."""
+    return span_scores((each.entities, placed[each.id]) for each in sentences).f1
 
 
 def numbers(least: float, most: float = math.inf, *, whole: bool = False) -> Range:
@@ -160,3 +149,75 @@ def numbers(least: float, most: float = math.inf, *, whole: bool = False) -> Ran
     kind = "whole numbers" if whole else "numbers"
     end = f"to {most:g}" if most < math.inf else "upwards"
     return Range(f"a list of {kind} from {least:g} {end}, each once", holds)
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LexiconMatcher:
+    """A lexicon with the threshold that a string's probability must reach."""
+
+    lexicon: Lexicon
+    threshold: float
+
+    def find(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
+        """The longest matches of each text, left to right."""
+        return [self.lexicon.spans(text, self.threshold) for text in texts]
+
+    def close(self) -> None:
+        """It holds nothing to free."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LexiconMethod(Fitted):
+    """Longest match against the mention strings of the training split.
+
+    A string counts when the share of its occurrences that are an entity reaches a threshold: the
+    one with the best F1 on the validation split, the lowest of equals. Kept in
+    `model/lexicon.json`: `{threshold, validation_f1, entries: {string: [type, share]}}`.
+    """
+
+    name = "lexicon"
+
+    description_file = "lexicon.json"
+
+    thresholds: Annotated[Sequence[float], numbers(0, 1)]
+
+    @property
+    def choices(self) -> int:
+        """The thresholds."""
+        return len(self.thresholds)
+
+    def fit(
+        self,
+        experiment: Experiment,  # noqa: ARG002
+        corpus: Corpus,
+        directory: Path,
+        tracker: Tracker,
+    ) -> None:
+        """Count, choose the threshold, write the lexicon."""
+        lexicon = lexicon_of(corpus.train, corpus.labels.tags)
+        scores: dict[float, float] = {}
+        for step, threshold in enumerate(sorted(map(float, self.thresholds))):
+            found = validation_f1(LexiconMatcher(lexicon, threshold), corpus.validation)
+            scores[threshold] = found
+            if corpus.validation:
+                tracker.log({"train/dev_f1": found}, step)
+        best = max(scores, key=lambda threshold: (scores[threshold], -threshold))
+        log.info("threshold %g: validation F1 %.2f", best, scores[best])
+        content = {
+            "threshold": best,
+            "validation_f1": {str(threshold): f1 for threshold, f1 in scores.items()},
+            "entries": entries_as_json(lexicon),
+        }
+        self.write_description(directory, content)
+
+    def reopen(self, directory: Path, backbone: Backbone | None) -> LexiconMatcher:  # noqa: ARG002
+        """The lexicon that was written, with its threshold."""
+        return self.read_description(
+            directory,
+            lambda content: LexiconMatcher(
+                entries_from_json(content["entries"]), content["threshold"] + 0.0
+            ),
+        )

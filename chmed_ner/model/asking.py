@@ -1,21 +1,21 @@
-"""What the runner needs of a backbone, and the records that pass between them."""
+"""Asking a model: requests and replies, what answers them, and how prompts are wrapped for it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
 
 from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.types import Completion, Demonstration
+from chmed_ner.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a backbone.
+    """One question to a backbone, without any chat template.
 
-    `prompt` is the text without any chat template; `max_new_tokens` caps the answer (tokens);
-    `target` is what a perfect model would answer, which only the scripted backbone looks at. With a
-    `grammar`, the answer must follow it. `demonstrations` come before the prompt: as turns of their
-    own where the model knows turns, else as text.
+    `target` is the perfect answer, which only the scripted backbone looks at. `demonstrations` come
+    before the prompt: as turns of their own where the model knows turns, else as text.
     """
 
     id: str
@@ -34,7 +34,7 @@ class Request:
 
 
 def plain_text(prompt: str, demonstrations: Sequence[Demonstration]) -> str:
-    """A prompt after its demonstrations, for a model that knows no turns."""
+    """A prompt after its demonstrations."""
     return "".join([*(each.text for each in demonstrations), prompt])
 
 
@@ -62,7 +62,7 @@ class Generator(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """How many requests it likes to be asked at once."""
+        """How many requests to ask at once."""
 
     def length(self, request: Request) -> int:
         """The request's length in tokens, for batches of like lengths."""
@@ -71,7 +71,7 @@ class Generator(Protocol):
         """One reply a request, in order."""
 
     def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
-        """How long `batches` take at most, if every answer runs to its cap; measured beforehand."""
+        """How long `batches` take if every answer runs to its cap, by a measurement."""
 
     def close(self) -> None:
         """Free the memory it holds."""
@@ -79,12 +79,115 @@ class Generator(Protocol):
 
 @runtime_checkable
 class Streaming(Protocol):
-    """What a generator offers that does not answer batch by batch."""
+    """A generator that does not answer batch by batch."""
 
     def stream(
         self, requests: Sequence[Request], before: Iterable[Completion]
     ) -> Iterator[list[Answered]]:
-        """All `requests` answered, in lists of what has come in; each list is kept at once.
+        """All `requests` answered, in lists that are kept at once; the run has `before` already."""
 
-        `before` are the completions that the run has already.
-        """
+
+CHAT = ("auto", "always", "never")
+_MARK = "〈回答〉"
+
+
+@dataclass(frozen=True)
+class Wrapping:
+    """A prompt's way into the model; without `template`, for a base model, the text as it is."""
+
+    tokenizer: Any
+    template: bool
+    options: Mapping[str, Any]
+
+    def prompt_ids(self, prompt: str, demonstrations: Sequence[Demonstration] = ()) -> list[int]:
+        """The token ids that the model reads; demonstrations are turns where the template can."""
+        if not (self.template and (self.takes_turns or not demonstrations)):
+            prompt, demonstrations = plain_text(prompt, demonstrations), ()
+        if not self.template:
+            return list(self.tokenizer.encode(prompt))
+        ids = self.tokenizer.apply_chat_template(
+            messages(prompt, demonstrations),
+            tokenize=True,
+            return_dict=False,
+            add_generation_prompt=True,
+            **self.options,
+        )
+        return list(ids)
+
+    @cached_property
+    def takes_turns(self) -> bool:
+        """Does the template write earlier questions and answers, in their order?"""
+        from jinja2 import TemplateError
+
+        one, two, three = "〈一〉", "〈二〉", "〈三〉"
+        try:
+            text = self.tokenizer.apply_chat_template(
+                messages(three, [Demonstration(one, two)]), tokenize=False, **self.options
+            )
+        except (TemplateError, TypeError, ValueError):
+            return False
+        places = [str(text).find(mark) for mark in (one, two, three)]
+        return places[0] >= 0 and places == sorted(places)
+
+    def answer_ids(self, answer: str) -> list[int]:
+        """The token ids of an answer, its end included."""
+        return [*self.tokenizer.encode(answer, add_special_tokens=False), self.end_id()]
+
+    def end_id(self) -> int:
+        """The first special token that the template puts after an answer, else the text's end."""
+        if self.template:
+            text = self.tokenizer.apply_chat_template(
+                [{"role": "user", "content": "-"}, {"role": "assistant", "content": _MARK}],
+                tokenize=False,
+                **self.options,
+            )
+            tail = text.rpartition(_MARK)[2] if _MARK in text else ""
+            added = self.tokenizer.added_tokens_decoder.items()
+            special = {number for number, token in added if token.special}  # some have no name
+            for token in self.tokenizer.encode(tail, add_special_tokens=False):
+                if token in special or token in self.tokenizer.all_special_ids:
+                    return int(token)
+        return int(self.tokenizer.eos_token_id)
+
+
+def messages(prompt: str, demonstrations: Sequence[Demonstration] = ()) -> list[dict[str, str]]:
+    """A conversation in which each demonstration was asked and answered before."""
+    turns = [
+        {"role": role, "content": text}
+        for each in demonstrations
+        for role, text in (("user", each.question), ("assistant", each.answer))
+    ]
+    return [*turns, {"role": "user", "content": prompt}]
+
+
+def wrapping(tokenizer: Any, chat: str, options: Mapping[str, Any]) -> Wrapping:
+    """The wrapping for a `chat` setting; `auto` uses the template when the tokenizer has one.
+
+    InputError: `always` and no template, or one that cannot be filled with `options`.
+    """
+    from jinja2 import TemplateError
+
+    has_template = getattr(tokenizer, "chat_template", None) is not None
+    if chat == "always" and not has_template:
+        raise InputError("backbone.chat=always: this tokenizer has no chat template; use chat=auto")
+    chosen = Wrapping(tokenizer, has_template and chat != "never", dict(options))
+    try:
+        chosen.prompt_ids("-")
+        chosen.end_id()
+    except (TemplateError, TypeError, ValueError) as error:
+        raise InputError(
+            f"backbone.chat_options={dict(options)}: the chat template cannot be filled ({error}); "
+            "change the options, or leave the template out with backbone.chat=never"
+        ) from error
+    return chosen
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready to answer or to be tuned."""
+
+    model: Any
+    tokenizer: Any
+    wrapping: Wrapping
+    weight_bytes: int = 0
+    name: str = ""

@@ -1,12 +1,12 @@
 """A lexicon of the training split as a source of hints, kept in the run: `hints/lexicon.json`.
 
-A training sentence would find every mention of its own in it, and a model would learn to copy. Its
-hints are therefore those of the lexicon of all other texts (leave one out), exactly.
+The hints of a training sentence are those of all other texts (leave one out): it would find every
+mention of its own in the lexicon, and a model would learn to copy.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ FOLDER = "hints"
 FILE = f"{FOLDER}/lexicon.json"
 
 
+@dataclass(eq=False)
 class LexiconHints:
     """The longest matches, left to right, of the strings that reach `threshold`.
 
@@ -28,18 +29,13 @@ class LexiconHints:
     known. Of equally frequent types of a string the first in `types` is listed.
     """
 
-    def __init__(
-        self,
-        counts: MentionCounts,
-        counted: Mapping[str, Sentence],
-        threshold: float,
-        types: Sequence[str],
-    ) -> None:
-        self.counts = counts
-        self.counted = counted
-        self.threshold = threshold
-        self.types = types
-        self._index = StringIndex(counts.entities)
+    counts: MentionCounts
+    counted: Mapping[str, Sentence]
+    threshold: float
+    types: Sequence[str]
+
+    def __post_init__(self) -> None:
+        self._index = StringIndex(self.counts.entities)
 
     def hints(self, model_text: str) -> tuple[Mention, ...]:
         """The hints for a text that was not counted."""
@@ -73,21 +69,28 @@ def hinted(
 ) -> TaskPrompt:
     """`prompt` with hints where it asks for any, else itself.
 
-    They come from the training split, or from the `inherited` lexicon of another run. What they
-    come from is kept in the run `directory` (None: nowhere), and read there if it is there already.
-    Raises InputError when it cannot be read, or that other run has none.
+    They come from the training split, or from the `inherited` lexicon of another run, and their
+    lexicon is kept in the run `directory` (None: nowhere); one that is there already is read.
+    InputError when it cannot be read, or that other run has none.
     """
     if prompt.hints is None:
         return prompt
-    counted = _distinct(train)
+    # Each text with the first sentence that has it: a duplicate would give the other away.
+    counted = {sentence.model_text: sentence for sentence in reversed(train)}
     path = None if directory is None else directory / FILE
-    if path is not None and path.is_file():
-        counts = _read(path, prompt.labels)
-    elif inherited is not None:
-        counts = _inherited(inherited, prompt.labels)
+    kept = path is not None and path.is_file()
+    source = path if kept else inherited
+    if source is None:
+        strings = StringIndex(mention_strings(counted.values()))
+        counts = count_mentions(counted.values(), strings)
+    elif source.is_file():
+        counts = _read(source, prompt.labels)
     else:
-        counts = _counts(counted)
-    if path is not None and not path.is_file():
+        raise InputError(
+            f"{source}: is not there, so that run was tuned without hints; leave "
+            "hints@prompt.hints out, or take one that was tuned with them"
+        )
+    if path is not None and not kept:
         write_json(path, _as_json(counts))
     return _with(prompt, counts, counted)
 
@@ -103,25 +106,6 @@ def _with(prompt: TaskPrompt, counts: MentionCounts, counted: Mapping[str, Sente
     assert prompt.hints is not None
     threshold, types = prompt.hints.threshold, prompt.labels.tags
     return replace(prompt, hinter=LexiconHints(counts, counted, threshold, types))
-
-
-def _distinct(sentences: Sequence[Sentence]) -> dict[str, Sentence]:
-    """Each text with the first sentence that has it: a duplicate would give the other away."""
-    return {sentence.model_text: sentence for sentence in reversed(sentences)}
-
-
-def _counts(counted: Mapping[str, Sentence]) -> MentionCounts:
-    sentences = counted.values()
-    return count_mentions(sentences, StringIndex(mention_strings(sentences)))
-
-
-def _inherited(path: Path, labels: LabelScheme) -> MentionCounts:
-    if not path.is_file():
-        raise InputError(
-            f"{path}: is not there, so that run was tuned without hints; leave hints@prompt.hints "
-            "out, or take one that was tuned with them"
-        )
-    return _read(path, labels)
 
 
 def _as_json(counts: MentionCounts) -> dict[str, list[Any]]:

@@ -8,9 +8,8 @@ from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Demonstration, Mention, Sentence
 from chmed_ner.errors import InputError
-from chmed_ner.prompt.definitions import Definitions
 from chmed_ner.prompt.formats.answer import Answer, AnswerFormat
-from chmed_ner.prompt.hints import Hinting, Hints
+from chmed_ner.prompt.wording import Definitions, Hinting, Hints
 
 FIELDS = {"instruction": "{categories}", "sentence": "{sentence}"}
 _FIELD = re.compile(r"\{(?:[^\W\d][^{}]*)?\}")  # `{}` and `{name...}`; other braces are text
@@ -21,9 +20,8 @@ class Prompt:
     """Wording and answer format, as `conf/prompt/*.yaml` gives them.
 
     `wording` maps a script to `instruction` (may name `{categories}`) and `sentence` (must name
-    `{sentence}`); the same words serve zero-shot and tuned runs. `stop` lists the strings at which
-    an answer is over even if the model writes on. `definitions` follow the instruction, `hints` the
-    sentence. Raises InputError for wording of another shape.
+    `{sentence}`). At each string in `stop` an answer is over. `definitions` follow the instruction,
+    `hints` the sentence.
     """
 
     name: str
@@ -47,15 +45,15 @@ class Prompt:
             )
 
     def reworded(self, script: str, instruction: str) -> "Prompt":
-        """This prompt with another instruction in `script`; InputError where it names a field that
-        does not exist, or the script has no wording."""
+        """This prompt with another instruction in `script`; InputError for a field that does not
+        exist, and a script without wording."""
         words = {**self.wording.get(script, {}), "instruction": instruction}
         return replace(self, wording={**self.wording, script: words})
 
     def task(self, labels: LabelScheme, script: str) -> "TaskPrompt":
         """The prompt for one label scheme in one script.
 
-        InputError where wording or hints lack the script, or the definitions a type of the scheme.
+        InputError where wording or hints lack the script, or the definitions a type.
         """
         words = self.wording.get(script)
         if words is None:
@@ -93,9 +91,11 @@ class Question:
 
 @dataclass(frozen=True)
 class TaskPrompt:
-    """A prompt bound to its labels and script; pure text in, pure text out. With
-    `demonstrate`, its questions come with demonstrations; with `hints`, which need a `hinter`
-    before anything is asked, with known mentions after the line of the sentence."""
+    """A prompt for its labels and script: pure text in, pure text out.
+
+    With `demonstrate`, its questions come with demonstrations; with `hints`, which need a `hinter`,
+    with known mentions after the line of the sentence.
+    """
 
     instruction: str
     template: str
@@ -109,21 +109,20 @@ class TaskPrompt:
     hinter: Hinting | None = None
 
     def ask(self, model_texts: Sequence[str]) -> list[Question]:
-        """What the model is asked about each text; the instruction comes once, at the beginning,
-        before the first demonstration where there is one."""
+        """What the model is asked about each text; the instruction comes once, at the beginning."""
         if self.demonstrate is None:
             return [Question(self.fill(text)) for text in model_texts]
-        shown = self.demonstrate(model_texts)
-        return list(map(self._question, model_texts, shown))
+        return list(map(self._question, model_texts, self.demonstrate(model_texts)))
 
     def demonstration(self, sentence: Sentence) -> Demonstration:
         """A sentence and its answer, without the instruction."""
-        return Demonstration(self._about_training(sentence), self.target(sentence))
+        known = self.hinter.hints_without(sentence) if self.hinter else ()
+        return Demonstration(self._filled(sentence.model_text, known), self.target(sentence))
 
     def pair(self, sentence: Sentence) -> tuple[str, str]:
-        """A training sentence as question and answer: `fill` and `target`, but for hints, which do
-        not know this sentence's own entities."""
-        return self.instruction + self._about_training(sentence), self.target(sentence)
+        """A training sentence as question and answer; its hints do not know its own entities."""
+        made = self.demonstration(sentence)
+        return self.instruction + made.question, made.answer
 
     def _question(self, text: str, shown: Sequence[Demonstration]) -> Question:
         if not shown:
@@ -132,13 +131,7 @@ class TaskPrompt:
         return Question(self._about(text), (first, *shown[1:]))
 
     def _about(self, model_text: str) -> str:
-        """The words about one sentence."""
         return self._filled(model_text, self.hinter.hints(model_text) if self.hinter else ())
-
-    def _about_training(self, sentence: Sentence) -> str:
-        """The words about a sentence whose entities the hinter has counted."""
-        known = self.hinter.hints_without(sentence) if self.hinter else ()
-        return self._filled(sentence.model_text, known)
 
     def _filled(self, model_text: str, known: Sequence[Mention]) -> str:
         field, hints = FIELDS["sentence"], ""
@@ -163,14 +156,13 @@ class TaskPrompt:
         return self.answer.write(gold, sentence.model_text, self.labels, self.script)
 
     def room(self, characters: int) -> int:
-        """What a decoding's cap is computed from for a sentence of so many code points: the answer
-        format says how long its answers get."""
+        """From how many code points a decoding's cap is computed for a sentence of `characters`."""
         longest_name = max(map(len, self.labels.names(self.script)))
         return self.answer.room(characters, longest_name)
 
     def grammar(self, model_text: str, *, in_order: bool) -> Grammar:
-        """What the answer to one sentence may look like; with `in_order`, its mentions come in the
-        order of the text. InputError where the answer format describes no grammar."""
+        """What the answer to one sentence may look like, with mentions in the order of the text if
+        `in_order`; InputError where the answer format has no grammar."""
         grammar = self.answer.grammar(model_text, self.labels, self.script, in_order=in_order)
         if grammar is None:
             raise InputError(

@@ -4,7 +4,6 @@ Matplotlib is used by its objects, never by pyplot. Import this module only wher
 """
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -24,20 +23,13 @@ TRADITIONAL_CHINESE = 3
 
 
 def text_style(size: float, colour: str = TEXT) -> dict[str, Any]:
-    """Keywords of a matplotlib text: a font that has Chinese glyphs; `$` is an ordinary character.
-
-    `size` is in points.
-    """
-    font = FontProperties(fname=_font(), size=size)
-    return {"fontproperties": font, "color": colour, "parse_math": False}
-
-
-@lru_cache
-def _font() -> str:
+    """Keywords of a text of `size` points, in a font with Chinese glyphs; `$` is not special."""
     from noto_cjk_sans_otc import FONT_PATH
 
     face = getattr(font_manager, "FontPath", None)  # matplotlib before 3.11 knows the first only
-    return str(FONT_PATH) if face is None else face(str(FONT_PATH), TRADITIONAL_CHINESE)
+    name = str(FONT_PATH) if face is None else face(str(FONT_PATH), TRADITIONAL_CHINESE)
+    font = FontProperties(fname=name, size=size)
+    return {"fontproperties": font, "color": colour, "parse_math": False}
 
 
 def spoken(label: Label) -> str:
@@ -69,8 +61,7 @@ def f1_axis(axes: Any, title: str = "") -> None:
     """Give axes the scale of an F1, from 0 to 100, and a title."""
     ticks = range(0, 101, 20)
     axes.set_ylim(0, 100)
-    axes.set_yticks(ticks)
-    axes.set_yticklabels([str(tick) for tick in ticks], **text_style(8.5, QUIET))
+    axes.set_yticks(ticks, [str(tick) for tick in ticks], **text_style(8.5, QUIET))
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.set_title(title, loc="left", pad=9, **text_style(10))
@@ -79,8 +70,7 @@ def f1_axis(axes: Any, title: str = "") -> None:
 def name_places(axes: Any, names: Sequence[str]) -> None:
     """Name the places 0, 1, 2 ... of the horizontal axis."""
     axes.set_xlim(-0.6, len(names) - 0.4)
-    axes.set_xticks(range(len(names)))
-    axes.set_xticklabels(names, **text_style(9))
+    axes.set_xticks(range(len(names)), names, **text_style(9))
 
 
 def grouped_bars(

@@ -18,8 +18,7 @@ from omegaconf import DictConfig
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.files import LOCK, briefly, let_go, take
 from chmed_ner.run.experiment import Experiment, Method
-from chmed_ner.track.identity import check_same
-from chmed_ner.track.record import FILE, RunRecord
+from chmed_ner.track.record import FILE, RunRecord, check_same
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from chmed_ner.backbone.store import read_completions
-from chmed_ner.data import Dataset
+from chmed_ner.backbone.completions import read_completions
 from chmed_ner.data.corpus import Corpus, Limit
+from chmed_ner.data.dataset import Dataset
 from chmed_ner.data.predictions import read_predictions
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Completion, Sentence, Span

@@ -27,8 +27,7 @@ from chmed_ner.files import (
 from chmed_ner.knobs import NAMES_RUN, check_knobs, marked, named
 from chmed_ner.run.cells import checked_name, default_name, runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
-from chmed_ner.track.record import find_run
-from chmed_ner.track.secrets import without_credentials
+from chmed_ner.track.record import find_run, without_credentials
 
 GROUPS = ("dataset", *OPTIONAL, "method", "tracking")
 """The groups whose objects are built; all other keys are plain values."""

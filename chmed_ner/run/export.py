@@ -7,8 +7,7 @@ from typing import Any
 
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.run.predict import load
-from chmed_ner.track.provenance import version
-from chmed_ner.track.record import FILE, RunRecord
+from chmed_ner.track.record import FILE, RunRecord, version
 from chmed_ner.track.store import Away, Store, quiet_mlflow
 
 CODE = Path(__file__).with_name("pyfunc_model.py")

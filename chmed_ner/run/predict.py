@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from chmed_ner.backbone.completions import answers, plan_batches, requests_for
 from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.backbone.generate import answers, plan_batches, requests_for
 from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.entities.labels import Script, convert_leniently
 from chmed_ner.entities.restoration import restore
-from chmed_ner.entities.script import Script, convert_leniently
 from chmed_ner.entities.types import Completion, Prediction, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.machine import keep_threads_awake, prepare_memory, progress

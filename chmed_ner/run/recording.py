@@ -16,9 +16,7 @@ from chmed_ner.errors import InputError, Stopped
 from chmed_ner.run.config import compose, plain
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.track import Description, Tracker
-from chmed_ner.track.identity import check_same
-from chmed_ner.track.provenance import git_commit, versions
-from chmed_ner.track.record import FILE, RunRecord, reason
+from chmed_ner.track.record import FILE, RunRecord, check_same, git_commit, reason, versions
 
 CHANGEABLE = ("restoration", "prompt.answer", "tracking")
 """What a rescoring may change."""
@@ -79,7 +77,7 @@ def tracked(
 ) -> Iterator[Tracker]:
     """The run's tracker; the run is marked FINISHED, FAILED or KILLED however the block ends."""
     began = time.perf_counter()
-    status, tracker = "FAILED", Tracker()
+    status, tracker = "FAILED", Tracker(directory)
     record.status, record.error = "RUNNING", ""
     directory.mkdir(parents=True, exist_ok=True)
     record.write(directory)  # its key, before MLflow is asked: a crash in between loses nothing
@@ -114,9 +112,9 @@ def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: 
     try:
         record.counts = {**RunRecord.read(directory).counts, **record.counts}  # noted on the way
         record.write(directory)
-        tracker.artifacts(directory, ARTIFACTS)
+        tracker.artifacts(ARTIFACTS)
         if experiment.tracking.upload_adapter:
-            tracker.artifacts(directory, ["adapter", "model"])
+            tracker.artifacts(["adapter", "model"])
         status = record.status
     finally:
         tracker.end(status, record.error)

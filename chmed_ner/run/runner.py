@@ -10,14 +10,13 @@ from pathlib import Path
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.data.predictions import predictions, write_predictions
 from chmed_ner.data.repairs import log_changes
-from chmed_ner.entities.script import Traditional, in_script
+from chmed_ner.entities.labels import Traditional, in_script
 from chmed_ner.files import write_json
 from chmed_ner.machine import keep_threads_awake, peak_mib, prepare_memory, reset_peak
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.outcome import Outcome
 from chmed_ner.run.recording import open_record, tracked
-from chmed_ner.score.answers import Answers, check_names
-from chmed_ner.score.metrics import run_metrics
+from chmed_ner.score.metrics import Answers, check_names, run_metrics
 from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)

@@ -55,16 +55,15 @@ def generator_for(purpose: str, genre: str, seed: int) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(name).digest()))
 
 
-def resampled_sums(
-    counts: Counts, resamples: int, generator: np.random.Generator
-) -> NDArray[np.float64]:
-    """The column sums of each resample, shape (resamples, columns).
+def resampled_f1(genre: str, counts: Counts, resamples: int, seed: int) -> F1s:
+    """F1 of each resample of a genre's sentences; InputError where it has none.
 
-    A resample draws as many rows as there are, with replacement. How often each was drawn is a row
-    of integer weights, and the weights times the counts are the sums. Which rows are drawn depends
-    on the generator and the number of rows alone, so two systems with the same seed meet the same
-    resamples.
+    A resample draws as many sentences as there are, with replacement. Which ones depends on genre,
+    seed and their number alone, so two systems with the same seed meet the same resamples.
     """
+    if not len(counts):
+        raise InputError(f"genre {genre}: no sentences to resample")
+    generator = generator_for("bootstrap", genre, seed)
     rows, columns = counts.shape
     values = counts.astype(np.float64)  # sums of whole numbers stay exact
     sums = np.empty((resamples, columns))
@@ -75,14 +74,7 @@ def resampled_sums(
         drawn += rows * np.arange(size)[:, None]
         weights = np.bincount(drawn.ravel(), minlength=size * rows).reshape(size, rows)
         sums[start : start + size] = weights.astype(np.float64) @ values
-    return sums
-
-
-def resampled_f1(genre: str, counts: Counts, resamples: int, seed: int) -> F1s:
-    """F1 of each resample of a genre's sentences; InputError where it has none."""
-    if not len(counts):
-        raise InputError(f"genre {genre}: no sentences to resample")
-    return f1_of(resampled_sums(counts, resamples, generator_for("bootstrap", genre, seed)))
+    return f1_of(sums)
 
 
 def percentile_interval(figures: F1s) -> Interval:
@@ -94,10 +86,9 @@ def percentile_interval(figures: F1s) -> Interval:
 def bootstrap_f1(counts: Mapping[str, Counts], *, resamples: int = 1000, seed: int) -> F1Intervals:
     """The 95% percentile intervals of the macro F1 over genres and of each genre, in percent.
 
-    Each resample draws as many sentences as the genre has, with replacement, within each genre; its
-    F1 is 0 where it holds no entity at all. A genre's interval does not depend on the other genres,
-    nor the macro interval on their order. Raises InputError for no genre, a genre without sentences
-    and less than one resample.
+    Each resample draws as many sentences as the genre has, with replacement, within each genre. A
+    genre's interval does not depend on the other genres, nor the macro interval on their order.
+    InputError for no genre, a genre without sentences, less than one resample.
     """
     check_draws("resamples", resamples)
     figures = {

@@ -5,18 +5,18 @@ genres of the test split. `parse/..._rate` is a share from 0 to 1; `error/...` c
 A metric is a line of a function below; `MEASURES` lists the functions.
 """
 
+import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 
-from chmed_ner.entities.bio import tags_of
-from chmed_ner.entities.restoration import ceiling, gold_mentions
-from chmed_ner.entities.types import Scores, Sentence
+from chmed_ner.entities.restoration import POLICIES, ceiling, gold_mentions
+from chmed_ner.entities.types import Mention, Scores, Sentence, Span, tags_of
 from chmed_ner.errors import InputError
-from chmed_ner.score.answers import Answers, SpansById, mean
-from chmed_ner.score.breakdowns import SEEN, UNSEEN, ScoredSentence, by_seen
-from chmed_ner.score.error_kinds import KINDS, error_kinds
+from chmed_ner.score.breakdowns import KINDS, SEEN, UNSEEN, ScoredSentence, by_seen, error_kinds
 from chmed_ner.score.spans import (
+    SpanPair,
     mention_scores,
     scores_by_type,
     span_scores,
@@ -24,6 +24,121 @@ from chmed_ner.score.spans import (
     target_ceiling_scores,
     total,
 )
+
+SpansById = Mapping[str, Sequence[Span]]
+"""The entities of each sentence, by its id."""
+
+MentionsById = Mapping[str, Sequence[Mention]]
+
+ProblemsById = Mapping[str, Mapping[str, int]]
+"""Sentence id -> reason -> how often."""
+
+_NAME_PART = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What a run answered to its test sentences, and what it takes to score that.
+
+    `spans`: policy -> the entities it restored; `headline` names the policy of `test/` and
+    `error/`, unless the method `placed` its entities itself. `mentions` is what the model listed,
+    in the script of `model_text`; `targets` what the prompt format would write for gold.
+    `training_mentions` are the training split's strings, in the script of `text`. `completions`:
+    how many there are.
+    """
+
+    sentences: Sequence[Sentence]
+    spans: Mapping[str, SpansById]
+    headline: str
+    placed: SpansById | None = None
+    mentions: MentionsById
+    targets: MentionsById
+    training_mentions: Collection[str]
+    types: Sequence[str]
+    problems: ProblemsById
+    completions: int
+    reasons: Sequence[str] = ()
+    seed: int
+    resamples: int = 1000
+
+    def __post_init__(self) -> None:
+        """InputError for a sentence without gold, ids that do not agree, spans that overlap or
+        leave their sentence, an unknown policy, and a name that no metric can have."""
+        for sentence in self.sentences:
+            if sentence.tags is None:
+                raise InputError(
+                    f"sentence {sentence.id}: has no gold tags; score a split that has"
+                )
+        if not self.sentences:
+            raise InputError("no test sentence to score; the split is empty")
+        met = [reason for by_reason in self.problems.values() for reason in by_reason]
+        check_names([*self.genres, *self.types, *self.reasons, *met])
+        if unknown := self.spans.keys() - POLICIES.keys():
+            raise InputError(
+                f"unknown restoration {min(unknown)!r}; choose from {', '.join(POLICIES)}"
+            )
+        if self.placed is None and self.headline not in self.spans:
+            raise InputError(
+                f"restoration {self.headline!r} was not scored; have: {', '.join(self.spans)}"
+            )
+        placed = {} if self.placed is None else {"the method": self.placed}
+        spans = {f"spans of {name}": each for name, each in {**self.spans, **placed}.items()}
+        mentions = {"listed mentions": self.mentions, "target mentions": self.targets}
+        _check_ids(self.sentences, {**spans, **mentions})
+        for what, predicted in spans.items():
+            for sentence in self.sentences:
+                try:
+                    tags_of(predicted[sentence.id], len(sentence.text))
+                except ValueError as error:
+                    raise InputError(f"{what}, sentence {sentence.id}: {error}") from None
+
+    @cached_property
+    def genres(self) -> Mapping[str, Sequence[Sentence]]:
+        """The test sentences of each genre."""
+        genres: dict[str, list[Sentence]] = {}
+        for sentence in self.sentences:
+            genres.setdefault(sentence.genre, []).append(sentence)
+        return genres
+
+    @property
+    def predicted(self) -> SpansById:
+        """The entities that count."""
+        return self.spans[self.headline] if self.placed is None else self.placed
+
+    def pairs(self, genre: str) -> list[SpanPair]:
+        """The gold entities of each sentence of a genre, and those that count."""
+        predicted = self.predicted
+        return [(sentence.entities, predicted[sentence.id]) for sentence in self.genres[genre]]
+
+    def macro_f1(self, score: Callable[[Sequence[Sentence]], Scores]) -> float:
+        """The mean over genres of the F1 of `score`."""
+        return mean([score(members).f1 for members in self.genres.values()])
+
+
+def check_names(parts: Iterable[str]) -> None:
+    """InputError for a genre, type or reason with characters that a metric name cannot hold."""
+    for part in parts:
+        if not _NAME_PART.fullmatch(part):
+            raise InputError(
+                f"{part!r} cannot be part of a metric name; name genres, types and reasons with "
+                "the characters A-Z a-z 0-9 _ . - alone"
+            )
+
+
+def _check_ids(sentences: Sequence[Sentence], answers: Mapping[str, Mapping[str, object]]) -> None:
+    ids = Counter(sentence.id for sentence in sentences)
+    if len(ids) < len(sentences):
+        raise InputError(f"sentence id {ids.most_common(1)[0][0]} occurs twice in the test split")
+    for what, by_id in answers.items():
+        for id_ in sorted(ids.keys() ^ by_id.keys())[:1]:
+            problem = "missing" if id_ in ids else "not a sentence of the test split"
+            raise InputError(f"{what}, sentence {id_}: {problem}; ids must agree on both sides")
+
+
+def mean(figures: Sequence[float]) -> float:
+    """The mean of some figures, 0 of none."""
+    return sum(figures) / len(figures) if figures else 0.0
+
 
 Metrics = dict[str, float]
 
@@ -88,25 +203,19 @@ def _tags_and_seen(answers: Answers) -> Metrics:
 def _restoration(answers: Answers) -> Metrics:
     metrics: Metrics = {}
     for policy, spans in answers.spans.items():
-        scores: Mapping[str, Callable[[Sequence[Sentence]], Scores]] = {
-            "f1": partial(_restored_scores, spans),
-            "ceiling_f1": partial(ceiling, policy),
-            "target_ceiling_f1": partial(target_ceiling_scores, policy, listed=answers.targets),
-        }
-        for name, score in scores.items():
-            metrics[f"restore/{policy}/{name}"] = answers.macro_f1(score)
+        f1s = [
+            span_scores((sentence.entities, spans[sentence.id]) for sentence in members).f1
+            for members in answers.genres.values()
+        ]
+        reachable = partial(target_ceiling_scores, policy, listed=answers.targets)
+        metrics[f"restore/{policy}/f1"] = mean(f1s)
+        metrics[f"restore/{policy}/ceiling_f1"] = answers.macro_f1(partial(ceiling, policy))
+        metrics[f"restore/{policy}/target_ceiling_f1"] = answers.macro_f1(reachable)
     return metrics
 
 
-def _restored_scores(spans: SpansById, members: Sequence[Sentence]) -> Scores:
-    return span_scores((sentence.entities, spans[sentence.id]) for sentence in members)
-
-
 def _parse_rates(answers: Answers) -> Metrics:
-    """The share of completions with at least one problem of a reason, or of any.
-
-    Raises InputError for an id that is no sentence's, or more answers with problems than answers.
-    """
+    """The share of completions with at least one problem of a reason, or of any."""
     problems, completions = answers.problems, answers.completions
     if unknown := problems.keys() - {sentence.id for sentence in answers.sentences}:
         raise InputError(f"problems, sentence {min(unknown)}: not a sentence of the test split")

@@ -4,10 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from operator import eq
-from types import MappingProxyType
 
-from chmed_ner.entities.bio import OUTSIDE, chunks
-from chmed_ner.entities.types import Scores, Span
+from chmed_ner.entities.types import OUTSIDE, Scores, Span, chunks
 from chmed_ner.errors import InputError
 from chmed_ner.score.spans import scores_by_type, total
 
@@ -17,7 +15,7 @@ class OfficialScores:
     """What `conlleval` knows of one genre.
 
     `tokens` and `correct_tags` count the separator lines too (as correct), `entity_tokens` the
-    characters whose gold tag is not `O`. `per_type` holds each type found in gold or prediction.
+    characters whose gold tag is not `O`.
     """
 
     tokens: int
@@ -30,14 +28,12 @@ class OfficialScores:
     @property
     def accuracy(self) -> float:
         """The share of correct tags in percent, separator lines included."""
-        return 100 * self.correct_tags / self.tokens if self.tokens else 0.0
+        return 100 * self.correct_tags / max(self.tokens, 1)
 
     @property
     def accuracy_non_o(self) -> float:
-        """The same over the characters whose gold tag is not `O`; 0 where there are none."""
-        if not self.entity_tokens:
-            return 0.0
-        return 100 * self.correct_entity_tokens / self.entity_tokens
+        """The same over the characters whose gold tag is not `O`."""
+        return 100 * self.correct_entity_tokens / max(self.entity_tokens, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +51,9 @@ def score_sentences(
 ) -> OfficialScores:
     """The official scores of sentences given in the same order.
 
-    `separators` is the number of blank lines in the gold file: `conlleval` counts each as a token
-    tagged `O` on both sides. Raises InputError, naming the sentence by its number from 1, for a
-    malformed tag and where sentences or tags differ in number.
+    `separators`: the blank lines of the gold file, each a token tagged `O` on both sides.
+    InputError, naming the sentence by its number from 1, for a malformed tag and where sentences or
+    tags differ in number.
     """
     tokens, correct, entity_tokens, correct_entity_tokens = separators, separators, 0, 0
     pairs: list[tuple[tuple[Span, ...], tuple[Span, ...]]] = []
@@ -76,17 +72,11 @@ def score_sentences(
         entity_tokens += entities
         correct += sum(map(eq, wanted, given))
         if entities:
-            correct_entity_tokens += sum(
-                1 for a, b in zip(wanted, given, strict=True) if a == b != OUTSIDE
-            )
+            pairs_of_tags = zip(wanted, given, strict=True)
+            correct_entity_tokens += sum(a == b != OUTSIDE for a, b in pairs_of_tags)
     per_type = scores_by_type(pairs)
     return OfficialScores(
-        tokens,
-        correct,
-        entity_tokens,
-        correct_entity_tokens,
-        total(per_type),
-        MappingProxyType(per_type),
+        tokens, correct, entity_tokens, correct_entity_tokens, total(per_type), per_type
     )
 
 
@@ -133,11 +123,10 @@ def _text(found: Scores | Macro) -> str:
 
 
 def table(genres: Mapping[str, OfficialScores]) -> str:
-    """The organisers' text, ending in a line end.
+    """The organisers' text, ending in a line end; one genre is exactly what `conlleval` prints.
 
-    One genre: exactly what `conlleval` prints. Several: each under its name, then the macro line,
-    which averages the two-decimal figures of the genres as the organisers' script does. The last
-    figure of a type's row is the number of entities predicted.
+    The macro line averages the two-decimal figures of the genres, as the organisers' script does.
+    The last figure of a type's row is the number of entities predicted.
     """
     if len(genres) == 1:
         return "\n".join(_report(next(iter(genres.values())))) + "\n"
@@ -166,10 +155,7 @@ def _json(scores: OfficialScores) -> dict[str, object]:
 
 
 def as_json(genres: Mapping[str, OfficialScores]) -> dict[str, object]:
-    """`{"genres": {NAME: figures}, "macro": figures}`: percent, unrounded.
-
-    `macro` is the mean of the unrounded genre figures, unlike the text's macro line.
-    """
+    """`{"genres": {NAME: figures}, "macro": figures}`, in percent, unrounded."""
     return {
         "genres": {genre: _json(scores) for genre, scores in genres.items()},
         "macro": asdict(macro(genres)),

@@ -1,8 +1,8 @@
 """Two systems on the same sentences: the difference, its interval, and whether it may be chance.
 
-The difference is always second minus first. Its interval comes from the paired bootstrap: in each
-resample both systems are scored on the very same sentences. The p-value is that of approximate
-randomisation (Noreen 1989; Yeh 2000 for F1), which needs no assumption on how F1 is distributed.
+The difference is always second minus first. Its interval comes from the paired bootstrap, its
+p-value from approximate randomisation (Noreen 1989; Yeh 2000 for F1), which needs no assumption on
+how F1 is distributed.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,6 @@ from chmed_ner.score.intervals import (
     CELLS,
     Counts,
     F1s,
-    Interval,
     check_draws,
     f1_of,
     generator_for,
@@ -74,64 +73,44 @@ def compare_counts(
 ) -> Comparisons:
     """Compare two systems by their counts of each sentence, by genre, sentences in one order.
 
-    `resamples` are those of `bootstrap_f1` with the same seed, so each interval of one system is
-    the one it has alone. In each of the `rounds` every sentence's two answers change places by the
-    toss of a coin; the p-value is (rounds whose absolute difference of macro F1, or of the genre's
-    F1, is at least the observed one + 1) / (rounds + 1). Raises InputError for genres, sentences or
-    gold counts that differ, for no genre, and less than one draw.
+    In each of the `rounds` every sentence's two answers change places by the toss of a coin; the
+    p-value is (rounds whose absolute difference of F1 is at least the observed one + 1) /
+    (rounds + 1). `resamples` are those of `bootstrap_f1`. InputError for genres, sentences or gold
+    counts that differ, for no genre, and less than one draw.
     """
     check_draws("resamples", resamples)
     check_draws("rounds", rounds)
     _check_same(first, second)
-    genres = list(first)
-    observed = [
-        {genre: f1_of(side[genre].sum(axis=0, keepdims=True)) for genre in genres}
-        for side in (first, second)
-    ]
-    drawn = [
-        {genre: resampled_f1(genre, side[genre], resamples, seed) for genre in genres}
-        for side in (first, second)
-    ]
-    shuffled = {
-        genre: _shuffled(genre, first[genre], second[genre], rounds, seed) for genre in genres
-    }
+    sides = (first, second)
+    observed = [{g: f1_of(side[g].sum(axis=0, keepdims=True)) for g in first} for side in sides]
+    drawn = [{g: resampled_f1(g, side[g], resamples, seed) for g in first} for side in sides]
+    shuffled = {g: _shuffled(g, first[g], second[g], rounds, seed) for g in first}
 
     def comparison(names: list[str]) -> Comparison:
         one, two = (mean_over_genres({g: side[g] for g in names}) for side in observed)
         ones, twos = (mean_over_genres({g: side[g] for g in names}) for side in drawn)
         chance = mean_over_genres({g: shuffled[g] for g in names})
+        hits = int(np.count_nonzero(np.abs(chance) >= abs(float((two - one)[0])) - _EQUAL))
         return Comparison(
             sentences=sum(len(first[genre]) for genre in names),
             first=_estimate(one, ones),
             second=_estimate(two, twos),
             difference=_estimate(two - one, twos - ones),
-            p_value=_p_value(float((two - one)[0]), chance),
+            p_value=(hits + 1) / (rounds + 1),
         )
 
-    return Comparisons(
-        comparison(genres),
-        {genre: comparison([genre]) for genre in genres},
-        resamples,
-        rounds,
-        seed,
-    )
+    genres = {genre: comparison([genre]) for genre in first}
+    return Comparisons(comparison(list(first)), genres, resamples, rounds, seed)
 
 
 def _estimate(observed: F1s, resampled: F1s) -> Estimate:
-    interval: Interval = percentile_interval(resampled)
+    interval = percentile_interval(resampled)
     return Estimate(float(observed[0]), interval.low, interval.high)
 
 
-def _p_value(observed: float, shuffled: F1s) -> float:
-    hits = int(np.count_nonzero(np.abs(shuffled) >= abs(observed) - _EQUAL))
-    return (hits + 1) / (len(shuffled) + 1)
-
-
 def _shuffled(genre: str, first: Counts, second: Counts, rounds: int, seed: int) -> F1s:
-    """The difference of F1 in each round, after the answers of some sentences changed places.
-
-    Sentences with equal counts on both sides are left out of the draw: exchanging them moves
-    nothing.
+    """The difference of F1 in each round; sentences with equal counts on both sides are not drawn,
+    exchanging them moves nothing.
     """
     generator = generator_for("randomisation", genre, seed)
     change = second - first

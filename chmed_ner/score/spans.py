@@ -50,8 +50,7 @@ def mention_scores(
 ) -> Scores:
     """Distinct (mention, type) pairs of each sentence, micro over the sentences.
 
-    This is what a model listed, before restoration: where a mention is and how often it is
-    repeated does not matter. Both sides must be in the same script.
+    Both sides must be in the same script.
     """
     gold, predicted, correct = 0, 0, 0
     for wanted, given in pairs:
@@ -63,10 +62,9 @@ def mention_scores(
 
 
 def tag_scores(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> Scores:
-    """Characters whose tag is not `O`: in gold, predicted, and with the very same tag in both.
+    """Characters whose tag is not `O`: in gold, predicted, and with the same tag in both.
 
-    This is the "F1 of tags" of the corpora's READMEs, not the official figure. Raises InputError
-    where the tags of a sentence differ in number.
+    This is the "F1 of tags" of the corpora's READMEs. InputError where tags differ in number.
     """
     gold, predicted, correct = 0, 0, 0
     for wanted, given in pairs:
@@ -81,8 +79,9 @@ def tag_scores(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> Scores:
 def target_ceiling_scores(
     policy: str, sentences: Iterable[Sentence], listed: Mapping[str, Sequence[Mention]]
 ) -> Scores:
-    """The ceiling of a prompt format: what it writes for gold, by sentence id, restored as a run
-    restores a model's answer, in the text the model reads. KeyError for an unknown policy or id.
+    """The ceiling of a prompt format: what it writes for gold, by sentence id, restored.
+
+    KeyError for an unknown policy or id.
     """
     return span_scores(
         (sentence.entities, restore(policy, sentence.model_text, listed[sentence.id]))

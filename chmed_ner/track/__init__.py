@@ -2,11 +2,11 @@
 
 from chmed_ner.track.mlflow_runs import MLflowTracking
 from chmed_ner.track.store import TrackedRun, TrackedRuns
-from chmed_ner.track.tracker import Description, DryTracking, Tracker, Tracking, best
+from chmed_ner.track.tracker import Description, Tracker, Tracking, best
 from chmed_ner.track.upload import Synced, sync
 
 __all__ = [
-    "Description", "DryTracking", "MLflowTracking", "Synced", "TrackedRun", "TrackedRuns",
+    "Description", "MLflowTracking", "Synced", "TrackedRun", "TrackedRuns",
     "Tracker", "Tracking",
     "best", "sync",
 ]  # fmt: skip

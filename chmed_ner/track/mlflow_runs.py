@@ -1,4 +1,4 @@
-"""Runs in MLflow. The run directory holds everything as well: MLflow has a copy of it.
+"""Runs in MLflow, as a copy of their directories.
 
 When the server goes away the run goes on; what MLflow lacks is noted in the directory and sent at
 the run's end, or later by `chmed-ner report --sync`.
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import ChmedError, InputError
-from chmed_ner.track.secrets import without_credentials
+from chmed_ner.track.record import without_credentials
 from chmed_ner.track.store import DATABASES, SQLITE, Away, Store
 from chmed_ner.track.tracker import (
     Description,
@@ -22,7 +22,7 @@ from chmed_ner.track.tracker import (
     Value,
     has_unsent,
 )
-from chmed_ner.track.upload import ERROR_TAG, enter, log_values, send_artifacts, upload_run
+from chmed_ner.track.upload import close_run, enter, log_values, send_artifacts, upload_run
 
 BUFFER = 100
 """Metric values sent at once."""
@@ -58,19 +58,15 @@ class MLflowTracking(Tracking):
     def start(self, run: Description, directory: Path, run_id: str | None) -> "MLflowRun":
         """A run set to RUNNING: taken up again by its id or key, else a new one.
 
-        When the server is away the run is kept in `directory` alone. Raises RunError when the store
-        is there but cannot be used.
+        When the server is away it is kept in `directory` alone. RunError: the store is unusable.
         """
         store = self.place
+        tracked = MLflowRun(store, run_id, directory, run.tags)
         try:
-            client = store.client()
-            with store.reported():
-                entered = enter(client, store, run, run_id)
+            tracked.enter(run)
         except Away as error:
-            tracked = MLflowRun(store, None, run_id, directory, run.tags)
             tracked.lose(error)
-            return tracked
-        return MLflowRun(store, client, entered, directory, run.tags)
+        return tracked
 
     def killed(self, directory: Path, run_id: str, uri: str | None) -> None:
         """Mark a run as KILLED whose process died; noted for later if that cannot be done now."""
@@ -87,25 +83,26 @@ class MLflowTracking(Tracking):
 
 
 class MLflowRun(Tracker):
-    """A run in MLflow. Without a client, or after a failure, it only takes notes."""
+    """A run in MLflow. Before it is entered, and after a failure, it only takes notes."""
 
     def __init__(
-        self,
-        store: Store,
-        client: Any,
-        run_id: str | None,
-        directory: Path,
-        tags: Mapping[str, str],
+        self, store: Store, run_id: str | None, directory: Path, tags: Mapping[str, str]
     ) -> None:
         super().__init__(directory)
         self.run_id = run_id
         self.uri = store.shown
         self._store = store
-        self._client = client
-        self._directory = directory
+        self._client: Any = None
         self._tags = dict(tags)
         self._waiting: list[Value] = []
         self._note = Unsent.read(directory) if has_unsent(directory) else None
+
+    def enter(self, run: Description) -> None:
+        """Find the run in the store or make it; raises Away when the store cannot be reached."""
+        client = self._store.client()
+        with self._store.reported():
+            self.run_id = enter(client, self._store, run, self.run_id)
+        self._client = client
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Keep the values; they are sent in batches."""
@@ -113,30 +110,24 @@ class MLflowRun(Tracker):
         if len(self._waiting) >= BUFFER:
             self._send()
 
-    def artifacts(self, directory: Path, names: Sequence[str]) -> None:
+    def artifacts(self, names: Sequence[str]) -> None:
         """Upload the named files and folders of the run directory that are there."""
-        self._tell(lambda client: send_artifacts(client, str(self.run_id), directory, names))
+        self._tell(lambda client: send_artifacts(client, str(self.run_id), self.directory, names))
         if self._note is not None:
             self._note.artifacts += [name for name in names if name not in self._note.artifacts]
-            self._note.write(self._directory)
+            self._note.write(self.directory)
 
     def end(self, status: str, error: str = "") -> None:
         """Send what is waiting and close the run; what MLflow lacks is tried once more."""
         self._send()
-
-        def close(client: Any) -> None:
-            if error:
-                client.set_tag(self.run_id, ERROR_TAG, error)
-            client.set_terminated(self.run_id, status)
-
         if self._note is None:
-            self._tell(close)
+            self._tell(lambda client: close_run(client, str(self.run_id), status, error))
         if self._note is None:
             return
         self._note.ended = int(time.time() * 1000)
-        self._note.write(self._directory)
+        self._note.write(self.directory)
         try:
-            self.run_id = upload_run(self._directory, self._store)
+            self.run_id = upload_run(self.directory, self._store)
             log.info("tracking: MLflow at %s is back and has all of this run", self.uri)
         except Exception as failure:  # of every kind, as in _tell: the run itself is done
             log.warning(
@@ -144,7 +135,7 @@ class MLflowRun(Tracker):
                 "chmed-ner report --sync",
                 self.uri,
                 without_credentials(str(failure)),
-                self._directory,
+                self.directory,
             )
 
     def lose(self, error: BaseException) -> None:
@@ -153,13 +144,13 @@ class MLflowRun(Tracker):
         reason = str(without_credentials(str(error)))
         if self._note is None:
             self._note = Unsent(uri=str(self.uri), reason=reason, tags=self._tags)
-        self._note.write(self._directory)
+        self._note.write(self.directory)
         log.warning(
             "tracking: MLflow at %s cannot be reached (%s); the run goes on and keeps everything "
             "in %s",
             self.uri,
             reason,
-            self._directory,
+            self.directory,
         )
 
     def _send(self) -> None:
@@ -168,14 +159,11 @@ class MLflowRun(Tracker):
             self._tell(lambda client: log_values(client, str(self.run_id), waiting))
 
     def _tell(self, action: Callable[[Any], None]) -> None:
-        """Do something with the client; any failure there is noted, and the run goes on.
-
-        Every kind of error counts: an artifact store has errors of its own library.
-        """
+        """Do something with the client; any failure is noted, and the run goes on."""
         if self._client is None:
             return
         try:
             with self._store.reported(), self._store.locked():
                 action(self._client)
-        except Exception as error:
+        except Exception as error:  # of every kind: an artifact store has errors of its own library
             self.lose(error)

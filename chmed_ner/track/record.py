@@ -1,24 +1,94 @@
-"""A run's own record, `run.json`, and the ways to name a run."""
+"""A run's own record, `run.json`: its settings, its code, what makes two runs the same."""
 
+import hashlib
+import json
+import re
+import subprocess
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import ChmedError, InputError
-from chmed_ner.files import output_directory, read_json, write_json
-from chmed_ner.track.secrets import without_credentials
+from chmed_ner.files import checkout, output_directory, read_json, write_json
+from chmed_ner.knobs import NO_RESULT, marked, named
 
 FILE = "run.json"
+NOT_PART = ("paths", "tracking", "resume", "rerun", "hydra", "name")
+"""The root keys that change no result. Of the groups, knobs marked so are left out as well."""
+PACKAGES = (
+    "torch", "transformers", "peft", "opencc", "mlflow", "hydra-core", "numpy", "python-crfsuite",
+)  # fmt: skip
+SECRET = re.compile(r"(?i)(key|token|secret|password|credential)$")
+CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+
+
+def without_credentials(value: Any) -> Any:
+    """`value` with `user:password@` taken out of every address in it."""
+    if isinstance(value, str):
+        return CREDENTIALS.sub("", value)
+    if isinstance(value, Mapping):
+        return {key: without_credentials(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [without_credentials(each) for each in value]
+    return value
+
+
+def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """`{"backbone.batch_size": "32", ...}`; values whose key names a secret are left out."""
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{name}.")
+        elif not SECRET.search(str(key)):
+            flat[name] = str(value)[:5000]
+    return flat
+
+
+def version() -> str:
+    """The version of this package."""
+    return metadata.version("chmed-ner")
+
+
+def versions() -> dict[str, str]:
+    """The versions of this package and those that a result may depend on."""
+    found = {"chmed_ner": version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str:
+    """The checkout's commit, with `-dirty` when tracked files have changed; empty without git."""
+    root = checkout()
+    if root is None:
+        return ""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{commit}-dirty" if changed else commit
 
 
 @dataclass
 class RunRecord:
-    """What `run.json` holds: identity, provenance, checksums and counts of a run.
+    """What `run.json` holds of a run; checksums are SHA-256 by file.
 
-    `status` is RUNNING, FINISHED, FAILED (for the reason `error`) or KILLED; checksums are SHA-256
-    by file; `key` is unique and finds the MLflow run whose id was lost in a crash.
+    `status` is RUNNING, FINISHED, FAILED (for the reason `error`) or KILLED; `key` is unique and
+    finds the MLflow run whose id was lost in a crash.
     """
 
     name: str
@@ -55,6 +125,11 @@ class RunRecord:
             raise InputError(f"{path}: not the record of a run")
         return cls(**{key: value for key, value in content.items() if key in known})
 
+    def trained_on(self, test_files: Mapping[str, str]) -> list[str]:
+        """The names of those files that the run was trained on, by their SHA-256."""
+        seen = set(self.training_files.values())
+        return sorted(name for name, digest in test_files.items() if digest in seen)
+
 
 def note_counts(directory: Path, counts: Mapping[str, int]) -> None:
     """Add counts to the record in `directory` now: a run that dies later has them all the same."""
@@ -71,10 +146,9 @@ def reason(error: BaseException) -> str:
 
 
 def find_run(name: str, *, key: str = "RUN", output: Path | None = None) -> Path:
-    """The directory of the run that `name` means: a directory, an MLflow run id, or `latest`.
+    """The directory of a run, named by it, by its MLflow id, or by `latest` (of the finished ones).
 
-    `latest` is the newest finished run under the output directory. `key` names, in the error, what
-    the user set.
+    InputError, which names what the user set (`key`), when there is none.
     """
     place = Path(name).expanduser()
     if (place / FILE).is_file():
@@ -94,3 +168,56 @@ def find_run(name: str, *, key: str = "RUN", output: Path | None = None) -> Path
         f"{key}={name}: not a run directory (no {FILE} there), nor the MLflow id of a run under "
         f"{runs}; give a run directory, an MLflow run id, or latest"
     )
+
+
+def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: str) -> str:
+    """SHA-256 over what determines a run's results; `files` and `backbone` are checksums."""
+    kept = {"config": _hashed(content), "files": dict(files), "backbone": backbone}
+    text = json.dumps({**kept, "version": version()}, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def check_same(
+    directory: Path,
+    record: RunRecord,
+    config: Mapping[str, Any],
+    identity: str,
+    key: str = "resume",
+) -> None:
+    """InputError, which names what the user set (`key`), when the run in `directory` has another
+    identity than the one that takes it up."""
+    if record.config_hash == identity:
+        return
+    before, after = flattened(_hashed(record.config)), flattened(_hashed(config))
+    changed = [
+        f"{knob} was {before.get(knob)}, is {after.get(knob)}"
+        for knob in sorted(before.keys() | after.keys())
+        if before.get(knob) != after.get(knob)
+    ]
+    raise InputError(
+        f"{key}={directory}: that run has another configuration, data or code version "
+        f"({changed[0] if changed else 'the files or the version differ'}); repeat its settings, "
+        "or start a new run"
+    )
+
+
+def neutral_keys(params: Mapping[str, str]) -> set[str]:
+    """Of a run's flat settings (`backbone.timeout`), those that change no result."""
+    neutral = {key for key in params if key.split(".")[0] in NOT_PART}
+    for key, target in params.items():
+        node, _, name = key.rpartition(".")
+        if name == "_target_" and node.split(".")[0] not in NOT_PART:
+            with suppress(InputError):  # a class that another version had
+                neutral |= {f"{node}.{knob}" for knob in marked(named(target, node), NO_RESULT)}
+    return neutral
+
+
+def _hashed(content: Mapping[str, Any], key: str = "") -> dict[str, Any]:
+    left_out = frozenset(() if key else NOT_PART)
+    if "_target_" in content:
+        left_out = marked(named(content["_target_"], key), NO_RESULT)
+    return {
+        name: _hashed(value, f"{key}.{name}".strip(".")) if isinstance(value, Mapping) else value
+        for name, value in content.items()
+        if name not in left_out
+    }

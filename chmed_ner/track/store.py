@@ -6,7 +6,7 @@ import re
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from chmed_ner.errors import InputError, RunError, first_line
 from chmed_ner.files import briefly
-from chmed_ner.track.secrets import without_credentials
+from chmed_ner.track.record import without_credentials
 
 SQLITE = "sqlite:///"
 KEY_TAG = "mlflow.chmed_ner.key"
@@ -54,7 +54,7 @@ class Store:
     def client(self) -> Any:
         """A client that has reached the store; a fresh SQLite store is made by one process.
 
-        Raises Away when a remote store cannot be reached, RunError when the store is unusable.
+        Away when a remote store cannot be reached, RunError when the store is unusable.
         """
         quiet_mlflow()
         from mlflow import MlflowClient
@@ -68,11 +68,9 @@ class Store:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """SQLite's writers take turns: its own waiting ends in "database is locked"."""
-        if not self.uri.startswith(SQLITE):
-            yield
-            return
         file = Path(self.uri.removeprefix(SQLITE).partition("?")[0])
-        with briefly(file.with_suffix(".lock")):
+        sqlite = self.uri.startswith(SQLITE)
+        with briefly(file.with_suffix(".lock")) if sqlite else nullcontext():
             yield
 
     @contextmanager
@@ -100,23 +98,19 @@ class Store:
         """The id of the experiment `name`, made if it is not there; two may try at once."""
         from mlflow.exceptions import MlflowException
 
+        place = None  # a server knows it; MLflow would put a database's into the current directory
+        if self.artifacts is not None and self.uri.startswith(DATABASES):
+            place = (self.artifacts / re.sub(r"[^\w.-]", "_", name)).as_uri()
         with self.locked():
             known = client.get_experiment_by_name(name)
             if known is None:
                 try:
-                    return str(client.create_experiment(name, artifact_location=self._place(name)))
+                    return str(client.create_experiment(name, artifact_location=place))
                 except MlflowException:
                     known = client.get_experiment_by_name(name)
                     if known is None:
                         raise
             return str(known.experiment_id)
-
-    def _place(self, experiment: str) -> str | None:
-        """Where the experiment's files go: a server says it itself; MLflow would put those of a
-        database into the current directory."""
-        if self.artifacts is None or not self.uri.startswith(DATABASES):
-            return None
-        return (self.artifacts / re.sub(r"[^\w.-]", "_", experiment)).as_uri()
 
     def _check_database(self) -> None:
         """Away when nobody answers at a database's address, where MLflow would try for minutes."""
@@ -145,7 +139,7 @@ class TrackedRun:
 
 
 class TrackedRuns:
-    """The runs of a store, read and never changed. RunError when it cannot be reached or used."""
+    """The runs of a store, read and never changed; RunError when it cannot be reached or used."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -160,20 +154,16 @@ class TrackedRuns:
 
     def artifact(self, run: TrackedRun, path: str) -> str | None:
         """The text of a run's file, fetched once; None when the store does not have it."""
-        key = (run.run_id, path)
-        if key not in self._texts:
-            self._texts[key] = self._fetched(*key)
-        return self._texts[key]
-
-    def _fetched(self, run_id: str, path: str) -> str | None:
         from mlflow.exceptions import MlflowException
 
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                place = self._client.download_artifacts(run_id, path, folder)
-                return Path(place).read_text(encoding="utf-8")
-            except (MlflowException, OSError, UnicodeDecodeError):
-                return None
+        key = (run.run_id, path)
+        if key not in self._texts:
+            self._texts[key] = None
+            missing = suppress(MlflowException, OSError, UnicodeDecodeError)
+            with tempfile.TemporaryDirectory() as folder, missing:
+                place = self._client.download_artifacts(*key, folder)
+                self._texts[key] = Path(place).read_text(encoding="utf-8")
+        return self._texts[key]
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
@@ -221,9 +211,7 @@ def _passes(error: BaseException) -> bool:
     from requests.exceptions import RetryError, Timeout
 
     seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, Unreachable | RetryError | Timeout):
-            return True
+    while seen is not None and not isinstance(seen, Unreachable | RetryError | Timeout):
         seen = seen.__cause__ or seen.__context__
     status = getattr(error, "get_http_status_code", lambda: 0)()
-    return isinstance(status, int) and status in (502, 503, 504)
+    return seen is not None or status in (502, 503, 504)

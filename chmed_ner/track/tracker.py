@@ -2,7 +2,6 @@
 
 import json
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -18,7 +17,7 @@ UNSENT_FILE = "unsent.json"
 
 @dataclass(frozen=True)
 class Description:
-    """What a run is tracked under. `key` is unique; it finds a run whose id was lost in a crash."""
+    """What a run is tracked under; `key` is unique."""
 
     experiment: str
     name: str
@@ -38,15 +37,12 @@ class Value:
 
 
 class Tracker:
-    """One run as its steps see it, kept in `directory` alone; the base of one that MLflow has too.
-
-    Collects the seconds of stages, and appends every value to `directory/history.jsonl`.
-    """
+    """One run as its steps see it, kept in `directory` alone; a subclass is in MLflow too."""
 
     run_id: str | None = None
     uri: str | None = None
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.seconds: dict[str, float] = {}
 
@@ -58,9 +54,8 @@ class Tracker:
         """Append the values to the history; returns them."""
         now = int(time.time() * 1000)
         values = [Value(name, float(value), step, now) for name, value in metrics.items()]
-        if self.directory is not None:
-            with (self.directory / HISTORY_FILE).open("ab") as file:
-                file.write("".join(json_line(vars(each)) for each in values).encode())
+        with (self.directory / HISTORY_FILE).open("ab") as file:
+            file.write("".join(json_line(vars(each)) for each in values).encode())
         return values
 
     @contextmanager
@@ -73,44 +68,34 @@ class Tracker:
             elapsed = time.perf_counter() - began
             self.seconds[stage] = self.seconds.get(stage, 0.0) + elapsed
 
-    def artifacts(self, directory: Path, names: Sequence[str]) -> None:
+    def artifacts(self, names: Sequence[str]) -> None:
         """Upload the named files and folders of the run directory that are there; here: nothing."""
 
     def end(self, status: str, error: str = "") -> None:
         """Close the run. `status` is FINISHED, FAILED or KILLED."""
 
 
-class Tracking(ABC):
-    """Where runs are recorded. `upload_adapter`: whether the weights of a tuned run are too."""
+class Tracking:
+    """Runs kept in their directories alone; a subclass has them in MLflow too.
+
+    `upload_adapter`: whether the weights of a tuned run are uploaded.
+    """
 
     upload_adapter: bool = False
 
-    @abstractmethod
-    def start(self, run: Description, directory: Path, run_id: str | None) -> Tracker:
-        """A run, new or taken up again by its id."""
-
-    @abstractmethod
-    def killed(self, directory: Path, run_id: str, uri: str | None) -> None:
-        """Mark a run as KILLED whose process died."""
-
-
-class DryTracking(Tracking):
-    """No tracking."""
-
     def start(self, run: Description, directory: Path, run_id: str | None) -> Tracker:  # noqa: ARG002
-        """A run that is tracked nowhere but in its directory."""
+        """A run, new or taken up again by its id."""
         return Tracker(directory)
 
     def killed(self, directory: Path, run_id: str, uri: str | None) -> None:  # noqa: ARG002
-        """Leave a note for `report --sync`: the run is in MLflow."""
+        """Mark a run of MLflow as KILLED whose process died; here: note it for `report --sync`."""
         Unsent(uri=uri or "", reason="its process died").write(directory)
 
 
 def read_history(directory: Path) -> list[Value]:
-    """Every value that the run in `directory` logged, in order.
+    """Every value that the run in `directory` logged, in order; InputError for a line that is none.
 
-    A last line without its end is what a killed process leaves: it is ignored. InputError for any
-    other line that is not a value.
+    A last line without its end is what a killed process leaves: it is ignored.
     """
     path = directory / HISTORY_FILE
     if not path.is_file():
@@ -135,8 +120,7 @@ def best(directory: Path, metric: str) -> float | None:
 class Unsent:
     """What MLflow still lacks of a run: `unsent.json`, there until the run is uploaded.
 
-    `uri` is without credentials; `artifacts` are names in the run directory; `ended` is in
-    milliseconds since 1970, 0 while the run goes on.
+    `uri` is without credentials; `ended` is in milliseconds since 1970, 0 while the run goes on.
     """
 
     uri: str

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.files import let_go, take
-from chmed_ner.track.record import RunRecord
-from chmed_ner.track.secrets import flattened, without_credentials
+from chmed_ner.track.record import RunRecord, flattened, without_credentials
 from chmed_ner.track.store import KEY_TAG, Store
 from chmed_ner.track.tracker import UNSENT_FILE, Description, Unsent, Value, read_history
 
@@ -26,39 +25,33 @@ class Synced:
 
     sent: list[Path] = field(default_factory=list)
     running: list[Path] = field(default_factory=list)
-    failed: Mapping[Path, str] = field(default_factory=dict)
+    failed: dict[Path, str] = field(default_factory=dict)
 
 
 def sync(output: Path, uri: str | None = None) -> Synced:
-    """Upload every run under `output` of which MLflow lacks something.
-
-    They go to `uri`, with None to the address they were meant for (which has no credentials here).
-    Safe to repeat: a run keeps its id, and equal values are kept once.
-    """
-    sent: list[Path] = []
-    running: list[Path] = []
-    failed: dict[Path, str] = {}
-    runs = output / "runs"
+    """Upload every run under `output` of which MLflow lacks something, to `uri` (None: where it was
+    meant to go). Safe to repeat."""
+    synced, runs = Synced(), output / "runs"
     for note in sorted([*runs.glob(f"*/{UNSENT_FILE}"), *runs.glob(f"*/rescore/*/{UNSENT_FILE}")]):
         directory = note.parent
         lock = take(directory)
         if lock is None:
-            running.append(directory)
+            synced.running.append(directory)
             continue
         try:
             upload_run(directory, Store(uri or Unsent.read(directory).uri, output / "mlartifacts"))
-            sent.append(directory)
+            synced.sent.append(directory)
         except Exception as error:  # of every kind: an artifact store has errors of its own library
-            failed[directory] = str(without_credentials(str(error)))
+            synced.failed[directory] = str(without_credentials(str(error)))
         finally:
             let_go(lock)
-    return Synced(sent, running, failed)
+    return synced
 
 
 def upload_run(directory: Path, store: Store) -> str:
     """Send everything of the run in `directory` and remove its note; returns its id in MLflow.
 
-    Raises Away when the store cannot be reached, RunError when it cannot be used.
+    Away when the store cannot be reached, RunError when it cannot be used.
     """
     note, record = Unsent.read(directory), RunRecord.read(directory)
     client = store.client()
@@ -66,7 +59,9 @@ def upload_run(directory: Path, store: Store) -> str:
         params = {key: value for key, value in record.config.items() if key != "resume"}
         tags = note.tags or {"config_hash": record.config_hash, "seed": str(record.seed)}
         run = Description(record.experiment, record.name, record.key, tags, params)
-        run_id = enter(client, store, run, record.mlflow_run_id, _milliseconds(record.started))
+        begun = datetime.fromisoformat(record.started).timestamp() if record.started else None
+        started = None if begun is None else int(begun * 1000)
+        run_id = enter(client, store, run, record.mlflow_run_id, started)
         record.mlflow_run_id, record.mlflow_tracking_uri = run_id, store.shown
         if record.status == "RUNNING":
             record.status = "KILLED"
@@ -74,24 +69,17 @@ def upload_run(directory: Path, store: Store) -> str:
         with store.locked():
             log_values(client, run_id, read_history(directory))
             send_artifacts(client, run_id, directory, note.artifacts)
-            if record.error:
-                client.set_tag(run_id, ERROR_TAG, record.error)
-            client.set_terminated(run_id, record.status, note.ended or None)
+            close_run(client, run_id, record.status, record.error, note.ended or None)
     (directory / UNSENT_FILE).unlink()
     return run_id
-
-
-def _milliseconds(started: str) -> int | None:
-    return int(datetime.fromisoformat(started).timestamp() * 1000) if started else None
 
 
 def enter(
     client: Any, store: Store, run: Description, run_id: str | None, started: int | None = None
 ) -> str:
-    """The id of the run, RUNNING and with all its params; made if it is not there.
+    """The id of the run, RUNNING and with all its params; a run that is not there is made.
 
-    `started` is the start of a new run, milliseconds since 1970, None for now. A run that the store
-    does not know (any more) is made anew, with a warning.
+    `started` is the start of a new run, milliseconds since 1970, None for now.
     """
     experiment = store.experiment(client, run.experiment)
     with store.locked():
@@ -146,6 +134,13 @@ def log_values(client: Any, run_id: str, values: Sequence[Value]) -> None:
     metrics = [Metric(each.metric, each.value, each.time, each.step) for each in values]
     for start in range(0, len(metrics), VALUES_AT_ONCE):
         client.log_batch(run_id, metrics=metrics[start : start + VALUES_AT_ONCE])
+
+
+def close_run(client: Any, run_id: str, status: str, error: str, ended: int | None = None) -> None:
+    """Close a run, with its error if it has one; `ended` in milliseconds since 1970, None: now."""
+    if error:
+        client.set_tag(run_id, ERROR_TAG, error)
+    client.set_terminated(run_id, status, ended)
 
 
 def send_artifacts(client: Any, run_id: str, directory: Path, names: Sequence[str]) -> None:

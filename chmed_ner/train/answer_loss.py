@@ -1,32 +1,38 @@
 """The loss of a causal LM: mean cross-entropy over the tokens of the answers.
 
-With a vocabulary of 262,144 the output head is most of the arithmetic. It is applied only to the
-positions that predict a token of an answer.
+The output head (262,144 tokens: most of the arithmetic) sees only the states that predict these.
+With `regime.candidate_softmax` the softmax is over those tokens alone that constrained decoding
+could allow anywhere in an answer to the example's sentence, however it is cut into tokens. Every
+example has its own: its loss depends neither on the batch's parts nor on the number of processes.
 """
 
 import logging
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from chmed_ner.backbone.protocol import Task
 from chmed_ner.errors import InputError
-from chmed_ner.model.decoding.trial import TOLERANCE, may_be_packed, misfit_told
-from chmed_ner.model.kernels.head_loss import head_loss
-from chmed_ner.train.candidates import candidates_of
-from chmed_ner.train.examples import (
-    WIDTH_STEP,
+from chmed_ner.machine import progress
+from chmed_ner.model.asking import LoadedModel, Request
+from chmed_ner.model.decoding.automaton import Place, State, TokenAutomaton
+from chmed_ner.model.decoding.greedy import GreedyGenerator
+from chmed_ner.model.decoding.local import TOLERANCE, may_be_packed, misfit_told
+from chmed_ner.model.kernels.head import Candidates, head_loss
+from chmed_ner.train.recipe import (
+    Encoded,
     Example,
+    Recipe,
     packed_parts_of,
     padded_parts_of,
     shared_prefix,
 )
-from chmed_ner.train.packed import packed_states
-from chmed_ner.train.recipe import Recipe
+from chmed_ner.train.states import packed_states, padded_states
 
 log = logging.getLogger(__name__)
-
-IGNORED = -100
 
 TRIED = 3
 """Examples on which packing is tried."""
@@ -35,8 +41,8 @@ TRIED = 3
 class AnswerLoss:
     """What tuning minimises, see `loop.Objective`; terms are the answers' tokens.
 
-    `model` is a transformers causal LM, adapters injected. The prefix that all prompts share is
-    read once a part, and batches are packed where the model allows it.
+    The prefix of all prompts is read once a part: its states do not depend on what follows. Batches
+    are packed where `model`, a transformers causal LM with its adapters, allows it.
     """
 
     def __init__(
@@ -82,11 +88,7 @@ class AnswerLoss:
 def answer_loss(
     model: Any, batch: Sequence[Example], prefix: tuple[int, ...], *, packed: bool = False
 ) -> torch.Tensor:
-    """The mean loss of a batch, a scalar with gradient.
-
-    `prefix` is read once for all rows (its states do not depend on what follows, so neither loss
-    nor gradient change). `packed` where the model is `packable`: the same in less time.
-    """
+    """The mean loss of a batch, a scalar with gradient; `packed`, if `packable`, is faster."""
     if packed:
         states, targets = packed_states(model, batch, len(prefix))
     else:
@@ -94,53 +96,8 @@ def answer_loss(
     return head_loss(model, states, targets, candidates_of(batch, states.device))
 
 
-def padded(batch: Sequence[Example], skip: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and labels, both (B, T), padded on the right, without the first `skip` tokens.
-
-    `labels[b, t]` is the token that position t must predict, or IGNORED.
-    """
-    width = -(-(max(map(len, batch)) - skip) // WIDTH_STEP) * WIDTH_STEP
-    ids = torch.zeros(len(batch), width, dtype=torch.long)
-    labels = torch.full((len(batch), width), IGNORED, dtype=torch.long)
-    for row, example in enumerate(batch):
-        tokens = (*example.prompt[skip:], *example.answer)
-        ids[row, : len(tokens)] = torch.tensor(tokens)
-        begin = len(example.prompt) - skip - 1
-        labels[row, begin : begin + len(example.answer)] = torch.tensor(example.answer)
-    return ids.to(device), labels.to(device)
-
-
-def padded_states(
-    model: Any, batch: Sequence[Example], prefix: tuple[int, ...]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The hidden states before the answers' tokens, (A, H), and these tokens, (A,).
-
-    Both are on the output head's device, which may be another than the first layer's.
-    """
-    ids, labels = padded(batch, len(prefix), model.device)
-    cache = None
-    if prefix:
-        from transformers import DynamicCache
-
-        cache = DynamicCache(config=model.config)
-        shared = torch.tensor([prefix], device=model.device)
-        model.base_model(input_ids=shared, past_key_values=cache, use_cache=True)
-        cache.batch_repeat_interleave(len(batch))
-    hidden = model.base_model(
-        input_ids=ids, past_key_values=cache, use_cache=cache is not None
-    ).last_hidden_state  # (B, T, H)
-    place = model.get_output_embeddings().weight.device
-    hidden, labels = hidden.to(place), labels.to(place)
-    labelled = labels != IGNORED
-    return hidden[labelled], labels[labelled]
-
-
 def packable(model: Any, examples: Sequence[Example], prefix: tuple[int, ...]) -> bool:
-    """Does packing compute what `model` computes? Tried on the shortest of `examples`.
-
-    Every layer must attend to all earlier tokens or to the latest, through transformers' attention
-    interface; an architecture with something of its own in its attention fails the trial.
-    """
+    """Does packing compute what `model` computes? Tried on the shortest of `examples`."""
     if not may_be_packed(model):
         return False
     batch = sorted(examples, key=len)[:TRIED]
@@ -169,3 +126,88 @@ def _checkpoint_activations(model: Any) -> None:
             f"regime.activation_checkpointing=true: {type(model).__name__} does not offer it "
             f"({error}); lower regime.tokens_at_once instead"
         ) from None
+
+
+log = logging.getLogger(__name__)
+
+
+def with_candidates(encoded: Encoded, task: Task, loaded: LoadedModel) -> tuple[Example, ...]:
+    """The examples with candidate tokens, the answer's too; InputError: no usable grammar."""
+    began = time.perf_counter()
+    generator = GreedyGenerator(loaded, batch_size=1, stop=task.stop)
+    found = []
+    with progress(len(encoded.examples), "candidate tokens", "sentence") as bar:
+        for number, example in zip(encoded.sources, encoded.examples, strict=True):
+            legal = answer_tokens(_automaton(generator, task, number))
+            candidates = tuple(sorted(legal.union(example.answer)))
+            found.append(replace(example, candidates=candidates))
+            bar.update(1)
+    log.info(
+        "softmax over candidate tokens: %.0f a sentence, found in %.1f s",
+        sum(len(example.candidates) for example in found) / len(found),
+        time.perf_counter() - began,
+    )
+    return tuple(found)
+
+
+def _automaton(generator: GreedyGenerator, task: Task, number: int) -> TokenAutomaton:
+    """The automaton that would hold the decoding of pair `number` to its grammar."""
+    request = Request(
+        id=str(number),
+        split="train",
+        genre="",
+        prompt=task.pairs[number][0],
+        max_new_tokens=1,
+        grammar=task.grammar(number).forgetful(),
+    )
+    try:
+        (automaton,) = generator.automata([request])
+    except InputError as error:
+        raise InputError(
+            "regime.candidate_softmax=true: candidates are what decoding=constrained could allow, "
+            f"which refuses ({error}); use regime.candidate_softmax=false"
+        ) from None
+    assert automaton is not None, "a request with a grammar has one"
+    return automaton
+
+
+def answer_tokens(automaton: TokenAutomaton) -> set[int]:
+    """Every token that some state of the automaton allows, end tokens included.
+
+    One state, the union of all, is explored: what may follow it may follow one of them.
+    """
+    everywhere = frozenset(_reachable(automaton))
+    found = set(automaton.end_tokens)
+    todo, seen = [automaton.start, State(automaton, everywhere, b"")], {b""}
+    while todo:
+        successors = automaton.explore(todo.pop())
+        found.update(successors)
+        for pending in {pending for _, pending in successors.values()} - seen:
+            seen.add(pending)
+            todo.append(State(automaton, everywhere, pending))
+    return found
+
+
+def _reachable(automaton: TokenAutomaton) -> list[Place]:
+    """The places between the characters of all answers."""
+    places: list[Place] = list(automaton.start.places)
+    seen = set(places)
+    for place in places:  # grows while it is read
+        for after in automaton.moves(frozenset([place])).values():
+            places += after - seen
+            seen |= after
+    return places
+
+
+def candidates_of(batch: Sequence[Example], device: Any) -> Candidates | None:
+    """The candidates of each answer token of `batch`, in order; None: examples without them."""
+    if not any(example.candidates for example in batch):
+        return None
+    sizes = torch.tensor([len(example.candidates) for example in batch])
+    rows = torch.repeat_interleave(torch.arange(len(batch)), sizes)
+    every = torch.tensor([token for example in batch for token in example.candidates])
+    tokens, columns = torch.unique(every, return_inverse=True)
+    legal = torch.zeros(len(batch), len(tokens), dtype=torch.bool)
+    legal[rows, columns] = True
+    answers = torch.tensor([len(example.answer) for example in batch])
+    return Candidates(tokens.to(device), legal.repeat_interleave(answers, dim=0).to(device))

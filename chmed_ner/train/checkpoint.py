@@ -1,8 +1,8 @@
 """The epoch that a training keeps, and its state on disk, from which it continues unchanged.
 
 The state is one safetensors file, replaced at once: parameters, the optimiser's moments, the random
-number generators, the kept epoch, and in the header's metadata the position as JSON. The schedule
-needs no state of its own (it is a function of the step), nor do the batches (of seed and epoch).
+number generators, the kept epoch, and the position in the header's metadata. Schedule (a function
+of the step) and batches (of seed and epoch) need no state.
 """
 
 import hashlib
@@ -15,7 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.backbone.regime import Log
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from chmed_ner.backbone.protocol import Log
 from chmed_ner.errors import InputError
 from chmed_ner.train.recipe import Recipe
 
@@ -25,11 +29,10 @@ CHECKPOINT_FILE = "checkpoint.safetensors"
 
 
 class KeptEpoch:
-    """Scores the model after each epoch; remembers the tensors of the best one, or of the last.
+    """Scores the model after each epoch; copies the `trained` tensors of the best, or of the last.
 
-    `score` gives the F1 (percent) after an epoch, None without validation sentences: then the last
-    epoch is kept. `trained` gives the tensors that are trained, by name. `best` is the F1 of the
-    kept epoch, -1 before the first; `state` are copies of its tensors.
+    `score` gives the F1 (percent) after an epoch; without it the last epoch is kept. `best` is the
+    F1 of the kept epoch, -1 before the first.
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class KeptEpoch:
         self.state: dict[str, Any] = {}
 
     def __call__(self, epoch: int, step: int) -> None:
-        """Called after epoch `epoch`, counted from 1."""
+        """Judge epoch `epoch`, counted from 1."""
         f1 = 0.0
         if self.score:
             f1 = self.score(epoch)
@@ -61,7 +64,7 @@ class KeptEpoch:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a training is: epochs done, batches done of the next one, optimiser steps."""
+    """How far a training is: epochs done, batches done of the next one, steps."""
 
     epoch: int = 0
     batch: int = 0
@@ -69,50 +72,49 @@ class Position:
 
 
 class Checkpoint:
-    """The checkpoint of a training in a run directory, written every `minutes` (None: never).
-
-    `training` identifies the training, see `training_id`.
-    """
+    """The checkpoint of `training` (a `training_id`), written every `minutes` (None: never)."""
 
     def __init__(
-        self, directory: Path, minutes: float | None, training: str, kept: KeptEpoch, device: Any
+        self,
+        directory: Path,
+        minutes: float | None,
+        training: str,
+        kept: KeptEpoch,
+        parameters: Sequence[Any],
+        optimiser: Any,
     ) -> None:
         self.path = directory / CHECKPOINT_FILE
         self.minutes = minutes
         self.training = training
         self.kept = kept
-        self.device = device
+        self.parameters = parameters
+        self.optimiser = optimiser
+        self.device = parameters[0].device
         self.written = time.monotonic()
 
     def due(self) -> bool:
         """Is it time for another one?"""
-        if self.minutes is None:
-            return False
-        return time.monotonic() - self.written >= 60 * self.minutes
+        elapsed = time.monotonic() - self.written
+        return self.minutes is not None and elapsed >= 60 * self.minutes
 
-    def save(self, position: Position, parameters: Sequence[Any], optimiser: Any) -> None:
-        """Write the state; an older one is replaced when the new one is complete on the disk.
-
-        Where it cannot be written (a full disk) the training goes on, with a warning.
-        """
+    def save(self, position: Position) -> None:
+        """Replace the state on disk; warn where that fails (a full disk): the training goes on."""
         if self.minutes is None:
             return
-        from safetensors import SafetensorError
-
         try:
-            self._write(position, parameters, optimiser)
+            self._write(position)
         except (OSError, SafetensorError) as error:
             self._partial.unlink(missing_ok=True)
             log.warning("%s: cannot be written (%s); the training goes on", self.path, error)
         self.written = time.monotonic()
 
-    def _write(self, position: Position, parameters: Sequence[Any], optimiser: Any) -> None:
-        from safetensors.torch import save_file
-
-        tensors = {f"random.{name}": state for name, state in _random(self.device).items()}
-        for number, parameter in enumerate(parameters):
+    def _write(self, position: Position) -> None:
+        tensors = {"random.cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        for number, parameter in enumerate(self.parameters):
             tensors[f"parameter.{number}"] = parameter.detach()
-            for name, moment in optimiser.state[parameter].items():
+            for name, moment in self.optimiser.state[parameter].items():
                 tensors[f"optimiser.{number}.{name}"] = moment
         tensors |= {f"best.{name}": tensor for name, tensor in self.kept.state.items()}
         about = {"training": self.training, "f1": self.kept.best, "position": asdict(position)}
@@ -130,13 +132,8 @@ class Checkpoint:
     def _partial(self) -> Path:
         return self.path.with_name(CHECKPOINT_FILE + ".partial")
 
-    def restore(self, parameters: Sequence[Any], optimiser: Any) -> Position:
-        """Put the state back, if there is one; the position it was written at.
-
-        InputError when it cannot be read or belongs to another training.
-        """
-        import torch
-
+    def restore(self) -> Position:
+        """Put the state back, return its position; InputError: broken, or another training's."""
         if not self.path.is_file():
             return Position()
         about, tensors = self._read()
@@ -146,27 +143,25 @@ class Checkpoint:
                 "differ); repeat that run's settings, or delete the file to train from the start"
             )
         with torch.no_grad():
-            for number, parameter in enumerate(parameters):
+            for number, parameter in enumerate(self.parameters):
                 parameter.copy_(tensors[f"parameter.{number}"])
-                start = f"optimiser.{number}."
-                optimiser.state[parameter] = {
-                    name.removeprefix(start): _placed(tensor, parameter)
-                    for name, tensor in tensors.items()
-                    if name.startswith(start)
+                self.optimiser.state[parameter] = {  # the step count, a scalar, stays on the CPU
+                    name: tensor.to(parameter.device) if tensor.dim() else tensor
+                    for name, tensor in _under(tensors, f"optimiser.{number}.").items()
                 }
         self.kept.best = about["f1"]
         self.kept.state = _under(tensors, "best.")
-        _restore_random(_under(tensors, "random."), self.device)
+        torch.set_rng_state(tensors["random.cpu"])
+        if self.device.type == "cuda" and "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
         return Position(**about["position"])
 
     def remove(self) -> None:
-        """Delete it: the training is done, and its result is saved."""
+        """Delete it: the result of the training is saved."""
         self.path.unlink(missing_ok=True)
         self._partial.unlink(missing_ok=True)
 
     def _read(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        from safetensors import SafetensorError, safe_open
-
         try:
             with safe_open(self.path, framework="pt") as file:
                 about = json.loads(file.metadata()["chmed_ner"])
@@ -187,26 +182,3 @@ def training_id(recipe: Recipe, examples: Sequence[Any], seed: int) -> str:
 
 def _under(tensors: dict[str, Any], start: str) -> dict[str, Any]:
     return {k.removeprefix(start): tensor for k, tensor in tensors.items() if k.startswith(start)}
-
-
-def _placed(tensor: Any, parameter: Any) -> Any:
-    """A moment on its parameter's device; the step count (a scalar) stays on the CPU."""
-    return tensor.to(parameter.device) if tensor.dim() else tensor
-
-
-def _random(device: Any) -> dict[str, Any]:
-    """The state of each random number generator that a training draws from."""
-    import torch
-
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def _restore_random(states: dict[str, Any], device: Any) -> None:
-    import torch
-
-    torch.set_rng_state(states["cpu"])
-    if device.type == "cuda" and "cuda" in states:
-        torch.cuda.set_rng_state(states["cuda"], device)

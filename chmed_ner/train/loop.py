@@ -7,24 +7,23 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from chmed_ner.errors import RunError
 from chmed_ner.machine import duration, give_back, progress
+from chmed_ner.model.kernels.adapters import fused_layers_in
 from chmed_ner.train.checkpoint import Checkpoint, KeptEpoch, Position, training_id
-from chmed_ner.train.examples import Learnable, epoch_batches
-from chmed_ner.train.master_weights import MasterWeights
 from chmed_ner.train.parallel import Processes
-from chmed_ner.train.recipe import Recipe, learning_rate_factor
+from chmed_ner.train.recipe import Learnable, Recipe, epoch_batches
 
 log = logging.getLogger(__name__)
+
 
 STEPS_BETWEEN_TRIMS = 10
 
 
 class Objective(Protocol):
-    """What is minimised: the mean, over the terms of a batch, of a loss of `model`.
-
-    A term is a token or a character; the mean is over those of all parts that a batch is read in.
-    """
+    """What is minimised: a loss of `model`, the mean over a batch's terms, tokens or characters."""
 
     model: Any
 
@@ -36,18 +35,49 @@ class Objective(Protocol):
         """The batch, cut into parts that fit the memory."""
 
     def terms(self, batch: Sequence[Any]) -> int:
-        """How many terms the loss of the batch is the mean over."""
+        """How many terms the batch has."""
 
     def loss(self, part: Sequence[Any], terms: int) -> Any:
-        """The sum of the part's losses over `terms`: its share of the mean, with gradient."""
+        """The sum of the part's losses over `terms` of the batch, with gradient."""
+
+
+class MasterWeights:
+    """Those of a model's `parameters` that are trained, as float32 `parameters`.
+
+    A parameter in half precision has a float32 master copy (Micikevicius et al. 2018): bfloat16
+    would lose an update below 1/256 of a weight. Gradients move to the copy as each backward pass
+    forms them: the parts of a batch add up in float32.
+    """
+
+    def __init__(self, parameters: Iterable[Any]) -> None:
+        self._copies: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.parameters: list[torch.Tensor] = [
+            self._master_of(parameter) for parameter in parameters if parameter.requires_grad
+        ]
+
+    def publish(self) -> None:
+        """Round the masters into the model's own weights."""
+        with torch.no_grad():
+            for parameter, master in self._copies:
+                parameter.copy_(master)
+
+    def _master_of(self, parameter: torch.Tensor) -> torch.Tensor:
+        if parameter.dtype == torch.float32:
+            return parameter
+        master = parameter.detach().float().clone().requires_grad_()
+        self._copies.append((parameter, master))
+
+        def move_gradient(half: Any) -> None:
+            gradient = half.grad.float()
+            master.grad = gradient if master.grad is None else master.grad.add_(gradient)
+            half.grad = None
+
+        parameter.register_post_accumulate_grad_hook(move_gradient)  # type: ignore[no-untyped-call]
+        return master
 
 
 class Training:
-    """A training from its start, or from its checkpoint in `directory`.
-
-    `kept` scores each epoch, and logs. With several `processes` each reads its part of every batch,
-    and the sums are those of one process.
-    """
+    """A training from its start or checkpoint; each of `processes` reads a part of every batch."""
 
     def __init__(
         self,
@@ -60,8 +90,6 @@ class Training:
         directory: Path,
         processes: Processes = Processes(),  # noqa: B008
     ) -> None:
-        import torch
-
         self.objective = objective
         self.model = objective.model
         self.examples = examples
@@ -81,21 +109,16 @@ class Training:
             recipe.checkpoint_minutes,
             training_id(recipe, examples, seed),
             kept,
-            self.parameters[0].device,
+            self.parameters,
+            self.optimiser,
         )
         self.steps = -(-len(examples) // recipe.batch_size) * recipe.epochs
 
     def run(self) -> None:
-        """Train to the end.
-
-        RunError when the loss is no longer a number, InputError for a checkpoint that is broken or
-        another training's.
-        """
-        from chmed_ner.model.kernels.adapters import fused_layers_in
-
+        """Train to the end; RunError: the loss is no number, InputError: unfit checkpoint."""
         with fused_layers_in(self.model):
             self._announce()
-        position = self.checkpoint.restore(self.parameters, self.optimiser)
+        position = self.checkpoint.restore()
         self._publish()
         if position.step:
             log.info("the training goes on after step %d of %d", position.step, self.steps)
@@ -108,7 +131,7 @@ class Training:
             if self.processes.first:
                 self.kept(epoch + 1, step)
                 if epoch + 1 < self.recipe.epochs:
-                    self._save(Position(epoch + 1, 0, step))
+                    self.checkpoint.save(Position(epoch + 1, 0, step))
 
     def _announce(self) -> None:
         tokens = sum(map(len, self.examples)) * self.recipe.epochs / self.processes.count
@@ -121,8 +144,6 @@ class Training:
 
     def _seconds_per_token(self) -> float:
         """The time of one batch of middling length over its tokens; the second try counts."""
-        import torch
-
         ordered = sorted(self.examples, key=len)
         middle = max(0, (len(ordered) - self.recipe.batch_size) // 2)
         batch = ordered[middle : middle + self.recipe.batch_size]
@@ -152,7 +173,7 @@ class Training:
                 if self.processes.first:
                     self.kept.log({"train/loss": loss}, step)
                     if self.checkpoint.due():
-                        self._save(Position(epoch, number, step))
+                        self.checkpoint.save(Position(epoch, number, step))
                 if step % STEPS_BETWEEN_TRIMS == 0:
                     give_back()
                 bar.update(len(batch))
@@ -167,37 +188,26 @@ class Training:
 
     def _step(self, batch: Sequence[Learnable], epoch: int, step: int) -> float:
         """One optimiser step on `batch`; returns its mean loss."""
-        import torch
-
-        self._set_rates(epoch, step)
+        factor = self.recipe.rate_factor(step, self.steps, epoch)
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
         self.processes.own_chance(self.seed, step)
         loss = self._backward(self.processes.part(batch), self.objective.terms(batch))
         loss = self.processes.add_up(self.parameters, loss)
-        self._check(loss, step + 1)
+        if not math.isfinite(loss):
+            rate = self.optimiser.param_groups[0]["lr"]
+            raise RunError(
+                f"training step {step + 1}: the loss is {loss}; lower {self.recipe.group}."
+                f"learning_rate (now {rate:g}) or use backbone.dtype=float32"
+            )
         torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self._publish()
         return loss
 
-    def _set_rates(self, epoch: int, step: int) -> None:
-        recipe = self.recipe
-        factor = learning_rate_factor(
-            recipe.schedule,
-            step=step,
-            steps=self.steps,
-            epoch=epoch,
-            epochs=recipe.epochs,
-            warmup_steps=round(recipe.warmup_share * self.steps),
-        )
-        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
-            group["lr"] = rate * factor
-
     def _backward(self, batch: Sequence[Learnable], terms: int) -> float:
-        """Add the gradients of `batch`, read in parts; returns its share of the mean loss.
-
-        The mean is over the `terms` of the batch of all processes, of which this may be a part.
-        """
+        """Add the gradients of `batch`, read in parts; return its part of the mean over `terms`."""
         total = 0.0
         for part in self.objective.parts(batch):
             loss = self.objective.loss(part, terms)
@@ -205,17 +215,6 @@ class Training:
             total += loss.item()
         return total
 
-    def _check(self, loss: float, step: int) -> None:
-        if not math.isfinite(loss):
-            rate = self.optimiser.param_groups[0]["lr"]
-            raise RunError(
-                f"training step {step}: the loss is {loss}; lower {self.recipe.group}."
-                f"learning_rate (now {rate:g}) or use backbone.dtype=float32"
-            )
-
     def _publish(self) -> None:
         for weights in self.weights:
             weights.publish()
-
-    def _save(self, position: Position) -> None:
-        self.checkpoint.save(position, self.parameters, self.optimiser)

@@ -1,7 +1,7 @@
 """Data-parallel training: the processes that `torchrun` or `accelerate launch` starts.
 
-The first process (rank 0) does the run; it calls the others when it trains, and tells them to stop
-when it is done. Every process reads its own part of each batch, and the gradients are added up.
+The first process (rank 0) does the run; it calls the others when it trains. Every process reads its
+own part of each batch, and the gradients are added up.
 """
 
 import os
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError
-from chmed_ner.train.examples import E
+from chmed_ner.machine import keep_threads_awake, prepare_memory
+from chmed_ner.train.recipe import E
 
 PATIENCE = timedelta(days=7)
 """The others wait while the first scores and saves; one that died is noticed at once."""
@@ -41,10 +42,7 @@ class Processes:
         return sorted(batch, key=len)[self.rank :: self.count]
 
     def add_up(self, parameters: Sequence[Any], loss: float) -> float:
-        """Add every process's gradients, in place, and its share of the loss, which is returned.
-
-        Where a process has no gradient (it had no example), it counts as 0.
-        """
+        """Add up all gradients in place (none counts as 0); return the sum of the losses."""
         if self.count == 1:
             return loss
         import torch
@@ -64,7 +62,7 @@ class Processes:
         return float(total)
 
     def own_chance(self, seed: int, step: int) -> None:
-        """Seed dropout in the processes after the first by step, so that each drops its own."""
+        """Seed the processes after the first by step: each drops other activations."""
         if not self.first:
             import torch
 
@@ -85,10 +83,7 @@ def _buckets(parameters: Sequence[Any]) -> Iterator[list[Any]]:
 
 
 def processes() -> Processes:
-    """This process among those that torchrun started; alone without torchrun.
-
-    InputError when the variables RANK and WORLD_SIZE are not those of a launcher.
-    """
+    """This process among those of torchrun, or alone; InputError: RANK, WORLD_SIZE not its."""
     rank, count = (os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE"))
     if not rank or not count:
         return Processes()
@@ -101,7 +96,9 @@ def processes() -> Processes:
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Within the block the processes can exchange tensors (gloo on CPUs, NCCL between GPUs)."""
+    """Within the block processes can exchange tensors (gloo on CPUs, NCCL between GPUs)."""
+    prepare_memory()  # before torch is imported
+    keep_threads_awake()
     import torch
     from torch import distributed
 
@@ -117,7 +114,7 @@ def joined() -> Iterator[None]:
 
 
 def call(directory: Path | None) -> None:
-    """From the first process: let the others train in `directory`; None tells them to stop."""
+    """In the first process: let the others train in `directory`; None tells them to stop."""
     _broadcast([directory.absolute() if directory else None])
 
 

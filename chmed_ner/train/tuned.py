@@ -1,41 +1,29 @@
-"""What every regime that trains has in common: one training, one epoch kept, saved, reopened.
-
-A run that is resumed after the result was saved does not train again; one that is resumed in the
-middle of its training goes on from its checkpoint.
-"""
+"""What the regimes that train share: one training, on from its checkpoint, one epoch saved."""
 
 import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.backbone.regime import Regime, Task, noted
+from chmed_ner.backbone.local_models import CausalLM
+from chmed_ner.backbone.protocol import Backbone, Regime, Task, noted
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import at_least, one_of
 from chmed_ner.machine import free_unused
-from chmed_ner.model.asking import Generator
+from chmed_ner.model.asking import Generator, LoadedModel
+from chmed_ner.prompt import TaskPrompt
 from chmed_ner.train.parallel import call, processes
-from chmed_ner.train.recipe import Recipe
+from chmed_ner.train.recipe import Example, Recipe, encode
 from chmed_ner.train.tuned_weights import local_generator, tuned_folder, tuned_generator
-
-if TYPE_CHECKING:
-    from chmed_ner.backbone.causal_lm import CausalLM
-    from chmed_ner.model.loaded import LoadedModel
-    from chmed_ner.prompt import TaskPrompt
-    from chmed_ner.train.examples import Example
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuned(Recipe, Regime):
-    """A regime that trains; its subclasses say what is trained and how it is saved.
-
-    `conf/recipe/tuned.yaml` explains the knobs.
-    """
+    """A regime that trains; `conf/recipe/tuned.yaml` explains the knobs."""
 
     trains = True
 
@@ -44,13 +32,13 @@ class Tuned(Recipe, Regime):
     candidate_softmax: bool
     keep: Annotated[str, one_of("best", "last")]
 
-    def backbone(self, backbone: Backbone) -> "CausalLM":
-        """The backbone as this regime loads it; InputError when it has no weights or unfit ones."""
+    def backbone(self, backbone: Backbone) -> CausalLM:
+        """The backbone as this regime loads it; InputError: no weights, or unfit ones."""
         found: CausalLM = backbone.tunable()
         return found
 
     @abstractmethod
-    def prepared(self, loaded: "LoadedModel") -> Any:
+    def prepared(self, loaded: LoadedModel) -> Any:
         """The model of `loaded` with what is to be trained, and only that, requiring gradients."""
 
     @abstractmethod
@@ -58,29 +46,24 @@ class Tuned(Recipe, Regime):
         """The tensors of `model` that are trained, by name; not copied."""
 
     @abstractmethod
-    def save(self, loaded: "LoadedModel", model: Any, state: Mapping[str, Any], task: Task) -> None:
+    def save(self, loaded: LoadedModel, model: Any, state: Mapping[str, Any], task: Task) -> None:
         """Write `state` where `reopen` finds it, atomically."""
 
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:  # noqa: ARG002
-        """InputError when the backbone has no weights, or weights that this regime cannot tune."""
+        """InputError: no weights, or weights that this regime cannot tune."""
         self.backbone(backbone)
 
-    def check_prompt(self, prompt: "TaskPrompt") -> None:
-        """InputError when the loss needs a grammar, which the prompt's answers do not have."""
-        if not self.candidate_softmax:
-            return
+    def check_prompt(self, prompt: TaskPrompt) -> None:
+        """InputError: the loss needs a grammar, which the prompt's answers do not have."""
         try:
-            prompt.grammar("-", in_order=False)
+            if self.candidate_softmax:
+                prompt.grammar("-", in_order=False)
         except InputError:
             raise InputError(
                 f"regime.candidate_softmax=true: the answers of prompt={prompt.name} have no "
                 "grammar to take candidates from; use regime.candidate_softmax=false with it, or "
                 "a prompt such as extraction, inline or bio"
             ) from None
-
-    def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:
-        """The dataset's training files."""
-        return dict(training_files)
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         """The tuned backbone: trained, saved, and loaded again from what was saved."""
@@ -135,10 +118,8 @@ class Tuned(Recipe, Regime):
             self.save(loaded, model, kept.state, task)
             training.checkpoint.remove()
 
-    def _examples(self, task: Task, loaded: "LoadedModel") -> "tuple[Example, ...]":
+    def _examples(self, task: Task, loaded: LoadedModel) -> tuple[Example, ...]:
         """The task's pairs in tokens, with candidate tokens if the loss is over those."""
-        from chmed_ner.train.examples import encode
-
         encoded = encode(task.pairs, loaded.wrapping, self.max_tokens)
         if not encoded.examples:
             raise InputError(
@@ -148,13 +129,13 @@ class Tuned(Recipe, Regime):
         task.note({"truncated_examples": encoded.truncated, "skipped_examples": encoded.skipped})
         if not self.candidate_softmax:
             return encoded.examples
-        from chmed_ner.train.candidates import with_candidates
+        from chmed_ner.train.answer_loss import with_candidates
 
         return with_candidates(encoded, task, loaded)
 
 
 def causal_lm(model: Any) -> Any:
-    """The transformers model inside a PEFT model, adapters injected; any other model itself."""
+    """The transformers model inside a PEFT model; any other model itself."""
     from peft import PeftModel
 
     return model.get_base_model() if isinstance(model, PeftModel) else model

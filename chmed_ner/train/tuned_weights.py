@@ -6,16 +6,13 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from chmed_ner.backbone.local_models import CausalLM
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import read_json, write_json
-from chmed_ner.model.asking import Generator
-from chmed_ner.model.checkpoint.quantized import kind_of
-
-if TYPE_CHECKING:
-    from chmed_ner.backbone.causal_lm import CausalLM
-    from chmed_ner.model.loaded import LoadedModel
+from chmed_ner.model.asking import Generator, LoadedModel
+from chmed_ner.model.checkpoint.hardware import kind_of
 
 ADAPTER_FOLDER, MODEL_FOLDER = "adapter", "model"
 """The folders of a run that hold its adapter, or its tuned model."""
@@ -34,11 +31,8 @@ def tuned_folder(directory: Path) -> Path | None:
     return model if (model / "config.json").is_file() else None
 
 
-def tuned_generator(backbone: "CausalLM", directory: Path, stop: Sequence[str]) -> Generator:
-    """A generator of the backbone with the tuned weights of the run in `directory`.
-
-    InputError when there are none, or when they are unusable.
-    """
+def tuned_generator(backbone: CausalLM, directory: Path, stop: Sequence[str]) -> Generator:
+    """The backbone with the tuned weights of a run; InputError: none, or unusable."""
     folder = tuned_folder(directory)
     if folder is None:
         raise InputError(
@@ -50,19 +44,18 @@ def tuned_generator(backbone: "CausalLM", directory: Path, stop: Sequence[str]) 
     return local_generator(backbone.load(folder), backbone.batch_size, stop)
 
 
-def local_generator(loaded: "LoadedModel", batch_size: int, stop: Sequence[str]) -> Generator:
+def local_generator(loaded: LoadedModel, batch_size: int, stop: Sequence[str]) -> Generator:
     """The generator of a loaded model."""
     from chmed_ner.model.decoding.local import LocalGenerator
 
     return LocalGenerator(loaded, batch_size=batch_size, stop=stop)
 
 
-def adapted_generator(backbone: "CausalLM", directory: Path, stop: Sequence[str]) -> Generator:
-    """A generator from the backbone with the adapter in `directory`; InputError if it is unusable.
+def adapted_generator(backbone: CausalLM, directory: Path, stop: Sequence[str]) -> Generator:
+    """The backbone with the adapter in `directory`, quantised as in training; InputError: unusable.
 
-    The backbone is quantised as it was when the adapter was trained. The adapter is added to
-    weights in full precision. With quantised ones it stays apart: their sum could only be kept by
-    quantising it again, which would be another model than the one tuned.
+    The adapter is added to weights in full precision. With quantised ones it stays apart: their sum
+    would have to be quantised again, which would be another model than the one tuned.
     """
     path = directory / QUANTIZATION_FILE
     if path.is_file():
@@ -77,10 +70,9 @@ def adapted_generator(backbone: "CausalLM", directory: Path, stop: Sequence[str]
 
 
 def merged(model: Any, directory: Path) -> Any:
-    """`model` with the adapter in `directory` added to its weights; InputError if it is unusable.
+    """`model` with the adapter in `directory` added to its weights; InputError: unusable.
 
-    Each sum is formed in float32 and cast once to the model's precision: adding in bfloat16 would
-    change tokens.
+    Sums are formed in float32 and cast once: adding in bfloat16 would change tokens.
     """
     import torch
     from peft.tuners.lora import LoraLayer
@@ -110,18 +102,14 @@ def _with_saved(model: Any, directory: Path) -> Any:
 
 
 def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, backbone: str) -> None:
-    """Write a PEFT model's adapter with the weights `state`, atomically, as safetensors.
-
-    The adapter's configuration names the backbone, not the folder it was loaded from.
-    """
-    partial = directory.with_name(directory.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    """Write a PEFT model's adapter with the weights `state`, atomically; it names the backbone."""
+    partial = _emptied(directory)
     model.save_pretrained(partial, state_dict=dict(state), safe_serialization=True)
     kind = kind_of(model.get_base_model())
     if kind != "none":
         write_json(partial / QUANTIZATION_FILE, {"quantization": kind})
     (partial / "README.md").unlink(missing_ok=True)
-    config = json.loads((partial / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    config = read_json(partial / ADAPTER_CONFIG)
     config["base_model_name_or_path"] = backbone
     if isinstance(config["target_modules"], list):
         config["target_modules"].sort()  # a set in PEFT, written in the order of its hashes
@@ -131,8 +119,7 @@ def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, backbone
 
 def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write the weights as safetensors, with configuration and tokenizer, atomically."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = _emptied(folder)
     model.save_pretrained(partial, safe_serialization=True)
     tokenizer.save_pretrained(partial)
     partial.replace(folder)
@@ -140,10 +127,15 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
 
 def share_folder(source: Path, target: Path) -> None:
     """`source` again as `target`, without a second copy on the disk where the file system can."""
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = _emptied(target)
     shutil.copytree(source, partial, copy_function=_link_or_copy)
     partial.replace(target)
+
+
+def _emptied(folder: Path) -> Path:
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    return partial
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from bench_peers import Watch, train
 
 from chmed_ner.machine import peak_mib, prepare_memory
-from chmed_ner.train.examples import Example, epoch_batches
+from chmed_ner.train.recipe import Example, epoch_batches
 
 
 def examples_of(job: Mapping[str, Any]) -> list[Example]:
@@ -82,12 +82,12 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     """The answers to `job["sentences"]` and the seconds they took; other sentences warm up."""
     if job["decoder"] != "generate":
         prepare_memory()
-    from chmed_ner.backbone.generate import plan_batches, requests_for
-    from chmed_ner.methods.generative.method import prompt_for
+    from chmed_ner.backbone.completions import plan_batches, requests_for
+    from chmed_ner.methods.generative.answers import prompt_for
     from chmed_ner.model.decoding.greedy import GreedyGenerator
     from chmed_ner.run.config import compose, configure
     from chmed_ner.run.runner import read_corpus
-    from chmed_ner.train.examples import shared_prefix
+    from chmed_ner.train.recipe import shared_prefix
     from chmed_ner.train.tuned_weights import adapted_generator
 
     experiment = configure(compose(job["words"]), {})

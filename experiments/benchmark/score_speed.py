@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from chmed_ner.data.columns import read_columns
-from chmed_ner.entities.bio import chunks, tags_of
-from chmed_ner.entities.types import Span
+from chmed_ner.entities.types import Span, chunks, tags_of
 from chmed_ner.files import data_directory, write_json
 from chmed_ner.score.intervals import Counts, bootstrap_f1, sentence_counts
 from chmed_ner.score.official import score_sentences, table

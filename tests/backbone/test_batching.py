@@ -6,7 +6,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.backbone.generate import plan_batches
+from chmed_ner.backbone.completions import plan_batches
 from chmed_ner.model.asking import Request
 
 prompts = st.lists(st.text(alphabet="头痛a\n", max_size=8), max_size=40)

@@ -10,16 +10,15 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.backbone.generate import requests_for
+from chmed_ner.backbone.completions import requests_for
 from chmed_ner.cli import main
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Demonstration, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.files import config_directory
 from chmed_ner.methods.generative.method import prompt_for
-from chmed_ner.model.asking import Request
-from chmed_ner.model.checkpoint.chat import wrapping
-from chmed_ner.prompt.demonstrations.pool import pool_of, read_pool, text_key, write_pool
+from chmed_ner.model.asking import Request, wrapping
+from chmed_ner.prompt.candidates import pool_of, read_pool, text_key, write_pool
 from chmed_ner.run.config import compose, configure, option
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.predict import load

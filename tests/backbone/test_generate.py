@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chmed_ner.backbone.generate import generate, stored_completions
+from chmed_ner.backbone.completions import (
+    CompletionStore,
+    generate,
+    read_completions,
+    stored_completions,
+)
 from chmed_ner.backbone.scripted import Scripted
-from chmed_ner.backbone.store import CompletionStore, read_completions
 from chmed_ner.entities.types import Completion
 from chmed_ner.errors import InputError
 from chmed_ner.files import text_sha256

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.backbone.store import CompletionStore, read_completions
+from chmed_ner.backbone.completions import CompletionStore, read_completions
 from chmed_ner.entities.types import Completion
 from chmed_ner.errors import InputError
 

@@ -17,8 +17,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from chmed_ner.backbone import load_causal_lm, load_tokenizer
-from chmed_ner.backbone.causal_lm import CausalLM
-from chmed_ner.backbone.regime import Task
+from chmed_ner.backbone.local_models import CausalLM
+from chmed_ner.backbone.protocol import Task
 from chmed_ner.model.asking import Request
 from chmed_ner.run import config as configuration
 from chmed_ner.run.config import build, compose
@@ -236,7 +236,7 @@ def test_every_option_is_tested() -> None:
 
 @pytest.mark.parametrize("option", sorted(OPTIONS))
 def test_the_prompt_is_wrapped_in_the_template(option: str, folders: dict[str, Path]) -> None:
-    from chmed_ner.model.checkpoint.chat import wrapping
+    from chmed_ner.model.asking import wrapping
 
     backbone, architecture = of(option, folders), ARCHITECTURES[OPTIONS[option]]
     tokenizer = load_tokenizer(backbone.location())

@@ -24,7 +24,7 @@ for number in range(times):
     run = tracking.start(Description("parallel", name, name, {"job": job}, params), directory, None)
     for step in range(3):
         run.log({f"m{n}": float(n) for n in range(100)}, step)
-    run.artifacts(directory, ["metrics.json"])
+    run.artifacts(["metrics.json"])
     run.end("FINISHED")
     assert not (directory / "unsent.json").exists()
 """

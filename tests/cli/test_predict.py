@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import chmed_ner
 from chmed_ner.backbone.decoding import Greedy
 from chmed_ner.data.predictions import as_record
-from chmed_ner.entities.script import Script, Simplified, Traditional
+from chmed_ner.entities.labels import Script, Simplified, Traditional
 from chmed_ner.entities.types import Completion, Span
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Answered, Reply, Request

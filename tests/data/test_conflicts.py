@@ -8,14 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chmed_ner.cli import main
-from chmed_ner.data.conflicts import (
+from chmed_ner.data.repairs import (
     conflicting_mentions,
     conflicting_sentences,
     conflicts_markdown,
     write_conflicts,
 )
-from chmed_ner.entities.bio import chunks
-from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.entities.types import Sentence, Span, chunks
 
 
 def tagged(text: str, tags: str, number: int) -> Sentence:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.data import Dataset, Limit, MissingTrainingFileError, write_columns
-from chmed_ner.data.datasets import ROCLING2022, ROCLING2023, ColumnFiles, HealthNER, Sample
+from chmed_ner.data.corpus import Limit
+from chmed_ner.data.dataset import Dataset, MissingTrainingFileError, Sample
+from chmed_ner.data.datasets import ROCLING2022, ROCLING2023, ColumnFiles, HealthNER
+from chmed_ner.data.predictions import write_columns
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.run.config import build, compose, option

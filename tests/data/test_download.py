@@ -20,9 +20,8 @@ import pytest
 
 from chmed_ner.cli import data as command
 from chmed_ner.data.archive import MAX_UNPACKED
-from chmed_ner.data.catalog import CORPORA, CorpusFile, named_corpora
+from chmed_ner.data.catalog import CORPORA, CorpusFile, check_file, checksum, named_corpora
 from chmed_ner.data.download import Outcome, Server, fetch_file
-from chmed_ner.data.verify import check_file, checksum
 from chmed_ner.errors import InputError, RunError
 
 PIECE = 1 << 13  # what is written at once

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.data import read_healthner
+from chmed_ner.data.healthner import read_healthner
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError

@@ -9,11 +9,17 @@ import pytest
 
 import chmed_ner
 from chmed_ner.cli import main
-from chmed_ner.data import Dataset, markdown, statistics
-from chmed_ner.data.published import PUBLISHED, Published, parts_of, published_for
+from chmed_ner.data.dataset import Dataset
 from chmed_ner.data.repairs import repair_counts
-from chmed_ner.entities.bio import split_tag
-from chmed_ner.entities.types import Sentence
+from chmed_ner.data.statistics import (
+    PUBLISHED,
+    Published,
+    markdown,
+    parts_of,
+    published_for,
+    statistics,
+)
+from chmed_ner.entities.types import Sentence, split_tag
 from chmed_ner.run.config import build, compose
 
 README = Path(chmed_ner.__file__).parent / "data" / "README.md"

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chmed_ner.data.repairs import KINDS, repair_counts, repaired
-from chmed_ner.entities.bio import chunks
-from chmed_ner.entities.types import Sentence
+from chmed_ner.entities.types import Sentence, chunks
 
 TAGS = st.lists(
     st.builds(

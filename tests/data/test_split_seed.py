@@ -6,7 +6,7 @@ from chmed_ner.data.corpus import Corpus
 from chmed_ner.errors import InputError
 from chmed_ner.files import PACKAGE
 from chmed_ner.run.config import compose, configure
-from chmed_ner.track.identity import config_hash
+from chmed_ner.track.record import config_hash
 
 SAMPLE = PACKAGE / "data" / "sample"
 CARVED = (

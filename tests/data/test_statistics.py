@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from chmed_ner.cli import main
-from chmed_ner.data import markdown, read_columns, read_healthner, statistics
-from chmed_ner.data.published import Published
-from chmed_ner.entities.bio import chunks
+from chmed_ner.data.columns import read_columns
+from chmed_ner.data.healthner import read_healthner
+from chmed_ner.data.statistics import Published, markdown, statistics
 from chmed_ner.entities.labels import label_scheme
-from chmed_ner.entities.types import Sentence
+from chmed_ner.entities.types import Sentence, chunks
 
 LABELS = label_scheme("two", {"DISE": {"traditional": "疾病"}, "BODY": {"traditional": "人體"}})
 POLICIES = ("longest_first", "all_occurrences", "first", "in_order")

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.entities.bio import chunks, split_tag, tags_of
-from chmed_ner.entities.types import Span
+from chmed_ner.entities.types import Span, chunks, split_tag, tags_of
 from chmed_ner.errors import InputError
 
 LENGTH = 15

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chmed_ner.entities.labels import Label, LabelScheme, folded, label_scheme
-from chmed_ner.entities.script import Simplified
+from chmed_ner.entities.labels import Label, LabelScheme, Simplified, folded, label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.files import config_directory
 

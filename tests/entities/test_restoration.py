@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.data import read_columns, read_healthner
+from chmed_ner.data.columns import read_columns
+from chmed_ner.data.healthner import read_healthner
+from chmed_ner.entities.labels import Simplified, convert_leniently, in_script
 from chmed_ner.entities.restoration import POLICIES, Headline, ceiling, occurrences, restore
-from chmed_ner.entities.script import Simplified, convert_leniently, in_script
 from chmed_ner.entities.types import Mention, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.score.spans import span_scores

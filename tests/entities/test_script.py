@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chmed_ner.data import read_columns, read_healthner
-from chmed_ner.entities.script import Script, Simplified, Traditional, convert_leniently, in_script
+from chmed_ner.data.columns import read_columns
+from chmed_ner.data.healthner import read_healthner
+from chmed_ner.entities.labels import Script, Simplified, Traditional, convert_leniently, in_script
 from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
 

@@ -117,7 +117,7 @@ def test_every_side_reads_the_batches_of_our_loop(tiny_llama: Path) -> None:
     program = """
 from bench_data import material
 from bench_side import batches_of, examples_of
-from chmed_ner.train.examples import epoch_batches
+from chmed_ner.train.recipe import epoch_batches
 what = material(sys.argv[1:], 13)
 taken = what.taken(0, 60)  # more than the 50 of a pool
 ours, theirs = what.job("ours", taken, 7), what.job("trainer", taken, 7)

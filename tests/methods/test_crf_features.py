@@ -1,19 +1,21 @@
 """What the CRF sees of a sentence, and that training sentences do not see themselves."""
 
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chmed_ner.entities.lexicon import Entry, Lexicon
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.methods.features import (
-    SentenceFeatures,
     character_class,
     folds_of,
     out_of_fold_features,
+    sentence_features,
 )
 
 LEXICON = Lexicon({"頭痛": Entry("SYMP", 0.9), "頭": Entry("BODY", 0.1), "胃": Entry("BODY", 1.0)})
-features = SentenceFeatures(LEXICON)
+features = partial(sentence_features, LEXICON)
 LEXICAL = ("word", "from=", "to=")
 
 
@@ -67,7 +69,9 @@ def test_a_sentence_s_lexicon_features_come_from_the_other_folds() -> None:
         sentence(10 + n, f"{c}的頭痛", (2, 4, "SYMP")) for n, c in enumerate("甲乙丙丁戊己庚辛")
     ]
     alone = sentence(99, "吃維他命", (1, 4, "SUPP"))
-    found = out_of_fold_features([*common, *varied, alone], ("SYMP", "SUPP"), folds=4, seed=1)
+    found = out_of_fold_features(
+        [*common, *varied, alone], ("SYMP", "SUPP"), 4, seed=1, features=sentence_features
+    )
     assert not any(lexical(row) for row in found[-1])  # nobody else has ever named it
     assert all(lexical(rows[2]) for rows in found[6:-1])
 

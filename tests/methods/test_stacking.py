@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.methods.ensemble.stacking import Stacking, evidence_of, fit, half_of_f1
-from chmed_ner.methods.ensemble.voting import Candidate, elected
+from chmed_ner.methods.ensemble.voting import (
+    Candidate,
+    Stacking,
+    elected,
+    evidence_of,
+    fit,
+    half_of_f1,
+)
 from chmed_ner.score.spans import span_scores
 from tests.methods.test_voting import TYPES, flat
 

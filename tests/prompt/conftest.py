@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chmed_ner.data import read_columns, read_healthner
-from chmed_ner.entities.labels import LabelScheme, label_scheme
-from chmed_ner.entities.script import Simplified, in_script
+from chmed_ner.data.columns import read_columns
+from chmed_ner.data.healthner import read_healthner
+from chmed_ner.entities.labels import LabelScheme, Simplified, in_script, label_scheme
 from chmed_ner.entities.types import Sentence
 from chmed_ner.files import config_directory
 

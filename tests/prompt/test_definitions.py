@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from chmed_ner.entities.labels import LabelScheme, label_scheme
-from chmed_ner.entities.script import Simplified
+from chmed_ner.entities.labels import LabelScheme, Simplified, label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.files import config_directory
-from chmed_ner.prompt.definitions import Definitions
+from chmed_ner.prompt.wording import Definitions
 from chmed_ner.run.config import build
 
 SETS = {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chmed_ner.backbone import load_tokenizer
 from chmed_ner.data import read_columns
-from chmed_ner.prompt.formats.folding import FoldedText
+from chmed_ner.prompt.formats.lists import FoldedText
 
 CHARACTERS = st.sampled_from(
     "医疗血压病（）；％：，．／Ａｂ℃°CⅡIⅢ㎎mgｇ…...①1½⁄2²ﬁfiéeÉ\u0301\u3099がかガｶﾞµμΩΩ 　\u200b\n"

@@ -10,9 +10,8 @@ import pytest
 import chmed_ner
 from chmed_ner.backbone.decoding import Greedy
 from chmed_ner.cli import main
-from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.labels import LabelScheme, Simplified
 from chmed_ner.entities.restoration import POLICIES
-from chmed_ner.entities.script import Simplified
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.files import config_directory
 from chmed_ner.model.asking import Reply, Request

@@ -19,12 +19,11 @@ from hypothesis import strategies as st
 from chmed_ner.entities.labels import Label, LabelScheme
 from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.report.pages.document import page_file
+from chmed_ner.report.pages.document import COLOURS, page_file
 from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED
-from chmed_ner.report.pages.marks import COLOURS
 from chmed_ner.report.pages.page import write_page
 from chmed_ner.run.config import option as configured
-from chmed_ner.score.error_kinds import KINDS
+from chmed_ner.score.breakdowns import KINDS
 
 VOID = {"meta", "input", "br"}
 ALLOWED = {

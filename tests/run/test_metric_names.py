@@ -209,7 +209,7 @@ def test_no_secret_is_written_anywhere(output: Path) -> None:
 
 
 def test_addresses_lose_their_credentials_and_secret_keys_stay_out() -> None:
-    from chmed_ner.track.secrets import flattened, without_credentials
+    from chmed_ner.track.record import flattened, without_credentials
 
     config = {
         "tracking": {"uri": "http://me:s3cret@host:5000/x", "upload_adapter": False},

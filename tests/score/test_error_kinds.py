@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import chmed_ner
 from chmed_ner.data.columns import read_columns
 from chmed_ner.entities.types import Span
-from chmed_ner.score.error_kinds import KINDS, confusions, error_kinds, pairings
+from chmed_ner.score.breakdowns import KINDS, confusions, error_kinds, pairings
 
 spans = st.builds(
     lambda start, length, type_: Span(start, start + length, type_),

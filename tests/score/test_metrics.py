@@ -8,12 +8,11 @@ import pytest
 
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.healthner import read_healthner
+from chmed_ner.entities.labels import Simplified, in_script
 from chmed_ner.entities.restoration import POLICIES, ceiling, gold_mentions
-from chmed_ner.entities.script import Simplified, in_script
 from chmed_ner.entities.types import Mention, Scores, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.score.answers import Answers
-from chmed_ner.score.metrics import run_metrics
+from chmed_ner.score.metrics import Answers, run_metrics
 from chmed_ner.score.official import score_sentences
 
 TYPES = ("BODY", "SYMP", "DISE")

@@ -14,10 +14,11 @@ from torch.nn import functional
 from chmed_ner.backbone import load_causal_lm
 from chmed_ner.model.kernels.adapters import fused_layers_in
 from chmed_ner.model.kernels.attention import by_products, by_torch
-from chmed_ner.model.kernels.head_loss import SLICE
-from chmed_ner.train.answer_loss import IGNORED, answer_loss, packable, padded
-from chmed_ner.train.examples import WIDTH_STEP, Example, shared_prefix
-from chmed_ner.train.lora import with_adapter
+from chmed_ner.model.kernels.head import SLICE
+from chmed_ner.train.answer_loss import answer_loss, packable
+from chmed_ner.train.recipe import WIDTH_STEP, Example, shared_prefix
+from chmed_ner.train.regimes import with_adapter
+from chmed_ner.train.states import IGNORED, padded
 
 VOCABULARY = 97
 SIZE = {

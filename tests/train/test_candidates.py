@@ -8,16 +8,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from chmed_ner.backbone.regime import Task
+from chmed_ner.backbone.protocol import Task
 from chmed_ner.cli import main
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.prompt.formats.extraction import Extraction
 from chmed_ner.run.config import option
-from chmed_ner.train.answer_loss import answer_loss
-from chmed_ner.train.candidates import candidates_of, with_candidates
+from chmed_ner.train.answer_loss import answer_loss, candidates_of, with_candidates
 from chmed_ner.train.checkpoint import training_id
-from chmed_ner.train.examples import Example, encode
+from chmed_ner.train.recipe import Example, encode
 
 LABELS = label_scheme("two", {"A": {"simplified": "疾病"}, "B": {"simplified": "时间"}})
 SENTENCES = ("血糖高三年，口干。", "胃痛两天", "头痛")

@@ -14,14 +14,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from chmed_ner.backbone.causal_lm import CausalLM
-from chmed_ner.backbone.regime import Task
+from chmed_ner.backbone.local_models import CausalLM
+from chmed_ner.backbone.protocol import Task
 from chmed_ner.errors import InputError
-from chmed_ner.model.asking import Generator, Request
-from chmed_ner.model.loaded import LoadedModel
+from chmed_ner.model.asking import Generator, LoadedModel, Request
 from chmed_ner.run.config import option
 from chmed_ner.train.checkpoint import CHECKPOINT_FILE
-from chmed_ner.train.master_weights import MasterWeights
+from chmed_ner.train.loop import MasterWeights
 
 Pairs = list[tuple[str, str]]
 KNOBS: dict[str, Any] = {"learning_rate": 0.01, "epochs": 3, "batch_size": 4}
@@ -132,7 +131,7 @@ KILLED = """
 import json
 import sys
 from pathlib import Path
-from chmed_ner.backbone.regime import Task
+from chmed_ner.backbone.protocol import Task
 from chmed_ner.run.config import option
 folder, directory, pairs = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
 def log(metrics, step):

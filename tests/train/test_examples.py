@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chmed_ner.backbone import load_tokenizer
-from chmed_ner.model.checkpoint.chat import Wrapping, wrapping
-from chmed_ner.train.examples import (
+from chmed_ner.model.asking import Wrapping, wrapping
+from chmed_ner.train.recipe import (
     Example,
     encode,
     epoch_batches,

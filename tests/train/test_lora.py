@@ -10,12 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from chmed_ner.backbone.causal_lm import CausalLM
-from chmed_ner.backbone.regime import Task, ZeroShot
+from chmed_ner.backbone.local_models import CausalLM
+from chmed_ner.backbone.protocol import Task, ZeroShot
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.model.asking import Generator, Request
 from chmed_ner.run.config import option
-from chmed_ner.train.lora import LoRA
+from chmed_ner.train.regimes import LoRA
 
 ANSWERS = ("头痛-症状", "无", "胃-人体\n药-药品", "水泡-症状", "血糖-化学物质\n胃-人体")
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from chmed_ner.train.examples import Example
 from chmed_ner.train.parallel import Processes
+from chmed_ner.train.recipe import Example
 
 RECIPE = (
     "regime.epochs=2", "regime.batch_size=4", "regime.warmup_share=0", "regime.learning_rate=0.001",

@@ -6,20 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chmed_ner.train.recipe import SCHEDULES, learning_rate_factor
+from chmed_ner.run.config import option
+from chmed_ner.train.recipe import SCHEDULES
 
 
-def factors(schedule: str, *, epochs: int, per_epoch: int, warmup_steps: int) -> list[float]:
+def factors(schedule: str, *, epochs: int, per_epoch: int, warmup: float) -> list[float]:
     """The factor of every step of a training."""
+    steps = epochs * per_epoch
+    recipe = option("regime", "lora", schedule=schedule, epochs=epochs, warmup_share=warmup)
     return [
-        learning_rate_factor(
-            schedule,
-            step=epoch * per_epoch + number,
-            steps=epochs * per_epoch,
-            epoch=epoch,
-            epochs=epochs,
-            warmup_steps=warmup_steps,
-        )
+        recipe.rate_factor(epoch * per_epoch + number, steps, epoch)
         for epoch in range(epochs)
         for number in range(per_epoch)
     ]
@@ -27,28 +23,28 @@ def factors(schedule: str, *, epochs: int, per_epoch: int, warmup_steps: int) ->
 
 def test_cosine_without_warm_up() -> None:
     root = math.sqrt(0.5)
-    assert factors("cosine", epochs=2, per_epoch=2, warmup_steps=0) == pytest.approx(
+    assert factors("cosine", epochs=2, per_epoch=2, warmup=0) == pytest.approx(
         [1.0, 0.5 + root / 2, 0.5, 0.5 - root / 2]
     )
 
 
 def test_cosine_warms_up_in_equal_steps_and_then_starts_at_the_peak() -> None:
-    assert factors("cosine", epochs=1, per_epoch=6, warmup_steps=3) == pytest.approx(
+    assert factors("cosine", epochs=1, per_epoch=6, warmup=3 / 6) == pytest.approx(
         [0.25, 0.5, 0.75, 1.0, 0.75, 0.25]
     )
 
 
 def test_cosine_per_epoch_moves_only_between_epochs() -> None:
-    assert factors("cosine_per_epoch", epochs=3, per_epoch=2, warmup_steps=0) == pytest.approx(
+    assert factors("cosine_per_epoch", epochs=3, per_epoch=2, warmup=0) == pytest.approx(
         [1.0, 1.0, 0.75, 0.75, 0.25, 0.25]
     )
-    assert factors("cosine_per_epoch", epochs=2, per_epoch=3, warmup_steps=1) == pytest.approx(
+    assert factors("cosine_per_epoch", epochs=2, per_epoch=3, warmup=1 / 6) == pytest.approx(
         [0.5, 1.0, 1.0, 0.5, 0.5, 0.5]
     )
 
 
 def test_constant() -> None:
-    assert factors("constant", epochs=2, per_epoch=2, warmup_steps=1) == [0.5, 1.0, 1.0, 1.0]
+    assert factors("constant", epochs=2, per_epoch=2, warmup=1 / 4) == [0.5, 1.0, 1.0, 1.0]
 
 
 @given(
@@ -61,7 +57,7 @@ def test_every_factor_is_positive_and_at_most_one_and_falls_after_the_warm_up(
     schedule: str, epochs: int, per_epoch: int, share: float
 ) -> None:
     warmup = round(share * epochs * per_epoch)
-    found = factors(schedule, epochs=epochs, per_epoch=per_epoch, warmup_steps=warmup)
+    found = factors(schedule, epochs=epochs, per_epoch=per_epoch, warmup=share)
     assert all(0.0 < factor <= 1.0 for factor in found)
     assert found[:warmup] == sorted(found[:warmup])
     assert found[warmup:] == sorted(found[warmup:], reverse=True)

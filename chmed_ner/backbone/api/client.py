@@ -1,23 +1,24 @@
 """One endpoint through the official `openai` client, which decides when a question is asked again.
 
-The key is sent in the `Authorization` header and goes nowhere else: what a server says is cleaned
-of it before it is shown. The libraries take a second to load, so this module is imported when the
-first question is due.
+The key is sent in the `Authorization` header and goes nowhere else: it is cut out of what a server
+says. The libraries take a second to load: this module is imported when a question is due.
 """
 
 import asyncio
 import json
 import logging
+import os
 import re
+import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import openai
 
-from chmed_ner.backbone.api.connections import http_client
 from chmed_ner.backbone.api.endpoint import Endpoint
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.model.asking import Reply
@@ -52,83 +53,82 @@ class RefusedByFilter(Exception):
     """The endpoint's content filter did not let the question through; nothing was answered."""
 
 
-class Client:
-    """Asks one endpoint inside one event loop.
+class Client(httpx2.AsyncClient):
+    """Asks one endpoint inside one event loop; the official client sends each attempt through it.
 
-    `sending` are the tasks whose question is with the server. After `stopping` is set, a question
-    that meets a problem is not asked again: its task is cancelled. `on_problem` is called for each
-    problem that another attempt may better. Raises InputError where the environment's proxies or
-    certificates cannot be used.
+    `sending` are the tasks whose question the server has; `opened` is set once it has shown that it
+    takes questions. While `stopping`, a task whose question meets a problem is cancelled.
     """
 
     def __init__(self, endpoint: Endpoint, read: Callable[[Any], Reply]) -> None:
         for name in ("openai", "httpx2", "httpcore2"):  # a line a request, and at DEBUG headers
             logging.getLogger(name).setLevel(logging.WARNING)
+        certificates = _certificates()
+        unlimited = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+        try:
+            super().__init__(verify=certificates, limits=unlimited, follow_redirects=False)
+        except (ValueError, ImportError, httpx2.InvalidURL):
+            raise InputError(  # without the address, which may hold a password
+                "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: the environment names a proxy that cannot "
+                "be used; give one like http://HOST:PORT (SOCKS needs the package socksio), or "
+                "unset it"
+            ) from None
         self.endpoint = endpoint
-        self.read = read
+        self.answer_in = read
         self.sending: set[asyncio.Task[Any] | None] = set()
+        self.opened = asyncio.Event()
         self.stopping = False
-        self.on_problem: Callable[[], None] = lambda: None
         self._key = endpoint.key()
         self._busy_until = self._said_at = 0.0
-        self._client = openai.AsyncOpenAI(
+        self._official = openai.AsyncOpenAI(
             api_key="none",  # this and the next two would come from the environment
             admin_api_key="",
             webhook_secret="",
             base_url=endpoint.url,
             max_retries=endpoint.attempts - 1,
             timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
-            http_client=http_client(self._attempt),
+            http_client=self,
         )
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.close()
 
     async def ask(self, body: Mapping[str, Any]) -> Reply | None:
-        """The reply to `body`; None where the endpoint's filter does not let it through.
+        """The reply to `body`, None where the endpoint's filter refuses it.
 
-        Raises InputError where the settings are to blame, RunError when the attempts are used up
-        or the account is empty.
+        InputError where the settings are to blame; RunError: no attempt or no money is left.
         """
         content = json.dumps(body).encode("ascii")
-        problem: Any
         try:
-            response = await self._client.post(
+            response = await self._official.post(
                 self.endpoint.url, cast_to=httpx2.Response, content=content
             )
-            return self.read(response.json())
+            return self.answer_in(response.json())
         except RefusedByFilter:
             return None
-        except openai.APIStatusError as error:
-            problem = error.response
-        except openai.APIConnectionError as error:
-            problem = error.__cause__
-        raise RunError(
-            f"{self._words(problem)} (backbone.attempts={self.endpoint.attempts}). What was "
-            "answered is kept: resume the run later"
-        )
+        except openai.APIError as error:
+            problem: Any = getattr(error, "response", error.__cause__)
+            raise RunError(
+                f"{self._words(problem)} (backbone.attempts={self.endpoint.attempts}). What was "
+                "answered is kept: resume the run later"
+            ) from None
 
-    async def _attempt(
-        self, send: Callable[[httpx2.Request], Awaitable[httpx2.Response]], request: httpx2.Request
-    ) -> httpx2.Response:
+    async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
         """One attempt, which `backbone.timeout` ends however slowly the bytes come in.
 
-        What is final is raised as an error of ours, which the official client lets pass; for all
-        else, useless answers included, it gets what makes it ask again.
+        The official client lets errors of ours pass, which are final; all else, useless answers
+        included, makes it ask again.
         """
         while (left := self._busy_until - time.monotonic()) > 0:
             await asyncio.sleep(left)
         number = 1 + int(request.headers.get("x-stainless-retry-count", 0))
-        request.headers = self._headers(request.headers)
+        request.headers = self._bare_headers(request.headers)
         task = asyncio.current_task()
         self.sending.add(task)
         problem: httpx2.Response | Exception
         try:
             async with asyncio.timeout(self.endpoint.timeout):
-                problem = response = await send(request)
+                problem = response = await super().send(request, **how)
             if response.is_success:
-                self.read(response.json())
+                self.answer_in(response.json())
+                self.opened.set()
                 return response
         except TimeoutError:
             problem = httpx2.ReadTimeout("no whole answer in time (backbone.timeout)")
@@ -139,14 +139,23 @@ class Client:
         finally:
             self.sending.discard(task)
         self._raise_if_final(problem)
-        self._note(problem, number)
+        self.opened.set()
+        if self.stopping:
+            raise asyncio.CancelledError
+        if isinstance(problem, httpx2.Response) and problem.status_code in _BUSY:
+            with suppress(ValueError):
+                seconds = min(LONGEST_PAUSE, float(problem.headers.get("Retry-After", "")))
+                self._busy_until = max(self._busy_until, time.monotonic() + seconds)
+        if time.monotonic() - self._said_at > 1:  # many questions may meet the same
+            self._said_at = time.monotonic()
+            words, attempts = self._words(problem), self.endpoint.attempts
+            log.warning("%s; attempt %d of %d", words, number, attempts)
         if isinstance(problem, Exception):
             raise problem
         return problem
 
-    def _headers(self, built: httpx2.Headers) -> httpx2.Headers:
-        """Ours alone: no organisation, project or other header that the official client would take
-        from the environment, nothing about this machine."""
+    def _bare_headers(self, built: httpx2.Headers) -> httpx2.Headers:
+        """Ours alone: none that the official client takes from the environment or the machine."""
         kept = {name: built[name] for name in _KEPT_HEADERS if name in built}
         key = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         return httpx2.Headers({**kept, **_OUR_HEADERS, **key})
@@ -164,35 +173,17 @@ class Client:
         if status in _PASSING or status >= 500:
             return
         if status == 400 and code in _FILTERED:
+            self.opened.set()
             raise RefusedByFilter
         if status < 400:
             place = self._cleaned(problem.headers.get("Location", "nowhere"))
             raise InputError(f"{words} and points to {place}; correct backbone.base_url")
         raise InputError(f"{words}; {_CURES.get(status, _CURES[400])}")
 
-    def _note(self, problem: httpx2.Response | Exception, number: int) -> None:
-        """Report a problem that may pass, one a second: many questions may meet the same.
-
-        A server that is busy and says for how long is sent nothing before. Once the run is being
-        stopped, the question is given up: CancelledError.
-        """
-        if self.stopping:
-            raise asyncio.CancelledError
-        if isinstance(problem, httpx2.Response) and problem.status_code in _BUSY:
-            with suppress(ValueError):
-                seconds = min(LONGEST_PAUSE, float(problem.headers.get("Retry-After", "")))
-                self._busy_until = max(self._busy_until, time.monotonic() + seconds)
-        if time.monotonic() - self._said_at > 1:
-            self._said_at = time.monotonic()
-            words, attempts = self._words(problem), self.endpoint.attempts
-            log.warning("%s; attempt %d of %d", words, number, attempts)
-        self.on_problem()
-
     def _words(self, problem: httpx2.Response | BaseException) -> str:
         """What an answer that is none, or an error, says, on one line."""
         if isinstance(problem, httpx2.Response):
-            message = _message(problem)[0] or "no message"
-            said = f"the server answers {problem.status_code} ({message})"
+            said = f"the server answers {problem.status_code} ({_message(problem)[0]})"
             if "Retry-After" in problem.headers:
                 said += f", Retry-After: {problem.headers['Retry-After']}"
         elif isinstance(problem, httpx2.ReadTimeout | httpx2.DecodingError):
@@ -207,6 +198,22 @@ class Client:
         return _KEYLIKE.sub("[key]", text.replace(self._key, "[key]") if self._key else text)
 
 
+def _certificates() -> ssl.SSLContext:
+    """Those of REQUESTS_CA_BUNDLE, else of SSL_CERT_FILE, else of the system."""
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    try:
+        if not bundle:
+            return httpx2.create_ssl_context()
+        if Path(bundle).is_dir():
+            return ssl.create_default_context(capath=bundle)
+        return ssl.create_default_context(cafile=bundle)
+    except OSError as error:
+        raise InputError(
+            f"REQUESTS_CA_BUNDLE or SSL_CERT_FILE: no certificates there ({error}); name a file in "
+            "PEM format"
+        ) from None
+
+
 def _message(response: httpx2.Response) -> tuple[str, str]:
     """What the body of a refusal says, in a line, and its code."""
     try:
@@ -214,10 +221,11 @@ def _message(response: httpx2.Response) -> tuple[str, str]:
     except (ValueError, RecursionError):
         content = response.text
     error = content.get("error", content) if isinstance(content, dict) else content
-    if not isinstance(error, dict):
-        return " ".join(str(error).split())[:300], ""
-    message = error.get("message") or error.get("detail") or error
-    return " ".join(str(message).split())[:300], str(error.get("code") or "").lower()
+    said, code = error, ""
+    if isinstance(error, dict):
+        said = error.get("message") or error.get("detail") or error
+        code = str(error.get("code") or "").lower()
+    return " ".join(str(said).split())[:300] or "no message", code
 
 
 def _root(error: BaseException) -> BaseException:

@@ -1,10 +1,26 @@
-"""What answers cost: prices, an estimate beforehand, a budget that is never exceeded."""
+"""What answers cost: prices, an estimate beforehand, a budget that is never exceeded, and a cache
+of answers, shared between runs, so that nothing is paid for twice.
 
+The cache has a file an answer, `<cache>/api/<two digits>/<key>.json`. An answer that no run has
+recorded yet is called `<key>.unrecorded.json`: a process that is killed between the two leaves it
+behind, and the run that finds it counts its price.
+"""
+
+import hashlib
+import json
+import logging
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 from chmed_ner.entities.types import Completion
+from chmed_ner.files import write_json
+from chmed_ner.model.asking import Reply
+
+log = logging.getLogger(__name__)
 
 FRAMING = 32
 """Tokens that a chat template may put around a prompt."""
@@ -80,9 +96,8 @@ class Budget:
 
     def allows(self, most: float) -> bool:
         """Is there room for a question that costs at most `most`?"""
-        if self.limit is None:
-            return True
-        return math.fsum([self.spent, most, *self._promised]) <= self.limit
+        needed = math.fsum([self.spent, most, *self._promised])
+        return self.limit is None or needed <= self.limit
 
     def promise(self, most: float) -> None:
         """Set `most` aside."""
@@ -92,3 +107,58 @@ class Budget:
         """A question for which `most` was set aside has cost `cost`."""
         self._promised.remove(most)
         self.spent += cost
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An answer from the cache; `seconds` is 0 once a run has recorded it (and its price)."""
+
+    reply: Reply
+    seconds: float
+
+
+def request_key(url: str, body: Mapping[str, Any], revision: str | None) -> str:
+    """SHA-256 over everything that decides the answer; the key to the endpoint is no part of it."""
+    content = {"url": url, "body": dict(body), "revision": revision}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
+
+
+class AnswerCache:
+    """The answers below `root`; without a root nothing is kept."""
+
+    def __init__(self, root: Path | None) -> None:
+        self.root = root / "api" if root else None
+
+    def get(self, key: str) -> Kept | None:
+        """The answer kept under `key`. A broken file is reported and the question asked again."""
+        for path in self._files(key):
+            if not path.is_file():
+                continue
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+                recorded = path.name == f"{key}.json"
+                return Kept(
+                    Reply(**content["reply"]), 0.0 if recorded else float(content["seconds"])
+                )
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                log.warning("%s: not an answer (%s); it is asked for again", path, error)
+        return None
+
+    def put(
+        self, key: str, url: str, body: Mapping[str, Any], reply: Reply, seconds: float
+    ) -> None:
+        """Keep an answer that no run has recorded yet."""
+        for path in self._files(key)[1:]:
+            content = {"url": url, "request": body, "reply": asdict(reply), "seconds": seconds}
+            write_json(path, content)
+
+    def record(self, key: str) -> None:
+        """Note that a run has recorded the answer."""
+        for path in self._files(key)[1:]:
+            with suppress(FileNotFoundError):  # recorded before, maybe by another run
+                path.replace(path.with_name(f"{key}.json"))
+
+    def _files(self, key: str) -> list[Path]:
+        """Where an answer is kept that a run has recorded, and one that none has yet."""
+        names = (f"{key}.json", f"{key}.unrecorded.json")
+        return [self.root / key[:2] / name for name in names] if self.root else []

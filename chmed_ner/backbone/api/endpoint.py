@@ -57,7 +57,7 @@ class Endpoint(Backbone):
     cache: Annotated[str | None, NO_RESULT]
 
     def __post_init__(self) -> None:
-        """InputError for settings that cannot work together, or that would record a key."""
+        """InputError for settings that cannot work together, or would record a key."""
         _check_address(self.base_url)
         _check_variable(self.api_key_env, self.api_key_required)
         if self.system and self.endpoint != "chat":
@@ -91,9 +91,8 @@ class Endpoint(Backbone):
     @property
     def prices(self) -> Prices | None:
         """The provider's prices; None where they are not given."""
-        if self.prompt_price is None or self.completion_price is None:
-            return None
-        return Prices(self.prompt_price, self.completion_price)
+        given = self.prompt_price, self.completion_price
+        return None if given[0] is None or given[1] is None else Prices(given[0], given[1])
 
     @property
     def constrains(self) -> bool:
@@ -133,7 +132,7 @@ class Endpoint(Backbone):
 
 
 def _check_address(base_url: str) -> None:
-    """InputError for what is no web address. Keys have no place in it: it is recorded."""
+    """InputError for what is no web address, or holds a key: it is recorded."""
     try:
         parts = urlsplit(base_url)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -153,7 +152,7 @@ def _check_address(base_url: str) -> None:
 
 
 def _check_variable(name: str | None, required: bool) -> None:
-    """InputError for what is no variable's name. It may be the key itself, so it is not shown."""
+    """InputError for what is no variable's name; it may be the key, so it is not shown."""
     if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name):
         raise InputError(
             "backbone.api_key_env: give the NAME of an environment variable, such as "

@@ -7,8 +7,7 @@ from typing import Any
 
 from chmed_ner.backbone.api.endpoint import GRAMMAR_FIELDS, Endpoint
 from chmed_ner.entities.grammar import Grammar, ebnf
-from chmed_ner.model.asking import Reply, Request
-from chmed_ner.model.checkpoint.chat import messages
+from chmed_ner.model.asking import Reply, Request, messages
 
 STOPS = {
     None: "end",
@@ -29,17 +28,15 @@ _THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
 class Wording:
     """How a request becomes a body for the endpoint, and the body of an answer a reply.
 
-    `stop` is sent, and also applied to the answer, since not every server obeys it.
+    `stop` is sent and also applied to the answer: not every server obeys it.
     """
 
     endpoint: Endpoint
     stop: tuple[str, ...]
 
     def body(self, request: Request) -> dict[str, Any]:
-        """The body for one request, as it is sent and as it is cached.
-
-        `extra_body` is merged into it last; a null there takes a field out.
-        """
+        """The body for one request, as it is sent and cached; a null in `extra_body` takes a field
+        out."""
         endpoint = self.endpoint
         body: dict[str, Any] = {"model": endpoint.model}
         if endpoint.endpoint == "chat":
@@ -59,10 +56,9 @@ class Wording:
         return {name: value for name, value in body.items() if value is not None}
 
     def read(self, answer: Any) -> Reply:
-        """The reply in an endpoint's JSON; ValueError when there is none.
+        """The reply in an endpoint's JSON without its reasoning; ValueError when there is none.
 
-        Reasoning is left out, both as a field of its own and as a leading `<think>` block. Tokens
-        are 0 where the server reports no usage.
+        Tokens are 0 where the server reports no usage.
         """
         chat = self.endpoint.endpoint == "chat"
         choice = _choice(answer)
@@ -122,9 +118,7 @@ def _text(content: Any) -> str:
 def _usage(answer: Mapping[str, Any]) -> tuple[int, int]:
     """Prompt and completion tokens; 0 where they are not reported."""
     usage = answer.get("usage")
-    counts = [
-        usage.get(name) if isinstance(usage, dict) else None
-        for name in ("prompt_tokens", "completion_tokens")
-    ]
-    prompt, completion = (int(count) if isinstance(count, int) else 0 for count in counts)
-    return max(0, prompt), max(0, completion)
+    found = usage if isinstance(usage, dict) else {}
+    counts = found.get("prompt_tokens"), found.get("completion_tokens")
+    prompt, completion = (max(0, n) if isinstance(n, int) else 0 for n in counts)
+    return prompt, completion

@@ -1,17 +1,22 @@
-"""Any endpoint that speaks OpenAI's protocol: OpenAI itself, vLLM, SGLang, Ollama, llama.cpp ...
-
-Its answers are cached, counted and streamed.
-"""
+"""Any endpoint that speaks OpenAI's protocol; its answers are cached, counted and streamed."""
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from chmed_ner.backbone.api.cache import AnswerCache, Kept, request_key
-from chmed_ner.backbone.api.cost import FREE, Budget, Estimate, likely_tokens, most_tokens
+from chmed_ner.backbone.api.cost import (
+    FREE,
+    AnswerCache,
+    Budget,
+    Estimate,
+    Kept,
+    likely_tokens,
+    most_tokens,
+    request_key,
+)
 from chmed_ner.backbone.api.endpoint import Endpoint
 from chmed_ner.backbone.api.messages import Wording
 from chmed_ner.backbone.api.stream import Asking, Question
@@ -19,9 +24,6 @@ from chmed_ner.entities.types import Completion
 from chmed_ner.errors import EstimateOnly
 from chmed_ner.machine import duration
 from chmed_ner.model.asking import Answered, Reply, Request
-
-if TYPE_CHECKING:
-    from chmed_ner.backbone.api.client import Client
 
 AT_ONCE = 256
 """Answers from the cache that are handed over together."""
@@ -39,7 +41,7 @@ class OpenAICompatible(Endpoint):
 
 
 class ApiGenerator:
-    """A generator that streams: see `stream`."""
+    """A generator that streams."""
 
     batch_size = 1
 
@@ -55,13 +57,12 @@ class ApiGenerator:
         return likely_tokens(request.text)
 
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
-        """One reply a request, in order."""
         some = [each for found in self.stream(batch, ()) for each in found]
         replies = {(each.request.split, each.request.id): each.reply for each in some}
         return [replies[request.split, request.id] for request in batch]
 
     def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
-        """As if every question took the whole time-out."""
+        """As if every question took the time-out."""
         return self.endpoint.timeout * sum(map(len, batches)) / self.endpoint.concurrency
 
     def close(self) -> None:
@@ -72,26 +73,20 @@ class ApiGenerator:
     ) -> Iterator[list[Answered]]:
         """Every request's answer, as answers come in; those from the cache first, with 0 seconds.
 
-        The seconds of the others are their share of the time that passed, as for a batch. `before`
-        are the completions that the run has already: they count towards the budget. The first
-        question starts alone, so that a wrong key or address costs one request. When it is
-        interrupted (KeyboardInterrupt), at the budget (BudgetError) and when a question fails
-        (InputError, RunError), what is under way is waited for and handed over first. Where that is
-        configured, EstimateOnly is raised before anything is asked.
+        The seconds of the others are their share of the time that passed. The completions `before`
+        count towards the budget. The first question starts alone, so that a wrong key or address
+        costs one request. Before KeyboardInterrupt, BudgetError, InputError and RunError are
+        raised, what is under way is waited for and handed over; EstimateOnly comes first of all.
         """
-        known: list[tuple[Question, Kept]] = []
-        unknown: list[Question] = []
-        for question in self._questions(requests):
-            if kept := self.cache.get(question.key):
-                known.append((question, kept))
-            else:
-                unknown.append(question)
-        estimate = self._estimate(unknown)
+        kept = [(each, self.cache.get(each.key)) for each in self._questions(requests)]
+        known = [(question, found) for question, found in kept if found]
+        unknown = [question for question, found in kept if not found]
+        estimate = self._estimate([question.requests[0] for question in unknown])
         log.info("%d questions are answered in the cache; left: %s", len(known), estimate)
         if self.endpoint.estimate_only:
             raise EstimateOnly(f"backbone.estimate_only: nothing was asked; left: {estimate}")
         budget = Budget(self.endpoint.budget_usd, self._prices.paid(before))
-        budget.spent += sum(self._usd(kept.reply) for _, kept in known if kept.seconds)
+        budget.spent += sum(self._usd(found.reply) for _, found in known if found.seconds)
         for start in range(0, len(known), AT_ONCE):
             yield from self._handed_over(known[start : start + AT_ONCE])
         if unknown:
@@ -116,8 +111,7 @@ class ApiGenerator:
     def _most_prompt(self, request: Request) -> int:
         return most_tokens(f"{self.endpoint.system or ''}{request.text}")
 
-    def _estimate(self, questions: Sequence[Question]) -> Estimate:
-        asked = [question.requests[0] for question in questions]
+    def _estimate(self, asked: Sequence[Request]) -> Estimate:
         system = likely_tokens(self.endpoint.system) if self.endpoint.system else 0
         return Estimate(
             requests=len(asked),
@@ -130,11 +124,20 @@ class ApiGenerator:
         from chmed_ner.backbone.api.client import Client
 
         client = Client(self.endpoint, self.wording.read)
-        asking = Asking(
-            client, questions, lambda each: self._answer(client, each), self._usd, budget
-        )
+
+        async def answer(question: Question) -> Reply:
+            """One question asked; its answer is on disk before anything else happens."""
+            began = time.perf_counter()
+            said = await client.ask(question.body)
+            reply = (
+                self._metered(said, question.requests[0]) if said else Reply("", "refused", 0, 0)
+            )
+            seconds = max(1e-6, time.perf_counter() - began)
+            self.cache.put(question.key, self.endpoint.url, question.body, reply, seconds)
+            return reply
+
         first = last = time.perf_counter()
-        for settled in asking.answers():
+        for settled in Asking(client, deque(questions), answer, self._usd, budget).answers():
             now = time.perf_counter()
             seconds = max(1e-6, (now - last) / len(settled))
             if last == first:
@@ -143,27 +146,18 @@ class ApiGenerator:
             last = now
             yield from self._handed_over([(each, Kept(reply, seconds)) for each, reply in settled])
 
-    async def _answer(self, client: "Client", question: Question) -> Reply:
-        """One question asked; its answer is on disk before anything else happens."""
-        began = time.perf_counter()
-        said = await client.ask(question.body)
-        reply = self._metered(said, question.requests[0]) if said else Reply("", "refused", 0, 0)
-        seconds = max(1e-6, time.perf_counter() - began)
-        self.cache.put(question.key, self.endpoint.url, question.body, reply, seconds)
-        return reply
-
     def _metered(self, reply: Reply, request: Request) -> Reply:
         """The reply with tokens; where none are reported and they cost, the most it can be."""
         if reply.prompt_tokens:
             return reply
+        priced = self.endpoint.prices is not None
         if not self._without_usage:
             self._without_usage = True
             log.warning(
                 "%s reports no usage: tokens are %s", self.endpoint.url,
-                "counted as the most they can be" if self.endpoint.prices
-                else "unknown and counted as 0",
+                "counted as the most they can be" if priced else "unknown and counted as 0",
             )  # fmt: skip
-        if self.endpoint.prices is None:
+        if not priced:
             return reply
         return replace(
             reply,
@@ -172,9 +166,9 @@ class ApiGenerator:
         )
 
     def _handed_over(self, some: Sequence[tuple[Question, Kept]]) -> Iterator[list[Answered]]:
-        """The answers for every sentence that asks for them, then noted in the cache.
+        """The answers for every sentence that asks for them, recorded once the caller has them.
 
-        Only for the first of the sentences that share a question it took time.
+        Only the first of the sentences that share a question took time.
         """
         yield [
             Answered(request, kept.reply, kept.seconds if request is question.requests[0] else 0.0)

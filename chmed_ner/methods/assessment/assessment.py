@@ -1,39 +1,27 @@
 """`method=assessment`: a prompt asked in several ways, and how well it stands that."""
 
 import logging
+import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated, Any
 
-from chmed_ner.backbone.generate import requests_for
-from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.completions import CompletionStore, requests_for
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.types import Completion
+from chmed_ner.entities.labels import LabelScheme, Simplified
+from chmed_ner.entities.types import Completion, Sentence
 from chmed_ner.errors import InputError
+from chmed_ner.knobs import at_least
 from chmed_ner.methods.assessment.measures import Reading, measures, single, write_tables
-from chmed_ner.methods.generative.method import (
-    Generative,
-    ask,
-    judged_task,
-    outcome_of,
-    prompt_for,
-    read_completions,
-)
+from chmed_ner.methods.generative.answers import ask, outcome_of, prompt_for, read_completions
+from chmed_ner.methods.generative.method import Generative
+from chmed_ner.methods.generative.training import judged_task
+from chmed_ner.prompt import Prompt, TaskPrompt
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.outcome import Outcome
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
-
-import random
-from dataclasses import dataclass
-
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.script import Simplified
-from chmed_ner.methods.generative.method import demonstrated
-from chmed_ner.prompt import Prompt, TaskPrompt
+from chmed_ner.track import Tracker
 
 FOLDER = "assessment"
 """The folder of a run that holds the tables, and a folder of completions for each variant."""
@@ -50,23 +38,31 @@ class Variant:
     name: str
     prompt: TaskPrompt
 
+    def reading(
+        self, sentences: Sequence[Sentence], found: Mapping[str, Completion], policy: str
+    ) -> Reading:
+        """What the completions `found` say of the sentences."""
+        answers = {
+            s.id: self.prompt.parse(found[s.id].text, s.model_text, found[s.id].stop)
+            for s in sentences
+        }
+        spans = read_completions(sentences, self.prompt, found).predicted(policy)
+        return Reading(self.kind, self.name, self.prompt, found, answers, spans)
 
+
+@dataclass(frozen=True, kw_only=True)
 class Assessment(Generative):
-    """The generative method, its test questions also asked in variants.
-
-    `paraphrases` maps a prompt's name to other instructions for it, in traditional characters;
-    `label_orders` and `seeds` say how many other orders of the categories and other seeds are
-    asked. The run's own scores and predictions are those of the prompt itself. Raises InputError
-    for paraphrases of another shape or numbers below 0.
-    """
+    """The generative method, its test questions also asked in variants of the prompt."""
 
     name = "assessment"
     named_by = ("backbone", "prompt", "regime", "method")
 
-    def __init__(
-        self, paraphrases: Mapping[str, Sequence[str]], label_orders: int, seeds: int
-    ) -> None:
-        for prompt, instructions in paraphrases.items():
+    paraphrases: Mapping[str, Any]
+    label_orders: Annotated[int, at_least(0)]
+    seeds: Annotated[int, at_least(0)]
+
+    def __post_init__(self) -> None:
+        for prompt, instructions in self.paraphrases.items():
             listed = isinstance(instructions, Sequence) and not isinstance(instructions, str)
             if not listed or not all(
                 isinstance(each, str) and "{categories}" in each for each in instructions
@@ -75,12 +71,6 @@ class Assessment(Generative):
                     f"method.paraphrases.{prompt}={instructions!r}: give a list of instructions, "
                     "each naming {categories}"
                 )
-        for key, value in (("label_orders", label_orders), ("seeds", seeds)):
-            if value < 0:
-                raise InputError(f"method.{key}={value}: give 0 or more")
-        self.paraphrases = paraphrases
-        self.label_orders = label_orders
-        self.seeds = seeds
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
         """InputError when there is nothing to compare, or no test sentence."""
@@ -92,7 +82,12 @@ class Assessment(Generative):
                 f"method.paraphrases.{name} (an empty list for none); there are some for "
                 f"{', '.join(self.paraphrases)}"
             )
-        check_draws(experiment, self.seeds)
+        if self.seeds and not experiment.regime.draws:
+            raise InputError(
+                f"method.seeds={self.seeds}: nothing that is asked depends on the seed here; give "
+                "0, or draw demonstrations by chance with regime=few_shot regime.selection=random "
+                "(the seeds of a training are runs of their own: -m seed=1,2)"
+            )
         if not (self.paraphrases[name] or self.label_orders or self.seeds):
             raise InputError(
                 "method=assessment: nothing to compare; give method.paraphrases, "
@@ -104,7 +99,7 @@ class Assessment(Generative):
             reworded_prompt(experiment, words)
 
     def run(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> Outcome:
         """The outcome of the prompt itself, with `assess/` metrics; tables in `assessment/`."""
         counts: dict[str, int] = {}
@@ -124,7 +119,7 @@ class Assessment(Generative):
         found = ask(experiment, asked, task, tracker)
         every = [Variant("prompt", "prompt", prompt), *variants]
         readings = [
-            _reading(experiment, corpus, variant, completions)
+            variant.reading(corpus.test, completions, experiment.policy)
             for variant, completions in zip(every, found, strict=True)
         ]
         metrics = measures(corpus.test, readings)
@@ -140,87 +135,28 @@ class Assessment(Generative):
         return replace(outcome, counts=counts, usd=usd, metrics=metrics)
 
     def _variants(self, experiment: Experiment, corpus: Corpus, directory: Path) -> list[Variant]:
-        instructions = self.paraphrases[experiment.prompt.name]
-        return [
-            *paraphrased(experiment, corpus, directory, instructions),
-            *reordered(experiment, corpus, directory, self.label_orders),
-            *reseeded(experiment, corpus, directory / FOLDER, self.seeds),
-        ]
-
-
-def _reading(
-    experiment: Experiment,
-    corpus: Corpus,
-    variant: Variant,
-    completions: Mapping[str, Completion],
-) -> Reading:
-    prompt = variant.prompt
-    found = read_completions(corpus.test, prompt, completions)
-    answers = {
-        s.id: prompt.parse(completions[s.id].text, s.model_text, completions[s.id].stop)
-        for s in corpus.test
-    }
-    spans = found.predicted(experiment.policy)
-    return Reading(variant.kind, variant.name, prompt, completions, answers, spans)
-
-
-def paraphrased(
-    experiment: Experiment, corpus: Corpus, directory: Path, instructions: Sequence[str]
-) -> list[Variant]:
-    """The run's prompt with each of the instructions (in traditional characters, which OpenCC turns
-    into simplified ones where the prompt is in that script)."""
-    script = experiment.script.name
-    variants = []
-    for number, words in enumerate(instructions, start=1):
-        reworded = reworded_prompt(experiment, words)
-        prompt = reworded.task(corpus.labels, script)
-        prompt = demonstrated(prompt, experiment, corpus, directory)
-        variants.append(Variant("paraphrases", f"paraphrase{number}", prompt))
-    return variants
+        """The run's prompt in other words, with the categories in other orders, for other seeds."""
+        variants = []
+        for number, words in enumerate(self.paraphrases[experiment.prompt.name], start=1):
+            parts = {**experiment.parts, "prompt": reworded_prompt(experiment, words)}
+            prompt = prompt_for(replace(experiment, parts=parts), corpus, directory)
+            variants.append(Variant("paraphrases", f"paraphrase{number}", prompt))
+        for number in range(1, self.label_orders + 1):
+            labels = list(corpus.labels.labels)
+            random.Random(f"label order {experiment.seed} {number}").shuffle(labels)
+            other = replace(corpus, labels=LabelScheme(corpus.labels.name, labels))
+            prompt = prompt_for(experiment, other, directory)
+            variants.append(Variant("label_orders", f"label_order{number}", prompt))
+        for seed in range(experiment.seed + 1, experiment.seed + 1 + self.seeds):
+            folder = directory / FOLDER / f"seed{seed}"  # each draws demonstrations of its own
+            prompt = prompt_for(replace(experiment, seed=seed), corpus, folder)
+            variants.append(Variant("seeds", folder.name, prompt))
+        return variants
 
 
 def reworded_prompt(experiment: Experiment, instruction: str) -> Prompt:
-    """The run's prompt with another instruction, a line of traditional characters; InputError for a
-    field that it does not know."""
+    """The run's prompt with another instruction (traditional script); InputError: unknown field."""
     script, words = experiment.script.name, f"{instruction.strip()}\n"
     if script == "simplified":
         words = Simplified().convert(words)
     return experiment.prompt.reworded(script, words)
-
-
-def reordered(
-    experiment: Experiment, corpus: Corpus, directory: Path, orders: int
-) -> list[Variant]:
-    """The run's prompt with the categories in `orders` other orders, drawn by the run's seed."""
-    variants = []
-    for number in range(1, orders + 1):
-        labels = list(corpus.labels.labels)
-        random.Random(f"label order {experiment.seed} {number}").shuffle(labels)
-        scheme = LabelScheme(corpus.labels.name, labels)
-        prompt = experiment.prompt.task(scheme, experiment.script.name)
-        prompt = demonstrated(prompt, experiment, corpus, directory)
-        variants.append(Variant("label_orders", f"label_order{number}", prompt))
-    return variants
-
-
-def reseeded(experiment: Experiment, corpus: Corpus, directory: Path, seeds: int) -> list[Variant]:
-    """The run's prompt with the demonstrations of `seeds` other seeds, each kept in a folder of its
-    own under `directory`."""
-    variants = []
-    for number in range(1, seeds + 1):
-        other = replace(experiment, seed=experiment.seed + number)
-        prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
-        name = f"seed{other.seed}"
-        prompt = demonstrated(prompt, other, corpus, directory / name)
-        variants.append(Variant("seeds", name, prompt))
-    return variants
-
-
-def check_draws(experiment: Experiment, seeds: int) -> None:
-    """InputError for other seeds where no seed has a say."""
-    if seeds and not experiment.regime.draws:
-        raise InputError(
-            f"method.seeds={seeds}: nothing that is asked depends on the seed here; give 0, or "
-            "draw demonstrations by chance with regime=few_shot regime.selection=random (the seeds "
-            "of a training are runs of their own: -m seed=1,2)"
-        )

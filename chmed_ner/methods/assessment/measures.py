@@ -1,7 +1,7 @@
 """What an assessment measures, and its table; README.md says what each figure means."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -9,6 +9,7 @@ from statistics import fmean
 
 from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.files import markdown_table, replacing
+from chmed_ner.methods.fitted import placed_f1
 from chmed_ner.prompt import Answer, TaskPrompt
 from chmed_ner.score.spans import span_scores
 
@@ -29,9 +30,10 @@ class Reading:
 
 
 def measures(sentences: Sequence[Sentence], readings: Sequence[Reading]) -> dict[str, float]:
-    """`assess/<measure>` of a prompt: the first reading is the prompt's own, the others its
-    variants'. Shares and F1 in percent, tokens a sentence; all but stability are means over the
-    readings."""
+    """`assess/<measure>` of a prompt; the first reading is its own, the others its variants'.
+
+    Shares and F1 in percent, tokens a sentence; all but stability are means over the readings.
+    """
     each = [single(sentences, reading) for reading in readings]
     found = {f"assess/{name}": fmean(one[name] for one in each) for name in each[0]}
     f1 = [one["accuracy"] for one in each]
@@ -46,7 +48,7 @@ def measures(sentences: Sequence[Sentence], readings: Sequence[Reading]) -> dict
 def single(sentences: Sequence[Sentence], reading: Reading) -> dict[str, float]:
     """The figures of one reading, by measure."""
     genres = dict.fromkeys(sentence.genre for sentence in sentences)
-    f1 = [_f1((s for s in sentences if s.genre == genre), reading) for genre in genres]
+    f1 = [placed_f1((s for s in sentences if s.genre == genre), reading.spans) for genre in genres]
     answers = [reading.answers[sentence.id] for sentence in sentences]
     completions = [reading.completions[sentence.id] for sentence in sentences]
     complete = [not any(answer.problems.get(r) for r in INCOMPLETE) for answer in answers]
@@ -65,15 +67,11 @@ def single(sentences: Sequence[Sentence], reading: Reading) -> dict[str, float]:
     }
 
 
-def _f1(members: Iterable[Sentence], reading: Reading) -> float:
-    return span_scores((s.entities, reading.spans[s.id]) for s in members).f1
-
-
 def _stability(
     sentences: Sequence[Sentence], readings: Sequence[Reading], ending: str
 ) -> dict[str, float]:
-    """Mean over all pairs of readings: F1 of one's spans against the other's, and the share of
-    sentences with the very same spans. Two readings without any span agree."""
+    """Means over all pairs of readings: F1 of one's spans against the other's, and the share of
+    sentences with the same spans. Two readings without any span agree."""
     f1, exact = [], []
     for one, other in combinations(readings, 2):
         pairs = [(one.spans[s.id], other.spans[s.id]) for s in sentences]
@@ -108,9 +106,11 @@ def _irrelevance(sentences: Sequence[Sentence], reading: Reading) -> float:
 
 
 def relevant_characters(text: str, answer: Answer, sentence: Sentence, prompt: TaskPrompt) -> int:
-    """How many characters of `text` (without white space) say what was parsed: the longest common
-    subsequence of `text` and the same answer as its format writes it. Of a copy that was read in
-    part, that part of the answer at most."""
+    """How many characters of `text` (without white space) say what was parsed.
+
+    The longest common subsequence with the answer as its format writes it; of a copy that was read
+    in part, that part at most.
+    """
     from rapidfuzz.distance import LCSseq
 
     model_text = sentence.model_text
@@ -152,13 +152,20 @@ MEANINGS = {
 
 def rows_of(metrics: Mapping[str, float]) -> list[tuple[str, str, str, str]]:
     """Measure, figure, the paper's rating, meaning: one row a measure that was taken."""
-    rows = []
-    for name, value in sorted(metrics.items(), key=lambda item: _place(item[0])):
-        measure = name.removeprefix("assess/")
-        rating = RATINGS.get(measure)
-        shown = "" if rating is None else f"{rating:.2f}"
-        rows.append((measure, f"{value:.2f}", shown, _meaning(measure)))
-    return rows
+    known = list(MEANINGS)  # the stability of one kind of variants follows that of all
+    found = {name.removeprefix("assess/"): value for name, value in metrics.items()}
+    ordered = sorted(
+        found, key=lambda each: (known.index(each if each in known else "stability_exact"), each)
+    )
+    return [
+        (
+            each,
+            f"{found[each]:.2f}",
+            f"{RATINGS[each]:.2f}" if each in RATINGS else "",
+            _meaning(each),
+        )
+        for each in ordered
+    ]
 
 
 def write_tables(
@@ -179,13 +186,6 @@ def write_tables(
         writer.writeheader()
         writer.writerows(variants)
     return text
-
-
-def _place(name: str) -> tuple[int, str]:
-    measure = name.removeprefix("assess/")
-    known = list(MEANINGS)
-    base = next((each for each in known if measure == each), None)
-    return (known.index(base), "") if base else (known.index("stability_exact"), measure)
 
 
 def _meaning(measure: str) -> str:

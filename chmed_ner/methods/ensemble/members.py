@@ -1,12 +1,13 @@
 """The runs that an ensemble votes over: their predictions, checked against the corpus."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.data.predictions import read_predictions
-from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.types import Prediction, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.track.record import RunRecord, find_run
 
@@ -29,10 +30,7 @@ class Member:
 
 
 def find_members(names: Sequence[str]) -> list[Member]:
-    """The runs called `names`.
-
-    Raises InputError for a name without a run, a run without predictions, and a run named twice.
-    """
+    """The runs called `names`; InputError: no such run, no predictions, or named twice."""
     found: list[Member] = []
     for name in names:
         directory = find_run(name, key=KEY).resolve()
@@ -51,23 +49,8 @@ def find_members(names: Sequence[str]) -> list[Member]:
     return found
 
 
-def check_unseen(member: Member, test_files: Mapping[str, str]) -> None:
-    """InputError when the run has learnt from a file that is tested on."""
-    seen = set(member.record.training_files.values()) & set(test_files.values())
-    if seen:
-        names = sorted(name for name, digest in test_files.items() if digest in seen)
-        raise InputError(
-            f"{KEY}={member.name}: was trained on {', '.join(names)}, which this dataset tests on; "
-            "vote on another dataset, or leave that run out"
-        )
-
-
 def votes_of(member: Member, corpus: Corpus) -> dict[str, tuple[Span, ...]]:
-    """The run's entities in the test and the validation sentences of `corpus`, by sentence id.
-
-    Raises InputError where the run predicts other sentences, other text, or types that the corpus
-    does not know.
-    """
+    """The run's entities in both splits of `corpus`, by sentence id; InputError: another corpus."""
     found = read_predictions(member.path)
     votes: dict[str, tuple[Span, ...]] = {}
     for split, sentences in (("test", corpus.test), ("validation", corpus.validation)):
@@ -76,7 +59,7 @@ def votes_of(member: Member, corpus: Corpus) -> dict[str, tuple[Span, ...]]:
         _check_ids(member, split, {sentence.id for sentence in sentences}, set(predicted))
         for sentence in sentences:
             prediction = predicted[sentence.id]
-            _check_sentence(member, sentence, prediction.text, prediction.entities, corpus)
+            _check_prediction(member, sentence, prediction, corpus.labels)
             votes[sentence.id] = prediction.entities
     return votes
 
@@ -96,17 +79,17 @@ def _check_ids(member: Member, split: str, ids: set[str], predicted: set[str]) -
         )
 
 
-def _check_sentence(
-    member: Member, sentence: Sentence, text: str, spans: Sequence[Span], corpus: Corpus
+def _check_prediction(
+    member: Member, sentence: Sentence, prediction: Prediction, labels: LabelScheme
 ) -> None:
-    if text != sentence.text:
+    where = f"{member.path}, sentence {sentence.id}"
+    if prediction.text != sentence.text:
         raise InputError(
-            f"{member.path}, sentence {sentence.id}: {text[:20]!r}..., but the corpus has "
+            f"{where}: {prediction.text[:20]!r}..., but the corpus has "
             f"{sentence.text[:20]!r}...; every run needs the same corpus"
         )
-    for span in spans:
-        if span.type not in corpus.labels.tags:
-            raise InputError(
-                f"{member.path}, sentence {sentence.id}: type {span.type!r} is not in the label "
-                f"scheme '{corpus.labels.name}' ({', '.join(corpus.labels.tags)})"
-            )
+    for type_ in (span.type for span in prediction.entities if span.type not in labels.tags):
+        raise InputError(
+            f"{where}: type {type_!r} is not in the label scheme '{labels.name}' "
+            f"({', '.join(labels.tags)})"
+        )

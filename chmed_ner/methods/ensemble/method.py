@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
@@ -14,21 +14,19 @@ from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of, write_json
 from chmed_ner.knobs import NAMES_RUN, Range, one_of
-from chmed_ner.methods.ensemble.members import KEY, check_unseen, find_members, votes_of
-from chmed_ner.methods.ensemble.stacking import fit
+from chmed_ner.methods.ensemble.members import KEY, find_members, votes_of
 from chmed_ner.methods.ensemble.voting import (
     VOTINGS,
     Ballots,
     Candidate,
     choose_thresholds,
     elected,
+    fit,
 )
+from chmed_ner.methods.fitted import placed_f1
 from chmed_ner.run.experiment import Experiment, Method
 from chmed_ner.run.outcome import Outcome, placed_outcome
-from chmed_ner.score.spans import span_scores
-
-if TYPE_CHECKING:
-    from chmed_ner.track import Tracker
+from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +34,6 @@ ENSEMBLE_FILE = "model/ensemble.json"
 EQUAL, BY_F1 = "equal", "validation_f1"
 """Ways to weigh the runs that need no numbers."""
 STACKED = "stacked"
-"""The voting whose weights are learnt."""
 
 Votes = Sequence[Mapping[str, Sequence[Span]]]
 """For each run: sentence id -> spans."""
@@ -44,42 +41,32 @@ Votes = Sequence[Mapping[str, Sequence[Span]]]
 
 @dataclass(frozen=True, slots=True)
 class Election:
-    """How a sentence's votes are counted, and the share of them that a type's entities must reach.
-
-    `learnt` is what `model/ensemble.json` keeps of the weights, where they were learnt.
-    """
+    """How a sentence's votes are counted, the share that each type must reach, learnt weights."""
 
     count: Callable[[Sentence], list[Candidate]]
     thresholds: Mapping[str, float]
     learnt: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _listed(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
-
-
-def _several(runs: Any) -> bool:
-    return _listed(runs) and len(runs) > 1
+def _listed(value: Any, least: int = 0) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) >= least
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble(Method):
     """Entities that enough of the runs predict; what is enough is set on their validation split.
 
-    `runs` are directories, MLflow run ids or `latest`, all on this run's test and validation
-    sentences. `weights` are each run's votes: `equal` (one each),
-    `validation_f1` (as many as its F1 on the validation split, so that each set of runs that agree
-    has a share of its own), or a list. `voting` is `span` (a vote is for boundaries and type
-    together), `two_stage` (boundaries first, then the type by majority), both with a threshold for
-    each type, or `stacked` (what each vote is worth is learnt, see `stacking`; one threshold). The
-    thresholds and everybody's validation F1 are kept in `model/ensemble.json`.
+    `span` and `two_stage` have a threshold for each type, `stacked` has one. Thresholds and
+    everybody's validation F1 are kept in `model/ensemble.json`.
     """
 
     name = "ensemble"
     trains = True  # thresholds are set on validation sentences, carved from the training files
 
     runs: Annotated[
-        Sequence[str], Range("a list of two or more runs, as [RUN,RUN]", _several), NAMES_RUN
+        Sequence[str],
+        Range("a list of two or more runs, as [RUN,RUN]", lambda runs: _listed(runs, 2)),
+        NAMES_RUN,
     ]
     voting: Annotated[str, one_of(*VOTINGS, STACKED)]
     weights: Any
@@ -108,7 +95,11 @@ class Ensemble(Method):
                 "set limit.validation or dataset.validation_share above 0"
             )
         for member in find_members(self.runs):
-            check_unseen(member, corpus.test_files)
+            if names := member.record.trained_on(corpus.test_files):
+                raise InputError(
+                    f"{KEY}={member.name}: was trained on {', '.join(names)}, which this dataset "
+                    "tests on; vote on another dataset, or leave that run out"
+                )
             votes_of(member, corpus)
 
     def tuned_on(
@@ -134,22 +125,19 @@ class Ensemble(Method):
         experiment: Experiment,  # noqa: ARG002
         corpus: Corpus,
         directory: Path,
-        tracker: "Tracker",
+        tracker: Tracker,
     ) -> Outcome:
         """The elected entities of the test and the validation split."""
         members = find_members(self.runs)
         with tracker.timed("prepare"):
             votes = [votes_of(member, corpus) for member in members]
-            alone = [_f1(corpus.validation, each) for each in votes]
+            alone = [placed_f1(corpus.validation, each) for each in votes]
             weights = self._weights(alone)
             election = self._election(corpus, votes, weights)
-        began = time.perf_counter()
-        placed = {
-            sentence.id: elected(election.count(sentence), election.thresholds)
-            for sentence in (*corpus.test, *corpus.validation)
-        }
+        began, sentences = time.perf_counter(), [*corpus.test, *corpus.validation]
+        placed = {s.id: elected(election.count(s), election.thresholds) for s in sentences}
         seconds = time.perf_counter() - began
-        together = _f1(corpus.validation, placed)
+        together = placed_f1(corpus.validation, placed)
         tracker.log({"train/dev_f1": together}, 0)
         log.info("validation F1 %.2f; the runs alone: %s", together, [f"{f:.2f}" for f in alone])
         content = {
@@ -162,10 +150,10 @@ class Ensemble(Method):
             ],
         }
         write_json(directory / ENSEMBLE_FILE, content)
-        return placed_outcome([*corpus.test, *corpus.validation], placed, seconds=seconds)
+        return placed_outcome(sentences, placed, seconds=seconds)
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:  # noqa: ARG002
-        """Refused: InputError. The votes of a finished run are over its own sentences."""
+        """Refused by InputError: the votes are over the run's own sentences."""
         raise InputError(
             f"{directory}: an ensemble votes over predictions that its runs have kept, so it has "
             f"no model for other text; predict with one of its runs: {', '.join(self.runs)}"
@@ -201,7 +189,3 @@ class Ensemble(Method):
         if self.weights == BY_F1:
             return [max(f1, 0.01) for f1 in alone]
         return [float(each) for each in self.weights]
-
-
-def _f1(sentences: Sequence[Sentence], placed: Mapping[str, Sequence[Span]]) -> float:
-    return span_scores((sentence.entities, placed[sentence.id]) for sentence in sentences).f1

@@ -1,7 +1,6 @@
 """Tags of a sentence scored as a chain: a linear-chain CRF, and tags scored one by one.
 
-Both know which tag may follow which (BIO), give forbidden tags no probability, and find the best
-legal sequence by Viterbi. Everything is float32 in log space, vectorised over the sentences.
+Both find the best legal BIO sequence by Viterbi: float32, log space, vectorised over sentences.
 """
 
 from abc import ABC, abstractmethod
@@ -11,14 +10,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from chmed_ner.entities.bio import OUTSIDE, may_follow
+from chmed_ner.entities.types import OUTSIDE, may_follow
 
 FORBIDDEN = -1e30
 """A log score whose exponential is 0; unlike -inf it has no undefined differences."""
 
 
 class LegalPaths(nn.Module, ABC):
-    """The legal tag sequences over `labels` (BIO tags), all alike; the base of both scorers."""
+    """The legal sequences over `labels` (BIO tags), all scored alike; the base of both scorers."""
 
     forbidden_first: torch.Tensor
     forbidden: torch.Tensor
@@ -63,8 +62,7 @@ class LegalPaths(nn.Module, ABC):
 class LinearChainCRF(LegalPaths):
     """A linear-chain CRF (Lafferty et al. 2001) whose transitions are learnt.
 
-    Forbidden transitions have no part in the partition function either, so no probability is spent
-    on them.
+    The partition function leaves forbidden transitions out: no probability is spent on them.
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -74,7 +72,7 @@ class LinearChainCRF(LegalPaths):
         self.last = nn.Parameter(torch.zeros(len(labels)))
 
     def scores(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """As above, with what was learnt."""
+        """As in the base, with what was learnt."""
         return self.first + self.forbidden_first, self.pairs + self.forbidden, self.last
 
     def loss(
@@ -83,8 +81,12 @@ class LinearChainCRF(LegalPaths):
         """Summed over the sentences: log partition function less the score of `tags`."""
         emissions = emissions.float()
         inside = _inside(lengths, emissions.shape[1])
-        partition = self.log_partition(emissions, inside)
-        return (partition - self._score(emissions, tags, lengths, inside)).sum()
+        first, pairs, last = self.scores()
+        single = emissions.gather(2, tags[:, :, None])[:, :, 0] * inside
+        steps = pairs[tags[:, :-1], tags[:, 1:]] * inside[:, 1:]
+        ends = tags.gather(1, lengths[:, None] - 1)[:, 0]
+        score = first[tags[:, 0]] + single.sum(dim=1) + steps.sum(dim=1) + last[ends]
+        return (self.log_partition(emissions, inside) - score).sum()
 
     def log_partition(self, emissions: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
         """The log of the summed exponential scores of all legal paths (B): forward algorithm."""
@@ -94,19 +96,6 @@ class LinearChainCRF(LegalPaths):
             found = torch.logsumexp(total[:, :, None] + pairs, dim=1) + emissions[:, at]
             total = torch.where(inside[:, at, None], found, total)
         return torch.logsumexp(total + last, dim=1)
-
-    def _score(
-        self,
-        emissions: torch.Tensor,
-        tags: torch.Tensor,
-        lengths: torch.Tensor,
-        inside: torch.Tensor,
-    ) -> torch.Tensor:
-        first, pairs, last = self.scores()
-        single = emissions.gather(2, tags[:, :, None])[:, :, 0] * inside
-        steps = pairs[tags[:, :-1], tags[:, 1:]] * inside[:, 1:]
-        ends = tags.gather(1, lengths[:, None] - 1)[:, 0]
-        return first[tags[:, 0]] + single.sum(dim=1) + steps.sum(dim=1) + last[ends]
 
 
 class IndependentTags(LegalPaths):

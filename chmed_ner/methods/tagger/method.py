@@ -3,44 +3,44 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from chmed_ner.backbone.encoder import Encoder
+from chmed_ner.backbone.local_models import Encoder
 from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.bio import tags_of
-from chmed_ner.entities.types import Sentence
-from chmed_ner.errors import InputError
-from chmed_ner.knobs import Positive, at_least
-from chmed_ner.methods.features import lexicon_of, match_features, out_of_fold_features
+from chmed_ner.entities.types import Sentence, tags_of
+from chmed_ner.errors import InputError, first_line
+from chmed_ner.knobs import Count, Positive, Share, at_least
+from chmed_ner.methods.features import (
+    NumberedFeatures,
+    lexicon_of,
+    match_features,
+    numbered_features,
+    numbered_from_json,
+    out_of_fold_features,
+)
 from chmed_ner.methods.fitted import Fitted, validation_f1
-from chmed_ner.methods.tagger.architecture import Architecture
-from chmed_ner.methods.tagger.lexicon_features import LexiconFeatures, from_json, learnt
 from chmed_ner.model.checkpoint.hardware import SPLIT
 from chmed_ner.run.experiment import Experiment
+from chmed_ner.track import Tracker
 from chmed_ner.track.record import note_counts
 from chmed_ner.train.recipe import Recipe
 
 if TYPE_CHECKING:
     from chmed_ner.methods.tagger.model import Tagger
     from chmed_ner.methods.tagger.network import TaggedExample
-    from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaggerMethod(Architecture, Recipe, Fitted):
+class TaggerMethod(Recipe, Fitted):
     """A backbone's transformer with a head that tags characters; the best epoch is kept.
 
-    The backbone is an encoder or any causal language model, whose output head is left out. With
-    `lexicon` the head sees the matches of a lexicon as well, for a training sentence those of a
-    lexicon without its own one of `folds`.
-
-    `model/tagger.safetensors` holds the tensors that were trained; `model/tagger.json` the types,
-    the lexicon, the validation F1 and the checksum of that file.
+    The backbone is an encoder or any causal language model, whose output head is left out. The
+    tensors that were trained are in `model/tagger.safetensors`, types and lexicon in
+    `model/tagger.json`.
     """
 
     name = "tagger"
@@ -50,13 +50,20 @@ class TaggerMethod(Architecture, Recipe, Fitted):
     description_file = "tagger.json"
     weights_file = "tagger.safetensors"
 
+    rank: Count | None
+    alpha: Positive | None
+    lora_dropout: Share
+    targets: Any
+    crf: bool
+    recurrent: Annotated[int, at_least(0)]
+    dropout: Share
+    window: Count
     head_learning_rate: Positive
     lexicon: bool
     folds: Annotated[int, at_least(2)]
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
-        """InputError for a backbone that has no weights, or weights that `rank` null cannot tune,
-        and for a training split without sentences that can be read."""
+        """InputError: no weights, unfit ones, or no training sentence with text."""
         super().check(experiment, corpus)
         backbone = experiment.backbone
         source = backbone if isinstance(backbone, Encoder) else backbone.tunable()
@@ -76,10 +83,10 @@ class TaggerMethod(Architecture, Recipe, Fitted):
             raise InputError("method=tagger: no training sentence has text; raise limit.train")
 
     def fit(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: "Tracker"
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> None:
         """Read the sentences, train, keep the best epoch."""
-        from chmed_ner.methods.tagger.model import new_tagger, save_weights
+        from chmed_ner.methods.tagger.model import save_weights
         from chmed_ner.methods.tagger.network import TagLoss
         from chmed_ner.train.checkpoint import KeptEpoch
         from chmed_ner.train.loop import Training
@@ -87,7 +94,7 @@ class TaggerMethod(Architecture, Recipe, Fitted):
         types, seed, validation = corpus.labels.tags, experiment.seed, corpus.validation
         train = [sentence for sentence in corpus.train if sentence.text]
         features, numbered = self._features(train, types, seed)
-        tagger = new_tagger(experiment.backbone, self, types, features, seed)
+        tagger = self._new(experiment.backbone, types, features, seed)
         network, examples = tagger.network, _examples(tagger, train, numbered)
         trained = sum(each.numel() for each in network.trained().values())
         log.info("%.2f million parameters are trained", trained / 1e6)
@@ -110,28 +117,88 @@ class TaggerMethod(Architecture, Recipe, Fitted):
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> "Tagger":
         """The tagger of a finished run; InputError where a file is absent, broken or changed."""
-        from chmed_ner.methods.tagger.model import load_weights, new_tagger
+        from chmed_ner.methods.tagger.model import load_weights
 
-        def parse(content: dict[str, Any]) -> tuple[list[str], LexiconFeatures | None]:
-            features = from_json(content["lexicon"]) if content["lexicon"] else None
+        def parse(content: dict[str, Any]) -> tuple[list[str], NumberedFeatures | None]:
+            features = numbered_from_json(content["lexicon"]) if content["lexicon"] else None
             return list(map(str, content["types"])), features
 
         types, features = self.read_description(directory, parse)
         assert backbone is not None, "the method needs one"
-        tagger = new_tagger(backbone, self, types, features, seed=0)
+        tagger = self._new(backbone, types, features, seed=0)
         load_weights(tagger.network, self.weights_path(directory))
         return tagger
 
+    def _new(
+        self,
+        backbone: Backbone,
+        types: Sequence[str],
+        features: NumberedFeatures | None,
+        seed: int,
+    ) -> "Tagger":
+        """A tagger, its fresh weights drawn by `seed`; InputError: the window does not fit."""
+        import torch
+
+        from chmed_ner.methods.tagger.model import Tagger, bio_labels, positions_of, tokenizer_of
+        from chmed_ner.methods.tagger.network import TaggerNetwork
+        from chmed_ner.methods.tagger.reading import Reader
+
+        tokenizer = tokenizer_of(backbone)
+        Reader(tokenizer, most=self.window)  # refused before the weights are loaded
+        if isinstance(backbone, Encoder):
+            base = backbone.transformer()
+        else:
+            base = backbone.tunable().load().model.base_model
+        base.config.use_cache = False
+        reader = Reader(tokenizer, most=int(min(self.window, positions_of(base))))
+        torch.manual_seed(seed)
+        self._tune(base)
+        labels = bio_labels(types)
+        network = TaggerNetwork(
+            base,
+            labels,
+            causal=not isinstance(backbone, Encoder),
+            features=len(features or ()),
+            recurrent=self.recurrent,
+            dropout=self.dropout,
+            crf=self.crf,
+        ).to(base.device)
+        return Tagger(network, reader, labels, features, getattr(backbone, "batch_size", 32))
+
+    def _tune(self, model: Any) -> None:
+        """Let all weights, or fresh float32 adapters, be trained; InputError: unfit `targets`."""
+        if self.rank is None:
+            model.requires_grad_(True)
+            return
+        from peft import LoraConfig, inject_adapter_in_model
+
+        model.requires_grad_(False)
+        config = LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha or 2.0 * self.rank,
+            lora_dropout=self.lora_dropout,
+            target_modules=self.targets,
+        )
+        try:
+            inject_adapter_in_model(config, model)
+        except ValueError as error:
+            raise InputError(f"method.targets={self.targets}: {first_line(error)}") from None
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad != ("lora_" in name):
+                raise InputError(
+                    f"method.targets={self.targets}: {name} takes no adapter; leave it out"
+                )
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
+
     def _features(
         self, sentences: Sequence[Sentence], types: Sequence[str], seed: int
-    ) -> tuple[LexiconFeatures | None, list[list[list[int]]] | None]:
+    ) -> tuple[NumberedFeatures | None, list[list[list[int]]] | None]:
         """The features that text gets, and the out-of-fold ones of the training sentences."""
         if not self.lexicon:
             return None, None
-        rows = out_of_fold_features(
-            sentences, types, self.folds, seed, lambda lexicon: partial(match_features, lexicon)
-        )
-        features = learnt(lexicon_of(sentences, types), rows)
+        rows = out_of_fold_features(sentences, types, self.folds, seed, match_features)
+        features = numbered_features(lexicon_of(sentences, types), rows)
         return features, [features.numbered(each) for each in rows]
 
 

@@ -1,5 +1,6 @@
-"""A tagger in memory: text in, entities out; how it is built, saved and opened again."""
+"""A tagger in memory: text in, entities out; its tokenizer, its positions, its weights on disk."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,36 +9,26 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from chmed_ner.backbone.local_models import Encoder
 from chmed_ner.backbone.protocol import Backbone
-from chmed_ner.entities.bio import OUTSIDE, chunks
-from chmed_ner.entities.types import Span
+from chmed_ner.entities.types import OUTSIDE, Span, chunks
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.machine import give_back, progress
-from chmed_ner.methods.tagger.architecture import (
-    Architecture,
-    positions_of,
-    tokenizer_of,
-    transformer_of,
-    tune,
-)
-from chmed_ner.methods.tagger.lexicon_features import LexiconFeatures
-from chmed_ner.methods.tagger.network import Features, TaggerNetwork, batch_of
+from chmed_ner.methods.features import NumberedFeatures
+from chmed_ner.methods.tagger.network import TaggerNetwork, batch_of
 from chmed_ner.methods.tagger.reading import Reader, Reading
-from chmed_ner.train.examples import WIDTH_STEP
+from chmed_ner.train.recipe import WIDTH_STEP
 
 
 class Tagger:
-    """Finds entities in text with a network.
-
-    `features` computes the lexicon features of a text, None where the network has none.
-    """
+    """Finds entities in text with a network; `features` is None where it uses no lexicon."""
 
     def __init__(
         self,
         network: TaggerNetwork,
         reader: Reader,
         labels: Sequence[str],
-        features: LexiconFeatures | None,
+        features: NumberedFeatures | None,
         batch_size: int,
     ) -> None:
         self.network = network
@@ -51,35 +42,27 @@ class Tagger:
         return [chunks(tags) for tags in self.tags(texts)]
 
     def tags(self, texts: Sequence[str]) -> list[list[str]]:
-        """The likeliest legal BIO tags of each text, one a character.
-
-        Batches depend on the texts only, not on their order.
-        """
+        """The likeliest legal BIO tags of each text; batches do not depend on the texts' order."""
         self.network.eval()
         found: dict[str, list[str]] = {"": []}
         readings = {text: self.reader(text) for text in texts if text}
         ordered = sorted(readings, key=lambda text: (-len(readings[text]), text))
         with progress(len(ordered), "tag", "sentence") as bar:
             for start in range(0, len(ordered), self.batch_size):
-                some = ordered[start : start + self.batch_size]
-                paths = self._paths([readings[text] for text in some], some)
-                for text, path in zip(some, paths, strict=True):
+                some = {text: readings[text] for text in ordered[start : start + self.batch_size]}
+                for text, path in zip(some, self._paths(some), strict=True):
                     found[text] = [self.labels[tag] for tag in path]
                 bar.update(len(some))
         return [found[text] for text in texts]
-
-    def features_of(self, text: str) -> Features:
-        """The lexicon features of each character of `text`."""
-        return [()] * len(text) if self.features is None else self.features(text)
 
     def close(self) -> None:
         """Free the model."""
         del self.network
         give_back()
 
-    def _paths(self, readings: Sequence[Reading], texts: Sequence[str]) -> list[list[int]]:
-        features = [self.features_of(text) for text in texts]
-        batch = batch_of(readings, features, None, self.network.base.device)
+    def _paths(self, readings: Mapping[str, Reading]) -> list[list[int]]:
+        features = [self.features(text) if self.features else [()] * len(text) for text in readings]
+        batch = batch_of(list(readings.values()), features, None, self.network.base.device)
         with torch.no_grad():
             scores = self.network(batch)
         return self.network.chain.best(scores, batch.lengths)
@@ -90,29 +73,25 @@ def bio_labels(types: Sequence[str]) -> tuple[str, ...]:
     return (OUTSIDE, *(f"{prefix}-{type_}" for type_ in types for prefix in "BI"))
 
 
-def new_tagger(
-    backbone: Backbone,
-    architecture: Architecture,
-    types: Sequence[str],
-    features: LexiconFeatures | None,
-    seed: int,
-) -> Tagger:
-    """An untrained tagger on the backbone; `seed` decides what its fresh weights are.
+def tokenizer_of(backbone: Backbone) -> Any:
+    """The tokenizer of a backbone, without its weights; InputError when it has none."""
+    if isinstance(backbone, Encoder):
+        return backbone.tokenizer()
+    from chmed_ner.model.checkpoint.loading import load_tokenizer
 
-    InputError where the tokenizer or the number of positions does not fit `architecture`.
-    """
-    tokenizer = tokenizer_of(backbone)
-    Reader(tokenizer, most=architecture.window)  # refused before the weights are loaded
-    transformer = transformer_of(backbone)
-    reader = Reader(
-        tokenizer, most=int(min(architecture.window, positions_of(transformer.model, WIDTH_STEP)))
-    )
-    torch.manual_seed(seed)
-    tune(transformer.model, architecture)
-    labels = bio_labels(types)
-    network = TaggerNetwork(transformer, labels, architecture, features=len(features or ()))
-    network.to(transformer.model.device)
-    return Tagger(network, reader, labels, features, getattr(backbone, "batch_size", 32))
+    source = backbone.tunable()
+    return load_tokenizer(source.location(), revision=source.revision)
+
+
+def positions_of(model: Any) -> float:
+    """How many tokens the model can read at once, in full steps; infinite if nothing limits it."""
+    most = getattr(model.config, "max_position_embeddings", None)
+    if most is None:
+        return math.inf
+    # RoBERTa's first position follows its padding id: it has fewer than its configuration says
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return int(most - (0 if padding is None else padding + 1)) // WIDTH_STEP * WIDTH_STEP
 
 
 def save_weights(path: Path, state: Mapping[str, Any]) -> None:

@@ -8,10 +8,9 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from chmed_ner.methods.tagger.architecture import Architecture, Transformer
 from chmed_ner.methods.tagger.linear_chain import IndependentTags, LegalPaths, LinearChainCRF
 from chmed_ner.methods.tagger.reading import FARTHEST, Reading
-from chmed_ner.train.examples import WIDTH_STEP, padded_parts_of
+from chmed_ner.train.recipe import WIDTH_STEP, padded_parts_of
 
 PLACE_WIDTH = 32
 FEATURE_WIDTH = 64
@@ -22,40 +21,39 @@ Features = Sequence[Sequence[int]]
 
 @dataclass(frozen=True)
 class Batch:
-    """Sentences as tensors; R rows of T tokens, B sentences of up to C characters.
+    """Sentences as tensors: R rows of T tokens, B sentences of up to C characters."""
 
-    `ids`, `mask` (R, T); `rows`, `positions` (B, C) say where a character's state is; `inside`
-    (B, C, 2); `features` (B, C, F) with 0 for none; `lengths` (B); `tags` (B, C) where known.
-    """
-
-    ids: torch.Tensor
-    mask: torch.Tensor
-    rows: torch.Tensor
-    positions: torch.Tensor
-    inside: torch.Tensor
-    features: torch.Tensor
-    lengths: torch.Tensor
-    tags: torch.Tensor | None
+    ids: torch.Tensor  # (R, T)
+    mask: torch.Tensor  # (R, T)
+    rows: torch.Tensor  # (B, C), with `positions`: where a character's state is
+    positions: torch.Tensor  # (B, C)
+    inside: torch.Tensor  # (B, C, 2), see `Reading`
+    features: torch.Tensor  # (B, C, F), 0 for none
+    lengths: torch.Tensor  # (B)
+    tags: torch.Tensor | None  # (B, C), where known
 
 
 class TaggerNetwork(nn.Module):
     """Emission scores for the characters of a batch, and the chain that reads tags from them.
 
-    A character may have up to `features` features (0: none). The head computes in float32 whatever
-    the transformer multiplies in.
+    `base` is a transformer without its output head; `causal`: a state knows only what precedes.
+    There are `features` features. The head computes in float32 in any case.
     """
 
     def __init__(
         self,
-        transformer: Transformer,
+        base: Any,
         labels: Sequence[str],
-        architecture: Architecture,
         *,
+        causal: bool,
         features: int,
+        recurrent: int,
+        dropout: float,
+        crf: bool,
     ) -> None:
         super().__init__()
-        self.base = transformer.model
-        self.causal = transformer.causal
+        self.base = base
+        self.causal = causal
         width = int(self.base.config.hidden_size)
         self.norm = nn.LayerNorm(width)
         self.before = nn.Embedding(FARTHEST + 1, PLACE_WIDTH)
@@ -65,13 +63,13 @@ class TaggerNetwork(nn.Module):
         if features:
             self.features = nn.EmbeddingBag(features + 1, FEATURE_WIDTH, mode="sum", padding_idx=0)
             width += FEATURE_WIDTH
-        self.dropout = nn.Dropout(architecture.dropout)
+        self.dropout = nn.Dropout(dropout)
         self.recurrent: nn.LSTM | None = None
-        if both := architecture.recurrent:
-            self.recurrent = nn.LSTM(width, both, batch_first=True, bidirectional=True)
-            width = 2 * both
+        if recurrent:
+            self.recurrent = nn.LSTM(width, recurrent, batch_first=True, bidirectional=True)
+            width = 2 * recurrent
         self.emit = nn.Linear(width, len(labels))
-        self.chain: LegalPaths = (LinearChainCRF if architecture.crf else IndependentTags)(labels)
+        self.chain: LegalPaths = (LinearChainCRF if crf else IndependentTags)(labels)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Scores (B, C, L) of each tag at each character."""
@@ -86,7 +84,13 @@ class TaggerNetwork(nn.Module):
             parts.append(self.features(flat).view(*batch.features.shape[:2], -1))
         found = self.dropout(torch.cat(parts, dim=-1))
         if self.recurrent is not None:
-            found = self.dropout(self._both_ways(found, batch.lengths))
+            packed = pack_padded_sequence(
+                found, batch.lengths.cpu(), batch_first=True, enforce_sorted=False
+            )
+            states, _ = self.recurrent(packed)
+            width = found.shape[1]
+            found, _ = pad_packed_sequence(states, batch_first=True, total_length=width)
+            found = self.dropout(found)
         scores: torch.Tensor = self.emit(found)
         return scores
 
@@ -98,15 +102,6 @@ class TaggerNetwork(nn.Module):
     def trained(self) -> dict[str, torch.Tensor]:
         """Every parameter that is trained, by name; not copied."""
         return {name: p for name, p in self.named_parameters() if p.requires_grad}
-
-    def _both_ways(self, characters: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        assert self.recurrent is not None
-        packed = pack_padded_sequence(
-            characters, lengths.cpu(), batch_first=True, enforce_sorted=False
-        )
-        found, _ = self.recurrent(packed)
-        states, _ = pad_packed_sequence(found, batch_first=True, total_length=characters.shape[1])
-        return states
 
 
 def batch_of(
@@ -145,7 +140,7 @@ def _filled(rows: Sequence[Sequence[Any]], width: int, value: Any) -> list[list[
 
 @dataclass(frozen=True, slots=True)
 class TaggedExample:
-    """A sentence as it is learnt: what is read, its features, the number of each gold tag."""
+    """A sentence as it is learnt: what is read, features, the number of each gold tag."""
 
     reading: Reading
     features: Features
@@ -161,10 +156,7 @@ class TaggedExample:
 
 
 class TagLoss:
-    """The loss of a tagger's network, see `train.loop.Objective`; terms are characters.
-
-    `rates` are the peak learning rates of the transformer and of the head.
-    """
+    """A tagger's loss, see `train.loop.Objective`; `rates`: peaks of transformer and head."""
 
     def __init__(
         self, network: TaggerNetwork, rates: tuple[float, float], tokens_at_once: int

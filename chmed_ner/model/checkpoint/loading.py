@@ -8,14 +8,15 @@ from chmed_ner.errors import InputError, first_line
 from chmed_ner.model.checkpoint.hardware import (
     SPLIT,
     check_split,
-    is_offloading,
+    keep_layout,
+    kind_of,
+    quantization_config,
     quiet_hub,
     refuse_offloaded,
     too_large,
     torch_device,
     torch_dtype,
 )
-from chmed_ner.model.checkpoint.quantized import keep_layout, kind_of, quantization_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -37,8 +38,7 @@ layouts before and since version 4.52, and in a model of text alone."""
 def load_causal_lm(
     path_or_id: str | Path, *, revision: str | None = None, **how: Any
 ) -> tuple["PreTrainedModel", Any]:
-    """The model in evaluation mode on its device, and its tokenizer; `how` is that of `load_model`:
-    `dtype="float32", device="cpu"`."""
+    """The model and its tokenizer; `how` as for `load_model`: `dtype="float32", device="cpu"`."""
     model = load_model(path_or_id, revision=revision, **how)
     return model, load_tokenizer(path_or_id, revision=revision)
 
@@ -57,13 +57,10 @@ def load_model(
 
     `path_or_id` is a local folder, or a hub id when no such folder exists. ChatGLM2-6B and
     Baichuan-7B in their original layouts are converted first, once, under `cache` (default: the
-    user's cache directory). With a `quantization` (nf4, int8) linear layers are quantised as they
-    are read, and multiplied in `dtype`. A checkpoint that also sees or hears is
-    loaded without that.
+    user's cache directory). A checkpoint that also sees or hears is loaded without that.
 
-    Raises InputError when there is no checkpoint, when it needs its own code or only looks like a
-    supported one, or when weights are broken, pickled with anything but tensors, not all there, or
-    quantised in another way.
+    InputError: no checkpoint; one that needs its own code or only looks like a supported one;
+    weights that are broken, pickled with anything but tensors, missing, or quantised already.
     """
     if device == SPLIT:
         check_split()
@@ -102,10 +99,7 @@ def load_model(
 def load_encoder(
     path_or_id: str | Path, *, dtype: str, device: str, attention: str, revision: str | None
 ) -> Any:
-    """The encoder in evaluation mode on its device, without pooler or head.
-
-    Raises InputError when there is no checkpoint, or none of an encoder.
-    """
+    """The encoder in evaluation mode, without pooler or head; InputError: no checkpoint of one."""
     place = torch_device(device)
     how = {"dtype": torch_dtype(dtype, place), "attn_implementation": attention}
     model, missing = _read_weights("AutoModel", path_or_id, revision, how)
@@ -125,11 +119,9 @@ def _read_weights(
     auto_class: str, weights: str | Path, revision: str | None, how: dict[str, Any]
 ) -> tuple[Any, set[str]]:
     """A model by one of transformers' automatic classes, and the names of the weights it lacks."""
-    quiet_hub()
+    source = _source(weights, revision)
     import transformers
 
-    source = {"revision": revision, "trust_remote_code": False}
-    source["local_files_only"] = Path(weights).is_dir()
     automatic = getattr(transformers, auto_class)
     try:
         part = _text_part(weights, source) if auto_class == "AutoModelForCausalLM" else {}
@@ -143,13 +135,16 @@ def _read_weights(
     return model, set(report["missing_keys"])
 
 
-def _text_part(weights: str | Path, source: dict[str, Any]) -> dict[str, Any]:
-    """What `from_pretrained` needs to load the text part of a checkpoint that also sees or hears
-    (Gemma 3 4B, say); empty for any other.
+def _source(path_or_id: str | Path, revision: str | None) -> dict[str, Any]:
+    """What every `from_pretrained` gets."""
+    quiet_hub()
+    local = Path(path_or_id).is_dir()
+    return {"revision": revision, "trust_remote_code": False, "local_files_only": local}
 
-    The rest would take memory, and `all-linear` adapters that never see an input. Raises what
-    transformers raises for a configuration that it cannot read.
-    """
+
+def _text_part(weights: str | Path, source: dict[str, Any]) -> dict[str, Any]:
+    """What `from_pretrained` needs to load only the text part of a checkpoint that also sees or
+    hears (Gemma 3 4B, say): the rest takes memory, and adapters that never see an input."""
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
     text = getattr(AutoConfig.from_pretrained(weights, **source), "text_config", None)
@@ -161,10 +156,7 @@ def _text_part(weights: str | Path, source: dict[str, Any]) -> dict[str, Any]:
 def transformers_checkpoint(
     path_or_id: str | Path, *, revision: str | None = None, cache: str | None = None
 ) -> str | Path:
-    """What transformers' `from_pretrained` loads for `path_or_id`, in any precision or quantised.
-
-    That is `path_or_id` itself, or the converted copy of a checkpoint in an original layout.
-    """
+    """`path_or_id` itself, or the converted copy of a checkpoint in an original layout."""
     from chmed_ner.model.original.known import layout_of
     from chmed_ner.model.original.source import checkpoint_folder, settings
 
@@ -180,10 +172,9 @@ def transformers_checkpoint(
 def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None) -> Any:
     """The tokenizer from the tokenizer files alone; it pads on the left.
 
-    InputError if it is absent, or would be another one than the checkpoint's. Those of ChatGLM2-6B
-    and Baichuan-7B run on sentencepiece itself.
+    InputError: it is absent, has no end token, or would be another one than the checkpoint's.
     """
-    from chmed_ner.model.original.tokenizer_files import original_tokenizer, refuse_inexact
+    from chmed_ner.model.original.known import original_tokenizer, refuse_inexact
 
     quiet_hub()
     tokenizer = original_tokenizer(path_or_id, revision)
@@ -203,23 +194,18 @@ def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None) -> An
 
 
 def load_encoder_tokenizer(path_or_id: str | Path, *, revision: str | None) -> Any:
-    """The tokenizer as transformers makes it from the files alone; InputError if it is absent."""
-    quiet_hub()
+    """The tokenizer as transformers makes it from the files alone; InputError: it is absent."""
+    source = _source(path_or_id, revision)
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(
-            path_or_id,
-            revision=revision,
-            trust_remote_code=False,
-            local_files_only=Path(path_or_id).is_dir(),
-        )
+        return AutoTokenizer.from_pretrained(path_or_id, **source)
     except Exception as error:  # as above
         raise _unloadable(path_or_id, error) from error
 
 
 def _unloadable(path_or_id: str | Path, error: Exception) -> InputError:
-    if is_offloading(str(error)):
+    if re.search("dispatched on the CPU or the disk|offload_folder", str(error)):
         return too_large(path_or_id)
     reason = first_line(error)
     if re.search("attn_implementation|attention implementation|Flash ?Attention", reason):

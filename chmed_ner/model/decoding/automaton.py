@@ -2,8 +2,8 @@
 
 A state is the set of places in the grammar that the text so far may have reached (a grammar may be
 ambiguous), and the first bytes of a character whose last bytes are still to come. All tokenisations
-of a legal answer are legal. A state is explored once, when it is first reached, along the few
-characters that may follow; nothing is done for each token of the vocabulary.
+of a legal answer are legal. A state is explored once, along the few characters that may follow;
+nothing is done for each token of the vocabulary.
 """
 
 from collections.abc import Sequence
@@ -35,11 +35,7 @@ Key = tuple[Places, bytes]
 
 @dataclass(eq=False)
 class State:
-    """A state of the automaton, explored when asked.
-
-    An automaton's own states hold it weakly, so that all are freed with it at once; a state cannot
-    be asked anything after that (ReferenceError).
-    """
+    """A state of the automaton, which it holds weakly, so that all are freed at once."""
 
     automaton: "TokenAutomaton" = field(repr=False)
     places: Places
@@ -65,14 +61,18 @@ class State:
     @cached_property
     def need(self) -> int:
         """Tokens that certainly suffice to end the answer from here, its end token included."""
-        return self.automaton.need(self)
+        least = self.automaton.least
+        if not self.pending:
+            return least(self.places)
+        return min(
+            len(character.encode()) - len(self.pending) + least(after)
+            for character, after in self.automaton.moves(self.places).items()
+            if character.encode().startswith(self.pending)
+        )
 
     @cached_property
     def options(self) -> torch.Tensor:
-        """The tokens that may come next, end tokens included, ascending, (U,).
-
-        Where the text leaves no choice, only its longest token.
-        """
+        """The tokens that may come next, end tokens included, ascending, (U,); `forced` alone."""
         if self.forced is not None:
             return torch.tensor([self.forced])
         ends = self.automaton.end_tokens if self.ends else []
@@ -81,7 +81,22 @@ class State:
     @cached_property
     def forced(self) -> int | None:
         """The longest token of a text that must come, if no token reaches beyond that text."""
-        return self.automaton.forced(self)
+        if self.ends or self.leading:
+            return None
+        automaton, text, places, pending = self.automaton, b"", self.places, self.pending
+        while len(text) < FORCED and not any(map(automaton.is_end, places)):
+            moves = automaton.moves(places)
+            if len(moves) != 1:
+                break
+            ((character, places),) = moves.items()
+            text += character.encode("utf-8")[len(pending) :]
+            pending = b""
+        words = automaton.vocabulary.bytes_of
+        longest = max((len(words[token]) for token in self.successors), default=0)
+        if not text or longest > len(text):
+            return None
+        longest_tokens = [token for token in self.successors if len(words[token]) == longest]
+        return automaton.vocabulary.ordinary(longest_tokens)
 
     def after(self, token: int) -> "State":
         """The state after `token`, which must be among the successors."""
@@ -110,7 +125,7 @@ class TokenAutomaton:
         self.start = State(proxy(self), places, b"", leading=vocabulary.strips_space)
 
     def state(self, key: Key) -> State:
-        """The state of a key, always the same object."""
+        """The one state of a key."""
         found = self._states.get(key)
         if found is None:
             found = self._states[key] = State(proxy(self), *key)
@@ -122,7 +137,7 @@ class TokenAutomaton:
         return not text and (type(node) is Stopped or self.grammar.ends(node))
 
     def explore(self, state: State) -> dict[int, Key]:
-        """The tokens that may come next."""
+        """See `State.successors`."""
         found: dict[int, Key] = {}
         vocabulary = self.vocabulary
         todo = [(state.places, state.pending, b"")]
@@ -169,18 +184,8 @@ class TokenAutomaton:
         steps = [(self.vocabulary.written(text), after) for text, after in self.grammar.steps(node)]
         return [*steps, *(stops if self.grammar.ends(node) else [])]
 
-    def need(self, state: State) -> int:
+    def least(self, places: Places) -> int:
         """Tokens to an end by the shortest known way, the end token included."""
-        if state.pending:
-            ways = [
-                len(character.encode()) - len(state.pending) + self._least(after)
-                for character, after in self.moves(state.places).items()
-                if character.encode().startswith(state.pending)
-            ]
-            return min(ways)
-        return self._least(state.places)
-
-    def _least(self, places: Places) -> int:
         return min(self.vocabulary.count(text) + self._way(node) for text, node in places)
 
     def _way(self, node: Node) -> int:
@@ -194,22 +199,3 @@ class TokenAutomaton:
         for node, text in reversed(steps):
             least = self._ways[node] = least + self.vocabulary.count(text)
         return least
-
-    def forced(self, state: State) -> int | None:
-        """See `State.forced`."""
-        if state.ends or state.leading:
-            return None
-        text, places, pending = b"", state.places, state.pending
-        while len(text) < FORCED and not any(map(self.is_end, places)):
-            moves = self.moves(places)
-            if len(moves) != 1:
-                break
-            ((character, places),) = moves.items()
-            text += character.encode("utf-8")[len(pending) :]
-            pending = b""
-        words = self.vocabulary.bytes_of
-        longest = max((len(words[token]) for token in state.successors), default=0)
-        if not text or longest > len(text):
-            return None
-        longest_tokens = [token for token in state.successors if len(words[token]) == longest]
-        return self.vocabulary.ordinary(longest_tokens)

@@ -1,29 +1,26 @@
 """Batched greedy decoding of a local model through transformers' `generate`: the plain path."""
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from chmed_ner.machine import free_unused
-from chmed_ner.model.asking import Reply, Request
+from chmed_ner.model.asking import LoadedModel, Reply, Request
 from chmed_ner.model.decoding.automaton import TokenAutomaton
-from chmed_ner.model.decoding.guided import GrammarMask, GuidedWriter, read_back
 from chmed_ner.model.decoding.vocabulary import Vocabulary, check_reading
-from chmed_ner.model.decoding.writing import LOOK_BACK, cut_at_stop
-from chmed_ner.model.loaded import LoadedModel
-
-PROBE = 4
-"""Tokens decoded to learn how long a token takes."""
+from chmed_ner.model.decoding.writing import (
+    LOOK_BACK,
+    GrammarMask,
+    GuidedWriter,
+    cut_at_stop,
+    read_back,
+)
 
 
 class GreedyGenerator:
-    """Answers batches with left padding; a row ends at its end token, a stop string or its cap.
-
-    The answer to a request with a grammar follows it: all other tokens' scores are masked.
-    """
+    """Answers batches with left padding; a row ends at its end token, a stop string or its cap."""
 
     def __init__(self, loaded: LoadedModel, *, batch_size: int, stop: Sequence[str]) -> None:
         self.batch_size = batch_size
@@ -41,19 +38,18 @@ class GreedyGenerator:
 
     def prompt_ids(self, request: Request) -> list[int]:
         """The tokens the model reads for `request`."""
-        ids = self._ids.get(request.text)
-        if ids is None:
-            wrapping = self.loaded.wrapping
-            ids = wrapping.prompt_ids(request.prompt, request.demonstrations)
-            self._ids[request.text] = ids
-        return ids
+        found = self._ids.get(request.text)
+        if found is None:
+            found = self.loaded.wrapping.prompt_ids(request.prompt, request.demonstrations)
+            self._ids[request.text] = found
+        return found
 
     def length(self, request: Request) -> int:
         """The prompt's length in tokens."""
         return len(self.prompt_ids(request))
 
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
-        """One reply a request. Rows are (B, T) with T the longest prompt, padded on the left."""
+        """One reply a request. Rows are (B, T) with T the longest prompt."""
         from transformers import LogitsProcessorList, StoppingCriteriaList
 
         model, tokenizer = self.loaded.model, self.loaded.tokenizer
@@ -93,7 +89,7 @@ class GreedyGenerator:
     def automata(self, batch: Sequence[Request]) -> list[TokenAutomaton | None]:
         """For each request the automaton of its grammar, None where it has none.
 
-        InputError when the tokenizer's tokens cannot be read as bytes, or cannot write an answer.
+        InputError: the tokenizer's tokens cannot be read as bytes, or cannot write an answer.
         """
         if not any(request.grammar for request in batch):
             return [None] * len(batch)
@@ -109,20 +105,6 @@ class GreedyGenerator:
             for request in batch
         ]
 
-    def most_seconds(self, batches: Sequence[Sequence[Request]]) -> float:
-        """Every batch decoded to its longest cap, by the time that a few tokens of one take."""
-        if not batches:
-            return 0.0
-        middle = batches[len(batches) // 2]
-        per_token = self._probe(middle)
-        return per_token * sum(max(r.max_new_tokens for r in batch) for batch in batches)
-
-    def _probe(self, batch: Sequence[Request]) -> float:
-        """The seconds that a token of each answer to `batch` takes."""
-        began = time.perf_counter()
-        self.answer([replace(request, max_new_tokens=PROBE) for request in batch])
-        return (time.perf_counter() - began) / PROBE
-
     def close(self) -> None:
         """Let go of the model and, on CUDA, of its cached memory."""
         self._loaded = None
@@ -137,21 +119,19 @@ class GreedyGenerator:
         return ends | {self.loaded.wrapping.end_id()}
 
     def free_reply(self, tokens: list[int], ended: bool, width: int) -> Reply:
-        """An answer without a grammar, up to its first stop string; `width` is the prompt's length
-        in tokens."""
+        """An answer without a grammar to a prompt of `width` tokens."""
         text = self.loaded.tokenizer.decode(tokens, skip_special_tokens=True)
         text, stopped = cut_at_stop(text, self.stop)
         return Reply(text, "end" if ended or stopped else "length", width, len(tokens))
 
 
 def guided_reply(writer: GuidedWriter, width: int) -> Reply:
-    """What a writer has written; `width` is the prompt's length in tokens."""
+    """What a writer has written, to a prompt of `width` tokens."""
     return Reply(writer.text(), "end" if writer.ended else "length", width, len(writer.tokens))
 
 
 def _written(ids: list[int], most: int, ends: set[int], pad: int) -> tuple[list[int], bool]:
-    """The tokens of an answer up to its end token or cap, and whether it came to its end; without
-    the padding that `generate` appends once a stop string has ended a row."""
+    """An answer's tokens, without the padding after a stop string; did it come to its end?"""
     length = next((n for n, token in enumerate(ids) if token in ends), None)
     ended = length is not None and length < most
     kept = ids[:length] if ended else ids[:most]
@@ -162,10 +142,7 @@ def _written(ids: list[int], most: int, ends: set[int], pad: int) -> tuple[list[
 
 @dataclass(eq=False)
 class StopRule:
-    """Per row: has it reached its own cap, or does its tail hold one of its stop strings?
-
-    `generate` calls it after each step with the rows so far, (B, T), and wants a boolean (B,).
-    """
+    """Tells `generate` which rows so far, (B, T), have reached their cap or a stop string, (B,)."""
 
     tokenizer: Any
     stops: Sequence[Sequence[str]]

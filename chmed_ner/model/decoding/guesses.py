@@ -8,8 +8,7 @@ into reading the weights. So where there is little to read:
 3. Read the guesses in the same pass. The state after a guess counts only if the answer takes it.
 
 The answer is the same without guesses, but for roundings. (Speculative decoding, Leviathan et al.
-2023; guesses from the prompt's text: prompt lookup, Saxena 2023. An answer here copies its
-sentence, and often goes on as an earlier one did.)
+2023; guesses from the prompt's text: prompt lookup, Saxena 2023.)
 """
 
 from collections.abc import Sequence

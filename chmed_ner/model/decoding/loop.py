@@ -24,13 +24,12 @@ import torch
 
 from chmed_ner.model.decoding.guesses import MOST_GUESSES, Guesses
 from chmed_ner.model.decoding.writing import Writer
-from chmed_ner.model.kernels.attention_over_cache import asked_states, cache_attention_in
+from chmed_ner.model.kernels.attention import asked_states, cache_attention_in
 from chmed_ner.model.kernels.cache import SlotCache
 from chmed_ner.model.kernels.head import Head
 from chmed_ner.model.kernels.layers import merged_layers_in
-from chmed_ner.model.kernels.norms import fused_norms_in
 from chmed_ner.model.kernels.packing import pack
-from chmed_ner.model.kernels.weights import Layouts, fast_products_in
+from chmed_ner.model.kernels.replacing import Layouts, fast_products_in, fused_norms_in
 
 REFILL = 8
 """New sentences wait until one slot in this many is free: they are read together."""
@@ -44,10 +43,9 @@ SPARE = 64
 
 @dataclass
 class Row:
-    """A sentence in a slot: `feed` is read next, at the positions from `start` on.
+    """A sentence in a slot: `feed`, then `guessed`, are read next, from position `start` on.
 
-    The `guessed` tokens are read after it. The answer is over before position `end`; `latest` are
-    the last two tokens of the prompt and the answer, those of `feed` included.
+    The answer is over before position `end`; `latest` are the last two tokens, `feed` included.
     """
 
     writer: Writer
@@ -60,8 +58,7 @@ class Row:
     def take(self, token: int, guesses: Guesses) -> int:
         """Write `token` and what must follow it; returns how many guesses were right.
 
-        By so many states further on the row decides again. 0 at the answer's end, and where not all
-        that was written was guessed: the next pass has to read the rest.
+        0 at the answer's end, and where the next pass has to read something that was not guessed.
         """
         written = self.writer.take(token)
         self.latest = guesses.learn(self.latest, written)
@@ -76,11 +73,7 @@ class Row:
 
 
 def shared_prefix(prompts: Sequence[list[int]]) -> list[int]:
-    """The tokens with which every prompt begins; each keeps at least one token of its own.
-
-    What a token's states are depends only on the tokens before it, so any common beginning of the
-    tokenised prompts may be read once.
-    """
+    """The tokens with which every prompt begins; each keeps at least one token of its own."""
     if not prompts:
         return []
     first, last = min(prompts), max(prompts)  # all others are between them in order
@@ -100,8 +93,7 @@ def write_answers(
 ) -> None:
     """Let every writer write its answer to its prompt, at most `slots` at a time.
 
-    `layouts` keeps the model's fast forward passes for the next call. A pass is filled up with
-    guesses to `free` tokens.
+    `layouts` keeps the model's fast forward passes; guesses fill a pass up to `free` tokens.
     """
     if not prompts:
         return
@@ -135,10 +127,7 @@ def write_answers(
 
 @contextmanager
 def fast_reading_in(model: Any, layouts: Layouts, *, head: bool) -> Iterator[None]:
-    """Within the block `model` reads packed rows, without gradients.
-
-    With `head`, the output head over all of the vocabulary is made fast too.
-    """
+    """Within the block `model` reads packed rows, without gradients; `head`: that is fast too."""
     with (
         torch.inference_mode(),
         cache_attention_in(model),
@@ -209,10 +198,7 @@ def _choices(
     going: Sequence[tuple[Row, int]],
     likeliest: Mapping[int, int],
 ) -> list[int]:
-    """The likeliest token that each row's writer may write after its state.
-
-    Rows come with their state's index; `likeliest` is the choice at the states of free answers.
-    """
+    """The likeliest token that each row's writer may write after its state, given by its index."""
     options = {at: row.writer.options() for row, at in going if at not in likeliest}
     legal = [each for each in options.values() if each is not None]
     picked = head.likeliest_of(states[list(options)], legal) if legal else []

@@ -14,21 +14,23 @@ LONGEST = 16
 class Vocabulary:
     """The tokens of a tokenizer by the bytes they mean, special tokens left out.
 
-    `strips_space`: tokenizers of the SentencePiece kind drop one space in front of a decoded text.
-    InputError when the tokens' bytes cannot be found out.
+    `strips_space`: SentencePiece drops one space in front of a decoded text.
     """
 
     def __init__(self, tokenizer: Any, size: int) -> None:
         spelt = _spellings(tokenizer, min(size, len(tokenizer)))
         self.bytes_of = {token: word for token, word in spelt.items() if word}
-        self._plain = {token: not _is_byte(name) for token, name in _names(tokenizer, spelt)}
+        names = tokenizer.convert_ids_to_tokens(list(spelt))
+        self._plain = {token: not _is_byte(name) for token, name in zip(spelt, names, strict=True)}
         self._tokenizer = tokenizer
         # tuples, which the garbage collector skips; it would scan lists again and again
         tokens: dict[bytes, tuple[int, ...]] = {}
         for token, word in self.bytes_of.items():
             tokens[word] = (*tokens.get(word, ()), token)
         self._tokens = tokens
-        self.breaks = any(len(word) > 1 and not _is_text(word) for word in tokens)
+        self.breaks = any(
+            len(word) > 1 and word.decode("utf-8", "ignore").encode() != word for word in tokens
+        )
         """Are there tokens of several bytes that begin or end within a character?"""
         self._sorted = sorted(tokens)
         self._longer: dict[bytes, bool] = {}
@@ -59,11 +61,7 @@ class Vocabulary:
         return all(bytes([byte]) in self._tokens for byte in rest)
 
     def written(self, text: str) -> str:
-        """`text` in the characters that the tokenizer has left of it.
-
-        Some normalise what they read (Baichuan's turns `（` into `(`), in training too: a model
-        never learns to write what its tokenizer takes away.
-        """
+        """`text` in the characters that the tokenizer leaves (Baichuan's makes `（` a `(`)."""
         found = self._written.get(text)
         if found is None:
             found = self._written[text] = "".join(map(self._left_of, text))
@@ -90,14 +88,9 @@ class Vocabulary:
         if found is None:
             found, at = 0, 0
             while at < len(text):
-                width = next(
-                    (
-                        n
-                        for n in range(LONGEST, 0, -1)
-                        if self._tokens.get(text[at : at + n].encode())
-                    ),
-                    0,
-                )
+                lengths = range(LONGEST, 0, -1)
+                known = (n for n in lengths if self._tokens.get(text[at : at + n].encode()))
+                width = next(known, 0)
                 found += 1 if width else len(text[at].encode())
                 at += min(width, len(text) - at) or 1
             self._counts[text] = found
@@ -137,32 +130,17 @@ def _spellings(tokenizer: Any, size: int) -> dict[int, bytes]:
     return spelt
 
 
-def _names(tokenizer: Any, spelt: Iterable[int]) -> list[tuple[int, Any]]:
-    tokens = list(spelt)
-    return list(zip(tokens, tokenizer.convert_ids_to_tokens(tokens), strict=True))
-
-
 def _is_byte(name: Any) -> bool:
     """Is it a SentencePiece token for one byte, `<0xE5>`?"""
     return isinstance(name, str) and len(name) == 6 and name.startswith("<0x") and name[5] == ">"
 
 
 def _is_byte_level(tokenizer: Any) -> bool:
-    """Are its tokens written in the printable alphabet for bytes that GPT-2 brought up?"""
+    """Are its tokens written in GPT-2's printable alphabet for bytes?"""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return False
-    decoder = json.dumps(json.loads(backend.to_str()).get("decoder"))
-    return '"ByteLevel"' in decoder
-
-
-def _is_text(word: bytes) -> bool:
-    """Does `word` begin and end with a character?"""
-    try:
-        word.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+    return '"ByteLevel"' in json.dumps(json.loads(backend.to_str()).get("decoder"))
 
 
 def _strips_space(tokenizer: Any, spelt: dict[int, bytes]) -> bool:

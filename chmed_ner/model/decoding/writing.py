@@ -1,20 +1,22 @@
-"""Writers: the authors of answers. Here the free one, and the stop strings that end its answer."""
+"""Writers, each the author of one answer: a free one, and one that follows a grammar."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from chmed_ner.model.decoding.automaton import State, TokenAutomaton
 
 LOOK_BACK = 12
 """Tokens decoded to look for a stop string; no stop string is longer than this."""
 
 
 class Writer(ABC):
-    """The author of one answer: says what may come next and when the answer is over.
+    """Says what may come next in one answer of at most `most` tokens, and when it is over.
 
-    `most` is the most tokens that the answer may have; `tokens` are those written so far. `ended`
-    is true for an answer that came to its end, false for one that was cut at `most`.
+    `ended` is false for an answer that was cut at `most`.
     """
 
     def __init__(self, most: int) -> None:
@@ -46,7 +48,7 @@ def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
 
 
 class StopStrings:
-    """Looks for stop strings at the end of answers, decoding only where one can have ended."""
+    """Looks for stop strings at the end of answers; decodes only where one can have ended."""
 
     def __init__(self, tokenizer: Any, stop: Sequence[str]) -> None:
         self.tokenizer = tokenizer
@@ -55,13 +57,10 @@ class StopStrings:
         self._can_end: dict[int, bool] = {}
 
     def end(self, answer: Sequence[int]) -> bool:
-        """Does a stop string end `answer`?
-
-        A stop string ends in a token that holds its last character, or a part of its bytes.
-        """
+        """Does a stop string end `answer`?"""
         token = answer[-1]
         can_end = self._can_end.get(token)
-        if can_end is None:
+        if can_end is None:  # does it hold a stop string's last character, or a part of its bytes?
             text = self.tokenizer.decode([token, token])  # a leading space is lost in the first
             can_end = bool(self._last & set(text)) or "\ufffd" in text
             self._can_end[token] = can_end
@@ -77,22 +76,127 @@ class FreeWriter(Writer):
         self.stop = stop
 
     def opening(self) -> list[int]:
-        """Nothing is certain beforehand."""
         return []
 
     def options(self) -> None:
-        """All of the vocabulary."""
         return
 
     def swap(self, token: int) -> None:  # noqa: ARG002
-        """Nothing is ever swapped: at the cap, the answer is cut."""
         return
 
     def take(self, token: int) -> list[int]:
-        """Write `token`."""
         if token in self.ends:
             self.ended = True
             return []
         self.tokens.append(token)
         self.ended = self.stop.end(self.tokens)
         return [token] if not self.ended and len(self.tokens) < self.most else []
+
+
+class GuidedWriter(Writer):
+    """Writes only what its automaton allows, and only while enough tokens are left to end.
+
+    `ended` is False only where the cap `most` is too small for any answer.
+    """
+
+    def __init__(self, automaton: TokenAutomaton, most: int) -> None:
+        super().__init__(most)
+        self.automaton = automaton
+        self.state: State = automaton.start
+
+    @property
+    def over(self) -> bool:
+        """Has the answer come to its end, or to its cap?"""
+        return self.ended or len(self.tokens) >= self.most
+
+    def opening(self) -> list[int]:
+        return self._write_forced()
+
+    def options(self) -> torch.Tensor:
+        return self.state.options
+
+    def swap(self, token: int) -> torch.Tensor | None:
+        return None if self._fits(token) else self.allowed()
+
+    def allowed(self) -> torch.Tensor:
+        """The options that leave enough tokens to finish, (U,); if none, the nearest to an end."""
+        options: list[int] = self.state.options.tolist()
+        fit = [self._fits(token) for token in options]
+        if not any(fit):
+            needs = [self.state.after(token).need for token in options]
+            nearest = min(needs)
+            fit = [need == nearest for need in needs]
+        return self.state.options[torch.tensor(fit)]
+
+    def step(self, token: int) -> None:
+        """Write one token."""
+        if token in self.automaton.end_tokens and token not in self.state.successors:
+            self.ended = True
+            return
+        self.state = self.state.after(token)
+        self.tokens.append(token)
+        self.ended = self.state.stopped > 0
+
+    def take(self, token: int) -> list[int]:
+        self.step(token)
+        written = [] if self.ended else [token, *self._write_forced()]
+        return [] if self.over else written
+
+    def text(self) -> str:
+        """The answer, without the stop string that ended it."""
+        vocabulary = self.automaton.vocabulary
+        data = b"".join(vocabulary.bytes_of[token] for token in self.tokens)
+        text = data.decode("utf-8", "ignore")
+        if vocabulary.strips_space:
+            text = text.removeprefix(" ")
+        return text[: len(text) - self.state.stopped]
+
+    def _fits(self, token: int) -> bool:
+        if token not in self.state.successors:
+            return True
+        after = self.state.after(token)
+        return after.stopped > 0 or after.need < self.most - len(self.tokens)
+
+    def _write_forced(self) -> list[int]:
+        """Write what must come; a forced token is written only if it also fits."""
+        written = []
+        while not self.ended and (token := self.state.forced) is not None and self._fits(token):
+            self.step(token)
+            written.append(token)
+        return written
+
+
+@dataclass(eq=False)
+class GrammarMask:
+    """Masks, in `generate`, what a row's writer may not write; after the answer, all but `end`."""
+
+    writers: Sequence[GuidedWriter | None]
+    width: int
+    end: int
+
+    def __deepcopy__(self, memo: Any) -> "GrammarMask":
+        """Itself: `generate` copies what it gets."""
+        return self
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """The scores, (B, V), after the rows, (B, T), with -inf for what a grammar forbids."""
+        masked = scores.clone()
+        for row, writer in enumerate(self.writers):
+            if writer is None:
+                continue
+            if input_ids.shape[1] > self.width and not writer.over:
+                writer.step(int(input_ids[row, -1]))
+            legal = torch.tensor([self.end]) if writer.over else writer.allowed()
+            masked[row] = -torch.inf
+            masked[row, legal] = scores[row, legal]
+        return masked
+
+
+def read_back(automaton: TokenAutomaton, most: int, tokens: Sequence[int]) -> GuidedWriter:
+    """The writer that has written `tokens`, as far as they belong to its answer."""
+    writer = GuidedWriter(automaton, most)
+    for token in tokens:
+        if writer.over:
+            break
+        writer.step(token)
+    return writer

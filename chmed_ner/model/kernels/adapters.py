@@ -10,21 +10,19 @@ optimiser does to them, stay in float32 (Micikevicius et al. 2018). For N tokens
 3. their product with the second matrix, added to the first in place, (N, out).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch.nn import functional
 
-from chmed_ner.model.kernels.norms import scale_of
-from chmed_ner.model.kernels.replacing import Forward, forwards_replaced
+from chmed_ner.model.kernels.replacing import Forward, forwards_replaced, scale_of
 
 
 class _Adapted(torch.autograd.Function):
     """`base + scaling * x A^T B^T`, for x (N, in), A (r, in), B (out, r), base (N, out).
 
-    `base` is written over: the frozen product that it is needs no memory of its result.
+    It takes the place of `base`, a frozen product, whose result no gradient needs.
     """
 
     @staticmethod
@@ -77,23 +75,16 @@ class _Norm(torch.autograd.Function):
         unit = wide * inverse
         grad = torch.mul(outer[0], scale.float())
         along = (grad * unit).sum(-1, keepdim=True)
-        return (
-            torch.addcmul(grad, unit, along, value=-1.0 / size).mul_(inverse).to(x.dtype),
-            None,
-            None,
-            None,
-        )
+        by_x = torch.addcmul(grad, unit, along, value=-1.0 / size).mul_(inverse).to(x.dtype)
+        return by_x, None, None, None
 
 
-@contextmanager
-def fused_layers_in(model: Any) -> Iterator[int]:
+def fused_layers_in(model: Any) -> AbstractContextManager[int]:
     """Within the block plain LoRA layers and frozen norms compute as above; gives their number.
 
-    A layer that is anything else (quantised, with another variant of LoRA, a norm that is trained
-    or that computes something else) is left as it is.
+    Other layers (quantised, with another variant of LoRA, a norm that is trained) stay as they are.
     """
-    with forwards_replaced(model, lambda module: _adapted(module) or _norm(module)) as count:
-        yield count
+    return forwards_replaced(model, lambda module: _adapted(module) or _norm(module))
 
 
 def _adapted(module: Any) -> Forward | None:
@@ -126,9 +117,7 @@ def _adapted(module: Any) -> Forward | None:
 def _norm(module: Any) -> Forward | None:
     """The forward pass of a frozen root-mean-square norm, else None."""
     weight = getattr(module, "weight", None)
-    if weight is None or weight.requires_grad:
-        return None
-    found = scale_of(module)
+    found = None if weight is None or weight.requires_grad else scale_of(module)
     if found is None:
         return None
     return lambda states: _Norm.apply(states, found.scale, found.eps, found.early)

@@ -34,22 +34,16 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         """Allocate. Zeros, not empty memory: a masked NaN would still spoil its row's attention."""
-        self.keys = self._buffer(key_states)
-        self.values = self._buffer(value_states)
+        self.keys, self.values = (
+            states.new_zeros(self.slots, self.columns, states.shape[1], states.shape[3])
+            for states in (key_states, value_states)
+        )
         self.is_initialized = True
-
-    def _buffer(self, states: torch.Tensor) -> torch.Tensor:
-        _, heads, _, width = states.shape
-        return states.new_zeros(self.slots, self.columns, heads, width)
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """3. Write the states of the N tokens, (1, heads, N, width), to their places.
-
-        Returns the buffers, (slots, columns, heads, width), which only `cache_attention`
-        understands.
-        """
+        """3. Write the N tokens' states, (1, heads, N, width), to their places; the buffers."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         assert self.keys is not None
@@ -60,11 +54,11 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         return self.keys, self.values
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Not asked: the loop brings its own masks."""
+        """Never asked: the loop has its own masks."""
         return query_length, 0
 
     def get_seq_length(self) -> int:
-        """Not asked: the loop brings its own positions."""
+        """Never asked: the loop has its own positions."""
         return 0
 
     def get_max_length(self) -> int:
@@ -73,21 +67,18 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
 
 class SlotCache(Cache):
-    """The layers of a `slots` x `columns` cache; `longest` is the most columns it may grow to.
-
-    `needed` is the number of slots, from the first on, that are still in use or will be: a cache
-    that grows drops the others.
-    """
+    """`slots` x `columns`, up to `longest`; growing, it drops all but the `needed` first slots."""
 
     def __init__(self, layers: int, slots: int, columns: int, longest: int) -> None:
-        super().__init__(layers=[SlotLayer(slots, columns) for _ in range(layers)])
+        self._slot_layers = [SlotLayer(slots, columns) for _ in range(layers)]
+        super().__init__(layers=list(self._slot_layers))
         self.needed = slots
         self.columns = columns
         self.longest = longest
 
     def place(self, places: torch.Tensor) -> None:
         """2. Where the next tokens go: `slot * columns + column` for each, (N,)."""
-        for layer in self._slot_layers():
+        for layer in self._slot_layers:
             layer.places = places
 
     def ensure(self, columns: int) -> None:
@@ -95,7 +86,7 @@ class SlotCache(Cache):
         if columns <= self.columns:
             return
         wanted = max(columns, min(self.longest, int(self.columns * GROWTH)))
-        for layer in self._slot_layers():
+        for layer in self._slot_layers:
             layer.slots, layer.columns = self.needed, wanted
             if layer.keys is not None and layer.values is not None:
                 layer.keys = _widened(layer.keys[: self.needed], wanted)
@@ -112,11 +103,8 @@ class SlotCache(Cache):
         for buffer in self._buffers():
             buffer[target, begin:end] = buffer[source, begin:end]
 
-    def _slot_layers(self) -> list[SlotLayer]:
-        return [layer for layer in self.layers if isinstance(layer, SlotLayer)]
-
     def _buffers(self) -> list[torch.Tensor]:
-        pairs = [(layer.keys, layer.values) for layer in self._slot_layers()]
+        pairs = [(layer.keys, layer.values) for layer in self._slot_layers]
         return [buffer for pair in pairs for buffer in pair if buffer is not None]
 
 

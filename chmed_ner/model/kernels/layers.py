@@ -10,22 +10,27 @@ the states of N tokens, (N, width), a merged layer:
 5. computes the activation and the gate's product within the matrix products that they follow, and
    adds the result.
 
-The layers of a few families are written so; layers of others, and layers with adapters or
-quantised weights, are left as they are.
+Layers of other families, and layers with adapters or quantised weights, are left as they are.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from chmed_ner.model.kernels.attention_over_cache import Scoring, attend_to_cache
-from chmed_ner.model.kernels.norms import Scale, scale_of
+from chmed_ner.model.kernels.attention import Scoring, attend_to_cache
 from chmed_ner.model.kernels.packing import Packing
-from chmed_ner.model.kernels.replacing import Whole, forwards_replaced
-from chmed_ner.model.kernels.weights import Activation, FastProduct, Layouts, fast_product
+from chmed_ner.model.kernels.replacing import (
+    Activation,
+    FastProduct,
+    Layouts,
+    Scale,
+    Whole,
+    fast_product,
+    forwards_replaced,
+    scale_of,
+)
 
 FAMILIES = {f"{name}DecoderLayer" for name in ("Gemma2", "Gemma3", "Llama", "Qwen2", "Qwen3")}
 """Layers whose forward pass is the one written here, with or without some of the norms."""
@@ -38,13 +43,11 @@ ACTIVATIONS: dict[str, Activation] = {
 """Activations by transformers' class, as oneDNN names them."""
 
 
-@contextmanager
-def merged_layers_in(model: Any, layouts: Layouts) -> Iterator[int]:
+def merged_layers_in(model: Any, layouts: Layouts) -> AbstractContextManager[int]:
     """Within the block the layers that can be are merged; gives their number.
 
-    `layouts` keeps their weights for the next block; these must not change for as long as it is
-    used. The activation's argument is not rounded to bfloat16 as the model's own layers do:
-    states differ from theirs by roundings.
+    `layouts` keeps their weights, which must not change, for the next block. States differ from the
+    model's own by roundings: the activation's argument is not rounded to bfloat16.
     """
 
     def replacement(module: Any) -> MergedLayer | None:
@@ -55,17 +58,12 @@ def merged_layers_in(model: Any, layouts: Layouts) -> Iterator[int]:
         found = layouts[module]
         return found if isinstance(found, MergedLayer) else None
 
-    with forwards_replaced(model, replacement) as count:
-        yield count
+    return forwards_replaced(model, replacement)
 
 
 @dataclass(frozen=True, eq=False)
 class MergedLayer(Whole):
-    """The forward pass of a decoder layer on tokens laid end to end, (1, N, width).
-
-    Norms are named after what comes after or before them. The `last` layer returns only the states
-    that are asked for, (1, a, width).
-    """
+    """A decoder layer on tokens laid end to end, (1, N, width); of the `last`, (1, a, width)."""
 
     attention: Any
     head_width: int
@@ -152,8 +150,7 @@ def merged(layer: Any) -> MergedLayer | None:
     before_mlp = scale_of(layer.pre_feedforward_layernorm) if sandwich else after
     after_mlp = scale_of(layer.post_feedforward_layernorm) if sandwich else None
     config = attention.config
-    counts = (config.num_attention_heads, config.num_key_value_heads)
-    in_heads = _in_heads(attention, *counts)
+    in_heads = _in_heads(attention)
     if not (before and after and before_mlp) or (sandwich and not after_mlp):
         return None
     if hasattr(attention, "q_norm") and not in_heads:
@@ -161,8 +158,8 @@ def merged(layer: Any) -> MergedLayer | None:
     return MergedLayer(
         attention=attention,
         head_width=attention.head_dim,
-        query_heads=counts[0],
-        key_heads=counts[1],
+        query_heads=config.num_attention_heads,
+        key_heads=config.num_key_value_heads,
         last=attention.layer_idx == config.num_hidden_layers - 1,
         queries_keys_values=queries,
         output=output,
@@ -183,11 +180,11 @@ def merged(layer: Any) -> MergedLayer | None:
     )
 
 
-def _in_heads(attention: Any, query_heads: int, key_heads: int) -> Scale | None:
+def _in_heads(attention: Any) -> Scale | None:
     """The norm of all heads that are turned, with a scale (heads, D); None where there is none."""
-    norms = [scale_of(getattr(attention, name, None)) for name in ("q_norm", "k_norm")]
-    query, key = norms
+    query, key = (scale_of(getattr(attention, name, None)) for name in ("q_norm", "k_norm"))
     if not query or not key or (query.eps, query.early) != (key.eps, key.early):
         return None
-    scales = [query.scale.expand(query_heads, -1), key.scale.expand(key_heads, -1)]
-    return Scale(torch.cat(scales), query.eps, query.early)
+    queries = query.scale.expand(attention.config.num_attention_heads, -1)
+    keys = key.scale.expand(attention.config.num_key_value_heads, -1)
+    return Scale(torch.cat([queries, keys]), query.eps, query.early)

@@ -1,4 +1,4 @@
-"""Which of the tokens that are laid end to end belong to which sentence, and who attends together.
+"""Which of the tokens laid end to end belong to which sentence, who attends together, and to what.
 
 For n sentences (rows) that bring N new tokens:
 
@@ -43,12 +43,7 @@ class Group:
             window = None
         found = self.masks.get((window, dtype))
         if found is None:
-            columns = torch.arange(self.columns, device=self.at.device)
-            hidden = columns > self.at[..., None]
-            if window is not None:
-                hidden |= columns <= self.at[..., None] - window
-            found = torch.zeros(hidden.shape, dtype=dtype, device=self.at.device)
-            found = found.masked_fill_(hidden, -torch.inf)[:, None]
+            found = causal_mask(self.at, self.columns, window, dtype)[:, None]
             self.masks[window, dtype] = found
         return found
 
@@ -57,8 +52,8 @@ class Group:
 class Others(Group):
     """The tokens of some rows that are not their row's last.
 
-    `tokens` (m, Q) are indices among the N, padded with 0. Those that are real, `among` (k,) the
-    m * Q, are the tokens `indices` (k,) among the N.
+    `tokens` (m, Q), padded with 0, and `indices` (k,) are their indices among the N; `among` (k,)
+    are the indices of the real ones among the m * Q.
     """
 
     tokens: torch.Tensor = field(kw_only=True)
@@ -70,9 +65,8 @@ class Others(Group):
 class Packing:
     """Which sentence and position each token belongs to.
 
-    Row r of the batch is in slot r of the cache and brings some tokens; `ends[r]` is the last one's
-    index among all N. `last` are the groups of these last tokens, `others` those of all other
-    tokens. Wanted are the states of the tokens with the indices `asked`, each row's last ones.
+    Row r of the batch is in slot r of the cache; its last token has the index `ends[r]` among the
+    N. `last` are the groups of these last tokens, `others` those of all other tokens.
     """
 
     positions: torch.Tensor  # (N,)
@@ -101,8 +95,7 @@ def pack(
 ) -> Packing:
     """The packing of rows 0, 1 ... that bring `counts` tokens each at positions from `starts` on.
 
-    Wanted are the states of the last `asked` tokens of each row, of one where it is None. Also
-    makes room in the cache, and gives it the places of the tokens' states.
+    Wanted are the states of each row's last `asked` tokens (None: 1). Makes room in the cache.
     """
     lengths = [start + count for start, count in zip(starts, counts, strict=True)]
     cache.ensure(max(lengths))
@@ -134,8 +127,8 @@ def pack(
 def _parts(lengths: Sequence[int]) -> list[tuple[int, int]]:
     """The rows [first, after) that attend together: all, or the first and the others.
 
-    Sentences come in by length, so that the few with long answers stay in the first slots. Apart
-    from them the others need not attend to columns that they do not have.
+    Sentences come in by length, so that the few with long answers stay in the first slots. The
+    others, apart, need not attend to columns that they do not have.
     """
     rows, most = len(lengths), max(lengths)
     before = list(accumulate(lengths, max))
@@ -174,3 +167,17 @@ def _others(
         among=torch.tensor(among, device=device),
         indices=torch.tensor(indices, device=device),
     )
+
+
+def causal_mask(
+    at: torch.Tensor, columns: int, window: int | None, dtype: torch.dtype
+) -> torch.Tensor:
+    """0 where a token at the positions `at`, (..., Q), sees a column, else -inf: (..., Q, columns).
+
+    It sees its own column and those before it, of them only the latest `window` if there is one.
+    """
+    every = torch.arange(columns, device=at.device)
+    hidden = every > at[..., None]
+    if window is not None:
+        hidden |= every <= at[..., None] - window
+    return torch.zeros(hidden.shape, dtype=dtype, device=at.device).masked_fill_(hidden, -torch.inf)

@@ -1,10 +1,8 @@
 """An original checkpoint converted once into transformers' layout, kept as safetensors.
 
-The copy is kept in the cache directory under the checksum of its source, so that a changed
-checkpoint is converted anew and an unchanged one is loaded at once, in any precision.
+The copy is kept under the checksum of its source, so that a changed checkpoint is converted anew.
 """
 
-import hashlib
 import logging
 import shutil
 import tempfile
@@ -13,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import cache_directory, sha256_of
-from chmed_ner.model.original.layout import Config, Layout
-from chmed_ner.model.original.shards import shard_files, tensors_in, write_shards
+from chmed_ner.files import cache_directory, files_sha256, write_json
+from chmed_ner.model.original.layouts import Config, Layout
+from chmed_ner.model.original.source import shard_files, tensors_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +22,6 @@ CONVERSION = 1
 """Raised when the conversion changes, so that an old copy is not taken for a new one."""
 SHARD_BYTES = 1 << 30
 """The size of a shard, which is in memory while it is written."""
-KINDS = ("pad", "bos", "eos")
-
 log = logging.getLogger(__name__)
 
 
@@ -38,32 +34,48 @@ def converted_directory(
 ) -> Path:
     """The folder with the converted copy of `source`, made now if it is not there.
 
-    InputError when a tensor is missing, unknown or of another shape, or nothing can be kept.
+    InputError: a tensor is missing, unknown or of another shape, or the cache cannot be written.
     """
     files = shard_files(source)
-    place = (Path(cache).expanduser() if cache else cache_directory()) / "converted"
-    target = place / f"{layout.slug}-{_digest(source, files)[:16]}-v{CONVERSION}"
+    place = cache_folder(cache, "converted")
+    digest = files_sha256([source / "config.json", *files])
+    target = place / f"{layout.slug}-{digest[:16]}-v{CONVERSION}"
 
     def convert(folder: Path) -> None:
         from transformers import GenerationConfig
 
         log.info("converting %s for the first use (%d weight files)", layout.name, len(files))
-        _check_room(files, place)
-        adapted = _adapted(source, layout, config)
+        needed = sum(file.stat().st_size for file in files)
+        free = shutil.disk_usage(place).free
+        if free < needed:
+            raise InputError(
+                f"{place}: {free >> 20} MiB are free, the converted model takes {needed >> 20} "
+                "MiB; make room, or point CHMED_NER_CACHE elsewhere"
+            )
+        try:
+            adapted: Any = layout.model_config(config)
+        except InputError as error:
+            raise InputError(f"backbone.path={source}: {error}") from None
+        adapted.architectures = [layout.model_class]
         tensors = dict(_checked(files, layout, config, _shapes(layout, adapted)))
-        write_shards(folder, tensors, shard_bytes)
-        ids = {f"{kind}_token_id": getattr(adapted, f"{kind}_token_id", None) for kind in KINDS}
+        _write_shards(folder, tensors, shard_bytes)
+        kinds = ("pad_token_id", "bos_token_id", "eos_token_id")
+        ids = {kind: getattr(adapted, kind, None) for kind in kinds}
         GenerationConfig(**ids).save_pretrained(folder)  # type: ignore[no-untyped-call]
         adapted.save_pretrained(folder)
 
     return converted_once(target, convert, "has room for the weights once more")
 
 
-def converted_once(target: Path, convert: Callable[[Path], None], needs: str) -> Path:
-    """`target`, a checkpoint's folder; if it is not there, `convert` writes it, in an empty folder.
+def cache_folder(cache: str | None, name: str) -> Path:
+    """A folder of `cache`, by default the user's cache directory."""
+    return (Path(cache).expanduser() if cache else cache_directory()) / name
 
-    One process converts under a file lock, the others wait. What a killed process has left is
-    removed. InputError, with what the cache `needs`, where it cannot be written.
+
+def converted_once(target: Path, convert: Callable[[Path], None], needs: str) -> Path:
+    """`target`, a checkpoint's folder; if it is not there, `convert` fills it, under a file lock.
+
+    InputError, with what the cache `needs`, where it cannot be written.
     """
     import filelock
 
@@ -72,7 +84,7 @@ def converted_once(target: Path, convert: Callable[[Path], None], needs: str) ->
         if not (target / "config.json").is_file():
             place.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(place / f"{target.name}.lock"):
-                if not (target / "config.json").is_file():
+                if not (target / "config.json").is_file():  # another process may have made it
                     _convert(target, convert)
     except OSError as error:
         raise InputError(
@@ -83,7 +95,6 @@ def converted_once(target: Path, convert: Callable[[Path], None], needs: str) ->
 
 
 def _convert(target: Path, convert: Callable[[Path], None]) -> None:
-    """Write the copy next to `target` and move it there when it is complete."""
     prefix = f".converting-{target.name}-"
     for abandoned in (target, *target.parent.glob(f"{prefix}*")):  # by a process that was killed
         shutil.rmtree(abandoned, ignore_errors=True)
@@ -96,36 +107,8 @@ def _convert(target: Path, convert: Callable[[Path], None]) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _check_room(files: Sequence[Path], place: Path) -> None:
-    """InputError when the disk of `place` has no room for the contents of `files`."""
-    needed = sum(file.stat().st_size for file in files)
-    free = shutil.disk_usage(place).free
-    if free < needed:
-        raise InputError(
-            f"{place}: {free >> 20} MiB are free, the converted model takes {needed >> 20} MiB; "
-            "make room, or point CHMED_NER_CACHE elsewhere"
-        )
-
-
-def _digest(source: Path, files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in (source / "config.json", *files):
-        digest.update(f"{file.name} {sha256_of(file)}\n".encode())
-    return digest.hexdigest()
-
-
-def _adapted(source: Path, layout: Layout, config: Config) -> Any:
-    """The configuration of the class; InputError naming the checkpoint for a value that is off."""
-    try:
-        adapted = layout.model_config(config)
-    except InputError as error:
-        raise InputError(f"backbone.path={source}: {error}") from None
-    adapted.architectures = [layout.model_class]
-    return adapted
-
-
 def _shapes(layout: Layout, adapted: Any) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor that the class has, learnt without memory for them."""
+    """Name and shape of every tensor that the class has."""
     import torch
     import transformers
 
@@ -141,7 +124,13 @@ def _checked(
     missing = dict(shapes)
     for file in files:
         for name, tensor in tensors_in(file):
-            for new_name, part in _parts(file, name, tensor, layout, config).items():
+            try:
+                parts = layout.tensors(name, tensor, config)
+            except KeyError:
+                raise _unknown(file, name, layout) from None
+            except InputError as error:
+                raise InputError(f"{file}: {error}") from None
+            for new_name, part in parts.items():
                 if new_name not in shapes:
                     raise _unknown(file, name, layout)
                 if missing.pop(new_name, None) is None:
@@ -161,19 +150,27 @@ def _checked(
         )
 
 
-def _parts(
-    file: Path, name: str, tensor: "Tensor", layout: Layout, config: Config
-) -> "dict[str, Tensor]":
-    try:
-        return layout.tensors(name, tensor, config)
-    except KeyError:
-        raise _unknown(file, name, layout) from None
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
-
-
 def _unknown(file: Path, name: str, layout: Layout) -> InputError:
     return InputError(
         f"{file}: holds {name}, which {layout.name} with this config.json does not have; the "
         "checkpoint is another model's, or has something added"
     )
+
+
+def _write_shards(folder: Path, tensors: "dict[str, Tensor]", most_bytes: int) -> None:
+    """Write safetensors files of up to `most_bytes`, with an index if several, one at a time."""
+    from huggingface_hub import split_state_dict_into_shards_factory
+    from safetensors.torch import save_file
+
+    plan = split_state_dict_into_shards_factory(
+        tensors,
+        get_storage_size=lambda tensor: int(tensor.nbytes),
+        filename_pattern="model{suffix}.safetensors",
+        max_shard_size=most_bytes,
+    )
+    for name, inside in plan.filename_to_tensors.items():
+        shard = {each: tensors[each].detach().clone().contiguous() for each in inside}
+        save_file(shard, folder / name, metadata={"format": "pt"})
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        write_json(folder / "model.safetensors.index.json", index)

@@ -1,12 +1,20 @@
-"""The files of an original checkpoint: in a local folder, or fetched from a hub repository."""
+"""The files of an original checkpoint, in a folder or fetched from the hub, and their tensors."""
 
 import json
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chmed_ner.errors import InputError, first_line
-from chmed_ner.model.original.shards import shard_files
+from chmed_ner.files import read_json
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+SINGLE = ("model.safetensors", "pytorch_model.bin")
 SETTINGS = ("*.json", "tokenizer.model")
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 """The better kind first; only one is fetched. Nobody's Python files are."""
@@ -34,22 +42,24 @@ def small_file(path_or_id: str | Path, name: str, revision: str | None) -> Path 
 
 
 def settings(path_or_id: str | Path, name: str, revision: str | None) -> dict[str, Any] | None:
-    """The object in a JSON file of the folder or repository; None when there is none to read."""
+    """The `json_object` in a file of the folder or repository."""
     file = small_file(path_or_id, name, revision)
-    if file is None:
-        return None
+    return None if file is None else json_object(file)
+
+
+def json_object(file: Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None when there is none to read (who loads the model says so)."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # transformers says so
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 
 
 def checkpoint_folder(path_or_id: str | Path, revision: str | None) -> Path:
-    """The local folder itself, or the hub repository's files that are needed, fetched.
+    """The local folder itself, or one with the hub repository's settings and weights.
 
-    Fetches safetensors where the repository has them, else the pickled weights. Without a network
-    an earlier download serves. InputError when the hub cannot be reached and nothing is there.
+    Without a network an earlier download serves. InputError: no network and nothing is there.
     """
     if Path(path_or_id).is_dir():
         return Path(path_or_id)
@@ -62,8 +72,10 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None) -> Path:
         patterns = [*SETTINGS, WEIGHTS[0] if has_safetensors else WEIGHTS[1]]
         return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
     except Exception as error:  # no network, no such repository, a download that broke off
-        kept = _fetched_before(repository, revision)
-        if kept is None:
+        try:
+            kept = Path(snapshot_download(repository, revision=revision, local_files_only=True))
+            shard_files(kept)
+        except Exception:  # nothing there, or not everything
             raise InputError(
                 f"backbone.path={repository}: cannot be fetched from the hub "
                 f"({first_line(error)}); give a folder with the checkpoint, or try again"
@@ -71,13 +83,71 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None) -> Path:
         return kept
 
 
-def _fetched_before(repository: str, revision: str | None) -> Path | None:
-    """The folder of an earlier download that is complete, None when there is none."""
-    from huggingface_hub import snapshot_download
+def shard_files(folder: Path) -> list[Path]:
+    """The weight files of a checkpoint, safetensors before pickles; InputError: one is absent."""
+    for index, single in zip(INDEXES, SINGLE, strict=True):
+        if (folder / index).is_file():
+            return _indexed(folder, folder / index)
+        if (folder / single).is_file():
+            return [folder / single]
+    raise InputError(
+        f"backbone.path={folder}: no weights there; give {' or '.join(SINGLE)}, or an index with "
+        "its shards"
+    )
+
+
+def _indexed(folder: Path, index: Path) -> list[Path]:
+    content = read_json(index)
+    weights = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not weights:
+        raise InputError(f"{index}: has no weight_map")
+    names = sorted({str(name) for name in weights.values()})
+    for name in names:
+        if Path(name).name != name:
+            raise InputError(f"{index}: {name!r} is not in the checkpoint's folder")
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name}: no such file, but {index.name} names it")
+    return [folder / name for name in names]
+
+
+def tensors_in(file: Path) -> "Iterator[tuple[str, Tensor]]":
+    """Name and tensor in turn, on the CPU, read when asked for; InputError for a broken file.
+
+    Torch's restricted reader, which runs no code, reads pickles; only tensors by name may be in it.
+    """
+    return _safetensors(file) if file.suffix == ".safetensors" else _pickled(file)
+
+
+def _safetensors(file: Path) -> "Iterator[tuple[str, Tensor]]":
+    from safetensors import SafetensorError, safe_open
 
     try:
-        kept = Path(snapshot_download(repository, revision=revision, local_files_only=True))
-        shard_files(kept)
-    except Exception:  # nothing there, or not everything
-        return None
-    return kept
+        with safe_open(file, framework="pt") as opened:
+            for name in opened.keys():  # noqa: SIM118 (not a mapping)
+                yield name, opened.get_tensor(name)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{file}: cannot be read ({error}); fetch it again") from None
+
+
+def _pickled(file: Path) -> "Iterator[tuple[str, Tensor]]":
+    import torch
+
+    mapped = zipfile.is_zipfile(file)  # the format before torch 1.6 cannot be mapped
+    try:
+        content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as error:  # broken, or refused by torch's reader
+        if type(error).__name__ == "UnpicklingError":
+            raise InputError(
+                f"{file}: this pickle holds something other than tensors, or is broken; nothing in "
+                "it was run. Take the checkpoint from its publisher, best as safetensors"
+            ) from None
+        raise InputError(f"{file}: cannot be read ({first_line(error)}); fetch it again") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{file}: holds a {type(content).__name__}, not tensors by name")
+    for name, tensor in content.items():
+        if not isinstance(name, str) or type(tensor) not in (torch.Tensor, torch.nn.Parameter):
+            raise InputError(
+                f"{file}: {name!r} is a {type(tensor).__name__}; a checkpoint that holds anything "
+                "but tensors is not read"
+            )
+    yield from content.items()

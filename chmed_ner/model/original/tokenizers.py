@@ -1,7 +1,6 @@
 """The tokenizers of ChatGLM2-6B and Baichuan-7B, whose pieces come from sentencepiece itself.
 
-transformers' own conversions of these two models' `tokenizer.model` are not exact. Here nothing is
-converted: text goes to sentencepiece, its pieces become ids, and ids go back through it.
+transformers' own conversions of these two models' `tokenizer.model` are not exact.
 """
 
 from collections.abc import Sequence
@@ -39,7 +38,7 @@ class SentencePieceTokenizer(SentencePieceBackend):
         token_ids_1: list[int] | None = None,
         already_has_special_tokens: bool = False,
     ) -> list[int]:
-        """1 where `build_inputs_with_special_tokens` has put a token, 0 elsewhere."""
+        """1 where `build_inputs_with_special_tokens` puts a token, 0 elsewhere."""
         if already_has_special_tokens:
             special = set(self.all_special_ids)
             return [int(number in special) for number in token_ids_0]
@@ -69,8 +68,8 @@ def sentencepiece_model(file: Path) -> Any:
 class BaiChuanTokenizer(SentencePieceTokenizer):
     """As Baichuan-7B's own class of this name: sentencepiece normalises (full width, `Ⅱ`, `℃` ...).
 
-    A literal `<s>`, `</s>` or `<unk>` in a text is the special token. The original has no padding
-    token; here the unknown piece pads, id 0, as config.json of the model says.
+    A literal `<s>`, `</s>` or `<unk>` is the special token. The unknown piece pads, id 0, as
+    config.json of the model says.
     """
 
     def __init__(
@@ -143,9 +142,8 @@ CHAT_TEMPLATE = (
 class ChatGLMTokenizer(SentencePieceTokenizer):
     """As ChatGLM2's own class of this name: `[gMASK] sop` before every text, a chat in rounds.
 
-    Nothing in a text is special: a literal `</s>` or `[gMASK]` is spelled out. Padding has id 0,
-    which is the unknown piece, and the end of an answer is `</s>`. None of the special tokens has a
-    text, so `skip_special_tokens` makes no difference.
+    Nothing in a text is special: a literal `</s>` or `[gMASK]` is spelled out. The unknown piece
+    pads, id 0. Special tokens have no text: `skip_special_tokens` makes no difference.
     """
 
     COMMANDS = ("[MASK]", "[gMASK]", "[sMASK]", "sop", "eop")
@@ -166,7 +164,7 @@ class ChatGLMTokenizer(SentencePieceTokenizer):
 
     @property
     def vocab_size(self) -> int:
-        """Pieces and commands."""
+        """The number of pieces and commands."""
         return max([super().vocab_size - 1, *self._added_tokens_decoder]) + 1
 
     def tokenize(self, text: str, *_: Any, **__: Any) -> list[str]:

@@ -1,8 +1,5 @@
-"""What a model copied, put back on the sentence's places by edit-distance alignment.
-
-Formats that copy the sentence (bio, inline) carry positions. The copy need not be exact: a
-character that the model dropped, doubled or altered costs its own place and moves no other. The
-alignment is the one of least Levenshtein distance between copy and sentence, taken by rapidfuzz.
+"""What a model copied, put back on the sentence's places by the alignment of least Levenshtein
+distance (rapidfuzz): a character that is dropped, doubled or altered moves no other.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,8 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from chmed_ner.entities.bio import OUTSIDE, chunks, split_tag
-from chmed_ner.entities.types import Mention, Span
+from chmed_ner.entities.types import OUTSIDE, Mention, Span, chunks, split_tag
 
 if TYPE_CHECKING:
     from rapidfuzz.distance import Opcode
@@ -27,22 +23,19 @@ BLANK = "␣"
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Entities on the sentence in text order; those without a place there, as written; and the
-    number of characters in which the copy differs from the sentence; and how many characters of the
-    sentence have a place in the copy."""
+    """The entities of a copy on its sentence."""
 
-    spans: tuple[Span, ...]
-    lost: tuple[Mention, ...]
-    edits: int
-    characters: int
+    spans: tuple[Span, ...]  # in text order
+    lost: tuple[Mention, ...]  # those without a place there, as written
+    edits: int  # characters in which the copy differs from the sentence
+    characters: int  # of the sentence, that have a place in the copy
 
 
 def place(copy: str, tags: Sequence[str], sentence: str) -> Placed:
     """The entities that `tags` (one BIO tag per character of `copy`) mark, on `sentence`.
 
     An entity is lost when fewer than half of its characters have a place, or when those are too far
-    apart to be one mention. Where the copy leaves out up to `LONGEST_ALTERED` places, an entity
-    that goes on after them covers them.
+    apart. It covers up to `LONGEST_ALTERED` places that the copy leaves out within it.
     """
     plain = comparable(copy)
     units, owners = aligned_units(comparable(sentence), plain)
@@ -65,16 +58,14 @@ def place(copy: str, tags: Sequence[str], sentence: str) -> Placed:
 
 def _together(places: Sequence[int], length: int) -> bool:
     """Whether enough of a mention of `length` characters is on neighbouring places."""
-    if 2 * len(places) < length:
-        return False
-    return places[-1] - places[0] < 2 * length + LONGEST_ALTERED
+    near = 2 * length + LONGEST_ALTERED
+    return 2 * len(places) >= length and places[-1] - places[0] < near
 
 
 def _bridged(found: Sequence[str | None]) -> list[str]:
-    """A tag for every place. Up to `LONGEST_ALTERED` places without one, before an inside tag,
-    belong to its entity: all if the same type comes before them, else the nearest alone (the model
-    dropped the entity's first character). Other places without a tag are outside.
-    """
+    """A tag for every place. Up to `LONGEST_ALTERED` places without one belong to the entity of the
+    inside tag after them: all if its type also comes before them, else the nearest alone, the
+    entity's first character. Other places without a tag are outside."""
     tags = [tag or OUTSIDE for tag in found]
     start = 0
     for at, tag in enumerate(found):
@@ -92,8 +83,8 @@ def _bridged(found: Sequence[str | None]) -> list[str]:
 def align(copy: str, sentence: str) -> tuple[list[int], int]:
     """The place in `sentence` of each character of `copy`, -1 for none; and the number of edits.
 
-    A stretch of altered characters has places if it is no longer than `LONGEST_ALTERED`, and not
-    longer than the mean of the exact copies on both sides of it.
+    A stretch of altered characters has places if it is not longer than `LONGEST_ALTERED`, nor than
+    the mean of the exact copies on both sides of it.
     """
     places = [-1] * len(copy)
     edits = before = 0  # `before`: the length of the exact copy before the stretch
@@ -103,7 +94,7 @@ def align(copy: str, sentence: str) -> tuple[list[int], int]:
         if tag != "equal":
             stretch.append(step)
             continue
-        size = sum(map(_size, stretch))
+        size = sum(max(to - from_, there_end - there) for _, from_, to, there, there_end in stretch)
         edits += size
         if size <= LONGEST_ALTERED and 2 * size <= before + end - start:
             for _, from_, to, there, there_end in stretch:
@@ -119,26 +110,22 @@ Step = tuple[str, int, int, int, int]
 """An edit: equal, replace, insert or delete; `[start, end)` in the copy and in the sentence."""
 
 
-def _size(step: Step) -> int:
-    """How many characters an edit costs."""
-    _, start, end, at, at_end = step
-    return max(end - start, at_end - at)
-
-
 def _steps(copy: str, sentence: str) -> Iterator[Step]:
     """The edits that turn `copy` into `sentence`.
 
-    A long sentence is aligned in windows, of which the first half is kept, so that time grows
-    with its length, not with its square; a copy that leaves out or adds half a window is lost.
+    A long sentence is aligned in windows, of which the first half is kept, so that time is linear;
+    a copy that leaves out or adds half a window is lost.
     """
+    from rapidfuzz.distance import Levenshtein
+
     if len(sentence) <= WINDOW:
-        yield from _shifted(_opcodes(copy, sentence), 0, 0)
+        yield from _shifted(list(Levenshtein.opcodes(copy, sentence)), 0, 0)
         return
     start = at = 0
     while start < len(copy) and at < len(sentence):
         here, there = copy[start : start + WINDOW], sentence[at : at + WINDOW]
         last = start + WINDOW >= len(copy) and at + WINDOW >= len(sentence)
-        kept = _opcodes(here, there)
+        kept = list(Levenshtein.opcodes(here, there))
         if not last:
             kept = kept[: _half(kept)]
         yield from _shifted(kept, start, at)
@@ -159,19 +146,8 @@ def _half(steps: "Sequence[Opcode]") -> int:
 
 def _shifted(steps: "Sequence[Opcode]", start: int, at: int) -> Iterator[Step]:
     for step in steps:
-        yield (
-            step.tag,
-            step.src_start + start,
-            step.src_end + start,
-            step.dest_start + at,
-            step.dest_end + at,
-        )
-
-
-def _opcodes(copy: str, sentence: str) -> "list[Opcode]":
-    from rapidfuzz.distance import Levenshtein
-
-    return list(Levenshtein.opcodes(copy, sentence))
+        source = step.src_start + start, step.src_end + start
+        yield step.tag, *source, step.dest_start + at, step.dest_end + at
 
 
 def comparable(text: str) -> str:
@@ -196,8 +172,7 @@ def _compatible(character: str) -> str:
 def aligned_units(sentence: str, copy: str) -> tuple[str, list[int]]:
     """What `sentence` is aligned as, and the place of each of its characters.
 
-    Some tokenizers write one character as several (`℃` as `°C`): one that is not in `copy` is
-    aligned as them if they are.
+    Where a tokenizer has written a character as several in `copy` (`℃` as `°C`), it is aligned so.
     """
     owners, units = [], []
     for at, character in enumerate(sentence):

@@ -1,13 +1,18 @@
-"""What every answer format offers: `write` and `parse`, inverses of each other."""
+"""What every answer format offers: `write` and `parse`, inverses of each other; and what those
+that copy the sentence, and so carry the entities' places, have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import ClassVar
 
 from chmed_ner.entities.grammar import Grammar
 from chmed_ner.entities.labels import LabelScheme, folded
+from chmed_ner.entities.restoration import gold_mentions
 from chmed_ner.entities.types import Mention, Sentence, Span
+from chmed_ner.prompt.formats.alignment import place
 
 PROBLEMS = (
     "unparsable_line",
@@ -31,13 +36,10 @@ _LONGEST_NONE = 12
 class Answer:
     """A completion understood: the mentions in listed order, and its problems counted by reason.
 
-    A mention that the sentence does not hold stays in the list (it counts against mention F1) and
-    is counted as `not_in_sentence`; nothing can place it.
-
-    `spans` are the entities' places where the format carries them (bio, inline): in text order,
-    without overlaps, in code points of the sentence. No restoration policy touches them. None where
-    only restoration can place the mentions. `placed_characters` is then None too; else the number
-    of the sentence's characters that the completion has read out with a tag or within a copy.
+    A mention that the sentence does not hold stays (it counts against mention F1) and is counted as
+    `not_in_sentence`. `spans` are the entities' places where the format carries them: in text
+    order, without overlaps, in code points; `placed_characters` is then how many characters of the
+    sentence the completion has copied. Both are None where only restoration can place mentions.
     """
 
     mentions: tuple[Mention, ...]
@@ -69,14 +71,13 @@ class AnswerFormat(ABC):
         *,
         in_order: bool,  # noqa: ARG002
     ) -> Grammar | None:
-        """The answers to `sentence` that `parse` reads without a problem; None where the format has
-        no grammar. With `in_order`, mentions come in the order of the text."""
+        """The answers that `parse` reads without a problem, with mentions in the order of the text
+        if `in_order`; None where the format has no grammar."""
         return None
 
     def room(self, characters: int, longest_name: int) -> int:  # noqa: ARG002
-        """How long an answer to a sentence may get, on the scale of a decoding's cap: the number of
-        characters of a sentence whose extraction answer is as long. Both arguments are in code
-        points."""
+        """How long an answer may get: the characters of a sentence whose extraction answer is as
+        long. All in code points."""
         return characters
 
 
@@ -87,3 +88,51 @@ def without_entities(text: str) -> Answer | None:
     if len(text) <= _LONGEST_NONE and folded(text).strip("。.") in _NONE:
         return Answer((), {}, (), 0)
     return None
+
+
+class CopyFormat(AnswerFormat):
+    """A format whose answer holds every character of the sentence."""
+
+    most_marks: ClassVar[int]
+    """Characters that an answer spends on one of the copy, at most, without a category's name."""
+
+    def gold(self, sentence: Sentence) -> Answer:
+        return Answer(gold_mentions(sentence), spans=sentence.entities)
+
+    def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:
+        """The entities of `text` on `sentence`; what comes after three copies counts as altered."""
+        if (nothing := without_entities(text)) is not None:
+            return nothing
+        problems: Counter[str] = Counter()
+        most = 3 * len(sentence) + 32
+        readable = text[: most * (labels.longest + self.most_marks)]
+        copy, tags = self.read(readable, labels, problems)
+        unread = len(text) - len(readable) + max(0, len(copy) - most)
+        return _placed_answer(copy[:most], tags[:most], sentence, problems, unread)
+
+    @abstractmethod
+    def read(
+        self, text: str, labels: LabelScheme, problems: Counter[str]
+    ) -> tuple[str, Sequence[str]]:
+        """The copy in `text`, and a BIO tag for each of its characters."""
+
+
+def _placed_answer(
+    copy: str, tags: Sequence[str], sentence: str, problems: Mapping[str, int], unread: int
+) -> Answer:
+    """The entities that `tags` mark in `copy`, on `sentence`; `unread` characters were not read."""
+    placed = place(copy, tags, sentence)
+    found = [Mention(sentence[span.start : span.end], span.type) for span in placed.spans]
+    known = set(found)
+    lost = [mention for mention in dict.fromkeys(placed.lost) if mention not in known]
+    counted = {
+        "altered_copy": placed.edits + unread,
+        "not_in_sentence": len(lost),
+        "repeated_line": len(placed.lost) - len(lost),
+    }
+    return Answer(
+        (*found, *lost),
+        {reason: n for reason, n in {**problems, **counted}.items() if n},
+        placed.spans,
+        placed.characters,
+    )

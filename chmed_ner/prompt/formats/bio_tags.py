@@ -1,8 +1,7 @@
 """The paper's BIO style: every character of the sentence with its tag, and two compact variants.
 
-`lines`: `血 B-检查`, a line for each character. `one_line`: `血/B-检查 压/I-检查`, separated by
-spaces. `runs`: a line for each entity and for each stretch between entities, `血压 检查`. Tags are
-`O`, `B-` and `I-` with the category's name; in runs the name alone. White space of the sentence is
+`lines`: `血 B-检查`, a line for each character. `one_line`: `血/B-检查 压/I-检查`. `runs`: a line
+for each entity and for each stretch between entities, `血压 检查`. White space of the sentence is
 written `␣`. The characters carry the positions: see `alignment`.
 """
 
@@ -12,12 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from chmed_ner.entities.bio import OUTSIDE, chunks, split_tag, tags_of
 from chmed_ner.entities.labels import LabelScheme, folded
+from chmed_ner.entities.types import OUTSIDE, chunks, split_tag, tags_of
 from chmed_ner.knobs import one_of
 from chmed_ner.prompt.formats.alignment import BLANK
-from chmed_ner.prompt.formats.answer import Answer
-from chmed_ner.prompt.formats.copies import CopyFormat
+from chmed_ner.prompt.formats.answer import Answer, CopyFormat
 from chmed_ner.prompt.formats.copy_grammar import RunsGrammar, TaggedGrammar
 
 STYLES = ("lines", "one_line", "runs")
@@ -27,8 +25,6 @@ _OUTSIDE = frozenset({"o", "0", "无", "無", "none", "其他", "其它"})
 _MARKS = " |()（）[]【】。.，,;；"
 _ROOM = 12
 """Characters that a line may take beyond one character and the longest category's name."""
-Piece = tuple[str, str]
-"""Some characters and their tag, which is that of the first of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +35,6 @@ class BioTags(CopyFormat):
     style: Annotated[str, one_of(*STYLES)]
 
     def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:
-        """The sentence with the tags of `answer.spans`."""
         names, shown = _names(labels, script), _visible(sentence)
         tags = tags_of(answer.spans or (), len(sentence))
         if self.style == "runs":
@@ -56,10 +51,16 @@ class BioTags(CopyFormat):
     def read(
         self, text: str, labels: LabelScheme, problems: Counter[str]
     ) -> tuple[str, Sequence[str]]:
-        """The characters that can be read, and their tags."""
         copy: list[str] = []
         tags: list[str] = []
-        for words, tag in self._pieces(text, labels, problems):
+        reader = _Reader(self.style, labels)
+        lines = text.split() if self.style == "one_line" else re.split(r"[\r\n]", text)
+        for line in filter(str.strip, lines):
+            piece = reader.piece(line.rstrip())
+            if isinstance(piece, str):
+                problems[piece] += 1
+                continue
+            words, tag = piece
             copy.append(words)
             tags += [tag, *[_inside(tag)] * (len(words) - 1)]
         return "".join(copy), tags
@@ -72,39 +73,22 @@ class BioTags(CopyFormat):
         *,
         in_order: bool,  # noqa: ARG002 - a copy is in the text's order
     ) -> TaggedGrammar | RunsGrammar:
-        """Every character with a tag, `I-` after its own type only; in runs, no two stretches
-        outside entities in a row."""
+        """Every character with a tag, or every stretch with a name."""
         names, shown = _names(labels, script), tuple(_visible(sentence))
         if self.style == "runs":
-            return RunsGrammar(shown, " ", "\n", tuple(names.values()), OUTSIDE)
+            return RunsGrammar(shown, tuple(names.values()))
         tags = {"": (OUTSIDE, OUTSIDE)}
         tags |= {tag: (f"B-{name}", f"I-{name}") for tag, name in names.items()}
         return TaggedGrammar(shown, *self._marks, tags)
 
     def room(self, characters: int, longest_name: int) -> int:
-        """A line may take a token for its character, two for its tag, the name's and a line end;
-        a run only adds a line or two to what its characters take."""
-        if self.style == "runs":
-            return 2 * characters
-        return characters * (4 + longest_name) // 2
+        """Tokens: one for a character, two for its tag, the name's, a line end; runs as inline."""
+        return 2 * characters if self.style == "runs" else characters * (4 + longest_name) // 2
 
     @property
     def _marks(self) -> tuple[str, str]:
         """What separates a character from its tag, and a tag from the next character."""
         return (" ", "\n") if self.style == "lines" else ("/", " ")
-
-    def _pieces(self, text: str, labels: LabelScheme, problems: Counter[str]) -> Iterator[Piece]:
-        """Every piece of `text` that can be read; the others are counted."""
-        reader = _Reader(self.style, labels)
-        lines = text.split() if self.style == "one_line" else re.split(r"[\r\n]", text)
-        for line in lines:
-            if not line.strip():
-                continue
-            piece = reader.piece(line.rstrip())
-            if isinstance(piece, str):
-                problems[piece] += 1
-            else:
-                yield piece
 
 
 def _names(labels: LabelScheme, script: str) -> dict[str, str]:
@@ -113,7 +97,7 @@ def _names(labels: LabelScheme, script: str) -> dict[str, str]:
 
 
 def _visible(text: str) -> str:
-    """`text` of the same length with `BLANK` for each white space character."""
+    """`text` of the same length with `BLANK` for white space."""
     return "".join(BLANK if character.isspace() else character for character in text)
 
 
@@ -150,8 +134,8 @@ class _Reader:
         self.longest = labels.longest + _ROOM
         self.type = ""  # of the piece before, which a tag without prefix may continue
 
-    def piece(self, line: str) -> Piece | str:
-        """The piece that `line` is, or the reason why it is none."""
+    def piece(self, line: str) -> tuple[str, str] | str:
+        """The characters of `line` and the tag of the first, or the reason why it has none."""
         for words, name in self._readings(line):
             if tag := self._tag(name, len(words)):
                 self.type = split_tag(tag)[1]

@@ -1,7 +1,7 @@
 """The grammars of the formats that copy the sentence: marked in place, or tagged.
 
-A copy passes every character in order, so an answer cannot repeat itself and there is nothing to
-remember: a node is a position and what is open there.
+A copy passes every character in order and cannot repeat itself, so there is nothing to remember: a
+node is a position and what is open there.
 """
 
 from abc import abstractmethod
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
 from chmed_ner.entities.grammar import Grammar, Node, Step, check_words
+from chmed_ner.entities.types import OUTSIDE
 
 _OUTSIDE, _OPEN, _BETWEEN, _NAMING = range(4)
 _Place = tuple[int, int, str]
@@ -34,16 +35,13 @@ class CopyGrammar(Grammar):
         return replace(self, shown=tuple(kept))
 
     def forgetful(self) -> Grammar:
-        """Itself."""
         return self
 
 
 @dataclass(eq=False)
 class MarkedGrammar(CopyGrammar):
-    """The copy with entities marked: `opening`, characters, `bar`, category and closing mark."""
+    """The copy with entities marked: `[`, characters, `|`, category and closing mark."""
 
-    opening: str
-    bar: str
     names: tuple[str, ...]  # each with the closing mark
 
     def steps(self, node: Node) -> Iterable[Step]:
@@ -57,9 +55,9 @@ class MarkedGrammar(CopyGrammar):
             inside = (_OPEN, at + 1, "some")
             yield self.shown[at], inside if kind == _OPEN else (_OUTSIDE, at + 1, "")
             if kind == _OUTSIDE:
-                yield self.opening, (_OPEN, at, "")
+                yield "[", (_OPEN, at, "")
         if kind == _OPEN and tag:
-            yield self.bar, (_NAMING, at, "")
+            yield "|", (_NAMING, at, "")
 
     def ends(self, node: Node) -> bool:
         """After the last character, with nothing open."""
@@ -71,21 +69,20 @@ class MarkedGrammar(CopyGrammar):
         kind, at, tag = cast("_Place", node)
         if kind == _NAMING or (kind == _OPEN and tag):
             shortest = min(self.names, key=len)
-            text = shortest if kind == _NAMING else self.bar + shortest
+            text = shortest if kind == _NAMING else "|" + shortest
             return text, (_OUTSIDE, at, "")
         return self.shown[at], (_OPEN, at + 1, "some") if kind == _OPEN else (_OUTSIDE, at + 1, "")
 
     def words(self) -> Iterable[str]:
-        """The marks and the categories."""
-        return self.opening, self.bar, *self.names
+        return "[", "|", *self.names
 
 
 @dataclass(eq=False)
 class TaggedGrammar(CopyGrammar):
     """Characters with their tags: a character, `separator`, a tag; `between` before the next.
 
-    `tags` maps each type to the names of its `B-` and `I-` tags; the empty type has the name of
-    `O` twice. An `I-` tag only follows its own type.
+    `tags` maps each type to its `B-` and `I-` tags, the empty type to `O` twice. An `I-` tag only
+    follows its own type.
     """
 
     separator: str
@@ -120,37 +117,30 @@ class TaggedGrammar(CopyGrammar):
         return self.between, (_OUTSIDE, at, before)
 
     def words(self) -> Iterable[str]:
-        """The separators and the tags."""
         names = (name for pair in self.tags.values() for name in pair)
         return self.separator, self.between, *names
 
 
 @dataclass(eq=False)
 class RunsGrammar(CopyGrammar):
-    """Stretches of the copy with their names: characters, `separator`, a name; `between` lines.
+    """Stretches of the copy, a line each: characters, a space, a name; no two `O` in a row."""
 
-    `outside` is the name of a stretch outside entities; two of those do not follow each other.
-    """
-
-    separator: str
-    between: str
     names: tuple[str, ...]
-    outside: str
 
     def steps(self, node: Node) -> Iterable[Step]:
         """One more character, the stretch's name, or the next line."""
         kind, at, before = cast("_Place", node)
         if kind == _BETWEEN:
             if at < len(self.shown):
-                yield self.between, (_OUTSIDE, at, before)
+                yield "\n", (_OUTSIDE, at, before)
             return
         if at < len(self.shown):
             yield self.shown[at], (_OPEN, at + 1, before)
         if kind == _OPEN:
             for name in self.names:
-                yield self.separator + name, (_BETWEEN, at, "")
-            if before != self.outside:
-                yield self.separator + self.outside, (_BETWEEN, at, self.outside)
+                yield " " + name, (_BETWEEN, at, "")
+            if before != OUTSIDE:
+                yield " " + OUTSIDE, (_BETWEEN, at, OUTSIDE)
 
     def ends(self, node: Node) -> bool:
         """After the last stretch's name."""
@@ -161,12 +151,11 @@ class RunsGrammar(CopyGrammar):
         """The rest as one stretch, outside entities if it may be."""
         kind, at, before = cast("_Place", node)
         if kind == _BETWEEN:
-            return self.between, (_OUTSIDE, at, before)
+            return "\n", (_OUTSIDE, at, before)
         if at < len(self.shown):
             return self.shown[at], (_OPEN, at + 1, before)
-        name = self.outside if before != self.outside else min(self.names, key=len)
-        return self.separator + name, (_BETWEEN, at, name if name == self.outside else "")
+        name = OUTSIDE if before != OUTSIDE else min(self.names, key=len)
+        return " " + name, (_BETWEEN, at, name if name == OUTSIDE else "")
 
     def words(self) -> Iterable[str]:
-        """The separators and the categories."""
-        return self.separator, self.between, *self.names, self.outside
+        return " ", "\n", *self.names, OUTSIDE

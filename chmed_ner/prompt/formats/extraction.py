@@ -16,9 +16,8 @@ from chmed_ner.entities.restoration import gold_mentions
 from chmed_ner.entities.types import Mention, Sentence
 from chmed_ner.knobs import Range, one_of
 from chmed_ner.prompt.formats.answer import Answer, AnswerFormat
-from chmed_ner.prompt.formats.folding import FoldedText
 from chmed_ner.prompt.formats.list_grammar import ListGrammar
-from chmed_ner.prompt.formats.lists import bare, listed_answer, spelling, unquoted
+from chmed_ner.prompt.formats.lists import FoldedText, bare, listed_answer, spelling, unquoted
 
 NONE = {"simplified": "无", "traditional": "無"}
 _NONE_WORDS = frozenset({"无", "無", "没有", "沒有", "none", "无医疗实体", "無醫療實體"})
@@ -33,8 +32,8 @@ _ROOM = 40
 class Extraction(AnswerFormat):
     """The `mention-category` lines.
 
-    `order=unique` lists each (mention, type) once, in order of first occurrence; `text_order` lists
-    every entity in text order with its repeats, which `in_order` restoration needs.
+    `order=unique` lists each (mention, type) once, in order of first occurrence; `text_order` all
+    entities in text order, which `in_order` restoration needs.
     """
 
     order: Annotated[str, one_of("unique", "text_order")]
@@ -54,7 +53,7 @@ class Extraction(AnswerFormat):
         labels: LabelScheme,
         script: str,
     ) -> str:
-        """One line a mention, without a final newline; the script's word for none if empty."""
+        """One line a mention, without a final newline; the script's word for none."""
         if not answer.mentions:
             return NONE[script]
         return "\n".join(
@@ -63,7 +62,6 @@ class Extraction(AnswerFormat):
         )
 
     def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:
-        """The mentions of `text`, spelled as `sentence` spells them where it holds them."""
         lines = [line for part in re.split(r"[\r\n]", text) if (line := part.strip())]
         if not lines:
             return Answer((), {"empty": 1})
@@ -80,8 +78,7 @@ class Extraction(AnswerFormat):
     def grammar(
         self, sentence: str, labels: LabelScheme, script: str, *, in_order: bool
     ) -> ListGrammar:
-        """Lines of a piece of `sentence` and a category, none of them twice under `unique`;
-        `text_order` means the order of the text in any case."""
+        """Lines of a piece of `sentence` and a category, none of them twice under `unique`."""
         return ListGrammar(
             sentence,
             self.separator,
@@ -113,8 +110,8 @@ def _mention(line: str, page: FoldedText, labels: LabelScheme) -> Mention | str 
 def _readings(line: str, labels: LabelScheme) -> Iterator[tuple[str, str]]:
     """Each (words, type) into which a separator divides the line, shortest words first.
 
-    A mention may hold separators, and so may a category. Only separators near the end can come
-    before a category's name, so a line without end costs no more than its length.
+    A mention and a category may hold separators. Only those near the end are looked at, so that a
+    line without end costs no more than its length.
     """
     end = len(line.rstrip(_ENDS))
     for match in _SEPARATORS.finditer(line, max(0, end - labels.longest - _ROOM)):
@@ -128,6 +125,5 @@ def _readings(line: str, labels: LabelScheme) -> Iterator[tuple[str, str]]:
 
 
 def _is_none(line: str) -> bool:
-    if len(line) > _ROOM:
-        return False
-    return folded(bare(line.rstrip(_ENDS)).strip("（）()。. ")) in _NONE_WORDS
+    short = len(line) <= _ROOM
+    return short and folded(bare(line.rstrip(_ENDS)).strip("（）()。. ")) in _NONE_WORDS

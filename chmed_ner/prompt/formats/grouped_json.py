@@ -15,13 +15,8 @@ from typing import Any
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.restoration import gold_mentions
 from chmed_ner.entities.types import Mention, Sentence
-from chmed_ner.prompt.formats.answer import (
-    Answer,
-    AnswerFormat,
-    without_entities,
-)
-from chmed_ner.prompt.formats.folding import FoldedText
-from chmed_ner.prompt.formats.lists import listed_answer, spelling
+from chmed_ner.prompt.formats.answer import Answer, AnswerFormat, without_entities
+from chmed_ner.prompt.formats.lists import FoldedText, listed_answer, spelling
 
 _TOKENS = re.compile(
     r'"((?:[^"\\\n]|\\.)*)"?'
@@ -33,8 +28,7 @@ _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _MOST = 64
 """Characters read per character of the sentence: no list of its pieces is longer, only a loop."""
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
-Item = tuple[str, str]
-"""A category and a mention, as written."""
+Item = tuple[str, str]  # a category and a mention, as written
 
 
 class GroupedJson(AnswerFormat):
@@ -55,14 +49,12 @@ class GroupedJson(AnswerFormat):
         labels: LabelScheme,
         script: str,
     ) -> str:
-        """The object on one line."""
         groups: dict[str, list[str]] = {}
         for mention in answer.mentions:
             groups.setdefault(labels.name_of(mention.type, script), []).append(mention.text)
         return json.dumps(groups, ensure_ascii=False)
 
     def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:
-        """The mentions of `text`, spelled as `sentence` spells them where it holds them."""
         if (nothing := without_entities(text)) is not None:
             return replace(nothing, spans=None)
         problems: Counter[str] = Counter()
@@ -81,8 +73,7 @@ class GroupedJson(AnswerFormat):
 
 
 def _mention(item: Item, page: FoldedText, labels: LabelScheme) -> Mention | str:
-    """The mention of an item, or the reason why it has none; a model may put the mention before the
-    category."""
+    """The mention of an item, whichever comes first in it, or the reason why it has none."""
     category, words = item[0].strip(), item[1].strip()
     reason = "unknown_label" if words else "unparsable_line"
     type_ = labels.tag_of(category) if len(category) <= labels.longest else None

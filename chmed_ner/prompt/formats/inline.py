@@ -1,9 +1,8 @@
 """The sentence copied with its entities marked in place: `患者有[高血压|疾病]。`
 
-`[`, `|` and `]` are marks; one of the sentence's own, or a backslash, has a backslash before it.
-White space of the sentence other than a plain space is written `␣`. The copy carries the positions:
-see `alignment`. Reading also takes full-width marks and `【】`, and a category before the mention;
-marks that enclose no known category are text.
+A mark of the sentence's own, or a backslash, has a backslash before it; white space other than a
+plain space is written `␣`. The copy carries the positions: see `alignment`. Reading also takes
+full-width marks and `【】`, and a category before the mention; marks without a category are text.
 """
 
 import re
@@ -11,12 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from chmed_ner.entities.bio import tags_of
 from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Span
+from chmed_ner.entities.types import Span, tags_of
 from chmed_ner.prompt.formats.alignment import BLANK
-from chmed_ner.prompt.formats.answer import Answer
-from chmed_ner.prompt.formats.copies import CopyFormat
+from chmed_ner.prompt.formats.answer import Answer, CopyFormat
 from chmed_ner.prompt.formats.copy_grammar import MarkedGrammar
 
 _OPENING, _BARS, _CLOSING = "[［【", "|｜", "]］】"
@@ -30,7 +27,6 @@ class Inline(CopyFormat):
     most_marks = 5
 
     def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:
-        """The sentence with the entities of `answer.spans` marked."""
         parts, start = [], 0
         for span in answer.spans or ():
             name = _escaped(labels.name_of(span.type, script))
@@ -44,7 +40,6 @@ class Inline(CopyFormat):
     def read(
         self, text: str, labels: LabelScheme, problems: Counter[str]
     ) -> tuple[str, Sequence[str]]:
-        """The text without its marks, and the tags of what they mark."""
         page = _Page(labels, problems)
         for piece in _PIECES.findall(text):
             page.read(piece)
@@ -61,7 +56,7 @@ class Inline(CopyFormat):
     ) -> MarkedGrammar:
         """The sentence with pieces of it marked, none within another."""
         names = tuple(f"{_escaped(name)}]" for name in labels.names(script))
-        return MarkedGrammar(tuple(map(_escaped, sentence)), "[", "|", names)
+        return MarkedGrammar(tuple(map(_escaped, sentence)), names)
 
     def room(self, characters: int, longest_name: int) -> int:  # noqa: ARG002
         """Twice the sentence: the copy, and a name and three marks for each entity."""

@@ -109,8 +109,8 @@ class ListGrammar:
         return replace(self, distinct=False, in_order=False)
 
     def _done(self, memory: int, start: int, end: int, category: int) -> _Place:
-        """After a category. What is remembered then is worked out when the answer goes on: of all
-        the ways that are looked at, few are taken."""
+        """After a category. What is remembered is worked out when the answer goes on: of all the
+        ways that are looked at, few are taken."""
         if not self.distinct and not self.in_order:
             return (_DONE, memory, 0, 0)
         return (_DONE, memory, start, end, category)

@@ -1,17 +1,40 @@
 """`analysis/` of a run: why it fails, as CSV tables and figures. README.md here lists the files."""
 
-from collections.abc import Collection, Mapping, Sequence
+import csv
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from chmed_ner.entities.labels import Label, LabelScheme
-from chmed_ner.entities.types import Sentence, Span
-from chmed_ner.files import write_bytes
-from chmed_ner.report.analysis.breakdown import ALL, Breakdown, break_down, write_tables
-from chmed_ner.report.analysis.error_figures import confusion_figure, error_figure
-from chmed_ner.report.analysis.f1_figures import length_figure, string_figure
-from chmed_ner.score.breakdowns import ScoredSentence
+from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities.types import Scores, Sentence, Span
+from chmed_ner.files import replacing, write_bytes
+from chmed_ner.report.analysis.figures import (
+    confusion_figure,
+    error_figure,
+    length_figure,
+    string_figure,
+    types_in,
+)
+from chmed_ner.score.breakdowns import (
+    ALL,
+    KINDS,
+    PAIRED,
+    Breakdown,
+    Confusion,
+    ScoredSentence,
+    break_down,
+    by_kind,
+)
 
 ANALYSIS_FOLDER = "analysis"
+FIGURES = ("gold", "predicted", "correct", "precision", "recall", "f1")
+
+_ERRORS = (
+    *("type", "gold", *(f"gold_{kind}" for kind in (*PAIRED, "missed"))),
+    *("predicted", *(f"predicted_{kind}" for kind in (*PAIRED, "spurious"))),
+)
+
+Rows = Iterable[Sequence[Any]]
 
 
 def write_analysis(
@@ -24,12 +47,10 @@ def write_analysis(
 ) -> None:
     """Write the tables and figures of one run to `directory/analysis`, each file atomically.
 
-    `sentences`: the test split; without any, nothing is written. `spans`: predicted entities by
-    sentence id. `training_mentions`: the strings of the entities of the run's training split, in
-    the script of `Sentence.text`. A type that is predicted, though the scheme does not have it,
-    comes last, by its tag. The same arguments give the same bytes.
-
-    Raises KeyError for a sentence without an entry in `spans`.
+    `spans`: predicted entities by sentence id. `training_mentions`: the strings of the run's
+    training entities, in the script of `Sentence.text`. Without `sentences` nothing is written. A
+    type outside the scheme comes last, by its tag. KeyError for a sentence without an entry in
+    `spans`.
     """
     if not sentences:
         return
@@ -40,7 +61,7 @@ def write_analysis(
         scored.setdefault(ALL, []).append(found)
     groups = (*(genre for genre in scored if genre != ALL), ALL)
     genres = {genre: break_down(scored[genre], training_mentions) for genre in groups}
-    types = _types(genres[ALL], labels)
+    types = types_in(genres[ALL].confusions, labels.labels)
     folder = directory / ANALYSIS_FOLDER
     write_tables(folder, genres, [label.tag for label in types])
     for name, content in (
@@ -52,8 +73,50 @@ def write_analysis(
         write_bytes(folder / f"{name}.png", content)
 
 
-def _types(found: Breakdown, labels: LabelScheme) -> list[Label]:
-    """The scheme's types, then the others that occur."""
-    met = {type_ for gold, predicted, _ in found.confusions for type_ in (gold, predicted)}
-    extra = sorted(type_ for type_ in met - set(labels.tags) if type_ is not None)
-    return [*labels.labels, *(Label(tag, tag, tag) for tag in extra)]
+def write_tables(directory: Path, genres: Mapping[str, Breakdown], types: Sequence[str]) -> None:
+    """Write each table to `directory`, UTF-8, atomically; `types` in the order of the rows."""
+    tables: dict[str, tuple[Sequence[str], Callable[[Breakdown], Rows]]] = {
+        "confusion": (
+            ("gold", "predicted", "kind", "entities"),
+            lambda each: _confusion_rows(each.confusions, types),
+        ),
+        "errors_by_type": (_ERRORS, lambda each: _error_rows(each.confusions, types)),
+        "f1_by_entity_length": (("length", *FIGURES), lambda each: _parts(each.entity_length)),
+        "f1_by_sentence_length": (("length", *FIGURES), lambda each: _parts(each.sentence_length)),
+        "f1_by_seen": (("string", *FIGURES), lambda each: _parts(each.seen)),
+        "one_character_entities": (
+            ("string", "type", *FIGURES),
+            lambda each: ((*part, *_figures(found)) for part, found in each.one_character.items()),
+        ),
+    }
+    for name, (header, rows_of) in tables.items():
+        with replacing(directory / f"{name}.csv") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("genre", *header))
+            for genre, each in genres.items():
+                writer.writerows((genre, *row) for row in rows_of(each))
+
+
+def _figures(scores: Scores) -> list[float]:
+    return [getattr(scores, figure) for figure in FIGURES]
+
+
+def _parts(found: Mapping[str, Scores]) -> Rows:
+    return ((name, *_figures(scores)) for name, scores in found.items())
+
+
+def _confusion_rows(found: Mapping[Confusion, int], types: Sequence[str]) -> Rows:
+    """A row for each cell that is not empty, largest first."""
+    order = {type_: number for number, type_ in enumerate((*types, None))}
+
+    def place(item: tuple[Confusion, int]) -> tuple[int, ...]:
+        (gold, predicted, kind), count = item
+        return -count, order[gold], order[predicted], KINDS.index(kind)
+
+    for (gold, predicted, kind), count in sorted(found.items(), key=place):
+        yield gold or "", predicted or "", kind, count
+
+
+def _error_rows(found: Mapping[Confusion, int], types: Sequence[str]) -> Rows:
+    for type_ in (*types, None):
+        yield type_ or ALL, *by_kind(found, 0, type_), *by_kind(found, 1, type_)

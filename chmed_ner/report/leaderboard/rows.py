@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, NamedTuple
 
 from chmed_ner.errors import InputError
-from chmed_ner.report.leaderboard.runs import ScoredRun
+from chmed_ner.report.leaderboard.entries import ScoredRun
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -28,10 +28,7 @@ _BoardKey = tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]
 
 
 class Figure(NamedTuple):
-    """A metric over several runs: the mean, and the sample standard deviation.
-
-    The deviation divides by runs - 1, so one run has none (None, not 0).
-    """
+    """The mean of a metric over several runs, and the sample standard deviation."""
 
     mean: float
     deviation: float | None
@@ -123,7 +120,7 @@ def boards(
 ) -> tuple[list[Board], Counter[str]]:
     """The boards, by dataset, and how many runs were left out, by reason.
 
-    Of runs with one setting and one seed the newest counts.
+    Of runs with one setting and one seed the newest counts; `runs` come oldest first.
     """
     from pandas import DataFrame
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.files import markdown_table
-from chmed_ner.report.leaderboard.published import PublishedRow
+from chmed_ner.report.leaderboard.entries import PublishedRow
 from chmed_ner.report.leaderboard.rows import Board, LeaderboardRow
 
 if TYPE_CHECKING:
@@ -58,19 +58,17 @@ def board_records(board: Board, published: Sequence[PublishedRow]) -> "DataFrame
     """
     from pandas import DataFrame
 
-    metrics = ("f1", "precision", "recall", *(f"{genre}/f1" for genre in board.genres))
+    metrics = _metrics(board.genres)
     ours = [_own_record(row, metrics) for row in board.rows]
     theirs = [_published_record(row) for row in published]
-    figures = [f"{metric}_{part}" for metric in metrics for part in ("mean", "deviation")]
     found = DataFrame([{"dataset": board.title, **record} for record in (*ours, *theirs)])
-    return found.reindex(columns=list({*found.columns, *figures, "f1_low", "f1_high"}))
+    return found.reindex(columns=list({*found.columns, *_columns(metrics)}))
 
 
 def board_table(board: Board, records: "DataFrame") -> BoardTable:
     """A board as text: percent with two decimals, mean ± deviation over seeds.
 
-    The best of ours and the best of the published rows that can be compared is bold, by column;
-    partial runs and those tuned on test data are never.
+    The best of ours and the best of the published rows that can be compared is bold, by column.
     """
     from pandas import DataFrame
 
@@ -116,17 +114,24 @@ def as_csv(boards: Sequence["DataFrame"], genres: Sequence[str], by: Sequence[st
     """The records of every board in one table: ours with their groups, then the published rows."""
     from pandas import concat
 
-    metrics = ("f1", "precision", "recall", *(f"{genre}/f1" for genre in genres))
     header = [
         *("dataset", "source", "system", *(group for group in by if group != "dataset")),
-        *("differs", "runs", "seeds", "partial"),
-        *(f"{metric}_{part}" for metric in metrics for part in ("mean", "deviation")),
-        *("f1_low", "f1_high", "sentences_per_second", "comparable", "remark", "run_ids"),
+        *("differs", "runs", "seeds", "partial", *_columns(_metrics(genres))),
+        *("sentences_per_second", "comparable", "remark", "run_ids"),
     ]
     found = concat(boards, ignore_index=True)
     computed = "F1 computed from the genres; " + found["remark"]
     found["remark"] = found["remark"].where(~found["computed"], computed.str.removesuffix("; "))
     return str(found.reindex(columns=header).to_csv(index=False, lineterminator="\n"))
+
+
+def _metrics(genres: Sequence[str]) -> list[str]:
+    return ["f1", "precision", "recall", *(f"{genre}/f1" for genre in genres)]
+
+
+def _columns(metrics: Sequence[str]) -> list[str]:
+    parts = [f"{metric}_{part}" for metric in metrics for part in ("mean", "deviation")]
+    return [*parts, "f1_low", "f1_high"]
 
 
 def _own_record(row: LeaderboardRow, metrics: Sequence[str]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What `chmed-ner report` writes: leaderboard.md, .csv, .tex, .html and the figures."""
 
+import base64
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from chmed_ner.errors import InputError
 from chmed_ner.files import markdown_table, replacing, write_bytes
+from chmed_ner.report.leaderboard.entries import looks, published_rows, rows_for, scored_runs
 from chmed_ner.report.leaderboard.figures import Drawn, board_figures
-from chmed_ner.report.leaderboard.page import write_leaderboard_page
-from chmed_ner.report.leaderboard.published import published_rows, rows_for
 from chmed_ner.report.leaderboard.rows import boards, check_groups
-from chmed_ner.report.leaderboard.runs import looks, scored_runs
 from chmed_ner.report.leaderboard.tables import (
+    OURS,
+    WORDS,
     BoardTable,
     as_csv,
     board_records,
@@ -22,6 +23,7 @@ from chmed_ner.report.leaderboard.tables import (
     latex,
     markdown,
 )
+from chmed_ner.report.pages.document import closing, html_table, opening, visible
 from chmed_ner.track import TrackedRun, TrackedRuns
 
 if TYPE_CHECKING:
@@ -32,22 +34,23 @@ BOLD = (
     "± is the standard deviation over seeds. Bold, by column: the best of ours, and the best "
     "published one that can be compared. † computed here from the published genres."
 )
-
 LOOKED = (
     "Over all experiments of the store, limited runs included. A setting is a configuration with "
     "its seed and code version. The more tuned settings a test set has scored, the more its best "
     "figure owes to chance and choice. Of predictions from files nobody knows what they were tuned "
     "on."
 )
-
-
+LOOKS_TITLE = "How often each test set was scored"
 LOOKS = ("test file", "SHA-256", "tuned settings scored", "all settings scored", "from files")
+
+LONG = 16
+"""Characters; words of more keep room for this many in a line."""
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """What is written to `directory`: boards with their figures, the runs left out by reason, and
-    how often each test file was scored."""
+    """What is written to `directory`: boards with their figures, the runs left out by reason, how
+    often each test file was scored."""
 
     directory: Path
     boards: tuple[tuple[BoardTable, Drawn], ...]
@@ -65,7 +68,7 @@ def write_leaderboard(
 ) -> Leaderboard:
     """Write the leaderboard of an experiment's runs (None: of all) to `directory`.
 
-    The looks at the test sets count the runs of every experiment. Raises InputError for an unknown
+    The looks at the test sets count the runs of every experiment. InputError for an unknown
     experiment or group, and where no run can be shown; RunError when the store cannot be read.
     """
     check_groups(by)
@@ -81,29 +84,20 @@ def write_leaderboard(
         raise InputError(
             f"no run to show ({counted(left_out)}); finish a run that tests, or see --partial"
         )
-    published = published_rows()
-    records = [
-        board_records(
-            board, rows_for(published, board.dataset, board.genres, limited=board.limited)
-        )
-        for board, _ in shown
-    ]
-    written = Leaderboard(
-        directory,
-        tuple(
-            (board_table(board, each), board_figures(board, rows, tracked.artifact))
-            for (board, rows), each in zip(shown, records, strict=True)
-        ),
-        left_out,
-        looks(scored_runs(every, tracked.artifact)[0]),
-    )
+    published, records, made = published_rows(), [], []
+    for board, rows in shown:
+        theirs = rows_for(published, board.dataset, board.genres, limited=board.limited)
+        records.append(board_records(board, theirs))
+        table = board_table(board, records[-1])
+        made.append((table, board_figures(board, rows, tracked.artifact)))
+    seen = looks(scored_runs(every, tracked.artifact)[0])
+    written = Leaderboard(directory, tuple(made), left_out, seen)
     genres = dict.fromkeys(genre for board, _ in shown for genre in board.genres)
     _write(written, as_csv(records, list(genres), by))
     return written
 
 
 def _wanted(every: Sequence[TrackedRun], experiment: str | None) -> list[TrackedRun]:
-    """The runs of an experiment, None for those of all; InputError where there is none."""
     if not every:
         raise InputError(
             "report: the tracking store has no run yet; make some with chmed-ner run, or name the "
@@ -151,13 +145,61 @@ def _markdown(found: Leaderboard) -> str:
         parts += [f"## {table.title}", markdown(table).rstrip()]
         parts += [f"![{name}]({slug(table.title)}/{name})" for name in drawn.pictures]
         parts += drawn.notes
-    parts += [
-        f"Runs left out: {counted(found.left_out)}.",
-        "## How often each test set was scored",
-    ]
-    rows = [
-        (name, digest[:12], *map(str, counts))
-        for name, digest, *counts in found.looks.to_numpy().tolist()
-    ]
-    parts += [markdown_table(LOOKS, rows, "llrrr").rstrip(), LOOKED]
+    parts += [f"Runs left out: {counted(found.left_out)}.", f"## {LOOKS_TITLE}"]
+    parts += [markdown_table(LOOKS, _look_rows(found.looks), "llrrr").rstrip(), LOOKED]
     return "\n\n".join(parts) + "\n"
+
+
+def _look_rows(looks: "DataFrame") -> list[list[str]]:
+    found = looks.to_numpy().tolist()
+    return [[name, digest[:12], *map(str, counts)] for name, digest, *counts in found]
+
+
+def write_leaderboard_page(
+    path: Path,
+    boards: Sequence[tuple[BoardTable, Drawn]],
+    *,
+    notes: Sequence[str],
+    looks: "DataFrame",
+) -> None:
+    """Write the page, nothing to run or fetch, atomically, with what `entries.looks` found."""
+    with replacing(path) as file:
+        file.write(opening("Leaderboard"))
+        file.writelines(f"<p>{visible(note)}</p>\n" for note in notes)
+        for table, drawn in boards:
+            file.write(f"<h2>{visible(table.title)}</h2>\n{_table(table)}")
+            file.writelines(_picture(name, png) for name, png in drawn.pictures.items())
+            file.writelines(f'<p class="quiet">{visible(note)}</p>\n' for note in drawn.notes)
+        columns = ["test file", "SHA-256", "tuned settings", "all settings", "from files"]
+        rows = [(visible(name), [*map(visible, rest)]) for name, *rest in _look_rows(looks)]
+        file.write(f"<h2>{LOOKS_TITLE}</h2>\n")
+        file.write(html_table("settings scored on each test file", columns, rows) + closing())
+
+
+def _table(table: BoardTable) -> str:
+    """The table as HTML, without the columns in which no row says anything."""
+    heads = dict(zip(table.cells.columns, table.heads, strict=True))
+    kept = [name for name in heads if table.cells[name].any()]
+    rows = []
+    for number, cells in table.cells.iterrows():
+        shown = [_cell(name, cells[name], bold=table.bold.at[number, name]) for name in kept]
+        kind = "ours" if cells["source"] == OURS else "quiet"
+        rows.append((f'<span class="{kind}">{shown[0]}</span>', shown[1:]))
+    header = [_cell(name, heads[name]) for name in kept]
+    return f'<div class="board">{html_table("F1 in percent", header, rows)}</div>\n'
+
+
+def _cell(column: str, text: str, *, bold: bool = False) -> str:
+    """A cell of a column: a spread small after its mean, words in the columns of words."""
+    if column in WORDS:
+        room = " long" if len(text) > LONG else ""
+        return f'<span class="words{room}">{visible(text)}</span>'
+    mean, sign, spread = visible(text).partition(" ± ")
+    shown = f"<b>{mean}</b>" if bold else mean
+    return f"{shown} <small>± {spread}</small>" if sign else shown
+
+
+def _picture(name: str, png: bytes) -> str:
+    encoded = base64.b64encode(png).decode()
+    what = name.removesuffix(".png").replace("_", " ")
+    return f'<p><img src="data:image/png;base64,{encoded}" alt="{what}"></p>\n'

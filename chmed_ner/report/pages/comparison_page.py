@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Completion, Sentence, Span
-from chmed_ner.report.pages.document import html_table, visible
+from chmed_ner.report.pages.document import EntityMarks, html_table, visible
 from chmed_ner.report.pages.explorer import (
     FIRST_KIND,
     OUTLINED,
@@ -17,7 +17,6 @@ from chmed_ner.report.pages.explorer import (
     by_sentence,
     spans_of,
 )
-from chmed_ner.report.pages.marks import EntityMarks
 from chmed_ner.score.significance import Comparisons, Estimate
 
 KINDS = {"兩者皆對": False, "只有 A 對": True, "只有 B 對": True, "兩者皆錯": False}
@@ -47,7 +46,6 @@ def write_comparison_page(
 ) -> None:
     """Write the page of run A (`first`) and run B (`second`) to `path`, atomically.
 
-    `figures`: their scores, as `chmed_ner.score.significance.compare_counts` gives them. Raises
     InputError as `chmed_ner.report.pages.page.write_page` does.
     """
     explorer = Explorer(

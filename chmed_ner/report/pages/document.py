@@ -1,15 +1,14 @@
-"""The frame of a page: one HTML file in which only our own style and script have an effect.
-
-Text from data is shown so that nothing in it acts and nothing in it hides.
-"""
+"""The frame of a page, one HTML file in which no text from data acts or hides."""
 
 import base64
 import hashlib
 import html
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+
+from chmed_ner.entities.labels import LabelScheme
 
 # Controls, format characters (bidi controls and zero-width characters among them), lone surrogates,
 # line and paragraph separators: they act on the page or cannot be seen, so they are named instead.
@@ -27,10 +26,8 @@ def is_named(character: str) -> bool:
 
 
 def plain(text: str, *, keep: str = "") -> str:
-    """`text` with each character that acts or cannot be seen as `U+XXXX`, those in `keep` as is.
-
-    The result can be encoded as UTF-8; it is not escaped for HTML.
-    """
+    """`text` with each character that acts or cannot be seen as `U+XXXX`, but for those in
+    `keep`; not escaped for HTML."""
     if text.isprintable():
         return text
     return "".join(
@@ -40,10 +37,10 @@ def plain(text: str, *, keep: str = "") -> str:
 
 
 def visible(text: str) -> str:
-    """`text` as the HTML content of an element, as `plain` shows it.
+    """`text` as `plain` shows it, as the HTML content of an element (not of `title`).
 
     The named characters are in an element of their own (class `u`), so that they differ from a
-    text that really says `U+202E`. Not for attributes, nor for `title`: escape `plain` there.
+    text that really says `U+202E`.
     """
     if text.isprintable():
         return html.escape(text)
@@ -58,10 +55,7 @@ def visible(text: str) -> str:
 def html_table(
     caption: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]
 ) -> str:
-    """A table that scrolls by keyboard where it is wider than the page; empty without rows.
-
-    A row is its heading and its cells; all of them are HTML.
-    """
+    """A table that scrolls by keyboard, empty without rows: a heading and cells, as HTML."""
     if not rows:
         return ""
     head = "".join(f'<th scope="col">{column}</th>' for column in columns)
@@ -85,9 +79,8 @@ def page_file(name: str) -> str:
 def opening(title: str, script: str = "", skip: tuple[str, str] = ("", "")) -> str:
     """Everything up to the heading and the beginning of `main`.
 
-    Only our style and the given script have an effect, so that even a mistake in escaping could
-    neither run anything nor fetch anything; pictures may be in the page itself. `skip` is the
-    anchor and the words of a link, for the keyboard, past what comes first.
+    Only our style and the given script have an effect, so that even a mistake in escaping could run
+    or fetch nothing. `skip` is the anchor and the words of a link past what comes first.
     """
     style = page_file("page.css")
     policy = (
@@ -118,3 +111,50 @@ def closing(data: Iterable[str] = (), script: str = "") -> str:
 def _digest(text: str) -> str:
     """The hash source by which a content security policy names an inline text."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+ERROR_NAMES = {
+    "boundary": "邊界",
+    "type": "類別",
+    "boundary_and_type": "邊界與類別",
+    "missed": "漏標",
+    "spurious": "多標",
+}
+"""What a page calls each kind of error of `chmed_ner.score.breakdowns`."""
+
+
+COLOURS = 12
+"""The classes `t0`, `t1` ... of page.css; types beyond the last begin again.
+
+The type's name is always next to the colour, so no reader depends on telling hues apart.
+"""
+
+
+class EntityMarks:
+    """How a page marks each entity type: CSS class and name, by tag, in the scheme's order; a type
+    outside the scheme has the class `x` and goes by its tag."""
+
+    def __init__(self, labels: LabelScheme) -> None:
+        self.classes: Mapping[str, str] = {
+            tag: f"t{number % COLOURS}" for number, tag in enumerate(labels.tags)
+        }
+        self._names = {label.tag: label.traditional for label in labels.labels}
+
+    def mark(self, text: str, type_: str) -> str:
+        """`text` marked as an entity of `type_`, as HTML."""
+        name = visible(self.name(type_))
+        return f'<mark class="{self.style(type_)}">{visible(text)}<small>{name}</small></mark>'
+
+    def style(self, type_: str) -> str:
+        """The CSS class of a type."""
+        return self.classes.get(type_, "x")
+
+    def name(self, type_: str) -> str:
+        """The traditional name of a type, not escaped."""
+        return self._names.get(type_, type_)
+
+    def legend(self, outlined: str) -> str:
+        """The types of the scheme, and what an outline means, as an HTML list."""
+        entries = [f"<li>{self.mark(tag, tag)}</li>" for tag in self.classes]
+        entries.append(f'<li><mark class="e">外框</mark> <small>{outlined}</small></li>')
+        return f'<ul class="legend" aria-label="圖例">{"".join(entries)}</ul>\n'

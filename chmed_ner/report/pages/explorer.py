@@ -16,13 +16,13 @@ from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import replacing
 from chmed_ner.report.pages.document import (
+    EntityMarks,
     closing,
     is_named,
     opening,
     page_file,
     plain,
 )
-from chmed_ner.report.pages.marks import EntityMarks
 
 OUTLINED, FIRST_KIND = 1, 2
 """The mark of an entity in error: outlined; from `FIRST_KIND` on a kind is named after its type.
@@ -42,8 +42,8 @@ _SEARCH = (
 
 @dataclass(frozen=True, slots=True)
 class ShownEntity:
-    """An entity of a sentence, gold or predicted: its kind (an index), its types, whether its
-    string was seen in training (None: not known)."""
+    """An entity of a sentence: its kind (an index), its types, whether its string was seen in
+    training (None: not known)."""
 
     kind: int
     types: tuple[str, ...]
@@ -65,8 +65,7 @@ class Explorer:
     """Sentences to look through.
 
     `lines` are the headings of each sentence's lines. `kinds` are what an entity can be, each with
-    whether it is one to look for; `any_` and `none` say what a sentence with, and without, such an
-    entity is called.
+    whether it is one to look for; a sentence with such an entity is called `any_`, else `none`.
     """
 
     sentences: Sequence[ShownSentence]
@@ -78,10 +77,9 @@ class Explorer:
     seen: bool = False
 
     def write(self, path: Path, title: str, above: str, outlined: str) -> None:
-        """Write a page of these sentences with `above` before them, atomically.
+        """Write a page of these sentences, `above` before them, atomically.
 
-        `outlined` says what an outline means. Raises InputError for an entity that overlaps
-        another of its line or leaves its sentence.
+        InputError for an entity that overlaps another of its line or leaves its sentence.
         """
         script = page_file("explorer.js") if self.sentences else ""
         with replacing(path) as file:
@@ -111,7 +109,11 @@ class Explorer:
         """The filters and the list, empty; they stay hidden without scripts."""
         kinds = [("any", self.any_), ("none", self.none)]
         kinds += [(str(number), name) for number, name in enumerate(self.kinds)]
-        types = [(str(n), self._type_option(tag)) for tag, n in self._types.items()]
+        names = {tag: self.marks.name(tag) for tag in self._types}
+        types = [
+            (str(n), tag if names[tag] == tag else f"{tag} {names[tag]}")
+            for tag, n in self._types.items()
+        ]
         seen = [("1", "訓練中見過"), ("0", "訓練中未見")]
         return (
             '<div class="filters" id="filters" role="search" aria-label="篩選句子" hidden>\n'
@@ -126,10 +128,6 @@ class Explorer:
             '<button type="button" id="more" class="more" hidden>顯示更多句子</button>\n'
             "<noscript><p>句子由這一頁裡的 JavaScript 顯示；請允許它執行。</p></noscript>\n"
         )
-
-    def _type_option(self, tag: str) -> str:
-        name = self.marks.name(tag)
-        return tag if name == tag else f"{tag} {name}"
 
     def _data(self) -> Iterator[str]:
         """The JSON, in pieces, as it may be in a script element."""
@@ -188,7 +186,7 @@ def _spans(
 ) -> list[list[int]]:
     """[start, end, type, mark] in UTF-16 units, by which the script cuts, from left to right."""
     text = sentence.text
-    units = _units(text)
+    units = list(accumulate((1 + (character > "\uffff") for character in text), initial=0))
     found, cursor = [], 0
     for span, mark in sorted(line):
         if not cursor <= span.start < span.end <= len(text):
@@ -199,13 +197,6 @@ def _spans(
         found.append([units[span.start], units[span.end], types[span.type], mark])
         cursor = span.end
     return found
-
-
-def _units(text: str) -> Sequence[int]:
-    """The UTF-16 offset of each code point's offset, that of the end included."""
-    if max(text, default="") <= "\uffff":
-        return range(len(text) + 1)
-    return list(accumulate((1 + (character > "\uffff") for character in text), initial=0))
 
 
 def _entity(entity: ShownEntity, types: Mapping[str, int]) -> list[int]:
@@ -219,8 +210,7 @@ def _completion(name: str, completion: Completion) -> list[Any]:
 
 
 def _dumped(value: Any) -> str:
-    r"""JSON that ends no script element, opens no comment and hides nothing from who reads it:
-    `<`, `>`, `&` and what acts or cannot be seen are written as `\uXXXX`."""
+    r"""JSON for a script element: `<`, `>`, `&` and what acts or cannot be seen as `\uXXXX`."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, _escaped(character))

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.backbone.api.cache import AnswerCache, request_key
-from chmed_ner.backbone.generate import generate
-from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.api.cost import AnswerCache, request_key
+from chmed_ner.backbone.completions import CompletionStore, generate
 from chmed_ner.model.asking import Reply, Request
 from chmed_ner.run.config import option
 

@@ -18,8 +18,7 @@ from chmed_ner.backbone.api.cost import (
     likely_tokens,
     most_tokens,
 )
-from chmed_ner.backbone.generate import generate
-from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.completions import CompletionStore, generate
 from chmed_ner.entities.types import Completion
 from chmed_ner.errors import BudgetError, EstimateOnly, InputError
 from chmed_ner.model.asking import Request

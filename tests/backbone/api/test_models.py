@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.backbone.generate import generate
-from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.completions import CompletionStore, generate
 from chmed_ner.model.asking import Request
 from chmed_ner.run.config import option
 

@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.backbone.generate import generate
-from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.completions import CompletionStore, generate
 from chmed_ner.model.asking import Request
 from chmed_ner.run.config import option
 
@@ -26,8 +25,8 @@ COUNT = 100
 PROGRAM = """
 import pathlib, sys
 from chmed_ner.model.asking import Request
-from chmed_ner.backbone.generate import generate
-from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.completions import generate
+from chmed_ner.backbone.completions import CompletionStore
 from chmed_ner.run.config import option
 cache = sys.argv[3] if len(sys.argv) > 3 else None
 words = dict(base_url=sys.argv[1], model="tiny", concurrency=8, cache=cache)

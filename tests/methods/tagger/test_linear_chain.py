@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chmed_ner.entities.bio import chunks, tags_of
+from chmed_ner.entities.types import chunks, tags_of
 from chmed_ner.methods.crf import legal
 from chmed_ner.methods.tagger.linear_chain import IndependentTags, LegalPaths, LinearChainCRF
 from chmed_ner.methods.tagger.model import bio_labels

@@ -7,7 +7,7 @@ import pytest
 
 from chmed_ner.backbone import load_tokenizer
 from chmed_ner.errors import InputError
-from chmed_ner.model.checkpoint.chat import wrapping
+from chmed_ner.model.asking import wrapping
 
 
 def test_the_template_is_used_where_there_is_one_unless_told_otherwise(
@@ -24,8 +24,6 @@ def test_the_template_is_used_where_there_is_one_unless_told_otherwise(
     assert wrapping(chat, "never", {}).end_id() == chat.eos_token_id
     with pytest.raises(InputError, match=r"backbone\.chat=always: .*no chat template"):
         wrapping(base, "always", {})
-    with pytest.raises(InputError, match=r"backbone\.chat='yes': choose one of auto, always"):
-        wrapping(base, "yes", {})
 
 
 def test_options_reach_the_template(tiny_chat: Path) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.backbone.causal_lm import CausalLM
-from chmed_ner.backbone.regime import Task, ZeroShot
+from chmed_ner.backbone.local_models import CausalLM
+from chmed_ner.backbone.protocol import Task, ZeroShot
 from chmed_ner.cli import main
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Request
 from chmed_ner.run.config import option
-from chmed_ner.train.saved_adapter import SavedAdapter
+from chmed_ner.train.regimes import SavedAdapter
 from chmed_ner.train.tuned_weights import QUANTIZATION_FILE
 
 HERE = importlib.util.find_spec("bitsandbytes") is not None

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from chmed_ner.backbone.causal_lm import CausalLM
-from chmed_ner.backbone.regime import Task
+from chmed_ner.backbone.local_models import CausalLM
+from chmed_ner.backbone.protocol import Task
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.errors import InputError
-from chmed_ner.model.asking import Request
+from chmed_ner.model.asking import LoadedModel, Request
 from chmed_ner.model.checkpoint.hardware import is_split, refuse_offloaded
 from chmed_ner.model.checkpoint.loading import load_model
-from chmed_ner.model.loaded import LoadedModel
 from chmed_ner.prompt.formats.extraction import Extraction
 from chmed_ner.run.config import option
 from chmed_ner.train.tuned import Tuned

@@ -10,7 +10,7 @@ from chmed_ner.model.decoding.vocabulary import Vocabulary
 from chmed_ner.prompt.formats.bio_tags import STYLES, BioTags
 from chmed_ner.prompt.formats.extraction import Extraction
 from chmed_ner.prompt.formats.inline import Inline
-from chmed_ner.train.candidates import answer_tokens
+from chmed_ner.train.answer_loss import answer_tokens
 
 FORMATS: dict[str, Any] = {
     "extraction": Extraction(order="unique", separator="-"),

@@ -16,8 +16,8 @@ from chmed_ner.entities.labels import label_scheme
 from chmed_ner.entities.types import Span
 from chmed_ner.errors import InputError
 from chmed_ner.model.decoding.automaton import State, TokenAutomaton
-from chmed_ner.model.decoding.guided import GuidedWriter
 from chmed_ner.model.decoding.vocabulary import Vocabulary, check_reading
+from chmed_ner.model.decoding.writing import GuidedWriter
 from chmed_ner.prompt.formats.answer import Answer
 from chmed_ner.prompt.formats.bio_tags import STYLES, BioTags
 from chmed_ner.prompt.formats.extraction import Extraction
@@ -116,7 +116,7 @@ def test_what_is_listed_is_not_listed_again(tiny_tokenizer: Any) -> None:
 
 def random_answer(automaton: TokenAutomaton, seed: int, most: int) -> tuple[str, int]:
     """An answer of tokens chosen at random among those after which it can still end."""
-    from chmed_ner.model.decoding.guided import GuidedWriter
+    from chmed_ner.model.decoding.writing import GuidedWriter
 
     chance, writer = random.Random(seed), GuidedWriter(automaton, most)
     writer.opening()

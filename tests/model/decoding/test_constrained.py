@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import chmed_ner
-from chmed_ner.backbone.generate import plan_batches
+from chmed_ner.backbone.completions import plan_batches
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.model.asking import Reply, Request
 from chmed_ner.model.decoding.greedy import GreedyGenerator
@@ -103,7 +103,7 @@ def test_same_tokens_as_masked_scores(
 def every_sentence() -> list[str]:
     """The 480 sentences of the shipped corpus, and the second halves of 60."""
     from chmed_ner.data.columns import read_columns
-    from chmed_ner.entities.script import Simplified, in_script
+    from chmed_ner.entities.labels import Simplified, in_script
 
     texts = []
     for path in sorted((Path(chmed_ner.__file__).parent / "data" / "sample").glob("*.txt")):

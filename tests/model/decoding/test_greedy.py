@@ -10,8 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chmed_ner.backbone.generate import generate
-from chmed_ner.backbone.store import CompletionStore
+from chmed_ner.backbone.completions import CompletionStore, generate
 from chmed_ner.model.asking import Request
 from chmed_ner.model.decoding.greedy import GreedyGenerator
 from chmed_ner.run.config import option

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.model.asking import Request
 from chmed_ner.model.decoding.guesses import Guesses
-from chmed_ner.model.decoding.guided import GuidedWriter
 from chmed_ner.model.decoding.loop import write_answers
-from chmed_ner.model.decoding.writing import FreeWriter, StopStrings
+from chmed_ner.model.decoding.writing import FreeWriter, GuidedWriter, StopStrings
 from chmed_ner.model.kernels.head import Head
 from chmed_ner.prompt.formats.extraction import Extraction
 from chmed_ner.prompt.formats.inline import Inline

@@ -12,16 +12,14 @@ from hypothesis import strategies as st
 
 from chmed_ner.model.asking import Request
 from chmed_ner.model.decoding.greedy import GreedyGenerator
-from chmed_ner.model.decoding.local import ROUNDS, LocalGenerator
+from chmed_ner.model.decoding.local import ROUNDS, LocalGenerator, understood
 from chmed_ner.model.decoding.loop import shared_prefix
-from chmed_ner.model.decoding.trial import understood
-from chmed_ner.model.kernels.attention_over_cache import asked_states, cache_attention_in
+from chmed_ner.model.kernels.attention import asked_states, cache_attention_in
 from chmed_ner.model.kernels.cache import SlotCache
 from chmed_ner.model.kernels.head import first_largest
 from chmed_ner.model.kernels.layers import merged_layers_in
-from chmed_ner.model.kernels.norms import fused_norms_in
 from chmed_ner.model.kernels.packing import pack
-from chmed_ner.model.kernels.weights import Layouts, fast_products_in
+from chmed_ner.model.kernels.replacing import Layouts, fast_products_in, fused_norms_in
 from chmed_ner.run.config import option
 
 INSTRUCTION = "请列出句子中的医疗实体，每行一个。\n句子："

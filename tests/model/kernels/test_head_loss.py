@@ -8,8 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from chmed_ner.model.kernels.head import Head
-from chmed_ner.model.kernels.head_loss import BLOCK, SLICE, Candidates, head_loss
+from chmed_ner.model.kernels.head import NORMALISED, SLICE, Candidates, Head, head_loss
 
 WIDTH = 8
 
@@ -56,7 +55,7 @@ def assert_near(ours: list[torch.Tensor], theirs: list[torch.Tensor], share: flo
 @pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("count", [99, 100, SLICE + 1])
 def test_a_vocabulary_that_takes_several_blocks(count: int, trained: bool) -> None:
-    rows = BLOCK // 100 + 3  # of which 99 positions are a block
+    rows = NORMALISED // 100 + 3  # of which 99 positions are a block
     model = OnlyHead(rows)
     model.head.requires_grad_(trained)
     states, targets = positions(count, rows)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from chmed_ner.backbone import load_causal_lm, load_tokenizer
-from chmed_ner.model.checkpoint.chat import wrapping
+from chmed_ner.model.asking import wrapping
 
 KINDS = ("chatglm2_6b_tiny", "baichuan_7b_tiny")
 CASES = ("single", "one_token", "long", "batch_equal", "left_padded")

@@ -12,7 +12,7 @@ from safetensors import safe_open
 import chmed_ner
 from chmed_ner.backbone import load_tokenizer
 from chmed_ner.cli import main
-from chmed_ner.entities.script import Simplified
+from chmed_ner.entities.labels import Simplified
 from chmed_ner.model.asking import Request
 from chmed_ner.run.config import build, option
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from chmed_ner.backbone import load_tokenizer
 from chmed_ner.errors import InputError
-from chmed_ner.model.checkpoint.chat import wrapping
+from chmed_ner.model.asking import wrapping
 
 TEXTS = st.text(
     st.one_of(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chmed_ner.errors import InputError
-from chmed_ner.prompt.demonstrations.ranking import CharacterNgrams, Drawn
+from chmed_ner.prompt.candidates import CharacterNgrams, Drawn
 
 
 def test_the_most_similar_come_first() -> None:

@@ -7,9 +7,15 @@ from itertools import count
 import pytest
 
 from chmed_ner.errors import InputError
-from chmed_ner.report.leaderboard.published import PublishedRow, published_rows, rows_for
+from chmed_ner.report.leaderboard.entries import (
+    PublishedRow,
+    ScoredRun,
+    looks,
+    published_rows,
+    rows_for,
+    scored_runs,
+)
 from chmed_ner.report.leaderboard.rows import DEFAULT_GROUPS, boards, check_groups
-from chmed_ner.report.leaderboard.runs import ScoredRun, looks, scored_runs
 from chmed_ner.report.leaderboard.tables import (
     as_csv,
     board_records,

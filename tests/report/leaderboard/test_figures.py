@@ -4,9 +4,9 @@ from io import BytesIO
 
 from PIL import Image
 
+from chmed_ner.report.leaderboard.entries import ScoredRun
 from chmed_ner.report.leaderboard.figures import board_figures
 from chmed_ner.report.leaderboard.rows import boards
-from chmed_ner.report.leaderboard.runs import ScoredRun
 from chmed_ner.track import TrackedRun
 
 LENGTHS = "genre,length,gold,predicted,correct,precision,recall,f1\nall,1–20,5,5,4,80,80,80\n"

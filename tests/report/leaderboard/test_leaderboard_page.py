@@ -8,12 +8,11 @@ import pytest
 from pandas import DataFrame
 from PIL import Image
 
-from chmed_ner.report.analysis.error_figures import KIND_STYLES, SAME_CONTRAST, luminance
-from chmed_ner.report.leaderboard.figures import MOST, Drawn
-from chmed_ner.report.leaderboard.page import write_leaderboard_page
-from chmed_ner.report.leaderboard.runs import looks
-from chmed_ner.report.leaderboard.system_figures import bars_figure
+from chmed_ner.report.analysis.figures import KIND_STYLES, SAME_CONTRAST, luminance
+from chmed_ner.report.leaderboard.entries import looks
+from chmed_ner.report.leaderboard.figures import MOST, Drawn, bars_figure
 from chmed_ner.report.leaderboard.tables import BoardTable
+from chmed_ner.report.leaderboard.write import write_leaderboard_page
 
 COLUMNS = ("system", "source", "f1", "comparable", "remark")
 OURS = ("crf <b>", "ours", "65.37 ± 1.10", "", "")

@@ -1,4 +1,4 @@
-"""The runs of a store that can be on a leaderboard, and why the others cannot."""
+"""What can be on a leaderboard: the scored runs of a store, and rows that others have published."""
 
 import json
 import re
@@ -8,10 +8,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.track import TrackedRun
-from chmed_ner.track.identity import neutral_keys
+from chmed_ner.track.record import neutral_keys
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+from collections.abc import Sequence
+from dataclasses import field, replace
+from pathlib import Path
+from statistics import fmean
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from chmed_ner.errors import InputError
+from chmed_ner.files import sweep_directory
 
 LOOK_COLUMNS = ("file", "sha256", "setting", "tuned", "all", "files")
 GENRE = re.compile(r"test/([^/]+)/f1")
@@ -104,8 +115,7 @@ def looks(runs: Iterable[ScoredRun]) -> "DataFrame":
     """How often each test file was scored, by name: `file`, `sha256` and three counts.
 
     `tuned` counts settings that were tuned on data, `all` every setting, `files` systems whose
-    predictions came from files. A setting is a config hash: another seed or another restoration
-    policy is another look. Limited and repeated runs count as well.
+    predictions came from files. A setting is a config hash: another seed is another look.
     """
     from pandas import DataFrame
 
@@ -123,3 +133,79 @@ def looks(runs: Iterable[ScoredRun]) -> "DataFrame":
     ]
     once = DataFrame(seen, columns=LOOK_COLUMNS).groupby(["file", "sha256", "setting"]).any()
     return once.groupby(["file", "sha256"]).sum().reset_index()
+
+
+COMPARABLE = ("fully", "partly", "not")
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """A published F1 in percent, over all genres (`computed`: by us, their mean) and by genre."""
+
+    system: str
+    source: str
+    f1: float
+    comparable: str
+    remark: str = ""
+    genres: Mapping[str, float] = field(default_factory=dict)
+    computed: bool = False
+
+    def with_remark(self, remark: str, **changes: Any) -> "PublishedRow":
+        """The row with something to be known before all else, and other changes."""
+        return replace(self, remark="; ".join(filter(None, (remark, self.remark))), **changes)
+
+
+Published = Mapping[str, tuple[tuple[str, ...], Sequence[PublishedRow]]]
+"""dataset -> the genres it is tested on, and its rows."""
+
+
+def published_rows(path: Path | None = None) -> Published:
+    """The rows of a file; InputError, naming the row, for a file of another shape."""
+    path = path or sweep_directory() / "published.yaml"
+    try:
+        content: Any = OmegaConf.to_container(OmegaConf.load(path))
+        return {
+            str(dataset): (
+                tuple(entry["genres"]),
+                [_row(f"{path}, {dataset}", row) for row in entry["rows"]],
+            )
+            for dataset, entry in content.items()
+        }
+    except (OSError, OmegaConfBaseException, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: not the published rows ({error}); restore the file") from None
+
+
+def _row(place: str, entry: Mapping[str, Any]) -> PublishedRow:
+    try:
+        row = PublishedRow(**entry)
+    except TypeError as error:
+        raise InputError(f"{place}, {entry!r}: {error}") from None
+    if row.comparable not in COMPARABLE:
+        raise InputError(
+            f"{place}, {row.system}: comparable is {row.comparable!r}; allowed: "
+            f"{', '.join(COMPARABLE)}"
+        )
+    return row
+
+
+def rows_for(
+    found: Published, dataset: str, genres: Sequence[str], *, limited: bool = False
+) -> list[PublishedRow]:
+    """The rows for a board of `dataset`, scored on `genres`.
+
+    Where those are only some of the dataset's, a row's F1 is our mean of its genres (`computed`);
+    one that gives no genres cannot be compared, nor any row with a `limited` board.
+    """
+    every, rows = found.get(dataset, ((), ()))
+    if rows and set(genres) != set(every):
+        rows = [_of_genres(row, every, genres) for row in rows]
+    if limited:
+        return [row.with_remark("over the whole test set", comparable="not") for row in rows]
+    return list(rows)
+
+
+def _of_genres(row: PublishedRow, every: Sequence[str], genres: Sequence[str]) -> PublishedRow:
+    kept = {genre: f1 for genre, f1 in row.genres.items() if genre in genres}
+    if set(kept) == set(genres):
+        return replace(row, f1=fmean(kept.values()), genres=kept, computed=True)
+    return row.with_remark(f"F1 over {', '.join(every)}", comparable="not", genres=kept)

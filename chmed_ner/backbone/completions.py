@@ -1,19 +1,62 @@
-"""Ask a generator for every sentence once, keeping what is already on disk."""
+"""Ask a generator for every sentence once; the completions are kept on disk, one JSON object a
+line, so that what is there is not asked again."""
 
+import json
 import logging
+import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Generator as Yields
 from contextlib import closing
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
 
 from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.backbone.store import CompletionStore
 from chmed_ner.entities.types import Completion, Sentence
 from chmed_ner.errors import InputError
-from chmed_ner.files import text_sha256
+from chmed_ner.files import json_line, text_sha256
 from chmed_ner.machine import duration, progress
 from chmed_ner.model.asking import Answered, Generator, Request, Streaming
 from chmed_ner.prompt import TaskPrompt
+
+
+class CompletionStore:
+    """The file `completions.jsonl` of a run, a batch appended at a time.
+
+    An interruption leaves at most one unfinished line, which is cut off when it is opened again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._found = {(item.split, item.id): item for item in read_completions(path, repair=True)}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __iter__(self) -> Iterator[Completion]:
+        """Every stored completion, of all splits."""
+        return iter(list(self._found.values()))
+
+    def get(self, split: str, sentence_id: str) -> Completion | None:
+        """The stored completion of a sentence, None if it was not asked yet."""
+        return self._found.get((split, sentence_id))
+
+    def clear(self) -> None:
+        """Forget everything, on disk too."""
+        self.path.unlink(missing_ok=True)
+        self._found.clear()
+
+    def append(self, completions: Sequence[Completion]) -> None:
+        """Write a batch's completions; they are on disk when this returns."""
+        lines = "".join(json_line(asdict(completion)) for completion in completions)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            file.write(lines.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        self._found.update({(item.split, item.id): item for item in completions})
+
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +86,7 @@ def generate(
 ) -> dict[str, Completion]:
     """The completion of every request by sentence id, asking only for batches not yet whole.
 
-    Raises InputError when the store holds a completion of another prompt for the same sentence.
+    InputError when the store holds the completion of another prompt.
     """
     batches = plan_batches(requests, generator.length, generator.batch_size)
     left = [batch for batch in batches if not all(_stored(store, request) for request in batch)]
@@ -119,13 +162,52 @@ def _completion(answered: Answered) -> Completion:
 def plan_batches(
     requests: Sequence[Request], length: Callable[[Request], int], batch_size: int
 ) -> list[tuple[Request, ...]]:
-    """All requests in batches of like length, longest first.
-
-    The plan depends on the requests' prompts only, not on their order, so that the same sentences
-    are batched alike in a run, after a resume and in `predict`. Longest first shows at once whether
-    the memory suffices.
-    """
+    """All requests in batches of like length, longest first, which shows early whether the memory
+    suffices; their order does not matter, so that a resumed run and `predict` batch alike."""
     ordered = sorted(requests, key=lambda request: (-length(request), request.prompt, request.id))
     return [
         tuple(ordered[start : start + batch_size]) for start in range(0, len(ordered), batch_size)
     ]
+
+
+_TYPES = {
+    field.name: (float, int) if field.type is float else (field.type,)
+    for field in fields(Completion)
+}
+_STOPS = ("end", "length", "refused")
+
+
+def read_completions(path: Path, *, repair: bool = False) -> list[Completion]:
+    """The completions in a file, in the order they were written; InputError for a broken line.
+
+    The unfinished last line of an interrupted run is ignored, and with `repair` cut off.
+    """
+    if not path.is_file():
+        return []
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if repair and whole < len(data):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+    completions = []
+    for number, line in enumerate(data[:whole].split(b"\n")[:-1], start=1):
+        try:
+            completions.append(_checked(json.loads(line.decode("utf-8"))))
+        except ValueError as error:
+            raise InputError(
+                f"{path}, line {number}: not a completion ({error}); restore the file or start a "
+                "new run"
+            ) from None
+    return completions
+
+
+def _checked(record: Any) -> Completion:
+    """The completion that a line's JSON holds; ValueError for anything else."""
+    if not isinstance(record, dict) or record.keys() != _TYPES.keys():
+        raise ValueError(f"it needs the keys {', '.join(_TYPES)}")
+    for name, types in _TYPES.items():
+        if type(record[name]) not in types:
+            raise ValueError(f"{name} is {record[name]!r}")
+    if record["stop"] not in _STOPS:
+        raise ValueError(f"stop is {record['stop']!r}, not one of {', '.join(_STOPS)}")
+    return Completion(**record)

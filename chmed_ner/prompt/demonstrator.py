@@ -9,8 +9,7 @@ from typing import Any
 from chmed_ner.entities.types import Demonstration
 from chmed_ner.files import write_json_lines
 from chmed_ner.prompt import TaskPrompt
-from chmed_ner.prompt.demonstrations.pool import Pool, read_records, text_key
-from chmed_ner.prompt.demonstrations.ranking import Ranking
+from chmed_ner.prompt.candidates import Pool, Ranking, read_records, text_key
 
 ORDERS = ("nearest_last", "nearest_first")
 Note = Callable[[Mapping[str, int]], None]
@@ -28,9 +27,8 @@ class Shown:
 class Demonstrator:
     """Chooses `k` demonstrations for each sentence, fewer where `token_budget` says so.
 
-    The farthest are dropped first, and counted. `count` says how many tokens a text has. `ranking`
-    is made when it is first needed: what `remembered` holds is not ranked again. What is chosen is
-    kept there too, if `keep` is true.
+    `count` says how many tokens a text has. `ranking` is made when it is first needed: what the
+    file `remembered` holds is not ranked again. With `keep`, choices are added to it.
     """
 
     pool: Pool
@@ -40,9 +38,9 @@ class Demonstrator:
     order: str
     token_budget: int | None
     count: Callable[[str], int]
-    remembered: Path | None = None
-    keep: bool = False
-    note: Note | None = None
+    remembered: Path
+    keep: bool
+    note: Note | None
 
     def __post_init__(self) -> None:
         self._made: dict[int, tuple[Demonstration, int]] = {}
@@ -54,7 +52,11 @@ class Demonstrator:
             for text, places in zip(missing, self._ranking.first(missing, self.k + 1), strict=True):
                 self._known[text] = self._chosen(text, places)
             if self.keep:
-                self._write()
+                records = (
+                    {"text": text, "shown": list(each.ids), "dropped": each.dropped}
+                    for text, each in self._known.items()
+                )
+                write_json_lines(self.remembered, records)
         if self.note is not None:
             dropped = sum(each.dropped for each in self._known.values())
             self.note({"dropped_demonstrations": dropped})
@@ -66,7 +68,7 @@ class Demonstrator:
 
     @cached_property
     def _known(self) -> dict[str, Shown]:
-        if self.remembered is None or not self.remembered.is_file():
+        if not self.remembered.is_file():
             return {}
         return dict(read_records(self.remembered, self._remember, "a choice of demonstrations"))
 
@@ -101,13 +103,3 @@ class Demonstrator:
             tokens = 0 if self.token_budget is None else self.count(made.text)
             self._made[at] = made, tokens
         return self._made[at]
-
-    def _write(self) -> None:
-        assert self.remembered is not None
-        write_json_lines(
-            self.remembered,
-            (
-                {"text": text, "shown": list(each.ids), "dropped": each.dropped}
-                for text, each in self._known.items()
-            ),
-        )

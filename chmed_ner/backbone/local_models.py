@@ -1,4 +1,4 @@
-"""Local models through transformers: what all have in common, and causal language models."""
+"""Local models through transformers: language models, and encoders, which answer no prompts."""
 
 import hashlib
 import logging
@@ -11,14 +11,15 @@ from chmed_ner.backbone.protocol import Backbone
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import NO_RESULT, Count, one_of
-from chmed_ner.model.checkpoint.chat import CHAT, wrapping
+from chmed_ner.model.asking import CHAT, LoadedModel, wrapping
 from chmed_ner.model.checkpoint.gemma3_gguf import SHA256, gemma3_directory
-from chmed_ner.model.checkpoint.quantized import KINDS, check_kind
-from chmed_ner.model.loaded import LoadedModel
+from chmed_ner.model.checkpoint.hardware import KINDS, check_kind
 from chmed_ner.model.original.known import refuse_look_alikes
 
 if TYPE_CHECKING:
     from chmed_ner.model.decoding.local import LocalGenerator
+
+from typing import NoReturn
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,7 @@ FILES = ("*.safetensors", "*.bin", "*.json", "*.jinja", "*.model", "*.tiktoken",
 class LocalModel(Backbone):
     """A model that transformers loads without the checkpoint's own code.
 
-    `path` is a folder or a hub id; relative folders are taken from the current directory, as a
-    shell user expects.
+    `path` is a folder, relative to the current directory, or a hub id.
     """
 
     name: str
@@ -43,16 +43,14 @@ class LocalModel(Backbone):
     batch_size: Count
 
     def check(self) -> None:
-        """InputError when `path` is missing, no checkpoint, or only looks like a supported one."""
+        """InputError when `path` is missing, no checkpoint, or one that only looks supported."""
         if not self.path:
             raise InputError(
                 f"backbone={self.name} needs backbone.path: a folder with a checkpoint or a hub id"
             )
         place = Path(self.path).expanduser()
-        looks_local = (
-            place.is_absolute() or place.is_dir() or self.path.startswith(("./", "../", "~"))
-        )
-        if looks_local and not (place / "config.json").is_file():
+        written_as_folder = place.is_absolute() or self.path.startswith(("./", "../", "~"))
+        if (written_as_folder or place.is_dir()) and not (place / "config.json").is_file():
             raise InputError(
                 f"backbone.path={self.path}: no config.json there; give a folder with a checkpoint "
                 "or a hub id"
@@ -98,17 +96,16 @@ class CausalLM(LocalModel):
         return True
 
     def check(self) -> None:
-        """InputError also when the package that `quantization` needs is not installed."""
+        """InputError also when `quantization` needs a package that is not installed."""
         check_kind(self.quantization)
         super().check()
 
     def tunable(self) -> "CausalLM":
-        """Itself."""
         return self
 
     def quantized(self, kind: str, key: str) -> "CausalLM":
-        """This backbone with weights of `kind`; InputError, naming the setting `key` that asks for
-        it, when it is set to another one."""
+        """This backbone with weights of `kind`, for which the setting `key` asks; InputError when
+        it has another kind."""
         if self.quantization not in ("none", kind):
             raise InputError(
                 f"backbone.quantization={self.quantization}: {key} asks for {kind}; leave one out"
@@ -117,12 +114,10 @@ class CausalLM(LocalModel):
         return replace(self, quantization=kind)
 
     def load(self, weights: Path | None = None) -> LoadedModel:
-        """Model and tokenizer in memory, in evaluation mode; the memory of the weights is logged.
-
-        `weights` is a folder with other weights of this architecture (those of a tuned model).
-        """
+        """Model and tokenizer in memory, in evaluation mode, with the tuned `weights` of a folder
+        or its own."""
+        from chmed_ner.model.checkpoint.hardware import weight_bytes
         from chmed_ner.model.checkpoint.loading import load_model, load_tokenizer
-        from chmed_ner.model.checkpoint.quantized import weight_bytes
 
         model = load_model(
             weights or self.location(),
@@ -136,13 +131,12 @@ class CausalLM(LocalModel):
         tokenizer = load_tokenizer(self.location(), revision=self.revision)
         _forget_sampling(model)
         size = weight_bytes(model)
-        log.info("%s: weights %.0f MiB (%s)", self.name, size / 2**20, self._precision(model))
+        precision = str(model.dtype).removeprefix("torch.")
+        if self.quantization != "none":
+            precision = f"{self.quantization}, {precision}"
+        log.info("%s: weights %.0f MiB (%s)", self.name, size / 2**20, precision)
         wrapped = wrapping(tokenizer, self.chat, self.chat_options)
         return LoadedModel(model, tokenizer, wrapped, size, self.name)
-
-    def _precision(self, model: Any) -> str:
-        precision = str(model.dtype).removeprefix("torch.")
-        return precision if self.quantization == "none" else f"{self.quantization}, {precision}"
 
     def generator(self, *, stop: Sequence[str], seed: int) -> "LocalGenerator":  # noqa: ARG002
         """The model as it is, decoding greedily; `seed` has no say in that."""
@@ -154,8 +148,8 @@ class CausalLM(LocalModel):
 def _forget_sampling(model: Any) -> None:
     """Drop what the checkpoint recommends for sampling, all but its end tokens.
 
-    `generate` would apply some of it (a repetition penalty, n-grams that must not recur) to greedy
-    decoding too, and an answer of ours repeats the same categories line after line.
+    `generate` would apply a repetition penalty to greedy decoding too, and an answer of ours
+    repeats the same categories line after line.
     """
     from transformers import GenerationConfig
 
@@ -164,13 +158,11 @@ def _forget_sampling(model: Any) -> None:
 
 
 class Gemma3(CausalLM):
-    """The embedded default, Gemma 3 270M (base): from the PyPI package, no download needed.
-
-    `path` may name another folder with the same architecture.
-    """
+    """The embedded default, Gemma 3 270M (base), from a PyPI package; `path` may name another
+    folder with the same architecture."""
 
     def check(self) -> None:
-        """Like any local model's, except that the default needs no path."""
+        """As for any local model, except that the default needs no path."""
         check_kind(self.quantization)
         if self.path:
             super().check()
@@ -182,3 +174,39 @@ class Gemma3(CausalLM):
     def checksum(self) -> str:
         """The GGUF file's SHA-256, or the checksum of `path`."""
         return super().checksum() if self.path else SHA256
+
+
+class Encoder(LocalModel):
+    """Any encoder (BERT and its kin) that transformers loads from safetensors, for
+    `method=tagger`."""
+
+    quantization = "none"
+
+    def tunable(self) -> NoReturn:
+        """InputError: refused."""
+        raise InputError(
+            f"backbone={self.name}: an encoder writes no text; use method=tagger, or a backbone "
+            "that is a language model"
+        )
+
+    def generator(self, *, stop: Any, seed: int) -> NoReturn:  # noqa: ARG002
+        self.tunable()
+
+    def transformer(self) -> Any:
+        """The model in evaluation mode on its device, without pooler or head; InputError when the
+        checkpoint is not an encoder's."""
+        from chmed_ner.model.checkpoint.loading import load_encoder
+
+        return load_encoder(
+            self.location(),
+            dtype=self.dtype,
+            device=self.device,
+            attention=self.attention,
+            revision=self.revision,
+        )
+
+    def tokenizer(self) -> Any:
+        """The tokenizer from the tokenizer files alone; InputError if absent."""
+        from chmed_ner.model.checkpoint.loading import load_encoder_tokenizer
+
+        return load_encoder_tokenizer(self.location(), revision=self.revision)

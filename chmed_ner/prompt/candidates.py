@@ -1,6 +1,7 @@
-"""The sentences that may be shown: training sentences, none of which is a test text."""
+"""The training sentences that may be shown, none of them a test text, and which come first."""
 
 import json
+import random
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,11 +43,10 @@ class Pool:
 
 
 def pool_of(train: Sequence[Sentence], test: Sequence[Sentence]) -> tuple[Pool, dict[str, int]]:
-    """The pool of a training split, and how many candidates it has and what was left out.
+    """The pool of a training split, and the counts of its candidates and of what was left out.
 
-    Left out are the sentences that are test sentences (`demonstration_leaks`; the corpus has
-    dropped equal texts before, these differ from one in width, case, marks or script) and those
-    that were met before (`demonstration_duplicates`).
+    Left out are test sentences (`demonstration_leaks`: those that differ from one in width, case,
+    marks or script) and sentences that were met before (`demonstration_duplicates`).
     """
     tested = {text_key(sentence.model_text) for sentence in test}
     kept: dict[str, Sentence] = {}
@@ -111,3 +111,82 @@ def _candidate(record: Any) -> Sentence:
     if not isinstance(text, str) or any(not 0 <= e.start < e.end <= len(text) for e in entities):
         raise ValueError("an entity lies outside the text")
     return Sentence(record["id"], "train", "", text, None, entities, text)
+
+
+CHUNK = 256
+"""Queries whose similarities are computed at once: CHUNK rows of a float32 each candidate."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """`n` of `size` candidates drawn with `seed`: the same for all texts, or anew for each."""
+
+    size: int
+    seed: int
+    per_sentence: bool
+
+    def first(self, texts: Sequence[str], n: int) -> list[list[int]]:
+        """In the order drawn; a smaller `n` draws the beginning of a larger one's."""
+        if not self.per_sentence:
+            return [self._draw(f"demonstrations {self.seed}", n)] * len(texts)
+        return [self._draw(f"demonstrations {self.seed} {text}", n) for text in texts]
+
+    def _draw(self, seed: str, n: int) -> list[int]:
+        chance = random.Random(seed.encode("utf-8", "surrogatepass"))
+        left: dict[int, int] = {}
+        drawn = []
+        for at in range(min(n, self.size)):  # Fisher-Yates, as far as it is needed
+            chosen = chance.randrange(at, self.size)
+            drawn.append(left.get(chosen, chosen))
+            left[chosen] = left.get(at, at)
+        return drawn
+
+
+class CharacterNgrams:
+    """Cosine similarity of TF-IDF weights of character n-grams, from `ngrams[0]` to `ngrams[1]`.
+
+    The weights are scikit-learn's (smoothed idf, rows of length 1), in float32. InputError when no
+    text is long enough for an n-gram.
+    """
+
+    def __init__(self, texts: Sequence[str], ngrams: tuple[int, int]) -> None:
+        import numpy as np
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self._weights = TfidfVectorizer(
+            analyzer="char", ngram_range=ngrams, dtype=np.float32, sublinear_tf=True
+        )
+        try:
+            rows = self._weights.fit_transform(texts)
+        except ValueError:
+            raise InputError(
+                f"regime.ngrams={list(ngrams)}: no training sentence holds so many characters; "
+                "give shorter ones"
+            ) from None
+        self._postings = rows.T.tocsr()  # n-gram -> its candidates: a query reads only its own
+
+    def first(self, texts: Sequence[str], n: int) -> list[list[int]]:
+        """The most similar candidates, equal ones in the pool's order."""
+        ranked: list[list[int]] = []
+        for start in range(0, len(texts), CHUNK):
+            queries = self._weights.transform(texts[start : start + CHUNK])
+            ranked += [_top(row, n) for row in (queries @ self._postings).toarray()]
+        return ranked
+
+
+Ranking = Drawn | CharacterNgrams
+"""`first(texts, n)` gives the places of the first `n` candidates for each text, best first (all, if
+there are fewer); the other texts do not matter."""
+
+
+def _top(scores: Any, n: int) -> list[int]:
+    """The places of the `n` largest scores, largest first, equal ones in order."""
+    import numpy as np
+
+    places = np.arange(len(scores))
+    if n < len(scores):
+        least = np.partition(scores, len(scores) - n)[len(scores) - n]
+        places = np.flatnonzero(scores >= least)
+    order = np.argsort(-scores[places], kind="stable")[:n]
+    found: list[int] = places[order].tolist()
+    return found

@@ -1,4 +1,6 @@
-"""One forward pass, with gradients, over the examples of a batch in one row, nothing padded.
+"""The hidden states before the tokens of the answers, with gradients; batches packed or padded.
+
+A packed batch is one row of examples, nothing padded:
 
 1. The tokens of the shared prefix come first and are read once; the examples' own tokens follow.
 2. Linear layers and norms compute this one row: real tokens only.
@@ -15,11 +17,14 @@ from typing import Any
 import torch
 
 from chmed_ner.model.kernels.attention import attend
-from chmed_ner.model.kernels.masks import causal_mask
+from chmed_ner.model.kernels.packing import causal_mask
 from chmed_ner.model.kernels.replacing import attention_replaced
-from chmed_ner.train.examples import Example
+from chmed_ner.train.recipe import WIDTH_STEP, Example
 
 NAME = "chmed_ner_packed_examples"
+
+IGNORED = -100
+"""The label where no token is predicted."""
 
 Masks = dict[tuple[int, int, int | None, torch.dtype], torch.Tensor]
 
@@ -28,8 +33,8 @@ Masks = dict[tuple[int, int, int | None, torch.dtype], torch.Tensor]
 class PackedBatch:
     """N tokens of B examples in one row, the first `shared` of them the prefix of all.
 
-    `places` says where the other tokens are in the padded form (B, `width`), flattened; `predicts`
-    are the indices of the tokens whose next one is of an answer, `targets` these next ones.
+    `places`: where the others are in the padded form (B, `width`), flattened; `predicts`: indices
+    of the tokens whose next one is of an answer; `targets`: these next ones.
     """
 
     tokens: torch.Tensor  # (N,)
@@ -61,10 +66,9 @@ class PackedBatch:
         return found
 
     def mask(self, start: int, end: int, window: int | None, dtype: torch.dtype) -> torch.Tensor:
-        """What is added to the scores of the positions [start, end) on [0, end): 0 or -inf.
+        """What is added to the scores of positions [start, end) on [0, end): 0 or -inf, causal.
 
-        Causal, and within `window` if there is one; (1, 1, end - start, end). Columns after an
-        example's end come after all its tokens, so causality hides them.
+        (1, 1, end - start, end). Padding comes after an example's tokens: causality hides it.
         """
         found = self.masks.get((start, end, window, dtype))
         if found is None:
@@ -75,9 +79,9 @@ class PackedBatch:
 
 
 class _Pack(torch.autograd.Function):
-    """(B * T, ...) to (N, ...), token n from `places[n]`; no place is used twice.
+    """(B * T, ...) to (N, ...), token n from `places[n]`.
 
-    That is why the gradient can be copied, which index_select's own backward pass adds up.
+    No place is used twice, so the gradient is copied; index_select's own backward pass adds up.
     """
 
     @staticmethod
@@ -102,11 +106,7 @@ def attention_over_examples(
     attention_mask: Any,  # noqa: ARG001
     **given: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of packed tokens, queries (1, H, N, D), keys and values (1, h, N, D).
-
-    Called as transformers calls its attention functions, and with `packed`, the batch. Returns
-    (1, N, H, D).
-    """
+    """Attention (1, N, H, D) of packed queries (1, H, N, D) and keys, values (1, h, N, D)."""
     packed: PackedBatch = given["packed"]
     shared, total = packed.shared, packed.shared + packed.width
     scaling, softcap = given.get("scaling"), given.get("softcap")
@@ -174,3 +174,41 @@ def pack_batch(batch: Sequence[Example], shared: int, device: Any) -> PackedBatc
         rows=len(batch),
         width=width,
     )
+
+
+def padded(batch: Sequence[Example], skip: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and labels, both (B, T), padded on the right, without the first `skip` tokens.
+
+    `labels[b, t]` is the token that position t must predict, or IGNORED.
+    """
+    width = -(-(max(map(len, batch)) - skip) // WIDTH_STEP) * WIDTH_STEP
+    ids = torch.zeros(len(batch), width, dtype=torch.long)
+    labels = torch.full((len(batch), width), IGNORED, dtype=torch.long)
+    for row, example in enumerate(batch):
+        tokens = (*example.prompt[skip:], *example.answer)
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        begin = len(example.prompt) - skip - 1
+        labels[row, begin : begin + len(example.answer)] = torch.tensor(example.answer)
+    return ids.to(device), labels.to(device)
+
+
+def padded_states(
+    model: Any, batch: Sequence[Example], prefix: tuple[int, ...]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `packed_states`, on the output head's device, which need not be the first layer's."""
+    ids, labels = padded(batch, len(prefix), model.device)
+    cache = None
+    if prefix:
+        from transformers import DynamicCache
+
+        cache = DynamicCache(config=model.config)
+        shared = torch.tensor([prefix], device=model.device)
+        model.base_model(input_ids=shared, past_key_values=cache, use_cache=True)
+        cache.batch_repeat_interleave(len(batch))
+    hidden = model.base_model(
+        input_ids=ids, past_key_values=cache, use_cache=cache is not None
+    ).last_hidden_state  # (B, T, H)
+    place = model.get_output_embeddings().weight.device
+    hidden, labels = hidden.to(place), labels.to(place)
+    labelled = labels != IGNORED
+    return hidden[labelled], labels[labelled]

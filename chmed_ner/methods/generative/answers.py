@@ -1,0 +1,86 @@
+"""The generative method's questions, their answers, and the entities that the answers name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+
+from chmed_ner.backbone.completions import CompletionStore, generate, stored_completions
+from chmed_ner.backbone.protocol import Task
+from chmed_ner.data.corpus import Corpus
+from chmed_ner.entities.types import Completion, Sentence
+from chmed_ner.model.asking import Request
+from chmed_ner.prompt import TaskPrompt
+from chmed_ner.prompt.formats.answer import PROBLEMS
+from chmed_ner.prompt.lexicon_hints import FILE, hinted
+from chmed_ner.run.experiment import Experiment
+from chmed_ner.run.outcome import Findings, Outcome
+from chmed_ner.track import Tracker
+
+Asked = tuple[Sequence[Request], CompletionStore]
+"""Questions, and where their answers are kept."""
+
+
+def prompt_for(
+    experiment: Experiment, corpus: Corpus, directory: Path, counts: dict[str, int] | None = None
+) -> TaskPrompt:
+    """The run's prompt with hints and demonstrations; what is counted of these joins `counts`."""
+    regime = experiment.regime
+    prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
+    return regime.demonstrated(
+        hinted(prompt, corpus.train, directory, regime.inherited(FILE)),
+        experiment.backbone,
+        directory,
+        seed=experiment.seed,
+        corpus=corpus,
+        note=None if counts is None else counts.update,
+    )
+
+
+def ask(
+    experiment: Experiment, asked: Sequence[Asked], task: Callable[[], Task], tracker: Tracker
+) -> list[dict[str, Completion]]:
+    """The completions of each list of questions by sentence id; what is stored is not asked again.
+
+    The backbone is loaded once, tuned or not as the regime says, and only if an answer is missing;
+    without any question, too, so that a regime can train alone.
+    """
+    stored = (store.get(each.split, each.id) for requests, store in asked for each in requests)
+    if not asked or not all(stored):
+        with tracker.timed("prepare"):
+            generator = experiment.regime.prepare(experiment.backbone, task())
+        try:
+            for requests, store in asked:
+                generate(generator, requests, store)
+        except BaseException:  # a run that ends here has been paid for too
+            stores = {id(store): store for _, store in asked}.values()
+            tracker.log({"cost/usd": experiment.backbone.usd(chain.from_iterable(stores))}, 0)
+            raise
+        finally:
+            generator.close()
+    return [stored_completions(requests, store) for requests, store in asked]
+
+
+def outcome_of(
+    test: Sequence[Sentence],
+    validation: Sequence[Sentence],
+    prompt: TaskPrompt,
+    completions: Mapping[str, Completion],
+) -> Outcome:
+    """What the completions of both splits say."""
+    tested = [completions[sentence.id] for sentence in test]
+    return Outcome(
+        read_completions(test, prompt, completions),
+        read_completions(validation, prompt, completions),
+        completions=tested,
+        reasons=PROBLEMS,
+        seconds=sum(completion.seconds for completion in tested),
+    )
+
+
+def read_completions(
+    sentences: Sequence[Sentence], prompt: TaskPrompt, completions: Mapping[str, Completion]
+) -> Findings:
+    """Every completion parsed."""
+    found = [(s, completions[s.id]) for s in sentences]
+    answers = {s.id: prompt.parse(each.text, s.model_text, each.stop) for s, each in found}
+    return Findings(sentences, answers, {s.id: prompt.target_mentions(s) for s in sentences})
