@@ -113,8 +113,7 @@ def write_json(path: Path, value: Any) -> None:
 def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object a line, atomically."""
     with replacing(path) as file:
-        for record in records:
-            file.write(json_line(record))
+        file.writelines(map(json_line, records))
 
 
 def read_json(path: Path) -> Any:

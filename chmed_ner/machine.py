@@ -10,12 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_CLEAR = Path("/proc/self/clear_refs")
-_STATUS = Path("/proc/self/status")
-
 
 def prepare_memory() -> None:
-    """Keep few compiled matrix kernels, and large tensors in large pages; call it before torch.
+    """Keep few compiled matrix kernels, and large tensors in large pages; call it before torch works.
 
     oneDNN keeps a kernel of a megabyte or more for each of 1,024 shapes: batches whose lengths
     keep changing fill gigabytes. Pages of two megabytes make it fast to allocate large tensors.
@@ -44,7 +41,7 @@ def collection_paused() -> Iterator[None]:
 def reset_peak() -> None:
     """Count the peak from here on, where the system allows it (Linux; CUDA if torch is loaded)."""
     try:
-        _CLEAR.write_text("5")
+        Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return
     if cuda := _cuda():
@@ -78,7 +75,8 @@ def give_back() -> None:
 def peak_mib() -> float:
     """The process's peak resident memory, or the CUDA peak where that is larger, in MiB."""
     try:
-        line = next(x for x in _STATUS.read_text().splitlines() if x.startswith("VmHWM"))
+        lines = Path("/proc/self/status").read_text().splitlines()
+        line = next(each for each in lines if each.startswith("VmHWM"))
         peak = int(line.split()[1]) / 1024
     except (OSError, StopIteration):
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -90,8 +88,6 @@ def peak_mib() -> float:
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 GPUS = "CUDA_VISIBLE_DEVICES"
-SPINS = "20000000"
-"""Turns of GNU OpenMP's waiting loop, about half a second."""
 
 
 def keep_threads_awake(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -101,7 +97,7 @@ def keep_threads_awake(environment: MutableMapping[str, str] = os.environ) -> No
     that sleep meanwhile wake up late, above all on a virtual machine. What the user has set stays.
     """
     if "OMP_WAIT_POLICY" not in environment:
-        environment.setdefault("GOMP_SPINCOUNT", SPINS)
+        environment.setdefault("GOMP_SPINCOUNT", "20000000")  # turns of a loop
 
 
 def take_share(

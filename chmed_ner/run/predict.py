@@ -130,10 +130,9 @@ def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPr
     directory = find_run(str(run), output=output)
     record = RunRecord.read(directory)
     experiment = configure(record.config, {})
-    backbone = experiment.parts.get("backbone")
     if record.backbone_sha256:
         _check_backbone(experiment.backbone, record, directory)
-    model = experiment.method.reopen(directory, backbone)
+    model = experiment.method.reopen(directory, experiment.parts.get("backbone"))
     if model is not None:
         return FittedPredictor(model, experiment.script)
     prompt = experiment.prompt.task(experiment.dataset.scheme, experiment.script.name)
