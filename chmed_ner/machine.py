@@ -12,7 +12,7 @@ from typing import Any
 
 
 def prepare_memory() -> None:
-    """Keep few compiled matrix kernels, and large tensors in large pages; call it before torch works.
+    """Keep few compiled kernels, and large tensors in large pages; call it before torch allocates.
 
     oneDNN keeps a kernel of a megabyte or more for each of 1,024 shapes: batches whose lengths
     keep changing fill gigabytes. Pages of two megabytes make it fast to allocate large tensors.

@@ -1,4 +1,4 @@
-"""Two finished runs on the same test sentences, compared from what they predicted: no weights."""
+"""Two finished runs on the same test sentences, compared by what they predicted."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

@@ -85,7 +85,7 @@ P = TypeVar("P")
 
 
 class _Part(Generic[P]):
-    """`Experiment.part` of the group that the attribute is called after."""
+    """The part of the group that the attribute is named after."""
 
     def __set_name__(self, owner: type, group: str) -> None:
         self.group = group
