@@ -47,16 +47,11 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Claim:
-    """A run's directory. With NEW and UNFINISHED it is ours, and locked, until it is let go."""
+    """A run's directory; it is ours, and locked until the block ends, if NEW or UNFINISHED."""
 
     directory: Path
     state: State
     lock: "BaseFileLock | None" = None
-
-    @property
-    def ours(self) -> bool:
-        """Whether there is something to do for us."""
-        return self.lock is not None
 
 
 @contextmanager

@@ -64,11 +64,11 @@ class Predictor:
                 bar.update(len(some))
         return [self._understood(each.model_text, replies[each.id]) for each in sentences]
 
-    def _understood(self, model_text: str, reply: Reply) -> Found:
-        answer = self.prompt.parse(reply.text, model_text, reply.stop)
-        if answer.spans is not None:
-            return answer.spans, answer.problems
-        return restore(self.policy, model_text, answer.mentions), answer.problems
+    def _understood(self, text: str, reply: Reply) -> Found:
+        answer = self.prompt.parse(reply.text, text, reply.stop)
+        placed = answer.spans
+        spans = restore(self.policy, text, answer.mentions) if placed is None else placed
+        return spans, answer.problems
 
 
 @dataclass
