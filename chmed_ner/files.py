@@ -19,35 +19,38 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def checkout() -> Path | None:
-    """The root of the checkout this package lies in, None when it is installed from a wheel."""
+    """The root of the checkout that holds this package; None when installed from a wheel."""
     root = PACKAGE.parent
     return root if (root / "conf" / "config.yaml").is_file() else None
 
 
 def config_directory() -> Path:
-    """The Hydra groups: `conf/` beside the package in a checkout, inside it when installed."""
+    """The Hydra groups, `conf/`: in the checkout, or in the installed package."""
     return (checkout() or PACKAGE) / "conf"
 
 
 def sweep_directory() -> Path:
-    """The named grids: `experiments/` beside the package in a checkout, inside it if installed."""
+    """The named grids, `experiments/`: in the checkout, or in the installed package."""
     return (checkout() or PACKAGE) / "experiments"
 
 
 def data_directory() -> Path:
     """The corpora: `CHMED_NER_DATA`, else the user's data directory."""
-    return _from_environment("CHMED_NER_DATA") or _user("data") / "corpora"
+    return _from_environment("CHMED_NER_DATA") or _user_data() / "corpora"
 
 
 def cache_directory() -> Path:
     """Converted weights and API answers: `CHMED_NER_CACHE`, else the user's cache directory."""
-    return _from_environment("CHMED_NER_CACHE") or _user("cache")
+    import platformdirs
+
+    found = _from_environment("CHMED_NER_CACHE")
+    return found or platformdirs.user_cache_path("chmed_ner", appauthor=False)
 
 
 def output_directory() -> Path:
     """Runs and the tracking store: `outputs/` of the checkout, else the user's data directory."""
     root = checkout()
-    return root / "outputs" if root else _user("data") / "outputs"
+    return root / "outputs" if root else _user_data() / "outputs"
 
 
 def _from_environment(variable: str) -> Path | None:
@@ -55,38 +58,36 @@ def _from_environment(variable: str) -> Path | None:
     return Path(value).expanduser().absolute() if value else None
 
 
-def _user(kind: str) -> Path:
+def _user_data() -> Path:
     import platformdirs
 
-    find = platformdirs.user_data_path if kind == "data" else platformdirs.user_cache_path
-    return find("chmed_ner", appauthor=False)
+    return platformdirs.user_data_path("chmed_ner", appauthor=False)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[str]]:
-    """A text file that takes `path`'s place when the block ends well, and vanishes if it fails."""
-    with _replacing(path) as handle, os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-        yield file
+def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """A file (UTF-8 text, or bytes with `wb`) that replaces `path` at the end of the block.
+
+    If the block fails, `path` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    written = Path(name)
+    text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    try:
+        with os.fdopen(handle, mode, **text) as file:
+            yield file
+        written.chmod(0o644)
+        written.replace(path)
+    except BaseException:
+        written.unlink(missing_ok=True)
+        raise
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content`, atomically."""
-    with _replacing(path) as handle, os.fdopen(handle, "wb") as file:
+    with replacing(path, "wb") as file:
         file.write(content)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[int]:
-    """The handle of a new file, to be closed in the block, that takes `path`'s place after it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        yield handle
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def json_line(record: Mapping[str, Any]) -> str:
@@ -112,12 +113,11 @@ def write_json(path: Path, value: Any) -> None:
 def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object a line, atomically."""
     with replacing(path) as file:
-        for record in records:
-            file.write(json_line(record))
+        file.writelines(map(json_line, records))
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file; InputError naming file and line when it is missing or broken."""
+    """The value in a JSON file; InputError naming the file when it is missing or broken."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -129,10 +129,7 @@ def read_json(path: Path) -> Any:
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], alignment: str) -> str:
-    """A table of GitHub's Markdown; a letter of `alignment` a column: `l` for left, `r` for right.
-
-    Cells are taken as they are: whoever has foreign text in them escapes it.
-    """
+    """A table of GitHub's Markdown, columns aligned `l` or `r`; cells must be escaped already."""
     rule = ["---:" if letter == "r" else "---" for letter in alignment]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (header, rule, *rows))
 
@@ -154,13 +151,13 @@ def text_sha256(text: str) -> str:
 
 
 LOCK = "run.lock"
-"""In the directory of a run that is going on, or was when its process was killed."""
+"""In the directory of a run that is going on, or whose process was killed."""
 PATIENCE = 120.0
 """Seconds to wait for a lock that is held for moments only."""
 
 
 def take(directory: Path) -> "BaseFileLock | None":
-    """The lock of a run directory, held from now on; None when another process is at work there."""
+    """The lock of a run directory, now held; None when another process holds it."""
     import filelock
 
     lock = filelock.FileLock(directory / LOCK)
@@ -172,7 +169,7 @@ def take(directory: Path) -> "BaseFileLock | None":
 
 
 def let_go(lock: "BaseFileLock") -> None:
-    """Free the lock and leave no file of it behind."""
+    """Free the lock and remove its file."""
     with suppress(OSError):  # whoever waits for the removed file notices and makes a new one
         Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()
@@ -180,7 +177,7 @@ def let_go(lock: "BaseFileLock") -> None:
 
 @contextmanager
 def briefly(path: Path) -> Iterator[None]:
-    """Hold the lock file `path` during the block. TimeoutError when it stays taken."""
+    """Hold the lock file `path` during the block; TimeoutError after PATIENCE."""
     import filelock
 
     path.parent.mkdir(parents=True, exist_ok=True)

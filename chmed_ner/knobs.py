@@ -1,7 +1,7 @@
 """The knobs of a configuration: which a constructor takes, of which type, in which range.
 
-A knob is one annotated field of a frozen dataclass. Its type and its range stand in the
-annotation, its default in the YAML file of its option:
+A knob is a field of a frozen dataclass. Its annotation has its type and its range, the YAML file of
+its option its default:
 
     learning_rate: Positive
     schedule: Annotated[str, one_of("cosine", "constant")]
@@ -11,8 +11,9 @@ import functools
 import importlib
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -30,9 +31,9 @@ class Range:
 
 
 NO_RESULT = "changes no result"
-"""Marks a knob, in its annotation, that is no part of a run's identity: a time-out, a budget."""
+"""Marks a knob that is no part of a run's identity: a time-out, a budget."""
 NAMES_RUN = "names a run"
-"""Marks a knob that names a finished run, or a list of them; `latest` is looked up once."""
+"""Marks a knob that names a finished run, or a list of them."""
 
 Positive = Annotated[float, Range("more than 0", lambda value: 0 < value < math.inf)]
 NotNegative = Annotated[float, Range("0 or more", lambda value: 0 <= value < math.inf)]
@@ -64,10 +65,9 @@ def named(target: object, key: str) -> Callable[..., Any]:
 
 
 def check_knobs(constructor: Callable[..., Any], knobs: Mapping[str, Any], key: str) -> None:
-    """Raise InputError for a knob that `constructor` lacks or needs, or that does not fit.
+    """Raise InputError for a knob of the node `key` that is unknown, missing, or does not fit.
 
-    Checked are plain types, null and plain values where an object is needed, and ranges; `key` is
-    the full name of the configuration node.
+    A knob fits by its plain type, null where an object is needed, and its range.
     """
     signature = inspect.signature(constructor)
     try:
@@ -78,13 +78,13 @@ def check_knobs(constructor: Callable[..., Any], knobs: Mapping[str, Any], key: 
         raise InputError(f"{key}: {error}; {name} takes: {allowed or 'nothing'}") from None
     annotations = _annotations(constructor)
     for name, value in knobs.items():
-        annotation = annotations.get(name, Any)
+        members, markers = _parts(annotations.get(name, Any))
         shown = "null" if value is None else value
-        if wanted := _wanted(_members(annotation), value):
+        if wanted := _wanted(members, value):
             raise InputError(f"{key}.{name}={shown}: {wanted} is needed")
-        for marker in _markers(annotation):
+        for marker in markers:
             if isinstance(marker, Range) and value is not None and not marker.holds(value):
-                null = ", or null" if NoneType in _members(annotation) else ""
+                null = ", or null" if NoneType in members else ""
                 raise InputError(f"{key}.{name}={shown}: give {marker.words}{null}")
 
 
@@ -92,11 +92,11 @@ def check_knobs(constructor: Callable[..., Any], knobs: Mapping[str, Any], key: 
 def marked(constructor: Callable[..., Any], marker: str) -> frozenset[str]:
     """The knobs of `constructor` whose annotation has the marker."""
     annotations = _annotations(constructor)
-    return frozenset(name for name, each in annotations.items() if marker in _markers(each))
+    return frozenset(name for name, each in annotations.items() if marker in _parts(each)[1])
 
 
 def _annotations(constructor: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a constructor's parameters, with their markers, as far as they resolve."""
+    """The annotations of a constructor's parameters, with their markers."""
     called = constructor.__init__ if isinstance(constructor, type) else constructor  # type: ignore[misc]
     try:
         return get_type_hints(called, include_extras=True)
@@ -105,26 +105,18 @@ def _annotations(constructor: Callable[..., Any]) -> dict[str, Any]:
         return {name: each.annotation for name, each in parameters.items()}
 
 
-def _members(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union, an annotated union's included; else the annotation alone."""
+def _parts(annotation: Any) -> tuple[list[Any], list[Any]]:
+    """The members of a union, or the annotation alone; and the markers of all of them."""
     if get_origin(annotation) is Annotated:
-        return _members(annotation.__origin__)
+        members, markers = _parts(annotation.__origin__)
+        return members, [*annotation.__metadata__, *markers]
     if isinstance(annotation, UnionType) or get_origin(annotation) is Union:
-        return tuple(each for member in get_args(annotation) for each in _members(member))
-    return (annotation,)
+        members, markers = zip(*map(_parts, get_args(annotation)), strict=True)
+        return [*chain(*members)], [*chain(*markers)]
+    return [annotation], []
 
 
-def _markers(annotation: Any) -> Iterator[Any]:
-    """The markers of an annotation and of its members."""
-    if get_origin(annotation) is Annotated:
-        yield from annotation.__metadata__
-        yield from _markers(annotation.__origin__)
-    elif isinstance(annotation, UnionType) or get_origin(annotation) is Union:
-        for member in get_args(annotation):
-            yield from _markers(member)
-
-
-def _wanted(types: tuple[Any, ...], value: Any) -> str | None:
+def _wanted(types: list[Any], value: Any) -> str | None:
     """What is needed instead of `value`; None where it fits, or nothing can be said."""
     if any(not isinstance(each, type) or each in (Any, object) for each in types):
         return None

@@ -10,17 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_CLEAR = Path("/proc/self/clear_refs")
-_STATUS = Path("/proc/self/status")
-
 
 def prepare_memory() -> None:
-    """Keep few compiled matrix kernels, and large tensors in large pages.
+    """Keep few compiled kernels, and large tensors in large pages; call it before torch allocates.
 
-    Call it before torch allocates or multiplies for the first time. On a CPU, oneDNN compiles a
-    kernel for each new shape and keeps 1,024 of them, a megabyte or more each: batches whose
-    lengths keep changing fill gigabytes. Tensors whose sizes keep changing are allocated anew, page
-    by page: pages of two megabytes, where Linux offers them, make that fast.
+    oneDNN keeps a kernel of a megabyte or more for each of 1,024 shapes: batches whose lengths
+    keep changing fill gigabytes. Pages of two megabytes make it fast to allocate large tensors.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     for variable in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
@@ -31,8 +26,7 @@ def prepare_memory() -> None:
 def collection_paused() -> Iterator[None]:
     """Pause Python's garbage collector during the block; collect once at its end.
 
-    The collector scans every live object; pausing it while many are built saves about 7% of the
-    time.
+    The collector scans every live object: pausing it while many are built saves 7% of the time.
     """
     paused = gc.isenabled()
     gc.disable()
@@ -47,50 +41,48 @@ def collection_paused() -> Iterator[None]:
 def reset_peak() -> None:
     """Count the peak from here on, where the system allows it (Linux; CUDA if torch is loaded)."""
     try:
-        _CLEAR.write_text("5")
+        Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return
+    if cuda := _cuda():
+        for device in range(cuda.device_count()):
+            cuda.reset_peak_memory_stats(device)
+
+
+def _cuda() -> Any:
+    """`torch.cuda`, where it is in use; else None."""
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        for device in range(torch.cuda.device_count()):
-            torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda if torch is not None and torch.cuda.is_initialized() else None
 
 
 def free_unused() -> None:
-    """Free objects that only a reference cycle holds, and the memory that torch keeps on GPUs.
-
-    A model with accelerate's hooks is such a cycle.
-    """
+    """Free reference cycles (a model with accelerate's hooks is one), and torch's GPU memory."""
     gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+    if cuda := _cuda():
+        cuda.empty_cache()
 
 
 def give_back() -> None:
     """Give freed memory back to the system, where the C library is glibc.
 
-    Batches whose lengths keep changing fragment the heap: without this, the memory of a training
-    grows to several times what it uses.
+    Batches whose lengths keep changing fragment the heap: a training would hold several times what
+    it uses.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)
 
 
 def peak_mib() -> float:
     """The process's peak resident memory, or the CUDA peak where that is larger, in MiB."""
-    peak = 0.0
     try:
-        line = next(x for x in _STATUS.read_text().splitlines() if x.startswith("VmHWM"))
+        lines = Path("/proc/self/status").read_text().splitlines()
+        line = next(each for each in lines if each.startswith("VmHWM"))
         peak = int(line.split()[1]) / 1024
     except (OSError, StopIteration):
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak = used / (1024 * 1024 if sys.platform == "darwin" else 1024)
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        devices = range(torch.cuda.device_count())
-        peak = max(peak, sum(map(torch.cuda.max_memory_allocated, devices)) / 2**20)
+    if cuda := _cuda():
+        peak = max(peak, sum(map(cuda.max_memory_allocated, range(cuda.device_count()))) / 2**20)
     return peak
 
 
@@ -98,28 +90,22 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_
 GPUS = "CUDA_VISIBLE_DEVICES"
 
 
-SPINS = "20000000"
-"""Turns of GNU OpenMP's waiting loop, about half a second."""
-
-
 def keep_threads_awake(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let an idle thread wait for about half a second before it sleeps.
+    """Let an idle thread wait for about half a second before it sleeps; call it before torch.
 
-    Call it before torch is imported. Between the matrix products of a decoding step one thread
-    works alone for some milliseconds; threads that fall asleep meanwhile wake up late, above all on
-    a virtual machine. What the user has set stays.
+    Between the matrix products of a decoding step one thread works alone for milliseconds; threads
+    that sleep meanwhile wake up late, above all on a virtual machine. What the user has set stays.
     """
     if "OMP_WAIT_POLICY" not in environment:
-        environment.setdefault("GOMP_SPINCOUNT", SPINS)
+        environment.setdefault("GOMP_SPINCOUNT", "20000000")  # turns of a loop
 
 
 def take_share(
     launcher: Mapping[str, Any], number: int, environment: MutableMapping[str, str]
 ) -> None:
-    """Set the threads and the GPU of job `number` in `environment`, before torch is imported.
+    """Set the threads and the GPU of job `number` in `environment`; what is set already stays.
 
-    `launcher` is the configuration of Hydra's launcher. What is set already stays, and so does a
-    GPU that this process uses.
+    `launcher` is the configuration of Hydra's launcher.
     """
     threads = threads_each(launcher, cores())
     if threads is not None:
@@ -136,19 +122,16 @@ def take_share(
 
 
 def threads_each(launcher: Mapping[str, Any], cores_there: int) -> int | None:
-    """The number of threads of a job; None when this launcher runs one job at a time.
-
-    joblib knows how many jobs run at once; submitit and Ray know how many processors a job has.
-    """
-    given = launcher.get("cpus_per_task") or _ray_processors(launcher)
-    if given:
+    """The threads of a job; None when this launcher runs one job at a time."""
+    ray = ((launcher.get("ray") or {}).get("remote") or {}).get("num_cpus")
+    if given := launcher.get("cpus_per_task") or ray:
         return max(1, int(given))
     jobs = at_once(launcher, cores_there)
     return max(1, cores_there // jobs) if jobs > 1 else None
 
 
 def at_once(launcher: Mapping[str, Any], cores_there: int) -> int:
-    """How many jobs run at once on this machine; for joblib, -1 means all cores, -2 all but one."""
+    """How many jobs run at once here; joblib's -1 means all cores, -2 all but one."""
     jobs = launcher.get("n_jobs")
     if not isinstance(jobs, int):
         return 1
@@ -164,15 +147,10 @@ def cores() -> int:
 
 def gpus_of(environment: Mapping[str, str]) -> list[str]:
     """The GPUs that may be used, by CUDA's names; found without torch."""
-    visible = environment.get(GPUS)
-    if visible is not None:
-        return [name for name in visible.split(",") if name.strip()]
+    if GPUS in environment:
+        return [name for name in environment[GPUS].split(",") if name.strip()]
     devices = Path("/dev").glob("nvidia[0-9]*")
     return sorted((path.name.removeprefix("nvidia") for path in devices), key=int)
-
-
-def _ray_processors(launcher: Mapping[str, Any]) -> Any:
-    return ((launcher.get("ray") or {}).get("remote") or {}).get("num_cpus")
 
 
 def progress(total: int, label: str, unit: str) -> Any:

@@ -142,7 +142,7 @@ def _run(
     once = sweep and not config.rerun
     with claimed(experiment, identity, place, once=once) as claim:
         report.directory = str(claim.directory)
-        if claim.ours:
+        if claim.lock is not None:
             with described(claim.directory, config, settings), assisted():
                 report.metrics = _do(experiment, claim, identity if sweep else "")
             report.state = "done"

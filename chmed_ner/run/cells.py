@@ -47,25 +47,20 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Claim:
-    """A run's directory. With NEW and UNFINISHED it is ours, and locked, until it is let go."""
+    """A run's directory; it is ours, and locked until the block ends, if NEW or UNFINISHED."""
 
     directory: Path
     state: State
     lock: "BaseFileLock | None" = None
-
-    @property
-    def ours(self) -> bool:
-        """Whether there is something to do for us."""
-        return self.lock is not None
 
 
 @contextmanager
 def claimed(
     experiment: Experiment, identity: str, directory: Path, *, once: bool
 ) -> Iterator[Claim]:
-    """The directory of a run, claimed during the block: `directory`, unless it is all runs' folder.
+    """A run's directory, claimed during the block: `directory`, or one in it if it holds all runs.
 
-    There it is that of the same run, with `once` and if there is one, else a new one. InputError:
+    With `once` that is the directory of the same run, if there is one, else a new one. InputError:
     it holds another run; RunError: another process is using it.
     """
     runs = _runs(experiment.output)
@@ -104,7 +99,7 @@ def _mark_killed(directory: Path, tracking: "Tracking") -> bool:
         return False
     try:
         record = RunRecord.read(directory)
-    except InputError as error:  # no reason to stop a run that has nothing to do with it
+    except InputError as error:  # no reason to stop another run
         log.warning("%s", error)
         return False
     if record.status != "RUNNING":

@@ -1,4 +1,4 @@
-"""Two finished runs on the same test sentences, compared from what they predicted: no weights."""
+"""Two finished runs on the same test sentences, compared by what they predicted."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -14,6 +14,7 @@ from chmed_ner.entities.labels import LabelScheme
 from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import build
+from chmed_ner.run.recording import check_unchanged
 from chmed_ner.score.resampling import (
     Comparison,
     Comparisons,
@@ -120,13 +121,7 @@ def _tested(directory: Path, record: RunRecord) -> Corpus:
         ) from None
     chosen: Dataset = build(dataset, "dataset")
     corpus = chosen.load_test(root, seed=seed, limit=Limit(test=limits.get("test")))
-    for name in {**record.test_files, **corpus.test_files}:
-        then, now = record.test_files.get(name, "none"), corpus.test_files.get(name, "none")
-        if then != now:
-            raise InputError(
-                f"{name}: has changed since the run in {directory} (SHA-256 {now[:12]}, was "
-                f"{then[:12]}); bring the old file back, or start a new run"
-            )
+    check_unchanged(directory, record, corpus)
     return corpus
 
 

@@ -124,9 +124,8 @@ def build(node: Any, key: str = "") -> Any:
         return [build(item, key) for item in node]
     if not isinstance(node, Mapping):
         return node
-    content = {
-        name: build(value, f"{key}.{name}" if key else str(name)) for name, value in node.items()
-    }
+    prefix = f"{key}." if key else ""
+    content = {name: build(value, f"{prefix}{name}") for name, value in node.items()}
     if "_target_" not in content:
         return content
     target = content.pop("_target_")
@@ -186,8 +185,8 @@ def _with_runs(node: Any, key: str, output: Path) -> Any:
             return value
         return str(find_run(value, key=f"{key}.{knob}", output=output))
 
-    names = marked(named(node["_target_"], key), NAMES_RUN)
-    return {**node, **{knob: found(node[knob], knob) for knob in names if knob in node}}
+    knobs = marked(named(node["_target_"], key), NAMES_RUN) & node.keys()
+    return {**node, **{knob: found(node[knob], knob) for knob in knobs}}
 
 
 def _check_needs(

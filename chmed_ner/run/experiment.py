@@ -85,7 +85,7 @@ P = TypeVar("P")
 
 
 class _Part(Generic[P]):
-    """`Experiment.part` of the group that the attribute is called after."""
+    """The part of the group that the attribute is named after."""
 
     def __set_name__(self, owner: type, group: str) -> None:
         self.group = group
@@ -178,13 +178,10 @@ class Experiment:
         shown = files if self.hints_from_training else {}
         return {**shown, **self.method.tuned_on(self, files)}
 
-    def inputs(self, corpus: Corpus) -> dict[str, str]:
-        """The SHA-256 of every file that goes into this run beside the backbone."""
-        return {**corpus.training_files, **corpus.test_files, **self.method.inputs(self)}
-
     def identity(self, corpus: Corpus) -> str:
         """The config hash: two runs of one identity have the same results."""
-        return config_hash(self.config, self.inputs(corpus), self.backbone_checksum)
+        inputs = {**corpus.training_files, **corpus.test_files, **self.method.inputs(self)}
+        return config_hash(self.config, inputs, self.backbone_checksum)
 
     def load(self) -> Corpus:
         """The corpus, in its original script."""

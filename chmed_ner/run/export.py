@@ -12,16 +12,13 @@ from chmed_ner.track.store import Away, Store, quiet_mlflow
 
 CODE = Path(__file__).with_name("pyfunc_model.py")
 KEPT = ("adapter", "model", "few_shot", "hints")
-"""What a run leaves that its model is opened from, beside `run.json`; the backbone stays out."""
+"""What a model is loaded from, with `run.json`; the backbone stays out."""
 EXAMPLE = ["醫師說我有輕微的脂肪肝，需要吃藥嗎？"]
 NAME = "chmed_ner"
 
 
 def save_model(run: Path, folder: Path) -> None:
-    """Write the run in directory `run` as an MLflow model to the new folder `folder`.
-
-    InputError: `folder` exists, or the run has no model for raw text.
-    """
+    """Write the run as an MLflow model to a new folder; InputError: it exists, or no model."""
     if folder.exists():
         raise InputError(f"{folder}: is there already; name a new folder")
     try:
@@ -34,9 +31,9 @@ def save_model(run: Path, folder: Path) -> None:
 
 
 def log_model(run: Path, uri: str | None = None) -> str:
-    """Log the run in directory `run` as a model of its MLflow run; returns the model's address.
+    """Log the run as a model of its MLflow run, at `uri` if given; returns the model's address.
 
-    InputError: the run is not in MLflow; RunError: the store (at `uri`, if given) cannot be used.
+    InputError: the run is not in MLflow; RunError: the store cannot be used.
     """
     record = RunRecord.read(run)
     if record.mlflow_run_id is None or not (uri or record.mlflow_tracking_uri):
@@ -54,7 +51,7 @@ def log_model(run: Path, uri: str | None = None) -> str:
 
 
 def _logged(client: Any, store: Store, run: Path, run_id: str, folder: Path) -> str:
-    """Announce the model, write it, upload it; it is READY only when everything is there."""
+    """Announce the model, write it, upload it; it is READY only when all of it is there."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
@@ -75,7 +72,7 @@ def _logged(client: Any, store: Store, run: Path, run_id: str, folder: Path) -> 
 
 
 def _write(run: Path, folder: Path, model: Any = None) -> None:
-    """The model in `folder`; InputError, before anything is written, when it does not load."""
+    """Write the model to `folder`, after it was loaded once as a check."""
     load(run).close()
     quiet_mlflow()
     import mlflow.pyfunc

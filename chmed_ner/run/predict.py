@@ -64,11 +64,11 @@ class Predictor:
                 bar.update(len(some))
         return [self._understood(each.model_text, replies[each.id]) for each in sentences]
 
-    def _understood(self, model_text: str, reply: Reply) -> Found:
-        answer = self.prompt.parse(reply.text, model_text, reply.stop)
-        if answer.spans is not None:
-            return answer.spans, answer.problems
-        return restore(self.policy, model_text, answer.mentions), answer.problems
+    def _understood(self, text: str, reply: Reply) -> Found:
+        answer = self.prompt.parse(reply.text, text, reply.stop)
+        placed = answer.spans
+        spans = restore(self.policy, text, answer.mentions) if placed is None else placed
+        return spans, answer.problems
 
 
 @dataclass
@@ -130,10 +130,9 @@ def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPr
     directory = find_run(str(run), output=output)
     record = RunRecord.read(directory)
     experiment = configure(record.config, {})
-    backbone = experiment.parts.get("backbone")
     if record.backbone_sha256:
         _check_backbone(experiment.backbone, record, directory)
-    model = experiment.method.reopen(directory, backbone)
+    model = experiment.method.reopen(directory, experiment.parts.get("backbone"))
     if model is not None:
         return FittedPredictor(model, experiment.script)
     prompt = experiment.prompt.task(experiment.dataset.scheme, experiment.script.name)

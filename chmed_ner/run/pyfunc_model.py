@@ -1,6 +1,6 @@
-"""A run as an MLflow model "from code": MLflow runs a copy of this file beside the run's files.
+"""A run as an MLflow model "from code": MLflow runs a copy of this file, nothing is pickled.
 
-Nothing is pickled. The package must be installed, and the run's backbone must be there.
+The package must be installed, and the run's backbone must be there.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ class Entity(BaseModel):
 
 
 class Annotation(BaseModel):
-    """A text with its entities, and the problems met in reading it, counted by reason."""
+    """A text with its entities, and the problems of its answer, counted by reason."""
 
     id: str
     sentence: str
@@ -43,8 +43,7 @@ class ExtractsEntities(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         """One record a text; a text is cut into sentences to be read."""
         from chmed_ner.data.predictions import as_record
 
-        blocks = [[Document(text) for text in model_input]]
-        found = annotate(self.predictor, blocks)
+        found = annotate(self.predictor, [[Document(text) for text in model_input]])
         # plain values of that shape, which every client of MLflow can write as JSON
         records: Any = [as_record(each.prediction, split=False) for each in found]
         return list(records)

@@ -48,7 +48,7 @@ def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunR
 
 
 def new_record(experiment: Experiment, identity: str, **known: Any) -> RunRecord:
-    """A record that begins now, with what is `known` of the run."""
+    """A record that begins now, `known` being more of its fields."""
     return RunRecord(
         name=experiment.name,
         experiment=experiment.experiment,
@@ -58,6 +58,17 @@ def new_record(experiment: Experiment, identity: str, **known: Any) -> RunRecord
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         **known,
     )
+
+
+def check_unchanged(directory: Path, record: RunRecord, corpus: Corpus) -> None:
+    """InputError where a test file is another than when the run in `directory` was made."""
+    for name in {**record.test_files, **corpus.test_files}:
+        then, now = record.test_files.get(name, "none"), corpus.test_files.get(name, "none")
+        if then != now:
+            raise InputError(
+                f"{name}: has changed since the run in {directory} (SHA-256 {now[:12]}, was "
+                f"{then[:12]}); bring the old file back, or start a new run"
+            )
 
 
 @contextmanager
@@ -71,9 +82,14 @@ def tracked(
     directory.mkdir(parents=True, exist_ok=True)
     record.write(directory)  # its key, before MLflow is asked: a crash in between loses nothing
     try:
-        tracker = experiment.tracking.start(
-            _description(experiment, record, more_tags), directory, record.mlflow_run_id
+        described = Description(
+            experiment=record.experiment,
+            name=record.name,
+            key=record.key,
+            tags={**tags(experiment, record), **more_tags},
+            params={key: value for key, value in experiment.config.items() if key != "resume"},
         )
+        tracker = experiment.tracking.start(described, directory, record.mlflow_run_id)
         record.mlflow_run_id, record.mlflow_tracking_uri = tracker.run_id, tracker.uri
         record.write(directory)
         yield tracker
@@ -88,18 +104,6 @@ def tracked(
         record.status = status
         record.seconds = round(record.seconds + time.perf_counter() - began, 1)
         _close(experiment, record, directory, tracker)
-
-
-def _description(
-    experiment: Experiment, record: RunRecord, more_tags: Mapping[str, str]
-) -> Description:
-    return Description(
-        experiment=record.experiment,
-        name=record.name,
-        key=record.key,
-        tags={**tags(experiment, record), **more_tags},
-        params={key: value for key, value in experiment.config.items() if key != "resume"},
-    )
 
 
 def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: Tracker) -> None:

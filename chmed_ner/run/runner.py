@@ -43,13 +43,10 @@ def read_corpus(experiment: Experiment) -> Corpus:
     """The corpus with the text that the model reads; what was changed in it is logged."""
     corpus = experiment.load()
     log_changes(corpus.name, corpus.counts)
-    convert = experiment.parts.get("script", Traditional())
-    return replace(
-        corpus,
-        train=in_script(convert, corpus.train),
-        validation=in_script(convert, corpus.validation),
-        test=in_script(convert, corpus.test),
-    )
+    script = experiment.parts.get("script", Traditional())
+    splits = (corpus.train, corpus.validation, corpus.test)
+    train, validation, test = (in_script(script, split) for split in splits)
+    return replace(corpus, train=train, validation=validation, test=test)
 
 
 def conclude(
@@ -64,12 +61,11 @@ def conclude(
 
     `measured` are the metrics that do not come from predictions.
     """
-    splits = (outcome.test, outcome.validation)
     found = [
         predictions(each.sentences, each.predicted(experiment.policy), each.problems)
-        for each in splits
+        for each in (outcome.test, outcome.validation)
     ]
-    write_predictions(directory, chain.from_iterable(found))
+    write_predictions(directory, chain(*found))
     metrics = {**score(experiment, corpus, outcome), **measured} if corpus.test else {}
     write_json(directory / "metrics.json", metrics)
     tracker.log(metrics, 0)

@@ -8,13 +8,18 @@ from typing import ClassVar
 
 from chmed_ner.backbone.completions import CompletionStore, requests_for, stored_completions
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.answers import ask, outcome_of, prompt_for
 from chmed_ner.methods.generative.training import judged_task
 from chmed_ner.run.config import configure
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
 from chmed_ner.run.outcome import Outcome
-from chmed_ner.run.recording import changed_choices, changed_config, new_record, tracked
+from chmed_ner.run.recording import (
+    changed_choices,
+    changed_config,
+    check_unchanged,
+    new_record,
+    tracked,
+)
 from chmed_ner.run.runner import conclude, read_corpus
 from chmed_ner.track import Tracker
 from chmed_ner.track.record import RunRecord, config_hash
@@ -68,7 +73,7 @@ def rescore(run: Path, overrides: Sequence[str]) -> tuple[Path, dict[str, float]
     config = changed_config(record.config, overrides)
     experiment = configure(config, changed_choices(run, overrides))
     corpus = read_corpus(experiment)
-    _check_files(record, dict(corpus.test_files))
+    check_unchanged(run, record, corpus)
     prompt = prompt_for(experiment, corpus, run)
     store = CompletionStore(run / "completions.jsonl")
     requests = requests_for(corpus.test, prompt, experiment.decoding)
@@ -90,12 +95,3 @@ def rescore(run: Path, overrides: Sequence[str]) -> tuple[Path, dict[str, float]
     rescore_of = record.mlflow_run_id or run.name
     with tracked(experiment, new, directory, rescore_of=rescore_of) as tracker:
         return directory, conclude(experiment, corpus, outcome, directory, tracker, {})
-
-
-def _check_files(record: RunRecord, files: Mapping[str, str]) -> None:
-    for name, digest in record.test_files.items():
-        if files.get(name) != digest:
-            raise InputError(
-                f"{name}: has changed since the run (SHA-256 {str(files.get(name))[:12]}, was "
-                f"{digest[:12]}); bring the old file back, or start a new run"
-            )
