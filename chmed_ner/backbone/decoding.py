@@ -25,7 +25,7 @@ class Greedy:
     def check(self, prompt: "TaskPrompt", backbone: Any) -> None:
         """Any prompt and any backbone will do."""
 
-    def grammar(self, prompt: "TaskPrompt", model_text: str) -> Grammar | None:  # noqa: ARG002
+    def grammar(self, prompt: "TaskPrompt", model_text: str) -> Grammar | None:
         """None: an answer may say anything."""
         return None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from chmed_ner.backbone.protocol import Backbone, Note, ZeroShot
+from chmed_ner.backbone.regime import Backbone, Note, ZeroShot
 from chmed_ner.entities.types import SEPARATOR
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Count, Range, at_least, one_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.regime import Backbone
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import NO_RESULT, Count, one_of
@@ -138,7 +138,7 @@ class CausalLM(LocalModel):
         wrapped = wrapping(tokenizer, self.chat, self.chat_options)
         return LoadedModel(model, tokenizer, wrapped, size, self.name)
 
-    def generator(self, *, stop: Sequence[str], seed: int) -> "LocalGenerator":  # noqa: ARG002
+    def generator(self, *, stop: Sequence[str], seed: int) -> "LocalGenerator":
         """The model as it is, decoding greedily; `seed` has no say in that."""
         from chmed_ner.model.decoding.local import LocalGenerator
 
@@ -189,7 +189,7 @@ class Encoder(LocalModel):
             "that is a language model"
         )
 
-    def generator(self, *, stop: Any, seed: int) -> NoReturn:  # noqa: ARG002
+    def generator(self, *, stop: Any, seed: int) -> NoReturn:
         self.tunable()
 
     def transformer(self) -> Any:

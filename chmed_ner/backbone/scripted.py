@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.regime import Backbone
 from chmed_ner.files import text_sha256
 from chmed_ner.knobs import Count, NotNegative, Portion
 from chmed_ner.model.asking import Reply, Request
@@ -36,7 +36,7 @@ class Scripted(Backbone):
         """Characters, which it takes for tokens."""
         return len
 
-    def generator(self, *, stop: Sequence[str], seed: int) -> "Scripted":  # noqa: ARG002
+    def generator(self, *, stop: Sequence[str], seed: int) -> "Scripted":
         """Itself; the noise's own seed counts, not the run's."""
         return self
 

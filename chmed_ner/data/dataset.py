@@ -128,7 +128,7 @@ class Dataset(ABC):
     def training_sources(self, root: Path) -> tuple[Source, ...]:
         """The training files."""
 
-    def validation_sources(self, root: Path) -> tuple[Source, ...] | None:  # noqa: ARG002
+    def validation_sources(self, root: Path) -> tuple[Source, ...] | None:
         """The validation files; None where validation is carved from the training data."""
         return None
 
@@ -211,15 +211,15 @@ class Sample(Dataset):
     choices: ClassVar[tuple[str, ...]] = ("FT", "SM", "WA")
     validation_share: float = field(default=0, init=False)
 
-    def test_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
+    def test_sources(self, root: Path) -> tuple[Source, ...]:
         """The test files of the chosen genres, from the package."""
         return _sample("test", self.tested)
 
-    def training_sources(self, root: Path) -> tuple[Source, ...]:  # noqa: ARG002
+    def training_sources(self, root: Path) -> tuple[Source, ...]:
         """The training files, from the package."""
         return _sample("train", self.choices)
 
-    def validation_sources(self, root: Path) -> tuple[Source, ...] | None:  # noqa: ARG002
+    def validation_sources(self, root: Path) -> tuple[Source, ...] | None:
         """The validation files, from the package."""
         return _sample("validation", self.choices)
 

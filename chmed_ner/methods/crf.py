@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.regime import Backbone
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.lexicon import Lexicon, entries_as_json, entries_from_json
 from chmed_ner.entities.types import OUTSIDE, Span, chunks, may_follow, tags_of
@@ -139,7 +139,7 @@ class CRF(Fitted):
         content = {"chosen": chosen, "trials": trials, "lexicon": entries_as_json(lexicon)}
         self.write_description(directory, content)
 
-    def reopen(self, directory: Path, backbone: Backbone | None) -> CRFTagger:  # noqa: ARG002
+    def reopen(self, directory: Path, backbone: Backbone | None) -> CRFTagger:
         """The tagger of a finished run; InputError where a file is absent, broken or changed."""
         lexicon = self.read_description(
             directory, lambda content: entries_from_json(content["lexicon"])

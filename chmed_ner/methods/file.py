@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.regime import Backbone
 from chmed_ner.data.columns import Row, ScorerTags, read_rows
 from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.data.predictions import SAME_CHARACTERS
@@ -56,18 +56,14 @@ class PredictedFiles(Method):
         }
 
     def run(
-        self,
-        experiment: Experiment,
-        corpus: Corpus,
-        directory: Path,  # noqa: ARG002
-        tracker: Tracker,
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> Outcome:
         """The entities of the test split, as the files have them."""
         with tracker.timed("prepare"):
             found = self._entities(experiment, corpus)
         return placed_outcome(corpus.test, {s.id: found[s.id] for s in corpus.test})
 
-    def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:  # noqa: ARG002
+    def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:
         """Refused by InputError: the system that wrote the files is not here."""
         raise InputError(
             f"{directory}: its predictions came from another system's files (method=file), so "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.regime import Backbone
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.lexicon import Lexicon, entries_as_json, entries_from_json
 from chmed_ner.entities.types import Sentence, Span
@@ -86,7 +86,7 @@ class Fitted(Method):
     def _description_path(self, directory: Path) -> Path:
         return directory / "model" / self.description_file
 
-    def check(self, experiment: Experiment, corpus: Corpus) -> None:  # noqa: ARG002
+    def check(self, experiment: Experiment, corpus: Corpus) -> None:
         """InputError where a choice has no validation sentences to go by."""
         if self.choices > 1 and not corpus.validation:
             raise InputError(
@@ -190,11 +190,7 @@ class LexiconMethod(Fitted):
         return len(self.thresholds)
 
     def fit(
-        self,
-        experiment: Experiment,  # noqa: ARG002
-        corpus: Corpus,
-        directory: Path,
-        tracker: Tracker,
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> None:
         """Count, choose the threshold, write the lexicon."""
         lexicon = lexicon_of(corpus.train, corpus.labels.tags)
@@ -213,7 +209,7 @@ class LexiconMethod(Fitted):
         }
         self.write_description(directory, content)
 
-    def reopen(self, directory: Path, backbone: Backbone | None) -> LexiconMatcher:  # noqa: ARG002
+    def reopen(self, directory: Path, backbone: Backbone | None) -> LexiconMatcher:
         """The lexicon that was written, with its threshold."""
         return self.read_description(
             directory,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.backbone.protocol import Backbone, Regime
+from chmed_ner.backbone.regime import Backbone, Regime
 from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.data.dataset import Dataset
 from chmed_ner.entities.labels import Script
@@ -52,14 +52,12 @@ class Method(ABC):
         """InputError for what can be known to be wrong before anything is computed."""
 
     def tuned_on(
-        self,
-        experiment: "Experiment",  # noqa: ARG002
-        training_files: Mapping[str, str],
+        self, experiment: "Experiment", training_files: Mapping[str, str]
     ) -> dict[str, str]:
         """The SHA-256 of the files that its predictions come from."""
         return dict(training_files) if self.trains else {}
 
-    def inputs(self, experiment: "Experiment") -> dict[str, str]:  # noqa: ARG002
+    def inputs(self, experiment: "Experiment") -> dict[str, str]:
         """The SHA-256 of what goes into the run besides corpus and backbone."""
         return {}
 
@@ -69,11 +67,7 @@ class Method(ABC):
     ) -> "Outcome":
         """The entities of the test split, and of validation where it is kept."""
 
-    def reopen(
-        self,
-        directory: Path,  # noqa: ARG002
-        backbone: "Backbone | None",  # noqa: ARG002
-    ) -> SpanModel | None:
+    def reopen(self, directory: Path, backbone: "Backbone | None") -> SpanModel | None:
         """The fitted model of a finished run; None where a prompted backbone answers instead.
 
         InputError: no model, or not the one that was saved.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chmed_ner.backbone.completions import answers, plan_batches, requests_for
 from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.regime import Backbone
 from chmed_ner.entities.labels import Script, convert_leniently
 from chmed_ner.entities.restoration import restore
 from chmed_ner.entities.types import Completion, Prediction, Sentence, Span

@@ -83,11 +83,11 @@ class Tracking:
 
     upload_adapter: bool = False
 
-    def start(self, run: Description, directory: Path, run_id: str | None) -> Tracker:  # noqa: ARG002
+    def start(self, run: Description, directory: Path, run_id: str | None) -> Tracker:
         """A run, new or taken up again by its id."""
         return Tracker(directory)
 
-    def killed(self, directory: Path, run_id: str, uri: str | None) -> None:  # noqa: ARG002
+    def killed(self, directory: Path, run_id: str, uri: str | None) -> None:
         """Mark a run of MLflow as KILLED whose process died; here: note it for `report --sync`."""
         Unsent(uri=uri or "", reason="its process died").write(directory)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from chmed_ner.backbone.protocol import Task
+from chmed_ner.backbone.regime import Task
 from chmed_ner.errors import InputError
 from chmed_ner.machine import progress
 from chmed_ner.model.asking import LoadedModel, Request

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from chmed_ner.backbone.local_models import CausalLM
-from chmed_ner.backbone.protocol import Backbone, Regime, Task, noted
+from chmed_ner.backbone.regime import Backbone, Regime, Task, noted
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import NAMES_RUN, Count, Positive, Share, one_of
@@ -186,7 +186,7 @@ class SavedAdapter(Regime):
                 "this dataset tests on; score it on another dataset, or train one without that file"
             )
 
-    def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
+    def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:
         """The files that the adapter's own run was tuned on, not those of this run's dataset."""
         return self.source()[1].training_files
 

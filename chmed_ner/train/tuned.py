@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from chmed_ner.backbone.local_models import CausalLM
-from chmed_ner.backbone.protocol import Backbone, Regime, Task, noted
+from chmed_ner.backbone.regime import Backbone, Regime, Task, noted
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import at_least, one_of
 from chmed_ner.machine import free_unused
@@ -49,7 +49,7 @@ class Tuned(Recipe, Regime):
     def save(self, loaded: LoadedModel, model: Any, state: Mapping[str, Any], task: Task) -> None:
         """Write `state` where `reopen` finds it, atomically."""
 
-    def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:  # noqa: ARG002
+    def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:
         """InputError: no weights, or weights that this regime cannot tune."""
         self.backbone(backbone)
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from chmed_ner.backbone import load_causal_lm, load_tokenizer
 from chmed_ner.backbone.local_models import CausalLM
-from chmed_ner.backbone.protocol import Task
+from chmed_ner.backbone.regime import Task
 from chmed_ner.model.asking import Request
 from chmed_ner.run import config as configuration
 from chmed_ner.run.config import build, compose

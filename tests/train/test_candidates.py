@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from chmed_ner.backbone.protocol import Task
+from chmed_ner.backbone.regime import Task
 from chmed_ner.cli import main
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.errors import InputError

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from chmed_ner.backbone.local_models import CausalLM
-from chmed_ner.backbone.protocol import Task
+from chmed_ner.backbone.regime import Task
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Generator, LoadedModel, Request
 from chmed_ner.run.config import option
@@ -131,7 +131,7 @@ KILLED = """
 import json
 import sys
 from pathlib import Path
-from chmed_ner.backbone.protocol import Task
+from chmed_ner.backbone.regime import Task
 from chmed_ner.run.config import option
 folder, directory, pairs = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
 def log(metrics, step):

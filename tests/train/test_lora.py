@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from chmed_ner.backbone.local_models import CausalLM
-from chmed_ner.backbone.protocol import Task, ZeroShot
+from chmed_ner.backbone.regime import Task, ZeroShot
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.model.asking import Generator, Request
 from chmed_ner.run.config import option

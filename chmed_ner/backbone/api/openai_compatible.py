@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 class OpenAICompatible(Endpoint):
     """A model at an address; nothing is asked before its generator is."""
 
-    def generator(self, *, stop: Sequence[str], seed: int) -> "ApiGenerator":  # noqa: ARG002
+    def generator(self, *, stop: Sequence[str], seed: int) -> "ApiGenerator":
         """Ready to ask; `backbone.seed` is sent, in `run` and `predict` alike, not `seed`."""
         self.check()
         return ApiGenerator(self, stop)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.regime import Backbone
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
@@ -85,7 +85,7 @@ class Ensemble(Method):
         if not all(type(each) in (int, float) and 0 < each < math.inf for each in self.weights):
             raise InputError(f"method.weights={self.weights}: give numbers above 0")
 
-    def check(self, experiment: Experiment, corpus: Corpus) -> None:  # noqa: ARG002
+    def check(self, experiment: Experiment, corpus: Corpus) -> None:
         """InputError for runs that cannot vote here."""
         if not corpus.validation:
             raise InputError(
@@ -100,11 +100,7 @@ class Ensemble(Method):
                 )
             votes_of(member, corpus)
 
-    def tuned_on(
-        self,
-        experiment: Experiment,  # noqa: ARG002
-        training_files: Mapping[str, str],
-    ) -> dict[str, str]:
+    def tuned_on(self, experiment: Experiment, training_files: Mapping[str, str]) -> dict[str, str]:
         """The files that the runs were trained on, and those the validation split is part of."""
         files = dict(training_files)
         for member in find_members(self.runs):
@@ -113,17 +109,13 @@ class Ensemble(Method):
                 files[place] = digest
         return files
 
-    def inputs(self, experiment: Experiment) -> dict[str, str]:  # noqa: ARG002
+    def inputs(self, experiment: Experiment) -> dict[str, str]:
         """The checksum of each run's predictions."""
         members = find_members(self.runs)
         return {f"{KEY} {place}": sha256_of(each.path) for place, each in enumerate(members)}
 
     def run(
-        self,
-        experiment: Experiment,  # noqa: ARG002
-        corpus: Corpus,
-        directory: Path,
-        tracker: Tracker,
+        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> Outcome:
         """The elected entities of the test and the validation split."""
         members = find_members(self.runs)
@@ -150,7 +142,7 @@ class Ensemble(Method):
         write_json(directory / ENSEMBLE_FILE, content)
         return placed_outcome(sentences, placed, seconds=seconds)
 
-    def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:  # noqa: ARG002
+    def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:
         """Refused by InputError: the votes are over the run's own sentences."""
         raise InputError(
             f"{directory}: an ensemble votes over predictions that its runs have kept, so it has "

@@ -5,7 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 from chmed_ner.backbone.completions import CompletionStore, generate, stored_completions
-from chmed_ner.backbone.protocol import Task
+from chmed_ner.backbone.regime import Task
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Completion, Sentence
 from chmed_ner.model.asking import Request

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.backbone.completions import CompletionStore, generate, requests_for
-from chmed_ner.backbone.protocol import Task
+from chmed_ner.backbone.regime import Task
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.answers import prompt_for, read_completions

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from chmed_ner.backbone.local_models import Encoder
-from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.regime import Backbone
 from chmed_ner.data.corpus import Corpus
 from chmed_ner.entities.types import Sentence, tags_of
 from chmed_ner.errors import InputError, first_line

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from chmed_ner.backbone.local_models import Encoder
-from chmed_ner.backbone.protocol import Backbone
+from chmed_ner.backbone.regime import Backbone
 from chmed_ner.entities.types import OUTSIDE, Span, chunks
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.machine import give_back, progress

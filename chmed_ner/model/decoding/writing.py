@@ -81,7 +81,7 @@ class FreeWriter(Writer):
     def options(self) -> None:
         return
 
-    def swap(self, token: int) -> None:  # noqa: ARG002
+    def swap(self, token: int) -> None:
         return
 
     def take(self, token: int) -> list[int]:

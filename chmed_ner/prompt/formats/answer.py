@@ -64,17 +64,13 @@ class AnswerFormat(ABC):
         """What `text` says of `sentence` (the text the model read). Never raises."""
 
     def grammar(
-        self,
-        sentence: str,  # noqa: ARG002
-        labels: LabelScheme,  # noqa: ARG002
-        script: str,  # noqa: ARG002
-        in_order: bool,  # noqa: ARG002
+        self, sentence: str, labels: LabelScheme, script: str, in_order: bool
     ) -> Grammar | None:
         """The answers that `parse` reads without a problem, with mentions in the order of the text
         if `in_order`; None where the format has no grammar."""
         return None
 
-    def room(self, characters: int, longest_name: int) -> int:  # noqa: ARG002
+    def room(self, characters: int, longest_name: int) -> int:
         """How long an answer may get: the characters of a sentence whose extraction answer is as
         long. All in code points."""
         return characters

@@ -64,7 +64,7 @@ class BioTags(CopyFormat):
             tags += [tag, *[_inside(tag)] * (len(words) - 1)]
         return "".join(copy), tags
 
-    def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:  # noqa: ARG002
+    def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:
         """Every character with a tag, or every stretch with a name."""
         names, shown = _names(labels, script), tuple(_visible(sentence))
         if self.style == "runs":

@@ -47,7 +47,7 @@ class Extraction(AnswerFormat):
         listed = gold_mentions(sentence)
         return Answer(tuple(dict.fromkeys(listed)) if self.order == "unique" else listed)
 
-    def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:  # noqa: ARG002
+    def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:
         """One line a mention, without a final newline; the script's word for none."""
         if not answer.mentions:
             return NONE[script]

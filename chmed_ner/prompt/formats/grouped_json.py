@@ -42,7 +42,7 @@ class GroupedJson(AnswerFormat):
             tuple(mention for type_ in types for mention in listed if mention.type == type_)
         )
 
-    def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:  # noqa: ARG002
+    def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:
         groups: dict[str, list[str]] = {}
         for mention in answer.mentions:
             groups.setdefault(labels.name_of(mention.type, script), []).append(mention.text)

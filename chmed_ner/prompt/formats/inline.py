@@ -44,12 +44,12 @@ class Inline(CopyFormat):
         copy = page.finished()
         return copy, tags_of(page.spans, len(copy))
 
-    def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:  # noqa: ARG002
+    def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:
         """The sentence with pieces of it marked, none within another."""
         names = tuple(f"{_escaped(name)}]" for name in labels.names(script))
         return MarkedGrammar(tuple(map(_escaped, sentence)), names)
 
-    def room(self, characters: int, longest_name: int) -> int:  # noqa: ARG002
+    def room(self, characters: int, longest_name: int) -> int:
         """Twice the sentence: the copy, and a name and three marks for each entity."""
         return 2 * characters
 

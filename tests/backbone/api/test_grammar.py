@@ -30,7 +30,7 @@ n6 ::= "头" n2 | "痛" n3
 class Asked:
     """A prompt with this grammar."""
 
-    def grammar(self, model_text: str, *, in_order: bool) -> object:  # noqa: ARG002
+    def grammar(self, model_text: str, *, in_order: bool) -> object:
         return GRAMMAR
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chmed_ner.backbone.local_models import CausalLM
-from chmed_ner.backbone.protocol import Task, ZeroShot
+from chmed_ner.backbone.regime import Task, ZeroShot
 from chmed_ner.cli import main
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Request

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from chmed_ner.backbone.local_models import CausalLM
-from chmed_ner.backbone.protocol import Task
+from chmed_ner.backbone.regime import Task
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import LoadedModel, Request

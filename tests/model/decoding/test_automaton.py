@@ -197,7 +197,7 @@ def test_a_text_without_choice_is_one_token(tiny_tokenizer: Any) -> None:
         def way_out(self, node: Node) -> tuple[str, Node]:
             return self.steps(node)[0]
 
-        def within(self, writable: Any) -> "Fixed":  # noqa: ARG002
+        def within(self, writable: Any) -> "Fixed":
             return self
 
         def forgetful(self) -> "Fixed":

@@ -42,7 +42,7 @@ class Backbone(ABC):
     def generator(self, *, stop: Sequence[str], seed: int) -> Generator:
         """The backbone as it is, loaded; it stops at its own end token or at a string in `stop`."""
 
-    def usd(self, completions: Iterable[Completion]) -> float:  # noqa: ARG002
+    def usd(self, completions: Iterable[Completion]) -> float:
         """What its provider was paid for a run's completions, in US dollars: here nothing."""
         return 0.0
 
@@ -118,19 +118,19 @@ class Regime(ABC):
         """The SHA-256 of what goes into the run beside corpus and backbone."""
         return {}
 
-    def inherited(self, name: str) -> Path | None:  # noqa: ARG002
+    def inherited(self, name: str) -> Path | None:
         """The file `name` of the run whose tuned weights are used; None without such a run."""
         return None
 
     def demonstrated(
         self,
         prompt: "TaskPrompt",
-        backbone: Backbone,  # noqa: ARG002
-        directory: Path,  # noqa: ARG002
+        backbone: Backbone,
+        directory: Path,
         *,
-        seed: int,  # noqa: ARG002
-        corpus: "Corpus | None" = None,  # noqa: ARG002
-        note: Note | None = None,  # noqa: ARG002
+        seed: int,
+        corpus: "Corpus | None" = None,
+        note: Note | None = None,
     ) -> "TaskPrompt":
         """`prompt` with the demonstrations that the regime shows, from the corpus's training split.
 
@@ -155,7 +155,7 @@ class ZeroShot(Regime):
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         return noted(backbone.generator(stop=self.stops(task.stop), seed=task.seed), task)
 
-    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:  # noqa: ARG002
+    def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
         """The backbone, loaded: nothing comes from the run."""
         return backbone.generator(stop=self.stops(stop), seed=0)
 
