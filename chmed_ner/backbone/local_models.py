@@ -12,8 +12,8 @@ from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import NO_RESULT, Count, one_of
 from chmed_ner.model.asking import CHAT, LoadedModel, wrapping
-from chmed_ner.model.checkpoint.gemma3_gguf import SHA256, gemma3_directory
-from chmed_ner.model.checkpoint.hardware import KINDS, check_kind
+from chmed_ner.model.checkpoint.gemma3_gguf import GEMMA3_SHA256, gemma3_directory
+from chmed_ner.model.checkpoint.hardware import QUANTIZATIONS, check_kind
 from chmed_ner.model.original.known import refuse_look_alikes
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class LocalModel(Backbone):
 class CausalLM(LocalModel):
     """Any causal language model that needs no code of its own."""
 
-    quantization: Annotated[str, one_of(*KINDS)]
+    quantization: Annotated[str, one_of(*QUANTIZATIONS)]
     chat: Annotated[str, one_of(*CHAT)]
     chat_options: Mapping[str, Any]
     cache: Annotated[str | None, NO_RESULT]
@@ -173,7 +173,7 @@ class Gemma3(CausalLM):
 
     def checksum(self) -> str:
         """The GGUF file's SHA-256, or the checksum of `path`."""
-        return super().checksum() if self.path else SHA256
+        return super().checksum() if self.path else GEMMA3_SHA256
 
 
 class Encoder(LocalModel):

@@ -153,7 +153,7 @@ class ZeroShot(Regime):
     name = "zero_shot"
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
-        return noted(backbone.generator(stop=self.stops(task.stop), seed=task.seed), task)
+        return note_weights(backbone.generator(stop=self.stops(task.stop), seed=task.seed), task)
 
     def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
         """The backbone, loaded: nothing comes from the run."""
@@ -164,7 +164,7 @@ class ZeroShot(Regime):
         return stop
 
 
-def noted(generator: Generator, task: Task) -> Generator:
+def note_weights(generator: Generator, task: Task) -> Generator:
     """`generator`, the memory of its weights noted among the run's counts if it has any here."""
     loaded: LoadedModel | None = getattr(generator, "loaded", None)
     if loaded is not None:

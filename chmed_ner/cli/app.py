@@ -17,7 +17,7 @@ from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import output_directory
 from chmed_ner.report.pages.document import plain
 from chmed_ner.run.predict import FittedPredictor, Predictor, load
-from chmed_ner.track.record import FILE, RunRecord
+from chmed_ner.track.record import RUN_FILE, RunRecord
 
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 KEPT = ("model", "completions.jsonl")
@@ -42,7 +42,7 @@ COLOURS = (
 def runs_in(output: Path) -> dict[str, Path]:
     """The finished runs under `output` that have a model, by name and time, the newest first."""
     found: list[tuple[str, str, Path]] = []
-    for path in (output / "runs").glob(f"*/{FILE}"):
+    for path in (output / "runs").glob(f"*/{RUN_FILE}"):
         try:
             record = RunRecord.read(path.parent)
         except InputError:

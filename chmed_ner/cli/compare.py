@@ -28,11 +28,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print the table, write the JSON and the page; InputError: the runs cannot be compared."""
-    from chmed_ner.run.compare import READ, as_json, compare_runs, read_run
+    from chmed_ner.run.compare import COMPARED_FILES, compare_runs, comparison_json, read_run
 
     names = {"RUN_A": arguments.run_a, "RUN_B": arguments.run_b}
     places = [find(name, arguments, key) for key, name in names.items()]
-    read = [place / file for place in places for file in READ]
+    read = [place / file for place in places for file in COMPARED_FILES]
     check_target(arguments.json, read)
     check_target(arguments.html, read, key="--html")
     if arguments.html is not None and arguments.html == arguments.json:
@@ -43,7 +43,7 @@ def execute(arguments: argparse.Namespace) -> int:
     table = "\n".join([*titles, "", *_table(found)]) + "\n"
     if arguments.html is not None:
         _write_page(Path(arguments.html), first, second, found)
-    write_and_print(arguments.json, as_json(first, second, found), table)
+    write_and_print(arguments.json, comparison_json(first, second, found), table)
     return 0
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from chmed_ner.data.catalog import BASE_URL, Corpus, named_corpora
+from chmed_ner.data.catalog import BASE_URL, PublishedCorpus, named_corpora
 from chmed_ner.errors import InputError
 from chmed_ner.files import data_directory
 
@@ -48,7 +48,7 @@ def execute(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _list(corpora: tuple[Corpus, ...], root: Path) -> None:
+def _list(corpora: tuple[PublishedCorpus, ...], root: Path) -> None:
     for corpus in corpora:
         repository, commit = corpus.files[0].repository, corpus.files[0].commit
         print(f"\n{corpus.name}: {corpus.title}")
@@ -72,7 +72,7 @@ def _row(root: Path, path: str, expected: int | None, size: str, content: str) -
     print(f"  {presence:<8} {path:<40} {size:>12}  {content}")
 
 
-def _fetch(corpora: tuple[Corpus, ...], root: Path, base_url: str) -> None:
+def _fetch(corpora: tuple[PublishedCorpus, ...], root: Path, base_url: str) -> None:
     from chmed_ner.data.download import Server, fetch_file
 
     for corpus in corpora:
@@ -86,7 +86,7 @@ def _fetch(corpora: tuple[Corpus, ...], root: Path, base_url: str) -> None:
         print(f"- {corpus.name}: {corpus.citation}\n  Licence: {corpus.licence}")
 
 
-def _verify(corpora: tuple[Corpus, ...], root: Path) -> int:
+def _verify(corpora: tuple[PublishedCorpus, ...], root: Path) -> int:
     from chmed_ner.data.catalog import check_file
 
     failed = total = 0

@@ -18,16 +18,16 @@ from chmed_ner.errors import ChmedError, InputError, Stopped
 from chmed_ner.files import read_json, write_json
 from chmed_ner.machine import take_share
 from chmed_ner.methods.generative.training import assist, assisted, assists, check_processes
-from chmed_ner.run.cells import METRICS, Claim, State, cell_name, claimed, mark_killed
-from chmed_ner.run.config import configure, register
+from chmed_ner.run.cells import METRICS_FILE, Claim, ClaimState, cell_name, claimed, mark_killed
+from chmed_ner.run.config import configure, register_config
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.track import best
 from chmed_ner.track.record import (
-    FILE,
+    RUN_FILE,
     RunRecord,
+    failure_reason,
     find_run,
     git_commit,
-    reason,
     without_credentials,
 )
 
@@ -105,7 +105,7 @@ class Job:
 
 
 def _job_elsewhere(words: list[str], journal: str) -> Job:
-    register()
+    register_config()
     job = Job(words, Path(journal))
     job.away = True
     return job
@@ -166,7 +166,7 @@ def _do(experiment: Experiment, claim: Claim, identity: str) -> dict[str, float]
     from chmed_ner.run.recording import new_record
     from chmed_ner.run.runner import run
 
-    if claim.state is State.UNFINISHED:
+    if claim.state is ClaimState.UNFINISHED:
         log.info("taken up again: %s", claim.directory)
         _warn_of_commit(claim.directory)
         experiment = replace(experiment, resume=True)
@@ -174,8 +174,8 @@ def _do(experiment: Experiment, claim: Claim, identity: str) -> dict[str, float]
         return run(experiment, claim.directory)
     except Exception as error:
         _log_failure(error)
-        if identity and not (claim.directory / FILE).is_file():  # refused before it began
-            record = new_record(experiment, identity, status="FAILED", error=reason(error))
+        if identity and not (claim.directory / RUN_FILE).is_file():  # refused before it began
+            record = new_record(experiment, identity, status="FAILED", error=failure_reason(error))
             record.write(claim.directory)
         raise
 
@@ -189,18 +189,18 @@ def _log_failure(error: Exception) -> None:
 
 def _leave_out(claim: Claim, report: Report) -> None:
     """Report a cell that is done, or that another process is at."""
-    if claim.state is State.BUSY:
+    if claim.state is ClaimState.BUSY:
         report.state = "running"
         log.info("another process is at it: %s", claim.directory)
         return
     report.state = "skipped"
-    report.metrics = dict(read_json(claim.directory / METRICS))
+    report.metrics = dict(read_json(claim.directory / METRICS_FILE))
     log.info("done already: %s (rerun=true runs it again)", claim.directory)
     _warn_of_commit(claim.directory)
 
 
 def _warn_of_commit(directory: Path) -> None:
-    if not (directory / FILE).is_file():
+    if not (directory / RUN_FILE).is_file():
         return
     then, now = RunRecord.read(directory).git_commit, git_commit()
     if then and then != now:

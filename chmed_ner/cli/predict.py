@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from chmed_ner.cli.options import add_place, find
-from chmed_ner.data.documents import LONGEST, annotate, read_documents
-from chmed_ner.data.predictions import FORMATS
+from chmed_ner.data.documents import MAX_CHARACTERS, annotate, read_documents
+from chmed_ner.data.predictions import ANNOTATION_FORMATS
 from chmed_ner.errors import InputError
 
 
@@ -22,13 +22,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="text, a document a line; - (the default) is standard input",
     )
     add_place(parser)
-    parser.add_argument("--format", choices=FORMATS, default="jsonl")
+    parser.add_argument("--format", choices=ANNOTATION_FORMATS, default="jsonl")
     parser.add_argument(
         "--max-characters",
         type=int,
-        default=LONGEST,
+        default=MAX_CHARACTERS,
         metavar="N",
-        help=f"cut a longer line after its sentences, those at ； or ， (default {LONGEST})",
+        help=f"cut a longer line after its sentences, those at ； or ， (default {MAX_CHARACTERS})",
     )
 
 
@@ -46,7 +46,7 @@ def execute(arguments: argparse.Namespace) -> int:
         annotated = annotate(
             predictor, read_documents(stream, arguments.file), arguments.max_characters
         )
-        for text in FORMATS[arguments.format](annotated):
+        for text in ANNOTATION_FORMATS[arguments.format](annotated):
             # UTF-8 whatever the locale says; lone surrogates as they came in
             sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
             sys.stdout.buffer.flush()

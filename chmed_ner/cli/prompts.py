@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print `--show` prompts of each split, or write all into `--out`."""
-    from chmed_ner.prompt.lexicon_hints import FILE, hinted
+    from chmed_ner.prompt.lexicon_hints import HINTS_FILE, add_hints
     from chmed_ner.run.config import compose, configure
     from chmed_ner.run.runner import read_corpus
 
@@ -30,7 +30,7 @@ def execute(arguments: argparse.Namespace) -> int:
     experiment = configure(compose(arguments.overrides), {})
     corpus = read_corpus(experiment)
     prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
-    prompt = hinted(prompt, corpus.train, None, experiment.regime.inherited(FILE))
+    prompt = add_hints(prompt, corpus.train, None, experiment.regime.inherited(HINTS_FILE))
     splits = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test}
     for split, sentences in splits.items():
         pairs = (

@@ -60,10 +60,10 @@ def execute(arguments: argparse.Namespace) -> int:
 def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
     from chmed_ner.report.leaderboard.rows import DEFAULT_GROUPS
     from chmed_ner.report.leaderboard.write import write_leaderboard
-    from chmed_ner.run.config import build, plain
+    from chmed_ner.run.config import build, plain_config
     from chmed_ner.track import MLflowTracking, TrackedRuns
 
-    content = plain(config)
+    content = plain_config(config)
     tracking = build(content["tracking"], "tracking")
     if not isinstance(tracking, MLflowTracking):
         raise InputError("report: tracking=dry keeps no runs; use tracking=mlflow or server")

@@ -17,7 +17,7 @@ from chmed_ner.cli import COMMANDS
 from chmed_ner.cli.jobs import Job, Report
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import cache_directory, config_directory
-from chmed_ner.run.config import message_of, register
+from chmed_ner.run.config import hydra_message, register_config
 
 VALUED = (
     "--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn",
@@ -28,7 +28,7 @@ VALUED = (
 
 def execute(arguments: Sequence[str]) -> int:
     """Hand `arguments` to Hydra and run every job; returns the exit code."""
-    register()
+    register_config()
     if any(word.startswith(("-sc", "--shell-completion")) for word in arguments):
         return _complete(arguments)
     journal = cache_directory() / "journals" / uuid.uuid4().hex
@@ -88,7 +88,7 @@ def _code_of(program: Any) -> int:
     except ChmedError as error:
         return error.exit_code
     except (HydraException, OmegaConfBaseException) as error:
-        print(f"error: {message_of(error)}", file=sys.stderr)
+        print(f"error: {hydra_message(error)}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from chmed_ner.cli.options import add_json, check_target, write_and_print
 from chmed_ner.data.columns import ScorerTags, read_rows
-from chmed_ner.data.predictions import check_same
+from chmed_ner.data.predictions import check_same_characters
 from chmed_ner.errors import InputError
-from chmed_ner.score.official import OfficialScores, as_json, score_sentences, table
+from chmed_ner.score.official import OfficialScores, score_sentences, score_table, scores_json
 
 _USE = "give GOLD PRED, or --genre NAME GOLD PRED for each genre, not both"
 
@@ -35,7 +35,7 @@ def execute(arguments: argparse.Namespace) -> int:
     pairs = _pairs(arguments)
     check_target(arguments.json, [path for _, *files in pairs for path in files])
     scores = score_files(pairs)
-    write_and_print(arguments.json, as_json(scores), table(scores))
+    write_and_print(arguments.json, scores_json(scores), score_table(scores))
     return 0
 
 
@@ -62,6 +62,6 @@ def score_files(pairs: Sequence[tuple[str, Path, Path]]) -> dict[str, OfficialSc
                 f"genre {genre!r} is named twice; give each pair of files its own name"
             )
         gold, predicted = (read_rows(path, ScorerTags()) for path in (gold_path, predicted_path))
-        check_same(gold, predicted)
+        check_same_characters(gold, predicted)
         scores[genre] = score_sentences(gold.tags(), predicted.tags(), separators=gold.separators)
     return scores

@@ -9,7 +9,12 @@ from chmed_ner.cli.options import add_json, write_and_print
 from chmed_ner.data.corpus import Sentences
 from chmed_ner.data.dataset import Dataset, MissingTrainingFileError
 from chmed_ner.data.repairs import conflicts_markdown, write_conflicts
-from chmed_ner.data.statistics import markdown, parts_of, published_for, statistics
+from chmed_ner.data.statistics import (
+    corpus_statistics,
+    parts_of,
+    published_for,
+    statistics_markdown,
+)
 from chmed_ner.errors import InputError
 
 
@@ -47,12 +52,12 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.conflicts:
         _conflicts(dataset, splits, arguments.csv)
         return 0
-    stats = statistics(splits, dataset.scheme)
+    stats = corpus_statistics(splits, dataset.scheme)
     published = {
         "train": published_for(parts_of(dataset.training_sources(root))),
         "test": published_for(parts_of(dataset.test_sources(root))),
     }
-    table = markdown(stats, dataset.scheme, published)
+    table = statistics_markdown(stats, dataset.scheme, published)
     write_and_print(arguments.json, stats, f"Dataset {dataset.name}\n\n{table}")
     return 0
 

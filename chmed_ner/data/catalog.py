@@ -45,7 +45,7 @@ class CorpusFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
+class PublishedCorpus:
     """A corpus; `name` is that on the command line."""
 
     name: str
@@ -58,19 +58,19 @@ class Corpus:
     )
 
 
-def _corpora() -> Iterator[Corpus]:
+def _corpora() -> Iterator[PublishedCorpus]:
     content = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     for corpus in content["corpus"]:
         place = {key: corpus.pop(key) for key in ("repository", "commit")}
         files = tuple(CorpusFile(**place, **file) for file in corpus.pop("files"))
-        yield Corpus(files=files, **corpus)
+        yield PublishedCorpus(files=files, **corpus)
 
 
 CORPORA = tuple(_corpora())
 """Every corpus that can be fetched, in the order of publication."""
 
 
-def named_corpora(names: Sequence[str]) -> tuple[Corpus, ...]:
+def named_corpora(names: Sequence[str]) -> tuple[PublishedCorpus, ...]:
     """The corpora of these names, in catalogue order; all for none. InputError: no such name."""
     known = [corpus.name for corpus in CORPORA]
     for name in names:

@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 from chmed_ner.entities.types import Prediction, Span
 from chmed_ner.errors import InputError
 
-LONGEST = 512
+MAX_CHARACTERS = 512
 """Characters that are read at once; the corpora's longest sentence has 442."""
 AT_ONCE = 512
 """Sentences that a model is given at once."""
@@ -50,7 +50,7 @@ class Predicts(Protocol):
         """One prediction a text, in order."""
 
 
-def sentences_of(text: str, longest: int = LONGEST) -> Iterator[tuple[int, int]]:
+def sentences_of(text: str, longest: int = MAX_CHARACTERS) -> Iterator[tuple[int, int]]:
     """`[start, end)` of each piece that is read at once; together they cover `text` without gaps.
 
     A line over `longest` is cut after its sentences, a longer sentence at its last ； ， 、 or
@@ -83,7 +83,7 @@ def _break(window: str) -> int:
 
 
 def annotate(
-    model: Predicts, blocks: Iterable[Sequence[Document]], longest: int = LONGEST
+    model: Predicts, blocks: Iterable[Sequence[Document]], longest: int = MAX_CHARACTERS
 ) -> Iterator[Annotated]:
     """Every document with its entities, in order; ids are `0`, `1` ...
 

@@ -14,7 +14,7 @@ from chmed_ner.errors import InputError
 from chmed_ner.files import json_line, replacing, write_json_lines
 
 
-def as_record(prediction: Prediction, *, split: bool = True) -> dict[str, Any]:
+def prediction_record(prediction: Prediction, *, split: bool = True) -> dict[str, Any]:
     """The JSON object of a prediction; without split and genre when `split` is False."""
     text = prediction.text
     where = {"split": prediction.split, "genre": prediction.genre} if split else {}
@@ -30,7 +30,7 @@ def as_record(prediction: Prediction, *, split: bool = True) -> dict[str, Any]:
     }
 
 
-def predictions(
+def predictions_of(
     sentences: Sequence[Sentence],
     spans: Mapping[str, Sequence[Span]],
     problems: Mapping[str, Mapping[str, int]],
@@ -52,7 +52,7 @@ def predictions(
 def write_predictions(directory: Path, found: Iterable[Prediction]) -> None:
     """Write `predictions.jsonl`, and `submission/<GENRE>.txt` for the test split."""
     listed = list(found)
-    write_json_lines(directory / "predictions.jsonl", map(as_record, listed))
+    write_json_lines(directory / "predictions.jsonl", map(prediction_record, listed))
     by_genre: dict[str, list[Prediction]] = {}
     for prediction in listed:
         if prediction.split == "test":
@@ -93,7 +93,7 @@ def _prediction(record: Any) -> Prediction:
             problems=record["problems"],
         )
         tags_of(prediction.entities, len(prediction.text))
-        same = as_record(prediction) == record
+        same = prediction_record(prediction) == record
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
     if not same:
@@ -107,7 +107,7 @@ Writer = Callable[[Iterable[Annotated]], Iterator[str]]
 def jsonl(documents: Iterable[Annotated]) -> Iterator[str]:
     """One JSON object a document, as in `predictions.jsonl`, without split and genre."""
     for each in documents:
-        yield json_line(as_record(each.prediction, split=False))
+        yield json_line(prediction_record(each.prediction, split=False))
 
 
 def bio(documents: Iterable[Annotated]) -> Iterator[str]:
@@ -161,7 +161,12 @@ def brat(documents: Iterable[Annotated]) -> Iterator[str]:
         offset += len(text) + len(each.document.end)
 
 
-FORMATS: Mapping[str, Writer] = {"jsonl": jsonl, "bio": bio, "brat": brat, "conll": conll}
+ANNOTATION_FORMATS: Mapping[str, Writer] = {
+    "jsonl": jsonl,
+    "bio": bio,
+    "brat": brat,
+    "conll": conll,
+}
 
 
 _UNWRITABLE = re.compile("[\n\0\ud800-\udfff]")
@@ -194,7 +199,7 @@ SAME_CHARACTERS = (
 """The cure: the organisers paste the prediction's tags next to the gold by row number."""
 
 
-def check_same(gold: ColumnFile, predicted: ColumnFile) -> None:
+def check_same_characters(gold: ColumnFile, predicted: ColumnFile) -> None:
     """InputError naming the lines of both files where they first differ."""
     nothing: list[Row] = []
     both = zip_longest(gold.sentences, predicted.sentences, fillvalue=nothing)

@@ -72,7 +72,7 @@ ALL = "all"
 """The row that pools the genres of a split."""
 
 
-def statistics(
+def corpus_statistics(
     sentences_by_split: Mapping[str, Sequence[Sentence]], labels: LabelScheme
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Counts and ceilings of each split, for each genre (sorted) and pooled as `all`.
@@ -127,7 +127,7 @@ class _Column:
     published: Published | None = None
 
 
-def markdown(
+def statistics_markdown(
     stats: Mapping[str, Mapping[str, Row]],
     labels: LabelScheme,
     published: PublishedBySplit = MappingProxyType({}),

@@ -18,7 +18,7 @@ from chmed_ner.files import read_json, write_json
 from chmed_ner.prompt import TaskPrompt
 
 FOLDER = "hints"
-FILE = f"{FOLDER}/lexicon.json"
+HINTS_FILE = f"{FOLDER}/lexicon.json"
 
 
 @dataclass(eq=False)
@@ -61,7 +61,7 @@ class LexiconHints:
         return tuple(dict.fromkeys(listed))
 
 
-def hinted(
+def add_hints(
     prompt: TaskPrompt,
     train: Sequence[Sentence],
     directory: Path | None = None,
@@ -77,7 +77,7 @@ def hinted(
         return prompt
     # Each text with the first sentence that has it: a duplicate would give the other away.
     counted = {sentence.model_text: sentence for sentence in reversed(train)}
-    path = None if directory is None else directory / FILE
+    path = None if directory is None else directory / HINTS_FILE
     kept = path is not None and path.is_file()
     source = path if kept else inherited
     if source is None:
@@ -95,11 +95,11 @@ def hinted(
     return _with(prompt, counts, counted)
 
 
-def reopened(prompt: TaskPrompt, directory: Path) -> TaskPrompt:
+def reopen_hints(prompt: TaskPrompt, directory: Path) -> TaskPrompt:
     """`prompt` with the hints of the finished run in `directory`, if it has any."""
     if prompt.hints is None:
         return prompt
-    return _with(prompt, _read(directory / FILE, prompt.labels), {})
+    return _with(prompt, _read(directory / HINTS_FILE, prompt.labels), {})
 
 
 def _with(prompt: TaskPrompt, counts: MentionCounts, counted: Mapping[str, Sentence]) -> TaskPrompt:

@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.files import LOCK, briefly, let_go, take
 from chmed_ner.run.experiment import Experiment, Method
-from chmed_ner.track.record import FILE, RunRecord, check_same
+from chmed_ner.track.record import RUN_FILE, RunRecord, check_same_run
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from chmed_ner.track import Tracking
 
 
-METRICS = "metrics.json"
+METRICS_FILE = "metrics.json"
 LONGEST_NAME = 200
 """Bytes; file systems take 255, of which the time and the hash need some."""
 
@@ -36,7 +36,7 @@ UNSAFE = re.compile(r"[^\w.+@-]+")
 log = logging.getLogger(__name__)
 
 
-class State(Enum):
+class ClaimState(Enum):
     """What is to be done in a claimed directory."""
 
     NEW = "new"
@@ -50,7 +50,7 @@ class Claim:
     """A run's directory; it is ours, and locked until the block ends, if NEW or UNFINISHED."""
 
     directory: Path
-    state: State
+    state: ClaimState
     lock: "BaseFileLock | None" = None
 
 
@@ -95,7 +95,7 @@ def mark_killed(output: Path, tracking: "Tracking") -> list[Path]:
 
 
 def _mark_killed(directory: Path, tracking: "Tracking") -> bool:
-    if not (directory / FILE).is_file():
+    if not (directory / RUN_FILE).is_file():
         return False
     try:
         record = RunRecord.read(directory)
@@ -124,19 +124,19 @@ def _alone(runs: Path) -> AbstractContextManager[None]:
 
 def _given(experiment: Experiment, identity: str, directory: Path, once: bool) -> Claim:
     """The directory of a resumed run, or one that Hydra was given."""
-    if (directory / FILE).is_file():
+    if (directory / RUN_FILE).is_file():
         record = RunRecord.read(directory)
         key = "resume" if experiment.resume else "hydra.run.dir"
-        check_same(directory, record, experiment.config, identity, key=key)
+        check_same_run(directory, record, experiment.config, identity, key=key)
         if once and _is_finished(directory, identity):
-            return Claim(directory, State.FINISHED)
+            return Claim(directory, ClaimState.FINISHED)
     directory.mkdir(parents=True, exist_ok=True)
     lock = take(directory)
     if lock is None:
         if once:
-            return Claim(directory, State.BUSY)
+            return Claim(directory, ClaimState.BUSY)
         raise RunError(f"{directory}: another process is at work on this run; wait for its end")
-    state = State.UNFINISHED if (directory / FILE).is_file() else State.NEW
+    state = ClaimState.UNFINISHED if (directory / RUN_FILE).is_file() else ClaimState.NEW
     return Claim(directory, state, lock)
 
 
@@ -146,26 +146,26 @@ def _existing(runs: Path, identity: str) -> Claim | None:
     same = [each for each in candidates if _is_same(each, identity)]
     for directory in same:
         if _is_finished(directory, identity):
-            return Claim(directory, State.FINISHED)
+            return Claim(directory, ClaimState.FINISHED)
     locks = {directory: take(directory) for directory in same}
     busy = [directory for directory, lock in locks.items() if lock is None]
     for lock in list(locks.values())[0 if busy else 1 :]:
         if lock is not None:
             lock.release()
     if busy:
-        return Claim(busy[0], State.BUSY)
-    return Claim(same[0], State.UNFINISHED, locks[same[0]]) if same else None
+        return Claim(busy[0], ClaimState.BUSY)
+    return Claim(same[0], ClaimState.UNFINISHED, locks[same[0]]) if same else None
 
 
 def _is_same(directory: Path, identity: str) -> bool:
     """Whether a directory holds the run of this identity, or was only claimed for it."""
-    if not (directory / FILE).is_file():
+    if not (directory / RUN_FILE).is_file():
         return directory.is_dir()
     return RunRecord.read(directory).config_hash == identity
 
 
 def _is_finished(directory: Path, identity: str) -> bool:
-    if not all((directory / name).is_file() for name in (FILE, METRICS)):
+    if not all((directory / name).is_file() for name in (RUN_FILE, METRICS_FILE)):
         return False
     record = RunRecord.read(directory)
     return record.status == "FINISHED" and record.config_hash == identity
@@ -181,7 +181,7 @@ def _new(runs: Path, name: str, identity: str) -> Claim:
         except FileExistsError:
             time.sleep(0.05)
             continue
-        return Claim(directory, State.NEW, take(directory))
+        return Claim(directory, ClaimState.NEW, take(directory))
 
 
 def runs_directory(*, _root_: DictConfig) -> str:

@@ -22,10 +22,10 @@ from chmed_ner.score.resampling import (
     compare_counts,
     sentence_counts,
 )
-from chmed_ner.track.record import FILE, RunRecord
+from chmed_ner.track.record import RUN_FILE, RunRecord
 
 PREDICTIONS, COMPLETIONS = "predictions.jsonl", "completions.jsonl"
-READ = (FILE, PREDICTIONS)
+COMPARED_FILES = (RUN_FILE, PREDICTIONS)
 """The files of a run that are read; its gold is read from its corpus."""
 
 
@@ -82,7 +82,7 @@ def compare_runs(first: TestedRun, second: TestedRun) -> Comparisons:
     return compare_counts(first.counts(order), second.counts(order))
 
 
-def as_json(first: TestedRun, second: TestedRun, found: Comparisons) -> dict[str, object]:
+def comparison_json(first: TestedRun, second: TestedRun, found: Comparisons) -> dict[str, object]:
     """What `chmed-ner compare --json` writes; chmed_ner/score/README.md lists the keys."""
     return {
         "run_a": _named(first),
@@ -117,7 +117,7 @@ def _tested(directory: Path, record: RunRecord) -> Corpus:
         seed, limits = record.config["seed"], dict(record.config["limit"])
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"{directory / FILE}: its configuration lacks {error}; restore the file"
+            f"{directory / RUN_FILE}: its configuration lacks {error}; restore the file"
         ) from None
     chosen: Dataset = build(dataset, "dataset")
     corpus = chosen.load_test(root, seed=seed, limit=Limit(test=limits.get("test")))

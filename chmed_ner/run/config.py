@@ -74,7 +74,7 @@ class RootSchema:
     tracking: Any = MISSING
 
 
-def register() -> None:
+def register_config() -> None:
     """Make the root schema and our resolvers known to Hydra; may be called again."""
     ConfigStore.instance().store(name="root_schema", node=RootSchema)
     resolvers: dict[str, Callable[..., str]] = {
@@ -90,22 +90,22 @@ def register() -> None:
 
 def compose(overrides: Sequence[str]) -> DictConfig:
     """The configuration with Hydra's `overrides`; InputError with Hydra's message."""
-    register()
+    register_config()
     try:
         with initialize_config_dir(str(config_directory()), version_base="1.3"):
             return hydra_compose("config", overrides=list(overrides))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise InputError(message_of(error)) from None
+        raise InputError(hydra_message(error)) from None
 
 
-def message_of(error: BaseException) -> str:
+def hydra_message(error: BaseException) -> str:
     """Hydra's message with the reason below it, on one or a few lines."""
     cause = error.__cause__
     reason = f"\n{cause}" if cause and str(cause) not in str(error) else ""
     return f"{error}{reason}".strip()
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
+def plain_config(config: DictConfig) -> dict[str, Any]:
     """The configuration as plain values; InputError naming a value that is missing."""
     try:
         content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -119,7 +119,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 def build(node: Any, key: str = "") -> Any:
     """The object of a node with `_target_`, its own nodes first; InputError for a wrong knob."""
     if isinstance(node, DictConfig):
-        node = plain(node)
+        node = plain_config(node)
     if isinstance(node, list):
         return [build(item, key) for item in node]
     if not isinstance(node, Mapping):
@@ -151,7 +151,9 @@ def option(group: str, name: str, /, **knobs: Any) -> Any:
 
 def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> Experiment:
     """The experiment that a composed configuration describes, nothing loaded."""
-    content: dict[str, Any] = plain(config) if isinstance(config, DictConfig) else dict(config)
+    content: dict[str, Any] = (
+        plain_config(config) if isinstance(config, DictConfig) else dict(config)
+    )
     _check_keys(content)
     output = Path(content["paths"]["output"]).absolute()
     content |= {group: _with_runs(content[group], group, output) for group in ("regime", "method")}

@@ -7,7 +7,7 @@ from typing import Any
 
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.run.predict import load
-from chmed_ner.track.record import FILE, RunRecord, version
+from chmed_ner.track.record import RUN_FILE, RunRecord, version
 from chmed_ner.track.store import Away, Store, quiet_mlflow
 
 CODE = Path(__file__).with_name("pyfunc_model.py")
@@ -77,7 +77,7 @@ def _write(run: Path, folder: Path, model: Any = None) -> None:
     quiet_mlflow()
     import mlflow.pyfunc
 
-    parts = {name: str(run / name) for name in (FILE, *KEPT) if (run / name).exists()}
+    parts = {name: str(run / name) for name in (RUN_FILE, *KEPT) if (run / name).exists()}
     try:
         mlflow.pyfunc.save_model(
             str(folder),

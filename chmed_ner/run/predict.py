@@ -14,7 +14,7 @@ from chmed_ner.errors import InputError
 from chmed_ner.machine import keep_threads_awake, prepare_memory, progress
 from chmed_ner.model.asking import Answered, Generator, Reply
 from chmed_ner.prompt import TaskPrompt
-from chmed_ner.prompt.lexicon_hints import reopened
+from chmed_ner.prompt.lexicon_hints import reopen_hints
 from chmed_ner.run.config import configure
 from chmed_ner.run.experiment import SpanModel
 from chmed_ner.track.record import RunRecord, find_run
@@ -136,7 +136,7 @@ def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPr
     if model is not None:
         return FittedPredictor(model, experiment.script)
     prompt = experiment.prompt.task(experiment.dataset.scheme, experiment.script.name)
-    prompt = reopened(prompt, directory)
+    prompt = reopen_hints(prompt, directory)
     regime = experiment.regime
     prompt = regime.demonstrated(prompt, experiment.backbone, directory, seed=record.seed)
     generator = regime.reopen(experiment.backbone, directory, prompt.stop)

@@ -41,11 +41,11 @@ class ExtractsEntities(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
     def predict(self, model_input: list[str]) -> list[Annotation]:
         """One record a text; a text is cut into sentences to be read."""
-        from chmed_ner.data.predictions import as_record
+        from chmed_ner.data.predictions import prediction_record
 
         found = annotate(self.predictor, [[Document(text) for text in model_input]])
         # plain values of that shape, which every client of MLflow can write as JSON
-        records: Any = [as_record(each.prediction, split=False) for each in found]
+        records: Any = [prediction_record(each.prediction, split=False) for each in found]
         return list(records)
 
 

@@ -13,10 +13,17 @@ from omegaconf import OmegaConf
 
 from chmed_ner.data.corpus import Corpus, Limit
 from chmed_ner.errors import InputError, Stopped
-from chmed_ner.run.config import compose, plain
+from chmed_ner.run.config import compose, plain_config
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.track import Description, Tracker
-from chmed_ner.track.record import FILE, RunRecord, check_same, git_commit, reason, versions
+from chmed_ner.track.record import (
+    RUN_FILE,
+    RunRecord,
+    check_same_run,
+    failure_reason,
+    git_commit,
+    versions,
+)
 
 CHANGEABLE = ("restoration", "prompt.answer", "tracking")
 """What a rescoring may change."""
@@ -30,9 +37,9 @@ ARTIFACTS = (
 def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunRecord:
     """A new record, or that of the resumed run, which must have the same identity."""
     identity, backbone = experiment.identity(corpus), experiment.backbone_checksum
-    if experiment.resume and (directory / FILE).is_file():
+    if experiment.resume and (directory / RUN_FILE).is_file():
         record = RunRecord.read(directory)
-        check_same(directory, record, experiment.config, identity)
+        check_same_run(directory, record, experiment.config, identity)
         if record.versions:  # else it was refused before it began
             return record
     return new_record(
@@ -98,7 +105,7 @@ def tracked(
         status = "KILLED"
         raise
     except BaseException as error:
-        record.error = reason(error)
+        record.error = failure_reason(error)
         raise
     finally:
         record.status = status
@@ -151,7 +158,7 @@ def changed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[
             OmegaConf.update(merged, key, _value(override))
         else:  # unresolved, so that it follows the run's own paths
             merged[key] = OmegaConf.to_container(compose([override])[key], resolve=False)
-    return plain(merged)
+    return plain_config(merged)
 
 
 def changed_choices(run: Path, overrides: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from chmed_ner.data.corpus import Corpus
-from chmed_ner.data.predictions import predictions, write_predictions
+from chmed_ner.data.predictions import predictions_of, write_predictions
 from chmed_ner.data.repairs import log_changes
 from chmed_ner.entities.labels import Traditional, in_script
 from chmed_ner.files import write_json
@@ -62,7 +62,7 @@ def conclude(
     `measured` are the metrics that do not come from predictions.
     """
     found = [
-        predictions(each.sentences, each.predicted(experiment.policy), each.problems)
+        predictions_of(each.sentences, each.predicted(experiment.policy), each.problems)
         for each in (outcome.test, outcome.validation)
     ]
     write_predictions(directory, chain(*found))

@@ -114,7 +114,7 @@ def _in_order(found: Mapping[str, Scores], names: Iterable[str]) -> dict[str, Sc
 
 
 PAIRED = ("correct", "boundary", "type", "boundary_and_type")
-KINDS = (*PAIRED, "missed", "spurious")
+ERROR_KINDS = (*PAIRED, "missed", "spurious")
 """Every class; gold = `PAIRED` and `missed`, predicted = `PAIRED` and `spurious`."""
 
 Confusion = tuple[str | None, str | None, str]
@@ -163,7 +163,7 @@ def pairings(gold: Iterable[Span], predicted: Iterable[Span]) -> tuple[Pairing, 
 def error_kinds(gold: Iterable[Span], predicted: Iterable[Span]) -> Mapping[str, int]:
     """How many pairings of one sentence are of each of `KINDS`."""
     found = Counter(pairing.kind for pairing in pairings(gold, predicted))
-    return {kind: found[kind] for kind in KINDS}
+    return {kind: found[kind] for kind in ERROR_KINDS}
 
 
 def confusions(gold: Iterable[Span], predicted: Iterable[Span]) -> Counter[Confusion]:
@@ -213,5 +213,5 @@ def by_kind(found: Mapping[Confusion, int], side: int, type_: str | None) -> lis
     for confusion, count in found.items():
         if confusion[side] is not None and type_ in (None, confusion[side]):
             counts[confusion[2]] += count
-    parts = [counts[kind] for kind in (*PAIRED, KINDS[4 + side])]
+    parts = [counts[kind] for kind in (*PAIRED, ERROR_KINDS[4 + side])]
     return [sum(parts), *parts]

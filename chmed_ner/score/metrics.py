@@ -14,7 +14,14 @@ from functools import cached_property, partial
 from chmed_ner.entities.restoration import POLICIES, ceiling, gold_mentions
 from chmed_ner.entities.types import Mention, Scores, Sentence, Span, tags_of
 from chmed_ner.errors import InputError
-from chmed_ner.score.breakdowns import KINDS, SEEN, UNSEEN, ScoredSentence, by_seen, error_kinds
+from chmed_ner.score.breakdowns import (
+    ERROR_KINDS,
+    SEEN,
+    UNSEEN,
+    ScoredSentence,
+    by_seen,
+    error_kinds,
+)
 from chmed_ner.score.spans import (
     SpanPair,
     mention_scores,
@@ -233,7 +240,7 @@ def _errors(answers: Answers) -> Metrics:
     found: Counter[str] = Counter()
     for sentence in answers.sentences:
         found.update(error_kinds(sentence.entities, answers.predicted[sentence.id]))
-    return {f"error/{kind}": float(found[kind]) for kind in KINDS if kind != "correct"}
+    return {f"error/{kind}": float(found[kind]) for kind in ERROR_KINDS if kind != "correct"}
 
 
 MEASURES: tuple[Callable[[Answers], Metrics], ...] = (

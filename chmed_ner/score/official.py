@@ -122,7 +122,7 @@ def _text(found: Scores | Macro) -> str:
     return f"precision: {found.precision:6.2f}%; recall: {found.recall:6.2f}%; FB1: {found.f1:6.2f}"
 
 
-def table(genres: Mapping[str, OfficialScores]) -> str:
+def score_table(genres: Mapping[str, OfficialScores]) -> str:
     """The organisers' text, ending in a line end; one genre is exactly what `conlleval` prints.
 
     The macro line averages the two-decimal figures of the genres, as the organisers' script does.
@@ -154,7 +154,7 @@ def _json(scores: OfficialScores) -> dict[str, object]:
     }
 
 
-def as_json(genres: Mapping[str, OfficialScores]) -> dict[str, object]:
+def scores_json(genres: Mapping[str, OfficialScores]) -> dict[str, object]:
     """`{"genres": {NAME: figures}, "macro": figures}`, in percent, unrounded."""
     return {
         "genres": {genre: _json(scores) for genre, scores in genres.items()},

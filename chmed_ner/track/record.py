@@ -16,7 +16,7 @@ from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import checkout, output_directory, read_json, write_json
 from chmed_ner.knobs import NO_RESULT, marked, named
 
-FILE = "run.json"
+RUN_FILE = "run.json"
 NOT_PART = ("paths", "tracking", "resume", "rerun", "hydra", "name")
 """The root keys that change no result. Of the groups, knobs marked so are left out as well."""
 PACKAGES = (
@@ -113,12 +113,12 @@ class RunRecord:
 
     def write(self, directory: Path) -> None:
         """Write `run.json` atomically."""
-        write_json(directory / FILE, asdict(self))
+        write_json(directory / RUN_FILE, asdict(self))
 
     @classmethod
     def read(cls, directory: Path) -> "RunRecord":
         """The record in `directory`; InputError when it is missing or of another shape."""
-        path = directory / FILE
+        path = directory / RUN_FILE
         content = read_json(path)
         known = {item.name for item in fields(cls)}
         if not isinstance(content, dict) or not {"name", "config_hash", "config"} <= set(content):
@@ -133,13 +133,13 @@ class RunRecord:
 
 def note_counts(directory: Path, counts: Mapping[str, int]) -> None:
     """Add counts to the record in `directory` now: a run that dies later has them all the same."""
-    if (directory / FILE).is_file():
+    if (directory / RUN_FILE).is_file():
         record = RunRecord.read(directory)
         record.counts |= counts
         record.write(directory)
 
 
-def reason(error: BaseException) -> str:
+def failure_reason(error: BaseException) -> str:
     """Why a run failed, as it is recorded: the error's own words, without credentials."""
     said = str(error) if isinstance(error, ChmedError) else f"{type(error).__name__}: {error}"
     return str(without_credentials(said))[:2000]
@@ -151,10 +151,10 @@ def find_run(name: str, *, key: str = "RUN", output: Path | None = None) -> Path
     InputError, which names what the user set (`key`), when there is none.
     """
     place = Path(name).expanduser()
-    if (place / FILE).is_file():
+    if (place / RUN_FILE).is_file():
         return place.absolute()
     runs = (output or output_directory()) / "runs"
-    candidates = sorted(runs.glob(f"*/{FILE}"))
+    candidates = sorted(runs.glob(f"*/{RUN_FILE}"))
     records = [(path.parent, RunRecord.read(path.parent)) for path in candidates]
     if name == "latest":
         finished = [(r.started, str(d), d) for d, r in records if r.status == "FINISHED"]
@@ -165,8 +165,8 @@ def find_run(name: str, *, key: str = "RUN", output: Path | None = None) -> Path
         if record.mlflow_run_id == name or directory.name == name:
             return directory
     raise InputError(
-        f"{key}={name}: not a run directory (no {FILE} there), nor the MLflow id of a run under "
-        f"{runs}; give a run directory, an MLflow run id, or latest"
+        f"{key}={name}: not a run directory (no {RUN_FILE} there), nor the MLflow id of a run "
+        f"under {runs}; give a run directory, an MLflow run id, or latest"
     )
 
 
@@ -177,7 +177,7 @@ def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: 
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def check_same(
+def check_same_run(
     directory: Path,
     record: RunRecord,
     config: Mapping[str, Any],

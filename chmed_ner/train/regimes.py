@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from chmed_ner.backbone.local_models import CausalLM
-from chmed_ner.backbone.regime import Backbone, Regime, Task, noted
+from chmed_ner.backbone.regime import Backbone, Regime, Task, note_weights
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import NAMES_RUN, Count, Positive, Share, one_of
@@ -202,7 +202,7 @@ class SavedAdapter(Regime):
             folder = tuned_folder(self.source()[0])
             assert folder is not None, "checked before"
             share_folder(folder, task.directory / folder.name)
-        return noted(self.reopen(backbone, task.directory, task.stop), task)
+        return note_weights(self.reopen(backbone, task.directory, task.stop), task)
 
     def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
         """The generator of a finished run in `directory`: its adapter on the backbone."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from chmed_ner.backbone.local_models import CausalLM
-from chmed_ner.backbone.regime import Backbone, Regime, Task, noted
+from chmed_ner.backbone.regime import Backbone, Regime, Task, note_weights
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import at_least, one_of
 from chmed_ner.machine import free_unused
@@ -74,7 +74,7 @@ class Tuned(Recipe, Regime):
                 called(task.directory)
             self.train(backbone, task)
             free_unused()  # the model is loaded again
-        return noted(self.reopen(backbone, task.directory, task.stop), task)
+        return note_weights(self.reopen(backbone, task.directory, task.stop), task)
 
     def reopen(self, backbone: Backbone, directory: Path, stop: Sequence[str]) -> Generator:
         """The generator of a finished run in `directory`, with its tuned weights."""

@@ -19,7 +19,7 @@ import numpy as np
 from chmed_ner.data.columns import read_columns
 from chmed_ner.entities.types import Span, chunks, tags_of
 from chmed_ner.files import data_directory, write_json
-from chmed_ner.score.official import score_sentences, table
+from chmed_ner.score.official import score_sentences, score_table
 from chmed_ner.score.resampling import Counts, bootstrap_f1, compare_counts, sentence_counts
 
 Tags = list[list[str]]
@@ -68,7 +68,7 @@ def scoring(gold: Tags, predicted: Tags, repeats: int) -> dict[str, float]:
         raise SystemExit(f"F1 {scores.overall.f1} here, {theirs} by seqeval: nothing to compare")
     ours, report = seconds(
         repeats,
-        lambda: table({"all": score_sentences(gold, predicted, separators=0)}),
+        lambda: score_table({"all": score_sentences(gold, predicted, separators=0)}),
         lambda: classification_report(gold, predicted, digits=4),
     )
     return {

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import chmed_ner
 from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.data.predictions import as_record
+from chmed_ner.data.predictions import prediction_record
 from chmed_ner.entities.labels import Script, Simplified, Traditional
 from chmed_ner.entities.types import Completion, Span
 from chmed_ner.errors import InputError
@@ -115,7 +115,7 @@ def test_the_model_reads_the_run_s_script_and_the_mention_is_the_original() -> N
         found = predictor(script)
         (prediction,) = found.predict(["她頭痛"])
         assert found.generator.read == [f"她{word}"]  # type: ignore[attr-defined]
-        (entity,) = as_record(prediction)["entities"]
+        (entity,) = prediction_record(prediction)["entities"]
         assert entity == {"start": 1, "end": 3, "type": "SYMP", "mention": "頭痛"}
 
 

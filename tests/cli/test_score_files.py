@@ -12,7 +12,7 @@ from chmed_ner.cli import score as command
 from chmed_ner.cli.score import score_files
 from chmed_ner.entities.types import Scores
 from chmed_ner.errors import InputError
-from chmed_ner.score.official import as_json, table
+from chmed_ner.score.official import score_table, scores_json
 
 GOLD = "胃 B-BODY\n痛 B-SYMP\n。 O\n\n無 O\n事 O\n\n"
 PREDICTED = "胃 B-BODY\n痛 I-BODY\n。 O\n\n無 O\n事 O\n\n"
@@ -141,7 +141,7 @@ def run(*arguments: str | Path) -> int:
 def test_command_prints_the_table_of_one_pair(files, capsys: pytest.CaptureFixture[str]) -> None:
     paths = files(GOLD, PREDICTED)
     assert run(*paths) == 0
-    assert capsys.readouterr().out == table(score_files([("all", *paths)]))
+    assert capsys.readouterr().out == score_table(score_files([("all", *paths)]))
 
 
 def test_command_averages_genres_and_writes_json(
@@ -152,9 +152,9 @@ def test_command_averages_genres_and_writes_json(
     genres = ["--genre", "FT", gold, predicted, "--genre", "WA", gold, gold]
     assert run("--json", target, *genres) == 0
     scores = score_files([("FT", gold, predicted), ("WA", gold, gold)])
-    assert capsys.readouterr().out == table(scores)
+    assert capsys.readouterr().out == score_table(scores)
     written = json.loads(target.read_text(encoding="utf-8"))
-    assert written == as_json(scores)
+    assert written == scores_json(scores)
     assert written["macro"]["f1"] == 50.0
     assert run("--json", "-", *genres) == 0
     assert json.loads(capsys.readouterr().out) == written

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chmed_ner.data.documents import (
     AT_ONCE,
-    LONGEST,
+    MAX_CHARACTERS,
     Document,
     annotate,
     read_documents,
@@ -44,7 +44,7 @@ class Finder:
         ]
 
 
-def cut(text: str, longest: int = LONGEST) -> list[str]:
+def cut(text: str, longest: int = MAX_CHARACTERS) -> list[str]:
     """The sentences of a text."""
     return [text[start:end] for start, end in sentences_of(text, longest)]
 

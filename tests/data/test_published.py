@@ -14,10 +14,10 @@ from chmed_ner.data.repairs import repair_counts
 from chmed_ner.data.statistics import (
     PUBLISHED,
     Published,
-    markdown,
+    corpus_statistics,
     parts_of,
     published_for,
-    statistics,
+    statistics_markdown,
 )
 from chmed_ner.entities.types import Sentence, split_tag
 from chmed_ner.run.config import build, compose
@@ -48,8 +48,8 @@ def readme() -> str:
 def table(corpora_dir: Path, *words: str) -> str:
     chosen, sentences = gold_of(corpora_dir, *words)
     published = {"test": published_for(parts_of(chosen.test_sources(corpora_dir)))}
-    stats = statistics({"test": sentences}, chosen.scheme)
-    return markdown(stats, chosen.scheme, published).split("\n\n")[0]
+    stats = corpus_statistics({"test": sentences}, chosen.scheme)
+    return statistics_markdown(stats, chosen.scheme, published).split("\n\n")[0]
 
 
 def beginning_with_i(sentences: tuple[Sentence, ...]) -> tuple[int, int]:
@@ -79,8 +79,8 @@ def test_the_readme_s_tables_are_what_the_command_prints(
 
 def test_every_difference_of_rocling2022_is_explained(corpora_dir: Path) -> None:
     chosen, sentences = gold_of(corpora_dir, "dataset=rocling2022")
-    whole = statistics({"t": sentences}, chosen.scheme)["t"]["all"]
-    shorter = statistics({"t": sentences[:-1]}, chosen.scheme)["t"]["all"]
+    whole = corpus_statistics({"t": sentences}, chosen.scheme)["t"]["all"]
+    shorter = corpus_statistics({"t": sentences[:-1]}, chosen.scheme)["t"]["all"]
     last = Counter(span.type for span in sentences[-1].entities)
     after_outside, behind = beginning_with_i(sentences)
     tags = Counter(tag for sentence in sentences for tag in sentence.tags or ())
@@ -163,7 +163,7 @@ def test_rocling2023_equals_the_organisers_table(
     genre: str, sentences: int, without: int, corpora_dir: Path
 ) -> None:
     chosen, found = gold_of(corpora_dir, "dataset=rocling2023", f"dataset.genres=[{genre}]")
-    row = statistics({"t": found}, chosen.scheme)["t"][genre]
+    row = corpus_statistics({"t": found}, chosen.scheme)["t"][genre]
     assert (row["sentences"], row["sentences_without_entity"]) == (sentences, without)
     (theirs,) = published_for(parts_of(chosen.test_sources(corpora_dir)))[genre]
     assert {key: row[key] for key in theirs.row} == dict(theirs.row)
@@ -172,7 +172,7 @@ def test_rocling2023_equals_the_organisers_table(
 
 def test_healthner_s_test_part_equals_the_organisers_table(corpora_dir: Path) -> None:
     chosen = dataset("dataset=rocling2022", "dataset.healthner_part=test")
-    row = statistics({"t": chosen.raw(corpora_dir)["train"]}, chosen.scheme)["t"]["all"]
+    row = corpus_statistics({"t": chosen.raw(corpora_dir)["train"]}, chosen.scheme)["t"]["all"]
     (theirs,) = published_for(parts_of(chosen.training_sources(corpora_dir)))["all"]
     assert {key: row[key] for key in theirs.row} == dict(theirs.row)
 

@@ -8,7 +8,7 @@ import pytest
 from chmed_ner.cli import main
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.healthner import read_healthner
-from chmed_ner.data.statistics import Published, markdown, statistics
+from chmed_ner.data.statistics import Published, corpus_statistics, statistics_markdown
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.entities.types import Sentence, chunks
 
@@ -29,7 +29,7 @@ HAND = (
 
 
 def test_counts_by_hand() -> None:
-    formal = statistics({"test": HAND}, LABELS)["test"]["FT"]
+    formal = corpus_statistics({"test": HAND}, LABELS)["test"]["FT"]
     assert formal | {"ceilings": None} == {
         "sentences": 2,
         "sentences_with_entity": 2,
@@ -47,7 +47,7 @@ def test_counts_by_hand() -> None:
 
 
 def test_rows_and_their_order() -> None:
-    stats = statistics({"train": HAND[::-1], "test": ()}, LABELS)
+    stats = corpus_statistics({"train": HAND[::-1], "test": ()}, LABELS)
     assert {split: list(rows) for split, rows in stats.items()} == {
         "train": ["FT", "SM", "all"],
         "test": ["all"],
@@ -59,7 +59,7 @@ def test_rows_and_their_order() -> None:
 
 
 def test_the_table() -> None:
-    stats = statistics({"train": HAND, "test": HAND[:2]}, LABELS)
+    stats = corpus_statistics({"train": HAND, "test": HAND[:2]}, LABELS)
     rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in markdown_lines(stats)]
     assert rows[0] == ["", "train FT", "train SM", "train all", "test FT"]
     table = {row[0]: row[1:] for row in rows}
@@ -74,8 +74,8 @@ def test_published_figures_stand_to_the_right_and_show_the_difference() -> None:
     published = Published(
         "them", "their page", frozenset(), {"sentences": 3, "entities": 2, "types": {"DISE": 1}}
     )
-    stats = statistics({"train": HAND, "test": HAND[:2]}, LABELS)
-    text = markdown(stats, LABELS, {"test": {"FT": (published,), "SM": (published,)}})
+    stats = corpus_statistics({"train": HAND, "test": HAND[:2]}, LABELS)
+    text = statistics_markdown(stats, LABELS, {"test": {"FT": (published,), "SM": (published,)}})
     table, explained, sources = text.split("\n\n")
     rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in table.splitlines()]
     assert rows[0] == ["", "train FT", "train SM", "train all", "test FT", "them"]
@@ -89,7 +89,7 @@ def test_published_figures_stand_to_the_right_and_show_the_difference() -> None:
 
 
 def markdown_lines(stats: dict[str, dict[str, dict[str, object]]]) -> list[str]:
-    return markdown(stats, LABELS).splitlines()
+    return statistics_markdown(stats, LABELS).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_published_counts_and_ceilings(
         sentences = read_columns(path, genre="G", **options)
     tags = sorted({span.type for found in sentences for span in found.entities})
     scheme = label_scheme("all", {tag: {"traditional": tag} for tag in tags})
-    row = statistics({"test": sentences}, scheme)["test"]["all"]
+    row = corpus_statistics({"test": sentences}, scheme)["test"]["all"]
     assert (row["entities"], row["official_chunks"]) == (entities, official)
     assert tuple(round(row["ceilings"][policy], 2) for policy in POLICIES) == ceilings
 

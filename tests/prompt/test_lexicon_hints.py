@@ -16,7 +16,7 @@ from chmed_ner.errors import InputError
 from chmed_ner.files import text_sha256
 from chmed_ner.model.asking import Request
 from chmed_ner.prompt import TaskPrompt
-from chmed_ner.prompt.lexicon_hints import FILE, LexiconHints, hinted
+from chmed_ner.prompt.lexicon_hints import HINTS_FILE, LexiconHints, add_hints
 from chmed_ner.run.config import compose, configure
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.predict import Predictor
@@ -64,7 +64,7 @@ def opened(*words: str) -> tuple[Experiment, Corpus, TaskPrompt]:
     experiment = configure(compose([ON, *words]), {})
     corpus = read_corpus(experiment)
     prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
-    return experiment, corpus, hinted(prompt, corpus.train)
+    return experiment, corpus, add_hints(prompt, corpus.train)
 
 
 def a_corpus(*annotated: tuple[str, str]) -> Corpus:
@@ -80,7 +80,7 @@ def a_corpus(*annotated: tuple[str, str]) -> Corpus:
 def hinter_of(corpus: Corpus, threshold: float = 0.0) -> LexiconHints:
     words = [ON, f"prompt.hints.threshold={threshold}"]
     prompt = configure(compose(words), {}).prompt.task(LABELS, "simplified")
-    hinter = hinted(prompt, corpus.train).hinter
+    hinter = add_hints(prompt, corpus.train).hinter
     assert isinstance(hinter, LexiconHints)
     return hinter
 
@@ -116,7 +116,7 @@ def test_leaving_a_sentence_out_is_as_if_it_had_not_been_there() -> None:
         others = tuple(s for s in corpus.train if s.model_text != sentence.model_text)
         rest = Corpus(corpus.name, corpus.labels, others, (), ())
         plain = experiment.prompt.task(corpus.labels, experiment.script.name)
-        anew = hinted(plain, rest.train).hinter
+        anew = add_hints(plain, rest.train).hinter
         assert anew is not None
         expected = anew.hints(sentence.model_text)
         assert prompt.hinter.hints_without(sentence) == expected
@@ -196,7 +196,7 @@ def test_an_untuned_run_with_hints_has_learnt_from_the_training_files(run: Run) 
 
 def test_a_lexicon_that_has_changed_is_named(run: Run) -> None:
     directory = run(ON)
-    path = directory / FILE
+    path = directory / HINTS_FILE
     kept = json.loads(path.read_text("utf-8"))
     for spoilt in ({"头": [1, {"BODY": 2}]}, {"头": "x"}, [], {"头": [1, {"PAIN": 1}]}):
         path.write_text(json.dumps(spoilt), encoding="utf-8")
@@ -218,7 +218,7 @@ def test_an_adapter_is_scored_with_the_lexicon_it_was_tuned_with(
     tuned = run(*common, ON, "regime=lora", "regime.epochs=1")
     again = [*common, "regime=adapter", f"regime.path={tuned}"]
     scored = run(*again, ON, "limit.train=12")
-    assert (scored / FILE).read_bytes() == (tuned / FILE).read_bytes()
+    assert (scored / HINTS_FILE).read_bytes() == (tuned / HINTS_FILE).read_bytes()
     plain = run(*common, "regime=lora", "regime.epochs=1")
     run(*common, ON, "regime=adapter", f"regime.path={plain}", code=2)
 

@@ -20,7 +20,7 @@ from chmed_ner.entities.types import Sentence, Span, chunks
 from chmed_ner.report.analysis.analysis import write_analysis
 from chmed_ner.report.analysis.figures import confusion_matrix
 from chmed_ner.report.figures import text_style
-from chmed_ner.score.breakdowns import KINDS, confusions
+from chmed_ner.score.breakdowns import ERROR_KINDS, confusions
 
 LABELS = label_scheme(
     "two", {"DISE": {"traditional": "疾病"}, "BODY": {"traditional": "人體 $x^2$"}}
@@ -133,7 +133,7 @@ def test_the_tables_of_the_reference_run_add_up(
     kinds: Counter[str] = Counter()
     for row in cells:
         kinds[row["kind"]] += int(row["entities"])
-    assert [kinds[kind] for kind in KINDS] == [6085, 855, 708, 360, 2841, 1067]
+    assert [kinds[kind] for kind in ERROR_KINDS] == [6085, 855, 708, 360, 2841, 1067]
     errors = [row for row in rows(folder, "errors_by_type") if row["genre"] == "FT"]
     types, total = errors[:-1], errors[-1]
     assert [row["type"] for row in types] == list(health10.tags)

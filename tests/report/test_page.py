@@ -23,7 +23,7 @@ from chmed_ner.report.pages.document import COLOURS, page_file
 from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED
 from chmed_ner.report.pages.page import write_page
 from chmed_ner.run.config import option as configured
-from chmed_ner.score.breakdowns import KINDS
+from chmed_ner.score.breakdowns import ERROR_KINDS
 
 VOID = {"meta", "input", "br"}
 ALLOWED = {
@@ -177,7 +177,7 @@ def test_a_sentence_is_given_with_gold_and_predicted_entities(tmp_path: Path) ->
         training_mentions={"二甲雙胍"},
     )
     data = data_of(page)
-    kind = KINDS.index("type")
+    kind = ERROR_KINDS.index("type")
     assert data["types"] == [["t0", "疾病"], ["t1", "藥品"], ["t2", "人體"]]
     assert (data["genres"], data["lines"]) == (["WA", "SM"], ["標準", "預測"])
     assert data["rows"] == [
@@ -213,7 +213,7 @@ def test_missed_and_spurious_entities_are_named_and_known_by_their_own_string(
         training_mentions={"胃"},
     )
     ((_, _, _, lines, items, _),) = data_of(page)["rows"]
-    missed, spurious = KINDS.index("missed"), KINDS.index("spurious")
+    missed, spurious = ERROR_KINDS.index("missed"), ERROR_KINDS.index("spurious")
     assert lines == [[[0, 2, 0, FIRST_KIND + missed]], [[3, 4, 2, FIRST_KIND + spurious]]]
     assert items == [[missed, 0, 0, 0], [spurious, 2, 2, 1]]
 
@@ -238,7 +238,7 @@ def test_without_training_mentions_nothing_is_told_seen_from_unseen(tmp_path: Pa
         spans={"toy/1": []},
     )
     assert [each.attributes["id"] for each in page.find("select")] == ["genre", "type", "kind"]
-    assert data_of(page)["rows"][0][4] == [[KINDS.index("missed"), 2, 2, -1]]
+    assert data_of(page)["rows"][0][4] == [[ERROR_KINDS.index("missed"), 2, 2, -1]]
 
 
 def test_every_metric_is_shown(tmp_path: Path) -> None:
@@ -403,7 +403,7 @@ def test_the_sample_corpus_predicted_perfectly_shows_no_error(tmp_path: Path) ->
         gold, predicted = row[3]
         assert gold == predicted
         assert len(gold) == len(each.entities)
-        assert {item[0] for item in row[4]} <= {KINDS.index("correct")}
+        assert {item[0] for item in row[4]} <= {ERROR_KINDS.index("correct")}
 
 
 def test_the_largest_test_set_is_written_in_seconds(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from chmed_ner.cli import main
 from chmed_ner.errors import InputError
-from chmed_ner.run.config import GROUPS, build, compose, configure, plain
+from chmed_ner.run.config import GROUPS, build, compose, configure, plain_config
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
@@ -125,8 +125,8 @@ def test_every_definition_set_serves_every_prompt(definitions: str) -> None:
 def test_every_preset_is_a_runnable_setting(preset: str) -> None:
     experiment = configure(compose([f"preset={preset}"]), {"preset": preset})
     assert experiment.choices["preset"] == preset
-    base = plain(compose([]))
-    assert plain(compose([f"preset={preset}"])) != base
+    base = plain_config(compose([]))
+    assert plain_config(compose([f"preset={preset}"])) != base
 
 
 def test_an_option_on_the_command_line_wins_over_the_preset() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import chmed_ner
 from chmed_ner.data.columns import read_columns
 from chmed_ner.entities.types import Span
-from chmed_ner.score.breakdowns import KINDS, confusions, error_kinds, pairings
+from chmed_ner.score.breakdowns import ERROR_KINDS, confusions, error_kinds, pairings
 
 spans = st.builds(
     lambda start, length, type_: Span(start, start + length, type_),
@@ -24,7 +24,7 @@ span_sets = st.sets(spans, max_size=6)
 
 def kinds(gold, predicted) -> dict[str, int]:
     found = error_kinds([Span(*g) for g in gold], [Span(*p) for p in predicted])
-    assert tuple(found) == KINDS
+    assert tuple(found) == ERROR_KINDS
     return {kind: n for kind, n in found.items() if n}
 
 
@@ -105,7 +105,7 @@ def test_confusions_add_up_by_type_and_by_kind(gold, predicted) -> None:
         assert (given_ is None) is (kind == "missed")
         assert wanted == given_ or kind not in ("correct", "boundary")
         assert wanted != given_ or kind in ("correct", "boundary")
-    assert {kind: kinds[kind] for kind in KINDS} == error_kinds(gold, predicted)
+    assert {kind: kinds[kind] for kind in ERROR_KINDS} == error_kinds(gold, predicted)
     for side, spans in enumerate((gold, predicted)):
         by_type: Counter[str] = Counter()
         for confusion, count in found.items():
@@ -120,7 +120,7 @@ def test_reference_run_adds_up(corpora_dir: Path) -> None:
     gold, predicted = (
         read_columns(file, prefix="ft-", split="test", genre="FT", labels=None) for file in files
     )
-    found = dict.fromkeys(KINDS, 0)
+    found = dict.fromkeys(ERROR_KINDS, 0)
     cells: Counter[tuple[str | None, str | None, str]] = Counter()
     for wanted, given_ in zip(gold, predicted, strict=True):
         cells.update(confusions(wanted.entities, given_.entities))

@@ -11,10 +11,10 @@ from chmed_ner.errors import InputError
 from chmed_ner.score import official
 from chmed_ner.score.official import (
     OfficialScores,
-    as_json,
     macro,
     score_sentences,
-    table,
+    score_table,
+    scores_json,
 )
 
 
@@ -81,7 +81,7 @@ def test_nothing_in_gold_and_nothing_predicted_scores_zero() -> None:
     scores = score_sentences([["O", "O"]], [["O", "O"]], separators=1)
     assert scores == OfficialScores(3, 3, 0, 0, Scores(0, 0, 0), {})
     assert (scores.accuracy, scores.accuracy_non_o, scores.overall.f1) == (100.0, 0.0, 0.0)
-    assert table({"all": scores}) == (
+    assert score_table({"all": scores}) == (
         "processed 3 tokens with 0 phrases; found: 0 phrases; correct: 0.\n"
         "accuracy:   0.00%; (non-O)\n"
         "accuracy: 100.00%; precision:   0.00%; recall:   0.00%; FB1:   0.00\n"
@@ -102,7 +102,7 @@ def test_half_way_figures_are_printed_as_the_scorer_prints_them() -> None:
     """23 of 160 is 14.375%: as 100 * (23 / 160) it prints 14.37, as 100 * 23 / 160 it is 14.38."""
     gold = [["B-A"]] * 23 + [["O"]] * 137
     scores = score_sentences(gold, [["B-A"]] * 160, separators=0)
-    assert "precision:  14.37%; recall: 100.00%" in table({"all": scores})
+    assert "precision:  14.37%; recall: 100.00%" in score_table({"all": scores})
 
 
 def test_several_genres_and_the_two_kinds_of_macro() -> None:
@@ -114,12 +114,12 @@ def test_several_genres_and_the_two_kinds_of_macro() -> None:
 
     genres = {"FT": genre(1, 3), "SM": genre(1, 6), "WA": genre(1, 7)}
     rounded = [round(100 / 3, 2), round(100 / 6, 2), round(100 / 7, 2)]
-    lines = table(genres).splitlines()
+    lines = score_table(genres).splitlines()
     assert [line for line in lines if line in genres] == ["FT", "SM", "WA"]
     assert lines[-2] == "macro average of 3 genres"
     assert f"recall: {sum(rounded) / 3:6.2f}%; FB1: " in lines[-1]
     for name, scores in genres.items():
-        assert table({name: scores}) in table(genres)
+        assert score_table({name: scores}) in score_table(genres)
     mean = macro(genres)
     assert mean.recall == pytest.approx((100 / 3 + 100 / 6 + 100 / 7) / 3)
     assert mean.precision == 100.0
@@ -133,11 +133,11 @@ def test_the_macro_line_averages_rounded_figures() -> None:
         for name, correct in (("FT", 1), ("SM", 1), ("WA", 2))
     }
     assert macro(genres).accuracy == pytest.approx(0.016 / 3)
-    assert table(genres).splitlines()[-1].startswith("accuracy:   0.00%;")
+    assert score_table(genres).splitlines()[-1].startswith("accuracy:   0.00%;")
 
 
 def test_json_has_every_figure_unrounded() -> None:
-    record = as_json({"all": counted()})
+    record = scores_json({"all": counted()})
     assert record == {
         "genres": {
             "all": {
@@ -189,7 +189,7 @@ def test_reference_run_byte_for_byte(corpora_dir: Path) -> None:
     predicted = folder / "reference_run" / "FT_result.txt"
     printed = (folder / "reference_run" / "FT_result_Score.txt").read_bytes()
     scores = score_files([("all", gold, predicted)])
-    assert table(scores).encode() == printed
+    assert score_table(scores).encode() == printed
     assert scores["all"].tokens == 149_276 + 2_035
 
 

@@ -19,7 +19,7 @@ from seqeval.scheme import IOB2, Entities
 from chmed_ner.cli.score import score_files
 from chmed_ner.entities.types import Scores, chunks
 from chmed_ner.errors import InputError
-from chmed_ner.score.official import score_sentences, table
+from chmed_ner.score.official import score_sentences, score_table
 from chmed_ner.score.spans import scores_by_type
 
 FUZZED = 24_000
@@ -188,7 +188,7 @@ def test_fuzz_of_whole_files_against_the_plain_report(make: Make, tmp_path: Path
         gold, predicted = [g for g, _ in pairs], [p for _, p in pairs]
         for file, sentences in ((gold_file, gold), (predicted_file, predicted)):
             file.write_text(written(sentences, draw), encoding="utf-8", newline="")
-        printed = table(score_files([("all", gold_file, predicted_file)]))
+        printed = score_table(score_files([("all", gold_file, predicted_file)]))
         rows = [[tag for tags in side for tag in [*tags, "O"]] for side in (gold, predicted)]
         assert printed == plain_report(*rows), (gold, predicted)
 

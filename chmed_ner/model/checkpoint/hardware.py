@@ -11,7 +11,7 @@ from typing import Any
 from chmed_ner.errors import InputError
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
-KINDS = ("none", "nf4", "int8")
+QUANTIZATIONS = ("none", "nf4", "int8")
 SPLIT = "split"
 """The `backbone.device` of layers spread over all GPUs. One computes at a time: this buys memory,
 not speed."""
@@ -101,8 +101,8 @@ def too_large(path_or_id: Any) -> InputError:
 
 def check_kind(kind: str, key: str = "backbone.quantization") -> None:
     """InputError: there is no such kind, or the package that it needs is not installed."""
-    if kind not in KINDS:
-        raise InputError(f"{key}={kind!r}: choose one of {', '.join(KINDS)}")
+    if kind not in QUANTIZATIONS:
+        raise InputError(f"{key}={kind!r}: choose one of {', '.join(QUANTIZATIONS)}")
     if kind != "none" and importlib.util.find_spec("bitsandbytes") is None:
         raise InputError(
             f"{key}={kind}: the package bitsandbytes is not installed; "

@@ -17,7 +17,7 @@ from chmed_ner.report.analysis.figures import (
 )
 from chmed_ner.score.breakdowns import (
     ALL,
-    KINDS,
+    ERROR_KINDS,
     PAIRED,
     Breakdown,
     Confusion,
@@ -110,7 +110,7 @@ def _confusion_rows(found: Mapping[Confusion, int], types: Sequence[str]) -> Row
 
     def place(item: tuple[Confusion, int]) -> tuple[int, ...]:
         (gold, predicted, kind), count = item
-        return -count, order[gold], order[predicted], KINDS.index(kind)
+        return -count, order[gold], order[predicted], ERROR_KINDS.index(kind)
 
     for (gold, predicted, kind), count in sorted(found.items(), key=place):
         yield gold or "", predicted or "", kind, count

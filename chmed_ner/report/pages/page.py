@@ -19,7 +19,7 @@ from chmed_ner.report.pages.explorer import (
     by_sentence,
     spans_of,
 )
-from chmed_ner.score.breakdowns import KINDS, Pairing, pairings
+from chmed_ner.score.breakdowns import ERROR_KINDS, Pairing, pairings
 
 Metrics = Mapping[str, float]
 
@@ -45,7 +45,7 @@ _MORE = (
 )
 
 
-_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
+_NUMBERS = {kind: number for number, kind in enumerate(ERROR_KINDS)}
 
 
 def write_page(
@@ -72,7 +72,7 @@ def write_page(
         list(_shown(sentences, spans, completions, training_mentions)),
         marks,
         lines=("標準", "預測"),
-        kinds={ERROR_NAMES.get(kind, "正確"): kind in ERROR_NAMES for kind in KINDS},
+        kinds={ERROR_NAMES.get(kind, "正確"): kind in ERROR_NAMES for kind in ERROR_KINDS},
         any_="有錯誤",
         none="整句無誤",
         seen=training_mentions is not None,

@@ -12,7 +12,7 @@ import pytest
 import chmed_ner
 from chmed_ner.data.columns import read_columns
 from chmed_ner.errors import InputError
-from chmed_ner.model.checkpoint.gemma3_gguf import SHA256, assemble, gemma3_directory
+from chmed_ner.model.checkpoint.gemma3_gguf import GEMMA3_SHA256, assemble, gemma3_directory
 
 CONVERT = """
 import logging
@@ -25,7 +25,7 @@ print(gemma3_directory())
 def test_chunks_that_are_not_the_known_ones_are_refused(tmp_path: Path) -> None:
     (tmp_path / "first").write_bytes(b"GG")
     (tmp_path / "second").write_bytes(b"UF")
-    with pytest.raises(InputError, match=rf"SHA-256 is [0-9a-f]{{64}}, expected {SHA256}; reinst"):
+    with pytest.raises(InputError, match=rf"SHA-256 is [0-9a-f]{{64}}, expected {GEMMA3_SHA256}"):
         assemble([tmp_path / "first", tmp_path / "second"], tmp_path / "whole")
     assert (tmp_path / "whole").read_bytes() == b"GGUF"
 
@@ -43,7 +43,7 @@ def test_a_cache_that_cannot_be_written_is_named(
 def converted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """The folder that two processes made at once in an empty cache, and what each of them said."""
     cache = tmp_path_factory.mktemp("cache")
-    abandoned = cache / "gemma3-270m" / f".converting-{SHA256[:12]}-v1-killed"
+    abandoned = cache / "gemma3-270m" / f".converting-{GEMMA3_SHA256[:12]}-v1-killed"
     abandoned.mkdir(parents=True)
     (abandoned / "half").write_bytes(b"half a file")
     processes = [
