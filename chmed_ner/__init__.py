@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chmed_ner.run.predict import load
+    from chmed_ner.run import load
 
 __all__ = ["load"]
 
@@ -11,7 +11,7 @@ __all__ = ["load"]
 def __getattr__(name: str) -> Any:
     """`load`, imported when asked for."""
     if name == "load":
-        from chmed_ner.run.predict import load
+        from chmed_ner.run import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

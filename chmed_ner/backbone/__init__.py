@@ -1,17 +1,5 @@
-"""Where text comes from: local causal language models, and a scripted one for tests."""
+"""Whatever answers a request, and what is done to it before it is asked."""
 
-from typing import TYPE_CHECKING, Any
+import lazy_loader
 
-if TYPE_CHECKING:
-    from chmed_ner.model.checkpoint.loading import load_causal_lm, load_tokenizer
-
-__all__ = ["load_causal_lm", "load_tokenizer"]
-
-
-def __getattr__(name: str) -> Any:
-    """The loading functions, imported when asked for: they bring torch with them."""
-    if name in __all__:
-        from chmed_ner.model.checkpoint import loading
-
-        return getattr(loading, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,19 +5,18 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from collections.abc import Generator as Yields
+from collections.abc import Callable, Generator as Yields, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.entities.types import Completion, Sentence
+from chmed_ner.entities import Completion, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.files import json_line, text_sha256
 from chmed_ner.machine import duration, progress
-from chmed_ner.model.asking import Answered, Generator, Request, Streaming
+from chmed_ner.model import Answered, Generator, Request, Streaming
 from chmed_ner.prompt import TaskPrompt
 
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.entities.grammar import Grammar
+from chmed_ner.entities import Grammar
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Count, NotNegative
 

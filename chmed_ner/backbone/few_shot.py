@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from chmed_ner.backbone.regime import Backbone, Note, ZeroShot
-from chmed_ner.entities.types import SEPARATOR
+from chmed_ner.entities import SEPARATOR
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Count, Range, at_least, one_of
-from chmed_ner.prompt.candidates import (
+from chmed_ner.prompt import (
+    ORDERS,
     CharacterNgrams,
+    Demonstrator,
     Drawn,
     Pool,
     Ranking,
@@ -19,10 +21,9 @@ from chmed_ner.prompt.candidates import (
     read_pool,
     write_pool,
 )
-from chmed_ner.prompt.demonstrator import ORDERS, Demonstrator
 
 if TYPE_CHECKING:
-    from chmed_ner.data.corpus import Corpus
+    from chmed_ner.data import Corpus
     from chmed_ner.prompt import TaskPrompt
 
 SELECTIONS = ("random", "knn")

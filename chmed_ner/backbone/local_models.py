@@ -5,21 +5,27 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from chmed_ner.backbone.regime import Backbone
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import NO_RESULT, Count, one_of
-from chmed_ner.model.asking import CHAT, LoadedModel, wrapping
-from chmed_ner.model.checkpoint.gemma3_gguf import GEMMA3_SHA256, gemma3_directory
-from chmed_ner.model.checkpoint.hardware import QUANTIZATIONS, check_kind
-from chmed_ner.model.original.known import refuse_look_alikes
+from chmed_ner.model import (
+    CHAT,
+    GEMMA3_SHA256,
+    QUANTIZATIONS,
+    LoadedModel,
+    check_kind,
+    gemma3_directory,
+    load_causal_lm as load_causal_lm,
+    load_tokenizer as load_tokenizer,
+    refuse_look_alikes,
+    wrapping,
+)
 
 if TYPE_CHECKING:
-    from chmed_ner.model.decoding.local import LocalGenerator
-
-from typing import NoReturn
+    from chmed_ner.model import LocalGenerator
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +81,6 @@ class LocalModel(Backbone):
 
     def counter(self) -> Callable[[str], int]:
         """The tokenizer's, special tokens left out."""
-        from chmed_ner.model.checkpoint.loading import load_tokenizer
-
         tokenizer = load_tokenizer(self.location(), revision=self.revision)
         return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
 
@@ -116,8 +120,7 @@ class CausalLM(LocalModel):
     def load(self, weights: Path | None = None) -> LoadedModel:
         """Model and tokenizer in memory, in evaluation mode, with the tuned `weights` of a folder
         or its own."""
-        from chmed_ner.model.checkpoint.hardware import weight_bytes
-        from chmed_ner.model.checkpoint.loading import load_model, load_tokenizer
+        from chmed_ner.model import load_model, weight_bytes
 
         model = load_model(
             weights or self.location(),
@@ -140,7 +143,7 @@ class CausalLM(LocalModel):
 
     def generator(self, *, stop: Sequence[str], seed: int) -> "LocalGenerator":
         """The model as it is, decoding greedily; `seed` has no say in that."""
-        from chmed_ner.model.decoding.local import LocalGenerator
+        from chmed_ner.model import LocalGenerator
 
         return LocalGenerator(self.load(), batch_size=self.batch_size, stop=stop)
 
@@ -195,7 +198,7 @@ class Encoder(LocalModel):
     def transformer(self) -> Any:
         """The model in evaluation mode on its device, without pooler or head; InputError when the
         checkpoint is not an encoder's."""
-        from chmed_ner.model.checkpoint.loading import load_encoder
+        from chmed_ner.model import load_encoder
 
         return load_encoder(
             self.location(),
@@ -207,6 +210,6 @@ class Encoder(LocalModel):
 
     def tokenizer(self) -> Any:
         """The tokenizer from the tokenizer files alone; InputError if absent."""
-        from chmed_ner.model.checkpoint.loading import load_encoder_tokenizer
+        from chmed_ner.model import load_encoder_tokenizer
 
         return load_encoder_tokenizer(self.location(), revision=self.revision)

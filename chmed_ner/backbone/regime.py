@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from chmed_ner.entities.grammar import Grammar
-from chmed_ner.entities.types import Completion
+from chmed_ner.entities import Completion, Grammar
 from chmed_ner.errors import InputError
-from chmed_ner.model.asking import Generator
+from chmed_ner.model import Generator
 
 if TYPE_CHECKING:
-    from chmed_ner.data.corpus import Corpus
-    from chmed_ner.model.asking import LoadedModel
+    from chmed_ner.data import Corpus
+    from chmed_ner.model import LoadedModel
     from chmed_ner.prompt import TaskPrompt
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from chmed_ner.backbone.regime import Backbone
 from chmed_ner.files import text_sha256
 from chmed_ner.knobs import Count, NotNegative, Portion
-from chmed_ner.model.asking import Reply, Request
+from chmed_ner.model import Reply, Request
 
 FLAWS = ("drop", "relabel", "invent", "mislabel", "ramble", "repeat", "cut")
 

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.data.documents import Annotated, Document, annotate
+from chmed_ner.data import Annotated, Document, annotate
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import output_directory
-from chmed_ner.report.pages.document import plain
-from chmed_ner.run.predict import FittedPredictor, Predictor, load
-from chmed_ner.track.record import RUN_FILE, RunRecord
+from chmed_ner.report import plain
+from chmed_ner.run import FittedPredictor, Predictor, load
+from chmed_ner.track import RUN_FILE, RunRecord
 
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 KEPT = ("model", "completions.jsonl")
@@ -167,7 +167,7 @@ def _gradio() -> Any:
 
 def types_of(runs: Mapping[str, Path]) -> list[str]:
     """The entity types of the runs, in the order of their schemes."""
-    from chmed_ner.run.config import build
+    from chmed_ner.run import build
 
     types: dict[str, None] = {}
     for path in runs.values():

@@ -8,8 +8,8 @@ from chmed_ner.cli.options import add_json, add_place, check_target, find, write
 from chmed_ner.errors import InputError
 
 if TYPE_CHECKING:
-    from chmed_ner.run.compare import TestedRun
-    from chmed_ner.score.resampling import Comparisons, Estimate
+    from chmed_ner.run import TestedRun
+    from chmed_ner.score import Comparisons, Estimate
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print the table, write the JSON and the page; InputError: the runs cannot be compared."""
-    from chmed_ner.run.compare import COMPARED_FILES, compare_runs, comparison_json, read_run
+    from chmed_ner.run import COMPARED_FILES, compare_runs, comparison_json, read_run
 
     names = {"RUN_A": arguments.run_a, "RUN_B": arguments.run_b}
     places = [find(name, arguments, key) for key, name in names.items()]
@@ -48,7 +48,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _write_page(path: Path, first: "TestedRun", second: "TestedRun", found: "Comparisons") -> None:
-    from chmed_ner.report.pages.comparison_page import Side, write_comparison_page
+    from chmed_ner.report import Side, write_comparison_page
 
     sides = [
         Side(run.record.name, str(run.directory), run.spans, run.completions())

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from chmed_ner.data.catalog import BASE_URL, PublishedCorpus, named_corpora
+from chmed_ner.data import BASE_URL, PublishedCorpus, named_corpora
 from chmed_ner.errors import InputError
 from chmed_ner.files import data_directory
 
@@ -73,7 +73,7 @@ def _row(root: Path, path: str, expected: int | None, size: str, content: str) -
 
 
 def _fetch(corpora: tuple[PublishedCorpus, ...], root: Path, base_url: str) -> None:
-    from chmed_ner.data.download import Server, fetch_file
+    from chmed_ner.data import Server, fetch_file
 
     for corpus in corpora:
         for file in corpus.files:
@@ -87,7 +87,7 @@ def _fetch(corpora: tuple[PublishedCorpus, ...], root: Path, base_url: str) -> N
 
 
 def _verify(corpora: tuple[PublishedCorpus, ...], root: Path) -> int:
-    from chmed_ner.data.catalog import check_file
+    from chmed_ner.data import check_file
 
     failed = total = 0
     for corpus in corpora:

@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write or log the model; print its address."""
-    from chmed_ner.run.export import log_model, save_model
+    from chmed_ner.run import log_model, save_model
 
     run = find(arguments.run, arguments)
     if arguments.out is not None:

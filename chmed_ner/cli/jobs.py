@@ -17,14 +17,22 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from chmed_ner.errors import ChmedError, InputError, Stopped
 from chmed_ner.files import read_json, write_json
 from chmed_ner.machine import take_share
-from chmed_ner.methods.generative.training import assist, assisted, assists, check_processes
-from chmed_ner.run.cells import METRICS_FILE, Claim, ClaimState, cell_name, claimed, mark_killed
-from chmed_ner.run.config import configure, register_config
-from chmed_ner.run.experiment import Experiment
-from chmed_ner.track import best
-from chmed_ner.track.record import (
+from chmed_ner.methods import assist, assisted, assists, check_processes
+from chmed_ner.run import (
+    METRICS_FILE,
+    Claim,
+    ClaimState,
+    Experiment,
+    cell_name,
+    claimed,
+    configure,
+    mark_killed,
+    register_config,
+)
+from chmed_ner.track import (
     RUN_FILE,
     RunRecord,
+    best,
     failure_reason,
     find_run,
     git_commit,
@@ -163,8 +171,7 @@ def _note(report: Report, error: BaseException) -> None:
 
 def _do(experiment: Experiment, claim: Claim, identity: str) -> dict[str, float]:
     """Run it; an error goes into `run.log`, and into the record of a sweep's cell."""
-    from chmed_ner.run.recording import new_record
-    from chmed_ner.run.runner import run
+    from chmed_ner.run import new_record, run
 
     if claim.state is ClaimState.UNFINISHED:
         log.info("taken up again: %s", claim.directory)

@@ -21,7 +21,7 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 
 def find(name: str, arguments: argparse.Namespace, key: str = "RUN") -> Path:
     """The directory of the run `name`, looked for in `--runs-in`; InputError, for `key`: none."""
-    from chmed_ner.track.record import find_run
+    from chmed_ner.track import find_run
 
     place = Path(arguments.runs_in).expanduser().absolute() if arguments.runs_in else None
     return find_run(name, key=key, output=place)

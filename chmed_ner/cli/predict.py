@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from chmed_ner.cli.options import add_place, find
-from chmed_ner.data.documents import MAX_CHARACTERS, annotate, read_documents
-from chmed_ner.data.predictions import ANNOTATION_FORMATS
+from chmed_ner.data import ANNOTATION_FORMATS, MAX_CHARACTERS, annotate, read_documents
 from chmed_ner.errors import InputError
 
 
@@ -34,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the predictions to standard output, each as soon as it is there."""
-    from chmed_ner.run.predict import load
+    from chmed_ner.run import load
 
     if arguments.max_characters < 1:
         raise InputError(f"--max-characters {arguments.max_characters}: give 1 or more")

@@ -21,9 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print `--show` prompts of each split, or write all into `--out`."""
-    from chmed_ner.prompt.lexicon_hints import HINTS_FILE, add_hints
-    from chmed_ner.run.config import compose, configure
-    from chmed_ner.run.runner import read_corpus
+    from chmed_ner.prompt import HINTS_FILE, add_hints
+    from chmed_ner.run import compose, configure, read_corpus
 
     if arguments.show < 0:
         raise InputError(f"--show {arguments.show}: give 0 or more")

@@ -9,7 +9,7 @@ from chmed_ner.errors import InputError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from chmed_ner.report.leaderboard.write import Leaderboard
+    from chmed_ner.report import Leaderboard
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the leaderboard, or upload what MLflow lacks; 1 when some of it could not be sent."""
-    from chmed_ner.run.config import compose
+    from chmed_ner.run import compose
 
     config = compose(arguments.overrides)
     if not arguments.sync:
@@ -58,9 +58,8 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
-    from chmed_ner.report.leaderboard.rows import DEFAULT_GROUPS
-    from chmed_ner.report.leaderboard.write import write_leaderboard
-    from chmed_ner.run.config import build, plain_config
+    from chmed_ner.report import DEFAULT_GROUPS, write_leaderboard
+    from chmed_ner.run import build, plain_config
     from chmed_ner.track import MLflowTracking, TrackedRuns
 
     content = plain_config(config)
@@ -86,7 +85,7 @@ def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
 
 
 def _print(written: "Leaderboard") -> None:
-    from chmed_ner.report.leaderboard.write import counted
+    from chmed_ner.report import counted
 
     for table, drawn in written.boards:
         print(table.title)

@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write `RUN/rescore/<hash8>/`, track it as a run of its own, print the headline."""
-    from chmed_ner.methods.generative.method import rescore
+    from chmed_ner.methods import rescore
 
     run = find(arguments.run, arguments)
     directory, metrics = rescore(run, arguments.overrides)

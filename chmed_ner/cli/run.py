@@ -17,7 +17,7 @@ from chmed_ner.cli import COMMANDS
 from chmed_ner.cli.jobs import Job, Report
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import cache_directory, config_directory
-from chmed_ner.run.config import hydra_message, register_config
+from chmed_ner.run import hydra_message, register_config
 
 VALUED = (
     "--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn",

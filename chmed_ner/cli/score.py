@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chmed_ner.cli.options import add_json, check_target, write_and_print
-from chmed_ner.data.columns import ScorerTags, read_rows
-from chmed_ner.data.predictions import check_same_characters
+from chmed_ner.data import ScorerTags, check_same_characters, read_rows
 from chmed_ner.errors import InputError
-from chmed_ner.score.official import OfficialScores, score_sentences, score_table, scores_json
+from chmed_ner.score import OfficialScores, score_sentences, score_table, scores_json
 
 _USE = "give GOLD PRED, or --genre NAME GOLD PRED for each genre, not both"
 

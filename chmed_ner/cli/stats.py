@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from chmed_ner.cli.options import add_json, write_and_print
-from chmed_ner.data.corpus import Sentences
-from chmed_ner.data.dataset import Dataset, MissingTrainingFileError
-from chmed_ner.data.repairs import conflicts_markdown, write_conflicts
-from chmed_ner.data.statistics import (
+from chmed_ner.data import (
+    Dataset,
+    MissingTrainingFileError,
+    Sentences,
+    conflicts_markdown,
     corpus_statistics,
     parts_of,
     published_for,
     statistics_markdown,
+    write_conflicts,
 )
 from chmed_ner.errors import InputError
 
@@ -42,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print the table and write the JSON, or list the conflicts."""
-    from chmed_ner.run.config import build, compose
+    from chmed_ner.run import build, compose
 
     _check(arguments)
     config = compose(arguments.overrides)

@@ -1,1 +1,5 @@
-"""Annotated text on disk: fetched, read, repaired, counted, written."""
+"""Annotated text on disk: fetch, read, repair, count, write."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

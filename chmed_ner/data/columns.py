@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import OUTSIDE, Sentence, chunks, split_tag
+from chmed_ner.entities import OUTSIDE, LabelScheme, Sentence, chunks, split_tag
 from chmed_ner.errors import InputError
 
 LONGEST_LINE = 1 << 20

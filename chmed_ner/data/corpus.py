@@ -11,8 +11,7 @@ from types import MappingProxyType
 from typing import Annotated
 
 from chmed_ner.data.repairs import repaired, training_counts
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Sentence
+from chmed_ner.entities import LabelScheme, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Count, at_least
 

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.corpus import Corpus, Limit, Sentences, Splits, assemble
-from chmed_ner.entities.labels import LabelScheme, label_scheme
-from chmed_ner.entities.types import Sentence
+from chmed_ner.entities import LabelScheme, Sentence, label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import Portion, Share

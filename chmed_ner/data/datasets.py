@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from chmed_ner.data.dataset import Dataset, Source, example
-from chmed_ner.data.healthner import GENRES as HEALTHNER_GENRES
-from chmed_ner.data.healthner import read_healthner
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Sentence
+from chmed_ner.data.healthner import GENRES as HEALTHNER_GENRES, read_healthner
+from chmed_ner.entities import LabelScheme, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import one_of
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from chmed_ner.entities.types import Prediction, Span
+from chmed_ner.entities import Prediction, Span
 from chmed_ner.errors import InputError
 
 MAX_CHARACTERS = 512

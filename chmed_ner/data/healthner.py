@@ -15,8 +15,7 @@ from typing import IO, Any
 
 from chmed_ner.data.archive import opened_member
 from chmed_ner.data.columns import BYTE_ORDER_MARK, Line, TagCheck, lines, opened, shown
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Sentence, chunks
+from chmed_ner.entities import LabelScheme, Sentence, chunks
 from chmed_ner.errors import InputError
 
 GENRES = ("FT", "SM")

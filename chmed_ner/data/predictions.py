@@ -9,7 +9,7 @@ from typing import Any
 
 from chmed_ner.data.columns import BIO_TAG, ColumnFile, Row, opened, shown
 from chmed_ner.data.documents import Annotated
-from chmed_ner.entities.types import Prediction, Sentence, Span, tags_of
+from chmed_ner.entities import Prediction, Sentence, Span, tags_of
 from chmed_ner.errors import InputError
 from chmed_ner.files import json_line, replacing, write_json_lines
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.entities.types import OUTSIDE, Sentence, Span, split_tag, tags_of
+from chmed_ner.entities import OUTSIDE, Sentence, Span, split_tag, tags_of
 from chmed_ner.files import markdown_table, replacing
 
 

@@ -11,9 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chmed_ner.data.dataset import Source
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.restoration import POLICIES, ceiling
-from chmed_ner.entities.types import Sentence, split_tag
+from chmed_ner.entities import POLICIES, LabelScheme, Sentence, ceiling, split_tag
 from chmed_ner.files import markdown_table
 
 Part = tuple[str, str]

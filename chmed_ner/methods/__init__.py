@@ -1,4 +1,5 @@
-"""Ways to tag: generative, lexicon, CRF, tagger, votes over other runs, another system's files.
+"""Ways to tag: ask a model, tag characters, CRF, lexicon, votes, files of others."""
 
-A method that learns from the training split is a `chmed_ner.methods.fitted.Fitted`.
-"""
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

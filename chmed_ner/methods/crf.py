@@ -8,15 +8,23 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-from chmed_ner.backbone.regime import Backbone
-from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.lexicon import Lexicon, entries_as_json, entries_from_json
-from chmed_ner.entities.types import OUTSIDE, Span, chunks, may_follow, tags_of
+from chmed_ner.backbone import Backbone
+from chmed_ner.data import Corpus
+from chmed_ner.entities import (
+    OUTSIDE,
+    Lexicon,
+    Span,
+    chunks,
+    entries_as_json,
+    entries_from_json,
+    may_follow,
+    tags_of,
+)
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.knobs import Count, at_least
 from chmed_ner.methods.features import lexicon_of, out_of_fold_features, sentence_features
 from chmed_ner.methods.fitted import Fitted, numbers, validation_f1
-from chmed_ner.run.experiment import Experiment
+from chmed_ner.run import Experiment
 from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)

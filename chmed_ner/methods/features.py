@@ -10,16 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from chmed_ner.entities.lexicon import (
+from chmed_ner.entities import (
     Lexicon,
     Match,
+    Sentence,
     StringIndex,
     count_mentions,
     entries_as_json,
     entries_from_json,
     mention_strings,
 )
-from chmed_ner.entities.types import Sentence
 
 Rows = list[list[str]]
 """The features that hold, one list a character."""

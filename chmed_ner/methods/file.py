@@ -5,17 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-from chmed_ner.backbone.regime import Backbone
-from chmed_ner.data.columns import Row, ScorerTags, read_rows
-from chmed_ner.data.corpus import Corpus, Limit
-from chmed_ner.data.predictions import SAME_CHARACTERS
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Sentence, Span, chunks
+from chmed_ner.backbone import Backbone
+from chmed_ner.data import SAME_CHARACTERS, Corpus, Limit, Row, ScorerTags, read_rows
+from chmed_ner.entities import LabelScheme, Sentence, Span, chunks
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import Range
-from chmed_ner.run.experiment import Experiment, Method
-from chmed_ner.run.outcome import Outcome, placed_outcome
+from chmed_ner.run import Experiment, Method, Outcome, placed_outcome
 from chmed_ner.track import Tracker
 
 

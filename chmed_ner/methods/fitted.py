@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from chmed_ner.backbone.regime import Backbone
-from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.lexicon import Lexicon, entries_as_json, entries_from_json
-from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.backbone import Backbone
+from chmed_ner.data import Corpus
+from chmed_ner.entities import Lexicon, Sentence, Span, entries_as_json, entries_from_json
 from chmed_ner.errors import InputError
 from chmed_ner.files import read_json, sha256_of, write_json
 from chmed_ner.knobs import Range
 from chmed_ner.methods.features import lexicon_of
-from chmed_ner.run.experiment import Experiment, Method, SpanModel
-from chmed_ner.run.outcome import Outcome, placed_outcome
-from chmed_ner.score.spans import span_scores
+from chmed_ner.run import Experiment, Method, Outcome, SpanModel, placed_outcome
+from chmed_ner.score import span_scores
 from chmed_ner.track import Tracker
 
 T = TypeVar("T")

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
-from chmed_ner.entities.grammar import Grammar
-from chmed_ner.entities.types import Completion, Demonstration
+from chmed_ner.entities import Completion, Demonstration, Grammar
 from chmed_ner.errors import InputError
 
 

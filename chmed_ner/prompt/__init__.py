@@ -1,6 +1,5 @@
-"""The words a model reads, and the format in which it answers."""
+"""A sentence becomes a question, an answer becomes mentions."""
 
-from chmed_ner.prompt.formats.answer import Answer, AnswerFormat
-from chmed_ner.prompt.prompt import Prompt, TaskPrompt
+import lazy_loader
 
-__all__ = ["Answer", "AnswerFormat", "Prompt", "TaskPrompt"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.entities import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import write_json_lines
 

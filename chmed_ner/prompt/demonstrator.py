@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.entities.types import Demonstration
+from chmed_ner.entities import Demonstration
 from chmed_ner.files import write_json_lines
 from chmed_ner.prompt import TaskPrompt
 from chmed_ner.prompt.candidates import Pool, Ranking, read_records, text_key

@@ -10,9 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.lexicon import MentionCounts, StringIndex, count_mentions, mention_strings
-from chmed_ner.entities.types import Mention, Sentence
+from chmed_ner.entities import (
+    LabelScheme,
+    Mention,
+    MentionCounts,
+    Sentence,
+    StringIndex,
+    count_mentions,
+    mention_strings,
+)
 from chmed_ner.errors import InputError
 from chmed_ner.files import read_json, write_json
 from chmed_ner.prompt import TaskPrompt

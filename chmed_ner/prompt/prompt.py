@@ -4,9 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from chmed_ner.entities.grammar import Grammar
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Demonstration, Mention, Sentence
+from chmed_ner.entities import Demonstration, Grammar, LabelScheme, Mention, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.prompt.formats.answer import Answer, AnswerFormat
 from chmed_ner.prompt.wording import Definitions, Hinting, Hints

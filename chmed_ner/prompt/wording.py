@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from chmed_ner.entities.labels import LabelScheme, Simplified
-from chmed_ner.entities.types import Mention, Sentence
+from chmed_ner.entities import LabelScheme, Mention, Sentence, Simplified
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Portion
 from chmed_ner.prompt.formats.extraction import NONE

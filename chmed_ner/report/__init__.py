@@ -1,1 +1,5 @@
-"""Pages and tables that people look at."""
+"""Pages, figures and the leaderboard that people look at."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
-from chmed_ner.entities.labels import Label
+from chmed_ner.entities import Label
 
 DPI = 110
 TEXT, QUIET, RULE = "#16191d", "#5b646e", "#dfe3e8"

@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.files import LOCK, briefly, let_go, take
 from chmed_ner.run.experiment import Experiment, Method
-from chmed_ner.track.record import RUN_FILE, RunRecord, check_same_run
+from chmed_ner.track import RUN_FILE, RunRecord, check_same_run
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

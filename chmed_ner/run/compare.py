@@ -6,23 +6,14 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from chmed_ner.backbone.completions import read_completions
-from chmed_ner.data.corpus import Corpus, Limit
-from chmed_ner.data.dataset import Dataset
-from chmed_ner.data.predictions import read_predictions
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Completion, Sentence, Span
+from chmed_ner.backbone import read_completions
+from chmed_ner.data import Corpus, Dataset, Limit, read_predictions
+from chmed_ner.entities import Completion, LabelScheme, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import build
 from chmed_ner.run.recording import check_unchanged
-from chmed_ner.score.resampling import (
-    Comparison,
-    Comparisons,
-    Counts,
-    compare_counts,
-    sentence_counts,
-)
-from chmed_ner.track.record import RUN_FILE, RunRecord
+from chmed_ner.score import Comparison, Comparisons, Counts, compare_counts, sentence_counts
+from chmed_ner.track import RUN_FILE, RunRecord
 
 PREDICTIONS, COMPLETIONS = "predictions.jsonl", "completions.jsonl"
 COMPARED_FILES = (RUN_FILE, PREDICTIONS)

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
+from hydra import compose as hydra_compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -27,7 +26,7 @@ from chmed_ner.files import (
 from chmed_ner.knobs import NAMES_RUN, check_knobs, marked, named
 from chmed_ner.run.cells import checked_name, default_name, runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
-from chmed_ner.track.record import find_run, without_credentials
+from chmed_ner.track import find_run, without_credentials
 
 GROUPS = ("dataset", *OPTIONAL, "method", "tracking")
 """The groups whose objects are built; all other keys are plain values."""

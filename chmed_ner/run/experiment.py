@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.backbone.regime import Backbone, Regime
-from chmed_ner.data.corpus import Corpus, Limit
-from chmed_ner.data.dataset import Dataset
-from chmed_ner.entities.labels import Script
-from chmed_ner.entities.restoration import Headline
-from chmed_ner.entities.types import Span
+from chmed_ner.backbone import Backbone, Greedy, Regime
+from chmed_ner.data import Corpus, Dataset, Limit
+from chmed_ner.entities import Headline, Script, Span
 from chmed_ner.errors import InputError
 from chmed_ner.prompt import Prompt
-from chmed_ner.track.record import config_hash
+from chmed_ner.track import config_hash
 
 if TYPE_CHECKING:
     from chmed_ner.run.outcome import Outcome

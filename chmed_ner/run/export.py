@@ -7,8 +7,7 @@ from typing import Any
 
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.run.predict import load
-from chmed_ner.track.record import RUN_FILE, RunRecord, version
-from chmed_ner.track.store import Away, Store, quiet_mlflow
+from chmed_ner.track import RUN_FILE, Away, RunRecord, Store, quiet_mlflow, version
 
 CODE = Path(__file__).with_name("pyfunc_model.py")
 KEPT = ("adapter", "model", "few_shot", "hints")

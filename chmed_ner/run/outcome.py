@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from chmed_ner.entities.restoration import POLICIES, gold_mentions, restore
-from chmed_ner.entities.types import Completion, Mention, Sentence, Span
+from chmed_ner.entities import POLICIES, Completion, Mention, Sentence, Span, gold_mentions, restore
 from chmed_ner.prompt import Answer
 
 Entities = Mapping[str, tuple[Span, ...]]

@@ -4,20 +4,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chmed_ner.backbone.completions import answers, plan_batches, requests_for
-from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.backbone.regime import Backbone
-from chmed_ner.entities.labels import Script, convert_leniently
-from chmed_ner.entities.restoration import restore
-from chmed_ner.entities.types import Completion, Prediction, Sentence, Span
+from chmed_ner.backbone import Backbone, Greedy, answers, plan_batches, requests_for
+from chmed_ner.entities import (
+    Completion,
+    Prediction,
+    Script,
+    Sentence,
+    Span,
+    convert_leniently,
+    restore,
+)
 from chmed_ner.errors import InputError
 from chmed_ner.machine import keep_threads_awake, prepare_memory, progress
-from chmed_ner.model.asking import Answered, Generator, Reply
-from chmed_ner.prompt import TaskPrompt
-from chmed_ner.prompt.lexicon_hints import reopen_hints
+from chmed_ner.model import Answered, Generator, Reply
+from chmed_ner.prompt import TaskPrompt, reopen_hints
 from chmed_ner.run.config import configure
 from chmed_ner.run.experiment import SpanModel
-from chmed_ner.track.record import RunRecord, find_run
+from chmed_ner.track import RunRecord, find_run
 
 UNREADABLE = "unreadable_character"
 """The problem counted for a lone surrogate, which the model is shown as U+FFFD."""

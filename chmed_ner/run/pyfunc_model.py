@@ -10,7 +10,7 @@ import mlflow.models
 import mlflow.pyfunc
 from pydantic import BaseModel
 
-from chmed_ner.data.documents import Document, annotate
+from chmed_ner.data import Document, annotate
 from chmed_ner.run.predict import load
 
 
@@ -41,7 +41,7 @@ class ExtractsEntities(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
     def predict(self, model_input: list[str]) -> list[Annotation]:
         """One record a text; a text is cut into sentences to be read."""
-        from chmed_ner.data.predictions import prediction_record
+        from chmed_ner.data import prediction_record
 
         found = annotate(self.predictor, [[Document(text) for text in model_input]])
         # plain values of that shape, which every client of MLflow can write as JSON

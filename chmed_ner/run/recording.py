@@ -11,14 +11,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from chmed_ner.data.corpus import Corpus, Limit
+from chmed_ner.data import Corpus, Limit
 from chmed_ner.errors import InputError, Stopped
 from chmed_ner.run.config import compose, plain_config
 from chmed_ner.run.experiment import Experiment
-from chmed_ner.track import Description, Tracker
-from chmed_ner.track.record import (
+from chmed_ner.track import (
     RUN_FILE,
+    Description,
     RunRecord,
+    Tracker,
     check_same_run,
     failure_reason,
     git_commit,

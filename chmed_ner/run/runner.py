@@ -7,16 +7,14 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from chmed_ner.data.corpus import Corpus
-from chmed_ner.data.predictions import predictions_of, write_predictions
-from chmed_ner.data.repairs import log_changes
-from chmed_ner.entities.labels import Traditional, in_script
+from chmed_ner.data import Corpus, log_changes, predictions_of, write_predictions
+from chmed_ner.entities import Traditional, in_script
 from chmed_ner.files import write_json
 from chmed_ner.machine import keep_threads_awake, peak_mib, prepare_memory, reset_peak
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.outcome import Outcome
 from chmed_ner.run.recording import open_record, tracked
-from chmed_ner.score.metrics import Answers, check_names, run_metrics
+from chmed_ner.score import Answers, check_names, run_metrics
 from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
@@ -121,8 +119,7 @@ def explain(
     directory: Path,
 ) -> None:
     """Write `report.html`, the test sentences with their entities, and `analysis/`."""
-    from chmed_ner.report.analysis.analysis import write_analysis
-    from chmed_ner.report.pages.page import write_page
+    from chmed_ner.report import write_analysis, write_page
 
     spans, known = outcome.test.predicted(experiment.policy), training_mentions(corpus)
     write_page(

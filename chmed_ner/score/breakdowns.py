@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from chmed_ner.entities.types import Scores, Span
+from chmed_ner.entities import Scores, Span
 
 ENTITY_LENGTHS = (1, 2, 3, 4, 5, 7, 10)
 """Code points: the longest of each bucket; longer ones share the last bucket."""

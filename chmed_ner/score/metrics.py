@@ -11,8 +11,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from chmed_ner.entities.restoration import POLICIES, ceiling, gold_mentions
-from chmed_ner.entities.types import Mention, Scores, Sentence, Span, tags_of
+from chmed_ner.entities import (
+    POLICIES,
+    Mention,
+    Scores,
+    Sentence,
+    Span,
+    ceiling,
+    gold_mentions,
+    tags_of,
+)
 from chmed_ner.errors import InputError
 from chmed_ner.score.breakdowns import (
     ERROR_KINDS,

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from operator import eq
 
-from chmed_ner.entities.types import OUTSIDE, Scores, Span, chunks
+from chmed_ner.entities import OUTSIDE, Scores, Span, chunks
 from chmed_ner.errors import InputError
 from chmed_ner.score.spans import scores_by_type, total
 

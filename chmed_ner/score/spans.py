@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from chmed_ner.entities.restoration import restore
-from chmed_ner.entities.types import Mention, Scores, Sentence, Span
+from chmed_ner.entities import Mention, Scores, Sentence, Span, restore
 from chmed_ner.errors import InputError
 
 Entity = TypeVar("Entity", Span, Mention)

@@ -1,12 +1,5 @@
-"""Where runs are recorded: MLflow, or nowhere but in their own directories."""
+"""What is kept of a run: run.json, where it comes from, MLflow."""
 
-from chmed_ner.track.mlflow_runs import MLflowTracking
-from chmed_ner.track.store import TrackedRun, TrackedRuns
-from chmed_ner.track.tracker import Description, Tracker, Tracking, best
-from chmed_ner.track.upload import Synced, sync
+import lazy_loader
 
-__all__ = [
-    "Description", "MLflowTracking", "Synced", "TrackedRun", "TrackedRuns",
-    "Tracker", "Tracking",
-    "best", "sync",
-]  # fmt: skip
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

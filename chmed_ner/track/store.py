@@ -207,8 +207,7 @@ def quiet_mlflow() -> None:
 
 def _passes(error: BaseException) -> bool:
     """Whether an error says that a server is away or overloaded, which may pass."""
-    from requests.exceptions import ConnectionError as Unreachable
-    from requests.exceptions import RetryError, Timeout
+    from requests.exceptions import ConnectionError as Unreachable, RetryError, Timeout
 
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, Unreachable | RetryError | Timeout):

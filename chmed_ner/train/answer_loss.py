@@ -14,14 +14,22 @@ from typing import Any
 
 import torch
 
-from chmed_ner.backbone.regime import Task
+from chmed_ner.backbone import Task
 from chmed_ner.errors import InputError
 from chmed_ner.machine import progress
-from chmed_ner.model.asking import LoadedModel, Request
-from chmed_ner.model.decoding.automaton import Place, State, TokenAutomaton
-from chmed_ner.model.decoding.greedy import GreedyGenerator
-from chmed_ner.model.decoding.local import TOLERANCE, may_be_packed, misfit_told
-from chmed_ner.model.kernels.head import Candidates, head_loss
+from chmed_ner.model import (
+    TOLERANCE,
+    Candidates,
+    GreedyGenerator,
+    LoadedModel,
+    Place,
+    Request,
+    State,
+    TokenAutomaton,
+    head_loss,
+    may_be_packed,
+    misfit_told,
+)
 from chmed_ner.train.recipe import (
     Encoded,
     Example,

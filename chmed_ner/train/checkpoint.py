@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from chmed_ner.backbone.regime import Log
+from chmed_ner.backbone import Log
 from chmed_ner.errors import InputError
 from chmed_ner.train.recipe import Recipe
 

@@ -12,7 +12,7 @@ import torch
 
 from chmed_ner.errors import RunError
 from chmed_ner.machine import duration, give_back, progress
-from chmed_ner.model.kernels.adapters import fused_layers_in
+from chmed_ner.model import fused_layers_in
 from chmed_ner.train.checkpoint import CHECKPOINT_FILE, Checkpoint, KeptEpoch, Position, training_id
 from chmed_ner.train.parallel import Processes
 from chmed_ner.train.recipe import Learnable, Recipe, epoch_batches

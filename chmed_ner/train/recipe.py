@@ -15,7 +15,7 @@ from chmed_ner.knobs import (
     marked,
     one_of,
 )
-from chmed_ner.model.asking import Wrapping
+from chmed_ner.model import Wrapping
 
 SCHEDULES = ("cosine", "cosine_per_epoch", "constant")
 

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from chmed_ner.backbone.local_models import CausalLM
-from chmed_ner.backbone.regime import Backbone, Regime, Task, note_weights
+from chmed_ner.backbone import Backbone, CausalLM, Regime, Task, note_weights
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import NAMES_RUN, Count, Positive, Share, one_of
-from chmed_ner.model.asking import Generator, LoadedModel
-from chmed_ner.track.record import RunRecord, find_run
+from chmed_ner.model import Generator, LoadedModel
+from chmed_ner.track import RunRecord, find_run
 from chmed_ner.train.tuned import Tuned
 from chmed_ner.train.tuned_weights import (
     ADAPTER_FOLDER,

@@ -16,9 +16,7 @@ from typing import Any
 
 import torch
 
-from chmed_ner.model.kernels.attention import attend
-from chmed_ner.model.kernels.packing import causal_mask
-from chmed_ner.model.kernels.replacing import attention_replaced
+from chmed_ner.model import attend, attention_replaced, causal_mask
 from chmed_ner.train.recipe import WIDTH_STEP, Example
 
 NAME = "chmed_ner_packed_examples"

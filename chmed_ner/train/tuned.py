@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from chmed_ner.backbone.local_models import CausalLM
-from chmed_ner.backbone.regime import Backbone, Regime, Task, note_weights
+from chmed_ner.backbone import Backbone, CausalLM, Regime, Task, note_weights
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import at_least, one_of
 from chmed_ner.machine import free_unused
-from chmed_ner.model.asking import Generator, LoadedModel
+from chmed_ner.model import Generator, LoadedModel
 from chmed_ner.prompt import TaskPrompt
 from chmed_ner.train.parallel import called, processes
 from chmed_ner.train.recipe import Example, Recipe, encode

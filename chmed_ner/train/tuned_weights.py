@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.backbone.local_models import CausalLM
+from chmed_ner.backbone import CausalLM
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import read_json, write_json
-from chmed_ner.model.asking import Generator, LoadedModel
-from chmed_ner.model.checkpoint.hardware import kind_of
+from chmed_ner.model import Generator, LoadedModel, kind_of
 
 ADAPTER_FOLDER, MODEL_FOLDER = "adapter", "model"
 """The folders of a run that hold its adapter, or its tuned model."""
@@ -46,7 +45,7 @@ def tuned_generator(backbone: CausalLM, directory: Path, stop: Sequence[str]) ->
 
 def local_generator(loaded: LoadedModel, batch_size: int, stop: Sequence[str]) -> Generator:
     """The generator of a loaded model."""
-    from chmed_ner.model.decoding.local import LocalGenerator
+    from chmed_ner.model import LocalGenerator
 
     return LocalGenerator(loaded, batch_size=batch_size, stop=stop)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.machine import cores
-from chmed_ner.track.record import git_commit, versions
+from chmed_ner.track import git_commit, versions
 
 PEERS = ("trl", "datasets", "accelerate")
 """Packages that only the peers use."""

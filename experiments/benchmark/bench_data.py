@@ -8,14 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError
-from chmed_ner.methods.generative.answers import prompt_for
-from chmed_ner.model.asking import wrapping
-from chmed_ner.model.checkpoint.hardware import torch_device, torch_dtype
-from chmed_ner.model.checkpoint.loading import load_tokenizer
-from chmed_ner.run.config import compose, configure
-from chmed_ner.run.runner import read_corpus
-from chmed_ner.train.recipe import Example, encode, epoch_batches
-from chmed_ner.train.regimes import LoRA
+from chmed_ner.methods import prompt_for
+from chmed_ner.model import load_tokenizer, torch_device, torch_dtype, wrapping
+from chmed_ner.run import compose, configure, read_corpus
+from chmed_ner.train import Example, LoRA, encode, epoch_batches
 
 Batch = list[Example]
 

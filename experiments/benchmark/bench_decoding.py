@@ -11,7 +11,7 @@ from bench_run import Sides, spread
 from bench_training import Found
 
 from chmed_ner.errors import InputError
-from chmed_ner.track.record import find_run
+from chmed_ner.track import find_run
 
 DECODERS = {"generate": "greedy", "ours": "greedy", "constrained": "constrained"}
 """The sides, and the `decoding` each is configured with."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import util
 from typing import Any
 
-from chmed_ner.train.recipe import Example
+from chmed_ner.train import Example
 
 IGNORED = -100
 

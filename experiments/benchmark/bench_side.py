@@ -16,7 +16,7 @@ from typing import Any
 from bench_peers import Watch, train
 
 from chmed_ner.machine import peak_mib, prepare_memory
-from chmed_ner.train.recipe import Example, epoch_batches
+from chmed_ner.train import Example, epoch_batches
 
 
 def examples_of(job: Mapping[str, Any]) -> list[Example]:
@@ -34,11 +34,8 @@ def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
     prepare_memory()  # as a run does; the peers keep torch's own setting
     import torch
 
-    from chmed_ner.run.config import compose, configure
-    from chmed_ner.train.answer_loss import AnswerLoss
-    from chmed_ner.train.checkpoint import KeptEpoch
-    from chmed_ner.train.loop import Training
-    from chmed_ner.train.tuned import causal_lm
+    from chmed_ner.run import compose, configure
+    from chmed_ner.train import AnswerLoss, KeptEpoch, Training, causal_lm
 
     def on_step(metrics: Mapping[str, float], _: int) -> None:
         watch.step()
@@ -82,13 +79,11 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     """The answers to `job["sentences"]` and the seconds they took; other sentences warm up."""
     if job["decoder"] != "generate":
         prepare_memory()
-    from chmed_ner.backbone.completions import plan_batches, requests_for
-    from chmed_ner.methods.generative.answers import prompt_for
-    from chmed_ner.model.decoding.greedy import GreedyGenerator
-    from chmed_ner.run.config import compose, configure
-    from chmed_ner.run.runner import read_corpus
-    from chmed_ner.train.recipe import shared_prefix
-    from chmed_ner.train.tuned_weights import adapted_generator
+    from chmed_ner.backbone import plan_batches, requests_for
+    from chmed_ner.methods import prompt_for
+    from chmed_ner.model import GreedyGenerator
+    from chmed_ner.run import compose, configure, read_corpus
+    from chmed_ner.train import adapted_generator, shared_prefix
 
     experiment = configure(compose(job["words"]), {})
     corpus = read_corpus(experiment)

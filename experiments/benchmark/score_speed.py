@@ -16,11 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from chmed_ner.data.columns import read_columns
-from chmed_ner.entities.types import Span, chunks, tags_of
+from chmed_ner.data import read_columns
+from chmed_ner.entities import Span, chunks, tags_of
 from chmed_ner.files import data_directory, write_json
-from chmed_ner.score.official import score_sentences, score_table
-from chmed_ner.score.resampling import Counts, bootstrap_f1, compare_counts, sentence_counts
+from chmed_ner.score import (
+    Counts,
+    bootstrap_f1,
+    compare_counts,
+    score_sentences,
+    score_table,
+    sentence_counts,
+)
 
 Tags = list[list[str]]
 """One list of tags a sentence."""

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chmed_ner.cli import main
-from chmed_ner.cli import score as command
+from chmed_ner.cli import main, score as command
 from chmed_ner.cli.score import score_files
 from chmed_ner.entities.types import Scores
 from chmed_ner.errors import InputError

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.predictions import write_columns

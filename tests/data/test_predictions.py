@@ -5,8 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from chmed_ner.data.predictions import read_predictions, write_predictions
 from chmed_ner.entities.types import Prediction, Span

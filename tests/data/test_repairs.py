@@ -1,8 +1,7 @@
 """Repairs for training: which tags change, into what, counted by kind."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from chmed_ner.data.repairs import KINDS, repair_counts, repaired
 from chmed_ner.entities.types import Sentence, chunks

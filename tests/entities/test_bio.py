@@ -3,8 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from chmed_ner.entities.types import Span, chunks, split_tag, tags_of
 from chmed_ner.errors import InputError

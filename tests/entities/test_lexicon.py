@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from chmed_ner.entities.lexicon import Entry, Lexicon, StringIndex, count_mentions, mention_strings
 from chmed_ner.entities.types import Sentence, Span

@@ -2,8 +2,7 @@
 
 from functools import partial
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from chmed_ner.entities.lexicon import Entry, Lexicon
 from chmed_ner.entities.types import Sentence, Span

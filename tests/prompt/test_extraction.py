@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from chmed_ner.entities.labels import LabelScheme, label_scheme
 from chmed_ner.entities.types import Mention, Sentence, Span, chunks

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from chmed_ner.entities.labels import LabelScheme, label_scheme
 from chmed_ner.entities.types import Mention, Sentence, Span, tags_of

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from chmed_ner.entities.labels import LabelScheme, label_scheme
 from chmed_ner.entities.types import Mention, Sentence, Span

@@ -21,7 +21,7 @@ import openai
 
 from chmed_ner.backbone.api.endpoint import Endpoint
 from chmed_ner.errors import InputError, RunError
-from chmed_ner.model.asking import Reply
+from chmed_ner.model import Reply
 
 CONNECT_SECONDS = 10.0
 LONGEST_PAUSE = 120.0

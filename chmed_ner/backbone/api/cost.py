@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.entities.types import Completion
+from chmed_ner.entities import Completion
 from chmed_ner.files import write_json
-from chmed_ner.model.asking import Reply
+from chmed_ner.model import Reply
 
 log = logging.getLogger(__name__)
 

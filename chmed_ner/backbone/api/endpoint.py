@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from chmed_ner.backbone.api.cost import FREE, Prices, likely_tokens
 from chmed_ner.backbone.regime import Backbone
-from chmed_ner.entities.types import Completion
+from chmed_ner.entities import Completion
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import NO_RESULT, Count, NotNegative, Positive, one_of
 

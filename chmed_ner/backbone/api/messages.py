@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chmed_ner.backbone.api.endpoint import GRAMMAR_FIELDS, Endpoint
-from chmed_ner.entities.grammar import Grammar, ebnf
-from chmed_ner.model.asking import Reply, Request, messages
+from chmed_ner.entities import Grammar, ebnf
+from chmed_ner.model import Reply, Request, messages
 
 STOPS = {
     None: "end",

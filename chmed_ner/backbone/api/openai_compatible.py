@@ -20,10 +20,10 @@ from chmed_ner.backbone.api.cost import (
 from chmed_ner.backbone.api.endpoint import Endpoint
 from chmed_ner.backbone.api.messages import Wording
 from chmed_ner.backbone.api.stream import Asking, Question
-from chmed_ner.entities.types import Completion
+from chmed_ner.entities import Completion
 from chmed_ner.errors import EstimateOnly
 from chmed_ner.machine import duration
-from chmed_ner.model.asking import Answered, Reply, Request
+from chmed_ner.model import Answered, Reply, Request
 
 AT_ONCE = 256
 """Answers from the cache that are handed over together."""

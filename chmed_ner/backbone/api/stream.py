@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from chmed_ner.backbone.api.cost import Budget
 from chmed_ner.errors import BudgetError
-from chmed_ner.model.asking import Reply, Request
+from chmed_ner.model import Reply, Request
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.api.client import Client

@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from chmed_ner.backbone.completions import CompletionStore, requests_for
-from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.labels import LabelScheme, Simplified
-from chmed_ner.entities.types import Completion, Sentence
+from chmed_ner.backbone import CompletionStore, requests_for
+from chmed_ner.data import Corpus
+from chmed_ner.entities import Completion, LabelScheme, Sentence, Simplified
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import at_least
 from chmed_ner.methods.assessment.measures import Reading, measures, single, write_tables
@@ -19,8 +18,7 @@ from chmed_ner.methods.generative.answers import ask, outcome_of, prompt_for, re
 from chmed_ner.methods.generative.method import Generative
 from chmed_ner.methods.generative.training import judged_task
 from chmed_ner.prompt import Prompt, TaskPrompt
-from chmed_ner.run.experiment import Experiment
-from chmed_ner.run.outcome import Outcome
+from chmed_ner.run import Experiment, Outcome
 from chmed_ner.track import Tracker
 
 FOLDER = "assessment"

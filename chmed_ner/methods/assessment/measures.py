@@ -7,11 +7,11 @@ from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 
-from chmed_ner.entities.types import Completion, Sentence, Span
+from chmed_ner.entities import Completion, Sentence, Span
 from chmed_ner.files import markdown_table, replacing
 from chmed_ner.methods.fitted import placed_f1
 from chmed_ner.prompt import Answer, TaskPrompt
-from chmed_ner.score.spans import span_scores
+from chmed_ner.score import span_scores
 
 INCOMPLETE = ("unparsable_line", "unknown_label", "repaired", "truncated", "empty", "refused")
 """The problems with which a completion was not wholly read, or not with legal labels."""

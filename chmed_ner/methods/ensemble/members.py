@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chmed_ner.data.corpus import Corpus
-from chmed_ner.data.predictions import read_predictions
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Prediction, Sentence, Span
+from chmed_ner.data import Corpus, read_predictions
+from chmed_ner.entities import LabelScheme, Prediction, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.track.record import RunRecord, find_run
+from chmed_ner.track import RunRecord, find_run
 
 PREDICTIONS_FILE = "predictions.jsonl"
 KEY = "method.runs"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-from chmed_ner.backbone.regime import Backbone
-from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.backbone import Backbone
+from chmed_ner.data import Corpus
+from chmed_ner.entities import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of, write_json
 from chmed_ner.knobs import NAMES_RUN, Range, one_of
@@ -24,8 +24,7 @@ from chmed_ner.methods.ensemble.voting import (
     fit,
 )
 from chmed_ner.methods.fitted import placed_f1
-from chmed_ner.run.experiment import Experiment, Method
-from chmed_ner.run.outcome import Outcome, placed_outcome
+from chmed_ner.run import Experiment, Method, Outcome, placed_outcome
 from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)

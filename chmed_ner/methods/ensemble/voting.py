@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
 
-from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.entities import Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.score.spans import span_scores
+from chmed_ner.score import span_scores
 
 Ballots = Sequence[Sequence[Span]]
 """What each system predicts in one sentence."""

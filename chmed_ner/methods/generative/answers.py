@@ -4,16 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from chmed_ner.backbone.completions import CompletionStore, generate, stored_completions
-from chmed_ner.backbone.regime import Task
-from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.types import Completion, Sentence
-from chmed_ner.model.asking import Request
-from chmed_ner.prompt import TaskPrompt
-from chmed_ner.prompt.formats.answer import PROBLEMS
-from chmed_ner.prompt.lexicon_hints import HINTS_FILE, add_hints
-from chmed_ner.run.experiment import Experiment
-from chmed_ner.run.outcome import Findings, Outcome
+from chmed_ner.backbone import CompletionStore, Task, generate, stored_completions
+from chmed_ner.data import Corpus
+from chmed_ner.entities import Completion, Sentence
+from chmed_ner.model import Request
+from chmed_ner.prompt import HINTS_FILE, PROBLEMS, TaskPrompt, add_hints
+from chmed_ner.run import Experiment, Findings, Outcome
 from chmed_ner.track import Tracker
 
 Asked = tuple[Sequence[Request], CompletionStore]

@@ -6,23 +6,25 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from chmed_ner.backbone.completions import CompletionStore, requests_for, stored_completions
-from chmed_ner.data.corpus import Corpus
+from chmed_ner.backbone import CompletionStore, requests_for, stored_completions
+from chmed_ner.data import Corpus
 from chmed_ner.methods.generative.answers import ask, outcome_of, prompt_for
 from chmed_ner.methods.generative.training import judged_task
-from chmed_ner.run.config import configure
-from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
-from chmed_ner.run.outcome import Outcome
-from chmed_ner.run.recording import (
+from chmed_ner.run import (
+    OPTIONAL,
+    Experiment,
+    Method,
+    Outcome,
     changed_choices,
     changed_config,
     check_unchanged,
+    conclude,
+    configure,
     new_record,
+    read_corpus,
     tracked,
 )
-from chmed_ner.run.runner import conclude, read_corpus
-from chmed_ner.track import Tracker
-from chmed_ner.track.record import RunRecord, config_hash
+from chmed_ner.track import RunRecord, Tracker, config_hash
 
 
 class Generative(Method):

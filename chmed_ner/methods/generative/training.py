@@ -6,21 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.backbone.completions import CompletionStore, generate, requests_for
-from chmed_ner.backbone.regime import Task
-from chmed_ner.data.corpus import Corpus
+from chmed_ner.backbone import CompletionStore, Task, generate, requests_for
+from chmed_ner.data import Corpus
 from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.answers import prompt_for, read_completions
-from chmed_ner.model.asking import Generator
-from chmed_ner.model.checkpoint.hardware import SPLIT
+from chmed_ner.model import SPLIT, Generator
 from chmed_ner.prompt import TaskPrompt
-from chmed_ner.run.experiment import Experiment
-from chmed_ner.run.runner import read_corpus
-from chmed_ner.score.spans import span_scores
-from chmed_ner.track import Tracker
-from chmed_ner.track.record import note_counts
-from chmed_ner.train.parallel import called, joined, processes
-from chmed_ner.train.tuned import Tuned
+from chmed_ner.run import Experiment, read_corpus
+from chmed_ner.score import span_scores
+from chmed_ner.track import Tracker, note_counts
+from chmed_ner.train import Tuned, called, joined, processes
 
 
 def task_of(

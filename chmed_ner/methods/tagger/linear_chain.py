@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from chmed_ner.entities.types import OUTSIDE, may_follow
+from chmed_ner.entities import OUTSIDE, may_follow
 
 FORBIDDEN = -1e30
 """A log score whose exponential is 0; unlike -inf it has no undefined differences."""

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from chmed_ner.backbone.local_models import Encoder
-from chmed_ner.backbone.regime import Backbone
-from chmed_ner.data.corpus import Corpus
-from chmed_ner.entities.types import Sentence, tags_of
+from chmed_ner.backbone import Backbone, Encoder
+from chmed_ner.data import Corpus
+from chmed_ner.entities import Sentence, tags_of
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.knobs import Count, Positive, Share, at_least
 from chmed_ner.methods.features import (
@@ -21,11 +20,10 @@ from chmed_ner.methods.features import (
     out_of_fold_features,
 )
 from chmed_ner.methods.fitted import Fitted, validation_f1
-from chmed_ner.model.checkpoint.hardware import SPLIT
-from chmed_ner.run.experiment import Experiment
-from chmed_ner.track import Tracker
-from chmed_ner.track.record import note_counts
-from chmed_ner.train.recipe import Recipe
+from chmed_ner.model import SPLIT
+from chmed_ner.run import Experiment
+from chmed_ner.track import Tracker, note_counts
+from chmed_ner.train import Recipe
 
 if TYPE_CHECKING:
     from chmed_ner.methods.tagger.model import Tagger
@@ -88,8 +86,7 @@ class TaggerMethod(Recipe, Fitted):
         """Read the sentences, train, keep the best epoch."""
         from chmed_ner.methods.tagger.model import save_weights
         from chmed_ner.methods.tagger.network import TagLoss
-        from chmed_ner.train.checkpoint import KeptEpoch
-        from chmed_ner.train.loop import Training
+        from chmed_ner.train import KeptEpoch, Training
 
         types, seed, validation = corpus.labels.tags, experiment.seed, corpus.validation
         train = [sentence for sentence in corpus.train if sentence.text]

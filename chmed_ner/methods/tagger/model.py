@@ -10,15 +10,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from chmed_ner.backbone.local_models import Encoder
-from chmed_ner.backbone.regime import Backbone
-from chmed_ner.entities.types import OUTSIDE, Span, chunks
+from chmed_ner.backbone import Backbone, Encoder
+from chmed_ner.entities import OUTSIDE, Span, chunks
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.machine import give_back, progress
 from chmed_ner.methods.features import NumberedFeatures
 from chmed_ner.methods.tagger.network import TaggerNetwork, batch_of
 from chmed_ner.methods.tagger.reading import Reader, Reading
-from chmed_ner.train.recipe import WIDTH_STEP
+from chmed_ner.train import WIDTH_STEP
 
 
 @dataclass
@@ -71,7 +70,7 @@ def tokenizer_of(backbone: Backbone) -> Any:
     """The tokenizer of a backbone, without its weights; InputError when it has none."""
     if isinstance(backbone, Encoder):
         return backbone.tokenizer()
-    from chmed_ner.model.checkpoint.loading import load_tokenizer
+    from chmed_ner.model import load_tokenizer
 
     source = backbone.tunable()
     return load_tokenizer(source.location(), revision=source.revision)

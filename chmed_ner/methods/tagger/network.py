@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from chmed_ner.methods.tagger.linear_chain import IndependentTags, LegalPaths, LinearChainCRF
 from chmed_ner.methods.tagger.reading import FARTHEST, Reading
-from chmed_ner.train.recipe import WIDTH_STEP, padded_parts_of
+from chmed_ner.train import WIDTH_STEP, padded_parts_of
 
 PLACE_WIDTH = 32
 FEATURE_WIDTH = 64

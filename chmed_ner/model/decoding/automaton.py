@@ -13,7 +13,7 @@ from weakref import proxy
 
 import torch
 
-from chmed_ner.entities.grammar import Grammar, Node
+from chmed_ner.entities import Grammar, Node
 from chmed_ner.model.decoding.vocabulary import Vocabulary
 
 FORCED = 64

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from chmed_ner.entities.types import OUTSIDE, Mention, Span, chunks, split_tag
+from chmed_ner.entities import OUTSIDE, Mention, Span, chunks, split_tag
 
 if TYPE_CHECKING:
     from rapidfuzz.distance import Opcode

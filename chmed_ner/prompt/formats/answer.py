@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar
 
-from chmed_ner.entities.grammar import Grammar
-from chmed_ner.entities.labels import LabelScheme, folded
-from chmed_ner.entities.restoration import gold_mentions
-from chmed_ner.entities.types import Mention, Sentence, Span
+from chmed_ner.entities import Grammar, LabelScheme, Mention, Sentence, Span, folded, gold_mentions
 from chmed_ner.prompt.formats.alignment import place
 
 PROBLEMS = (

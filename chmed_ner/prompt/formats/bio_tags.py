@@ -11,9 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from chmed_ner.entities.grammar import Grammar
-from chmed_ner.entities.labels import LabelScheme, folded
-from chmed_ner.entities.types import OUTSIDE, chunks, split_tag, tags_of
+from chmed_ner.entities import OUTSIDE, Grammar, LabelScheme, chunks, folded, split_tag, tags_of
 from chmed_ner.knobs import one_of
 from chmed_ner.prompt.formats.alignment import BLANK
 from chmed_ner.prompt.formats.answer import Answer, CopyFormat, TaggedCopy

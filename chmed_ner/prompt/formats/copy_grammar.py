@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
-from chmed_ner.entities.grammar import Grammar, Node, Step, check_words
-from chmed_ner.entities.types import OUTSIDE
+from chmed_ner.entities import OUTSIDE, Grammar, Node, Step, check_words
 
 _OUTSIDE, _OPEN, _BETWEEN, _NAMING = range(4)
 _Place = tuple[int, int, str]

@@ -11,10 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from chmed_ner.entities.grammar import Grammar
-from chmed_ner.entities.labels import LabelScheme, folded
-from chmed_ner.entities.restoration import gold_mentions
-from chmed_ner.entities.types import Mention, Sentence
+from chmed_ner.entities import Grammar, LabelScheme, Mention, Sentence, folded, gold_mentions
 from chmed_ner.knobs import Range, one_of
 from chmed_ner.prompt.formats.answer import Answer, AnswerFormat
 from chmed_ner.prompt.formats.list_grammar import ListGrammar

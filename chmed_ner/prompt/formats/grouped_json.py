@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.restoration import gold_mentions
-from chmed_ner.entities.types import Mention, Sentence
+from chmed_ner.entities import LabelScheme, Mention, Sentence, gold_mentions
 from chmed_ner.prompt.formats.answer import Answer, AnswerFormat, without_entities
 from chmed_ner.prompt.formats.lists import FoldedText, listed_answer, spelling
 

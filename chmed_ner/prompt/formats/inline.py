@@ -9,9 +9,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from chmed_ner.entities.grammar import Grammar
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Span, tags_of
+from chmed_ner.entities import Grammar, LabelScheme, Span, tags_of
 from chmed_ner.prompt.formats.alignment import BLANK
 from chmed_ner.prompt.formats.answer import Answer, CopyFormat, TaggedCopy
 from chmed_ner.prompt.formats.copy_grammar import MarkedGrammar

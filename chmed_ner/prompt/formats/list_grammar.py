@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from chmed_ner.entities.grammar import NOTHING_LOST, Grammar, Node, Step, check_words
+from chmed_ner.entities import NOTHING_LOST, Grammar, Node, Step, check_words
 
 _START, _LINE, _MENTION, _NAMED, _DONE, _NONE = range(6)
 _Place = tuple[int, ...]

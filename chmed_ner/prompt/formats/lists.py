@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from typing import TypeVar
 
-from chmed_ner.entities.types import Mention
+from chmed_ner.entities import Mention
 from chmed_ner.prompt.formats.answer import Answer
 
 

@@ -5,8 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Scores, Sentence, Span
+from chmed_ner.entities import LabelScheme, Scores, Sentence, Span
 from chmed_ner.files import replacing, write_bytes
 from chmed_ner.report.analysis.figures import (
     confusion_figure,
@@ -15,7 +14,7 @@ from chmed_ner.report.analysis.figures import (
     string_figure,
     types_in,
 )
-from chmed_ner.score.breakdowns import (
+from chmed_ner.score import (
     ALL,
     ERROR_KINDS,
     PAIRED,

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chmed_ner.entities.labels import Label
-from chmed_ner.entities.types import Scores
+from chmed_ner.entities import Label, Scores
 from chmed_ner.report.figures import (
     COLOURS,
     QUIET,
@@ -24,8 +23,7 @@ from chmed_ner.report.figures import (
     spoken,
     text_style,
 )
-from chmed_ner.score.breakdowns import ALL, SEEN, UNSEEN, Breakdown, Confusion, by_kind
-from chmed_ner.score.spans import total
+from chmed_ner.score import ALL, SEEN, UNSEEN, Breakdown, Confusion, by_kind, total
 
 RIGHT, WRONG = np.array([0.07, 0.42, 0.35]), np.array([0.80, 0.30, 0.10])
 MISSED, SPURIOUS = "漏標 missed", "多標 spurious"

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.track import TrackedRun
-from chmed_ner.track.record import neutral_keys
+from chmed_ner.track import TrackedRun, neutral_keys
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -10,7 +10,7 @@ from math import log2
 from statistics import fmean
 from typing import Any
 
-from chmed_ner.entities.labels import Label, label_scheme
+from chmed_ner.entities import Label, label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.report.analysis.figures import confusion_figure, types_in
 from chmed_ner.report.figures import (
@@ -29,7 +29,7 @@ from chmed_ner.report.figures import (
 )
 from chmed_ner.report.leaderboard.entries import Artifact, json_object
 from chmed_ner.report.leaderboard.rows import Board, LeaderboardRow
-from chmed_ner.score.breakdowns import Confusion
+from chmed_ner.score import Confusion
 
 WIDEST = 10.6
 """Inches: what the page shows without shrinking it."""

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Completion, Sentence, Span
+from chmed_ner.entities import Completion, LabelScheme, Sentence, Span
 from chmed_ner.report.pages.document import EntityMarks, html_table, visible
 from chmed_ner.report.pages.explorer import (
     FIRST_KIND,
@@ -17,7 +16,7 @@ from chmed_ner.report.pages.explorer import (
     by_sentence,
     spans_of,
 )
-from chmed_ner.score.resampling import Comparisons, Estimate
+from chmed_ner.score import Comparisons, Estimate
 
 KINDS = {"兩者皆對": False, "只有 A 對": True, "只有 B 對": True, "兩者皆錯": False}
 """What an entity can be, and whether it is one to look for."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from chmed_ner.entities.labels import LabelScheme
+from chmed_ner.entities import LabelScheme
 
 # Controls, format characters (bidi controls and zero-width characters among them), lone surrogates,
 # line and paragraph separators: they act on the page or cannot be seen, so they are named instead.

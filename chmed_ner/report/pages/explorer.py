@@ -9,7 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.entities.types import Completion, Sentence, Span
+from chmed_ner.entities import Completion, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import replacing
 from chmed_ner.report.pages.document import (

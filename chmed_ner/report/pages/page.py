@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Completion, Sentence, Span
+from chmed_ner.entities import Completion, LabelScheme, Sentence, Span
 from chmed_ner.report.pages.document import ERROR_NAMES, EntityMarks, html_table, visible
 from chmed_ner.report.pages.explorer import (
     FIRST_KIND,
@@ -19,7 +18,7 @@ from chmed_ner.report.pages.explorer import (
     by_sentence,
     spans_of,
 )
-from chmed_ner.score.breakdowns import ERROR_KINDS, Pairing, pairings
+from chmed_ner.score import ERROR_KINDS, Pairing, pairings
 
 Metrics = Mapping[str, float]
 

@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from chmed_ner.errors import InputError
 from chmed_ner.methods.tagger.reading import FARTHEST, Reader, windows

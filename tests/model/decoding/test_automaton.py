@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from chmed_ner.entities.grammar import NOTHING_LOST, Grammar, Node, ebnf
 from chmed_ner.entities.labels import label_scheme

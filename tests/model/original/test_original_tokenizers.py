@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 import sentencepiece
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from chmed_ner.backbone import load_tokenizer
 from chmed_ner.errors import InputError

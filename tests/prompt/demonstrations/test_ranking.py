@@ -5,8 +5,7 @@ import statistics
 import time
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from chmed_ner.errors import InputError
 from chmed_ner.prompt.candidates import CharacterNgrams, Drawn

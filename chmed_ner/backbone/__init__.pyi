@@ -1,0 +1,30 @@
+"""What other rooms use of `backbone`."""
+
+from .api.openai_compatible import OpenAICompatible as OpenAICompatible
+from .completions import (
+    CompletionStore as CompletionStore,
+    answers as answers,
+    generate as generate,
+    plan_batches as plan_batches,
+    read_completions as read_completions,
+    requests_for as requests_for,
+    stored_completions as stored_completions,
+)
+from .decoding import Constrained as Constrained, Greedy as Greedy
+from .few_shot import FewShot as FewShot
+from .local_models import (
+    CausalLM as CausalLM,
+    Encoder as Encoder,
+    Gemma3 as Gemma3,
+    load_causal_lm as load_causal_lm,
+    load_tokenizer as load_tokenizer,
+)
+from .regime import (
+    Backbone as Backbone,
+    Log as Log,
+    Regime as Regime,
+    Task as Task,
+    ZeroShot as ZeroShot,
+    note_weights as note_weights,
+)
+from .scripted import Scripted as Scripted

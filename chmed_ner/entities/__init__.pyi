@@ -1,0 +1,53 @@
+"""What other rooms use of `entities`."""
+
+from .grammar import (
+    NOTHING_LOST as NOTHING_LOST,
+    Grammar as Grammar,
+    Node as Node,
+    Step as Step,
+    check_words as check_words,
+    ebnf as ebnf,
+)
+from .labels import (
+    Label as Label,
+    LabelScheme as LabelScheme,
+    Script as Script,
+    Simplified as Simplified,
+    Traditional as Traditional,
+    convert_leniently as convert_leniently,
+    folded as folded,
+    in_script as in_script,
+    label_scheme as label_scheme,
+)
+from .lexicon import (
+    Lexicon as Lexicon,
+    Match as Match,
+    MentionCounts as MentionCounts,
+    StringIndex as StringIndex,
+    count_mentions as count_mentions,
+    entries_as_json as entries_as_json,
+    entries_from_json as entries_from_json,
+    mention_strings as mention_strings,
+)
+from .restoration import (
+    POLICIES as POLICIES,
+    Headline as Headline,
+    ceiling as ceiling,
+    gold_mentions as gold_mentions,
+    restore as restore,
+)
+from .types import (
+    OUTSIDE as OUTSIDE,
+    SEPARATOR as SEPARATOR,
+    Completion as Completion,
+    Demonstration as Demonstration,
+    Mention as Mention,
+    Prediction as Prediction,
+    Scores as Scores,
+    Sentence as Sentence,
+    Span as Span,
+    chunks as chunks,
+    may_follow as may_follow,
+    split_tag as split_tag,
+    tags_of as tags_of,
+)

@@ -1,0 +1,12 @@
+"""What other rooms use of `report`."""
+
+from .analysis.analysis import write_analysis as write_analysis
+from .leaderboard.rows import DEFAULT_GROUPS as DEFAULT_GROUPS
+from .leaderboard.write import (
+    Leaderboard as Leaderboard,
+    counted as counted,
+    write_leaderboard as write_leaderboard,
+)
+from .pages.comparison_page import Side as Side, write_comparison_page as write_comparison_page
+from .pages.document import plain as plain
+from .pages.page import write_page as write_page

@@ -1,0 +1,42 @@
+"""What other rooms use of `run`."""
+
+from .cells import (
+    METRICS_FILE as METRICS_FILE,
+    Claim as Claim,
+    ClaimState as ClaimState,
+    cell_name as cell_name,
+    claimed as claimed,
+    mark_killed as mark_killed,
+)
+from .compare import (
+    COMPARED_FILES as COMPARED_FILES,
+    TestedRun as TestedRun,
+    compare_runs as compare_runs,
+    comparison_json as comparison_json,
+    read_run as read_run,
+)
+from .config import (
+    build as build,
+    compose as compose,
+    configure as configure,
+    hydra_message as hydra_message,
+    plain_config as plain_config,
+    register_config as register_config,
+)
+from .experiment import (
+    OPTIONAL as OPTIONAL,
+    Experiment as Experiment,
+    Method as Method,
+    SpanModel as SpanModel,
+)
+from .export import log_model as log_model, save_model as save_model
+from .outcome import Findings as Findings, Outcome as Outcome, placed_outcome as placed_outcome
+from .predict import FittedPredictor as FittedPredictor, Predictor as Predictor, load as load
+from .recording import (
+    changed_choices as changed_choices,
+    changed_config as changed_config,
+    check_unchanged as check_unchanged,
+    new_record as new_record,
+    tracked as tracked,
+)
+from .runner import conclude as conclude, read_corpus as read_corpus, run as run
