@@ -72,9 +72,8 @@ def _no_grammar(number: int) -> Grammar:  # noqa: ARG001
 class Task:
     """What a regime may use: training pairs (prompt, answer), a judge of generators, a place.
 
-    `dev_f1` scores a generator on the validation split (percent), None when that is empty; `log`
-    takes metrics of a step, `note` counts for `run.json`. `grammar(n)` is what an answer to pair n
-    may look like; InputError where the answer format has no grammar.
+    `dev_f1` scores a generator on validation (percent), None without one; `log` takes metrics of a
+    step, `note` counts for `run.json`. `grammar(n)`: what an answer to pair n may look like.
     """
 
     pairs: Sequence[tuple[str, str]]

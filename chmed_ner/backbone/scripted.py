@@ -15,11 +15,9 @@ FLAWS = ("drop", "relabel", "invent", "mislabel", "ramble", "repeat", "cut")
 
 @dataclass(frozen=True, kw_only=True)
 class Scripted(Backbone):
-    """Answers each request with its target, each line spoiled by one of `FLAWS` with probability
-    `noise`.
+    """Answers each request with its target, each line spoiled with probability `noise`.
 
-    The noise depends on `seed` and the sentence's id only. `seconds` is slept per batch, so that a
-    test can interrupt.
+    The noise depends on `seed` and the sentence's id only; `seconds` is slept per batch.
     """
 
     name: str

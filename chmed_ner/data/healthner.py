@@ -31,11 +31,10 @@ def read_healthner(
     genres: Sequence[str],
     labels: LabelScheme | None,
 ) -> tuple[Sentence, ...]:
-    """The sentences of `genres` (`FT`, `SM`) in file order; ids are `prefix` and the file's id.
+    """The sentences of `genres` (`FT`, `SM`) in file order; a `train.zip` is read as an archive.
 
-    A `train.zip` is read as an archive that holds `train.json`. The tags belong to `character`, so
-    that is the text. InputError: a line, of other genres too, breaks the format, or its `sentence`
-    differs in more than white space.
+    The tags belong to `character`, so that is the text. InputError: a line breaks the format, or
+    its `sentence` differs in more than white space.
     """
     check = TagCheck(labels)
     seen: dict[str, int] = {}

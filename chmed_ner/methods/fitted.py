@@ -169,11 +169,10 @@ class LexiconMatcher:
 
 @dataclass(frozen=True, kw_only=True)
 class LexiconMethod(Fitted):
-    """Longest match against the mention strings of the training split.
+    """Longest match against the mention strings of the training split, in `model/lexicon.json`.
 
     A string counts when the share of its occurrences that are an entity reaches a threshold: the
-    one with the best F1 on the validation split, the lowest of equals. Kept in
-    `model/lexicon.json`: `{threshold, validation_f1, entries: {string: [type, share]}}`.
+    one with the best F1 on the validation split, the lowest of equals.
     """
 
     name = "lexicon"

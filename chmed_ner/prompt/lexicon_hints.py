@@ -73,11 +73,9 @@ def add_hints(
     directory: Path | None = None,
     inherited: Path | None = None,
 ) -> TaskPrompt:
-    """`prompt` with hints where it asks for any, else itself.
+    """`prompt` with hints where it asks for any, from the training split or an `inherited` lexicon.
 
-    They come from the training split, or from the `inherited` lexicon of another run, and their
-    lexicon is kept in the run `directory` (None: nowhere); one that is there already is read.
-    InputError when it cannot be read, or that other run has none.
+    Their lexicon is kept in the run `directory`; one that is there is read. InputError: unreadable.
     """
     if prompt.hints is None:
         return prompt

@@ -18,8 +18,7 @@ class Prompt:
     """Wording and answer format, as `conf/prompt/*.yaml` gives them.
 
     `wording` maps a script to `instruction` (may name `{categories}`) and `sentence` (must name
-    `{sentence}`). At each string in `stop` an answer is over. `definitions` follow the instruction,
-    `hints` the sentence.
+    `{sentence}`). At each string in `stop` an answer is over.
     """
 
     name: str

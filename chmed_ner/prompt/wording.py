@@ -17,11 +17,10 @@ _FIELD = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True, kw_only=True)
 class Definitions:
-    """A definition for each type, and notes: lines of advice.
+    """A definition for each type, and notes: lines of advice, all in traditional characters.
 
-    `types` maps a type's tag to its definition, or is `labels`: those of the label scheme; empty
-    for none. All words are in traditional characters, which OpenCC makes simplified where the
-    prompt is in that script; `{TAG}` in them is replaced by that type's name.
+    `types` maps a type's tag to its definition, or is `labels`: those of the label scheme. `{TAG}`
+    in them is replaced by that type's name.
     """
 
     name: str

@@ -42,9 +42,7 @@ from chmed_ner.score.spans import (
 
 SpansById = Mapping[str, Sequence[Span]]
 """The entities of each sentence, by its id."""
-
 MentionsById = Mapping[str, Sequence[Mention]]
-
 ProblemsById = Mapping[str, Mapping[str, int]]
 """Sentence id -> reason -> how often."""
 
@@ -55,11 +53,9 @@ _NAME_PART = re.compile(r"[A-Za-z0-9_.-]+")
 class Answers:
     """What a run answered to its test sentences, and what it takes to score that.
 
-    `spans`: policy -> the entities it restored; `headline` names the policy of `test/` and
-    `error/`, unless the method `placed` its entities itself. `mentions` is what the model listed,
-    in the script of `model_text`; `targets` what the prompt format would write for gold.
-    `training_mentions` are the training split's strings, in the script of `text`. `completions`:
-    how many there are.
+    `spans` are those of each restoration policy, `headline` names the policy that counts, unless
+    the method `placed` its entities. `mentions` were listed, `targets` a perfect model lists.
+    `training_mentions` are in the script of `text`. `completions`: how many there are.
     """
 
     sentences: Sequence[Sentence]
@@ -110,10 +106,8 @@ class Answers:
     @cached_property
     def genres(self) -> Mapping[str, Sequence[Sentence]]:
         """The test sentences of each genre."""
-        genres: dict[str, list[Sentence]] = {}
-        for sentence in self.sentences:
-            genres.setdefault(sentence.genre, []).append(sentence)
-        return genres
+        names = dict.fromkeys(sentence.genre for sentence in self.sentences)
+        return {name: [s for s in self.sentences if s.genre == name] for name in names}
 
     @property
     def predicted(self) -> SpansById:
@@ -157,8 +151,6 @@ def mean(figures: Sequence[float]) -> float:
 
 Metrics = dict[str, float]
 
-_ABSENT = Scores(0, 0, 0)
-
 
 def run_metrics(answers: Answers) -> Metrics:
     """`{metric name: number}` of one run, in a fixed order."""
@@ -175,7 +167,7 @@ def _test(answers: Answers) -> Metrics:
         metrics.update({f"test/{genre}/{figure}": value for genre, value in values.items()})
     for genre, by_type in by_genre.items():
         for type_ in answers.types:
-            metrics[f"test/{genre}/{type_}/f1"] = by_type.get(type_, _ABSENT).f1
+            metrics[f"test/{genre}/{type_}/f1"] = by_type.get(type_, Scores(0, 0, 0)).f1
     return metrics
 
 

@@ -49,11 +49,9 @@ class Macro:
 def score_sentences(
     gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]], *, separators: int
 ) -> OfficialScores:
-    """The official scores of sentences given in the same order.
+    """The official scores of sentences in one order; `separators` counts the gold's blank lines.
 
-    `separators`: the blank lines of the gold file, each a token tagged `O` on both sides.
-    InputError, naming the sentence by its number from 1, for a malformed tag and where sentences or
-    tags differ in number.
+    InputError names the sentence, from 1: a malformed tag, or sentences that differ in number.
     """
     tokens, correct, entity_tokens, correct_entity_tokens = separators, separators, 0, 0
     pairs: list[tuple[tuple[Span, ...], tuple[Span, ...]]] = []

@@ -165,8 +165,7 @@ def compare_counts(
 
     In each of the `rounds` every sentence's two answers change places by the toss of a coin; the
     p-value is (rounds whose absolute difference of F1 is at least the observed one + 1) /
-    (rounds + 1). `resamples` are those of `bootstrap_f1`. InputError for genres, sentences or gold
-    counts that differ, for no genre, and less than one draw.
+    (rounds + 1). InputError: genres, sentences or gold counts that differ.
     """
     _check_draws(resamples=resamples, rounds=rounds)
     _check_same(first, second)

@@ -14,14 +14,7 @@ from typing import Any
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.track.record import without_credentials
 from chmed_ner.track.store import DATABASES, SQLITE, Away, Store
-from chmed_ner.track.tracker import (
-    Description,
-    Tracker,
-    Tracking,
-    Unsent,
-    Value,
-    has_unsent,
-)
+from chmed_ner.track.tracker import Description, Tracker, Tracking, Unsent, Value, has_unsent
 from chmed_ner.track.upload import close_run, enter, log_values, send_artifacts, upload_run
 
 BUFFER = 100

@@ -6,15 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
-from chmed_ner.knobs import (
-    NO_RESULT,
-    Count,
-    NotNegative,
-    Positive,
-    Share,
-    marked,
-    one_of,
-)
+from chmed_ner.knobs import NO_RESULT, Count, NotNegative, Positive, Share, marked, one_of
 from chmed_ner.model import Wrapping
 
 SCHEDULES = ("cosine", "cosine_per_epoch", "constant")

@@ -69,8 +69,7 @@ class LoRA(Tuned):
 def with_adapter(model: Any, *, rank: int, alpha: float, dropout: float, targets: Any) -> Any:
     """`model` with fresh LoRA adapters in float32 on its linear layers, everything else frozen.
 
-    InputError: `targets` names no layer, one that cannot have an adapter, or an output head that
-    shares its weights with the embeddings (merging would change both).
+    InputError: `targets` names no layer, or one that cannot have an adapter.
     """
     from peft import LoraConfig, get_peft_model
     from peft.tuners.lora import LoraLayer
@@ -101,9 +100,8 @@ def with_adapter(model: Any, *, rank: int, alpha: float, dropout: float, targets
 class Full(Tuned):
     """Instruct-tuning of all weights, saved in `<run>/model`, a checkpoint of its own.
 
-    While training a parameter takes 20 bytes, besides activations: weight, float32 master copy,
-    gradient, two moments of AdamW, copy of the kept epoch (2 + 4 + 4 + 8 + 2; in float32
-    4 + 4 + 8 + 4).
+    A parameter takes 20 bytes while it trains: weight, float32 master, gradient, two moments of
+    AdamW, copy of the kept epoch (2 + 4 + 4 + 8 + 2; in float32 4 + 4 + 8 + 4).
     """
 
     name = "full"

@@ -53,8 +53,7 @@ def local_generator(loaded: LoadedModel, batch_size: int, stop: Sequence[str]) -
 def adapted_generator(backbone: CausalLM, directory: Path, stop: Sequence[str]) -> Generator:
     """The backbone with the adapter in `directory`, quantised as in training; InputError: unusable.
 
-    The adapter is added to weights in full precision. With quantised ones it stays apart: their sum
-    would have to be quantised again, which would be another model than the one tuned.
+    Onto quantised weights it is not added: they would be quantised again, to another model.
     """
     path = directory / QUANTIZATION_FILE
     if path.is_file():

@@ -9,13 +9,7 @@ from chmed_ner.entities.types import Mention, Scores, Span, tags_of
 from chmed_ner.errors import InputError
 from chmed_ner.score.breakdowns import ScoredSentence, by_seen
 from chmed_ner.score.official import score_sentences
-from chmed_ner.score.spans import (
-    mention_scores,
-    scores_by_type,
-    span_scores,
-    tag_scores,
-    total,
-)
+from chmed_ner.score.spans import mention_scores, scores_by_type, span_scores, tag_scores, total
 
 LENGTH = 12
 

@@ -71,12 +71,10 @@ class ApiGenerator:
     def stream(
         self, requests: Sequence[Request], before: Iterable[Completion]
     ) -> Iterator[list[Answered]]:
-        """Every request's answer, as answers come in; those from the cache first, with 0 seconds.
+        """Every request's answer, as they come in; those from the cache first, with 0 seconds.
 
-        The seconds of the others are their share of the time that passed. The completions `before`
-        count towards the budget. The first question starts alone, so that a wrong key or address
-        costs one request. Before KeyboardInterrupt, BudgetError, InputError and RunError are
-        raised, what is under way is waited for and handed over; EstimateOnly comes first of all.
+        The completions `before` count towards the budget. The first question starts alone: a
+        wrong key costs one request. Before an error is raised, what is under way is waited for.
         """
         kept = [(each, self.cache.get(each.key)) for each in self._questions(requests)]
         known = [(question, found) for question, found in kept if found]

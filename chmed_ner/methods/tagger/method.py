@@ -34,11 +34,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TaggerMethod(Recipe, Fitted):
-    """A backbone's transformer with a head that tags characters; the best epoch is kept.
+    """A transformer with a head that tags characters; the best epoch on validation is kept.
 
-    The backbone is an encoder or any causal language model, whose output head is left out. The
-    tensors that were trained are in `model/tagger.safetensors`, types and lexicon in
-    `model/tagger.json`.
+    The trained tensors are in `model/tagger.safetensors`, types and lexicon in `model/tagger.json`.
     """
 
     name = "tagger"

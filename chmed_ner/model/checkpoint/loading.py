@@ -53,14 +53,11 @@ def load_model(
     cache: str | None = None,
     quantization: str = "none",
 ) -> "PreTrainedModel":
-    """The model in evaluation mode on its device, or over all GPUs with `device=split`.
+    """The model of a local folder or hub id, in evaluation mode on its device, or over all GPUs.
 
-    `path_or_id` is a local folder, or a hub id when no such folder exists. ChatGLM2-6B and
-    Baichuan-7B in their original layouts are converted first, once, under `cache` (default: the
-    user's cache directory). A checkpoint that also sees or hears is loaded without that.
-
-    InputError: no checkpoint; one that needs its own code or only looks like a supported one;
-    weights that are broken, pickled with anything but tensors, missing, or quantised already.
+    ChatGLM2-6B and Baichuan-7B in their original layouts are converted once, into `cache`. Of a
+    checkpoint that also sees or hears only the text part is loaded. InputError: no checkpoint, one
+    that needs its own code, or weights that are broken, pickled, missing, or quantised already.
     """
     if device == SPLIT:
         check_split()

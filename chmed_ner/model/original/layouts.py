@@ -18,9 +18,8 @@ Config = Mapping[str, Any]
 class Layout:
     """A checkpoint's original layout and its way into a class of transformers.
 
-    `model_config` turns config.json into the class's configuration (InputError: a value that the
-    class cannot honour), `tensors` an original tensor into those of the class by name: none for a
-    buffer that is computed anew, KeyError for a name that the layout does not know.
+    `model_config` turns config.json into the class's configuration, `tensors` an original tensor
+    into those of the class by name: none for a buffer, KeyError for an unknown name.
     """
 
     name: str

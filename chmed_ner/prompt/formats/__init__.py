@@ -1,4 +1,4 @@
-"""The answer formats: a class `GroupedJson` is defined in `grouped_json.py`, so no list names it."""
+"""The answer formats: `GroupedJson` is defined in `grouped_json.py`, so no list names it."""
 
 import importlib
 import re

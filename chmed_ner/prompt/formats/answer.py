@@ -33,10 +33,9 @@ _LONGEST_NONE = 12
 class Answer:
     """A completion understood: the mentions in listed order, and its problems counted by reason.
 
-    A mention that the sentence does not hold stays (it counts against mention F1) and is counted as
-    `not_in_sentence`. `spans` are the entities' places where the format carries them: in text
-    order, without overlaps, in code points; `placed_characters` is then how many characters of the
-    sentence the completion has copied. Both are None where only restoration can place mentions.
+    A mention that the sentence does not hold stays, counted as `not_in_sentence`. Where the format
+    carries places, `spans` are the entities (in text order, without overlaps, in code points) and
+    `placed_characters` how many characters of the sentence were copied; else both are None.
     """
 
     mentions: tuple[Mention, ...]

@@ -30,11 +30,10 @@ class _Memory:
 
 @dataclass(eq=False)
 class ListGrammar:
-    """`mention-category` lines, or the word for none.
+    """`mention-category` lines, or the word for none; a mention is part of a line of `sentence`.
 
-    A mention is a piece of `sentence` on one line that does not begin with white space; white space
-    at its end is not part of it. `distinct`: no pair is listed twice. `in_order`: each mention is
-    found after the one before, as `in_order` restoration looks for it.
+    It does not begin with white space, and white space at its end is no part of it. `distinct`: no
+    pair is listed twice. `in_order`: each mention is found after the one before.
     """
 
     sentence: str

@@ -46,10 +46,7 @@ def write_analysis(
 ) -> None:
     """Write the tables and figures of one run to `directory/analysis`, each file atomically.
 
-    `spans`: predicted entities by sentence id. `training_mentions`: the strings of the run's
-    training entities, in the script of `Sentence.text`. Without `sentences` nothing is written. A
-    type outside the scheme comes last, by its tag. KeyError for a sentence without an entry in
-    `spans`.
+    A type outside the scheme comes last, by its tag. Without `sentences` nothing is written.
     """
     if not sentences:
         return

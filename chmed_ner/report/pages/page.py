@@ -58,13 +58,10 @@ def write_page(
     labels: LabelScheme,
     training_mentions: Collection[str] | None = None,
 ) -> None:
-    """Write the page of one run to `path`, atomically.
+    """Write the page of one run to `path`, atomically; `spans` are the entities by sentence id.
 
-    `spans`: predicted entities by sentence id. `completions` of other sentences are not shown.
-    `training_mentions`: the strings of the run's training entities, in the script of
-    `Sentence.text`; without them seen and unseen strings are not told apart.
-    InputError for a sentence without an entry in `spans`, and for entities that overlap or leave
-    their sentence.
+    Without `training_mentions` seen and unseen strings are not told apart. InputError: a sentence
+    has no entry in `spans`, or entities overlap or leave their sentence.
     """
     marks = EntityMarks(labels)
     explorer = Explorer(

@@ -16,13 +16,7 @@ from chmed_ner.report.leaderboard.entries import (
     scored_runs,
 )
 from chmed_ner.report.leaderboard.rows import DEFAULT_GROUPS, boards, check_groups
-from chmed_ner.report.leaderboard.tables import (
-    as_csv,
-    board_records,
-    board_table,
-    latex,
-    markdown,
-)
+from chmed_ner.report.leaderboard.tables import as_csv, board_records, board_table, latex, markdown
 from chmed_ner.track import TrackedRun
 
 NUMBERS = count(1)
