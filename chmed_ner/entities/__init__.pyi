@@ -1,5 +1,12 @@
 """What other rooms use of `entities`."""
 
+from .bio import (
+    OUTSIDE as OUTSIDE,
+    chunks as chunks,
+    may_follow as may_follow,
+    split_tag as split_tag,
+    tags_of as tags_of,
+)
 from .grammar import (
     NOTHING_LOST as NOTHING_LOST,
     Grammar as Grammar,
@@ -37,7 +44,6 @@ from .restoration import (
     restore as restore,
 )
 from .types import (
-    OUTSIDE as OUTSIDE,
     SEPARATOR as SEPARATOR,
     Completion as Completion,
     Demonstration as Demonstration,
@@ -46,8 +52,4 @@ from .types import (
     Scores as Scores,
     Sentence as Sentence,
     Span as Span,
-    chunks as chunks,
-    may_follow as may_follow,
-    split_tag as split_tag,
-    tags_of as tags_of,
 )

@@ -1,7 +1,4 @@
-"""Configuration at the edge: composed by Hydra, checked, turned into objects once.
-
-Only this module and `cli` see a DictConfig. Every `_target_` names something of this package.
-"""
+"""Turns what the user typed into objects: Hydra composes it, `configure` checks and builds it."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence

@@ -2,6 +2,7 @@
 
 from .answer_loss import AnswerLoss as AnswerLoss
 from .checkpoint import KeptEpoch as KeptEpoch
+from .learning_regimes import Full as Full, LoRA as LoRA, SavedAdapter as SavedAdapter
 from .loop import Training as Training
 from .parallel import called as called, joined as joined, processes as processes
 from .recipe import (
@@ -13,6 +14,5 @@ from .recipe import (
     padded_parts_of as padded_parts_of,
     shared_prefix as shared_prefix,
 )
-from .regimes import Full as Full, LoRA as LoRA, SavedAdapter as SavedAdapter
 from .tuned import Tuned as Tuned, causal_lm as causal_lm
 from .tuned_weights import adapted_generator as adapted_generator

@@ -9,7 +9,8 @@ import pytest
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.documents import Annotated, Document, annotate
 from chmed_ner.data.predictions import bio, brat, conll, jsonl
-from chmed_ner.entities.types import Prediction, Span, chunks
+from chmed_ner.entities.bio import chunks
+from chmed_ner.entities.types import Prediction, Span
 
 WORDS = {"頭痛": "SYMP", "普拿 疼": "DRUG", "糖尿病": "DISE", "\u3000 痛": "SYMP"}
 TEXTS = ["頭痛吃普拿 疼。沒事！又頭痛", "", "沒事", "😀糖尿病", "\u3000 痛"]

@@ -8,8 +8,9 @@ from hypothesis import given, strategies as st
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.predictions import write_columns
 from chmed_ner.data.repairs import repair_counts, repaired
+from chmed_ner.entities.bio import chunks
 from chmed_ner.entities.labels import label_scheme
-from chmed_ner.entities.types import Sentence, Span, chunks
+from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
 
 TWO = label_scheme("two", {"DISE": {"traditional": "疾病"}, "BODY": {"traditional": "人體"}})

@@ -13,7 +13,8 @@ from chmed_ner.data.repairs import (
     conflicts_markdown,
     write_conflicts,
 )
-from chmed_ner.entities.types import Sentence, Span, chunks
+from chmed_ner.entities.bio import chunks
+from chmed_ner.entities.types import Sentence, Span
 
 
 def tagged(text: str, tags: str, number: int) -> Sentence:

@@ -15,8 +15,9 @@ from chmed_ner.data.corpus import (
     sample_per_genre,
 )
 from chmed_ner.data.repairs import log_changes
+from chmed_ner.entities.bio import chunks
 from chmed_ner.entities.labels import label_scheme
-from chmed_ner.entities.types import Sentence, chunks
+from chmed_ner.entities.types import Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import build
 

@@ -19,7 +19,8 @@ from chmed_ner.data.statistics import (
     published_for,
     statistics_markdown,
 )
-from chmed_ner.entities.types import Sentence, split_tag
+from chmed_ner.entities.bio import split_tag
+from chmed_ner.entities.types import Sentence
 from chmed_ner.run.config import build, compose
 
 README = Path(chmed_ner.__file__).parent / "data" / "README.md"

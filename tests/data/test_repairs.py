@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from chmed_ner.data.repairs import KINDS, repair_counts, repaired
-from chmed_ner.entities.types import Sentence, chunks
+from chmed_ner.entities.bio import chunks
+from chmed_ner.entities.types import Sentence
 
 TAGS = st.lists(
     st.builds(

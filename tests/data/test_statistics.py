@@ -9,8 +9,9 @@ from chmed_ner.cli import main
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.healthner import read_healthner
 from chmed_ner.data.statistics import Published, corpus_statistics, statistics_markdown
+from chmed_ner.entities.bio import chunks
 from chmed_ner.entities.labels import label_scheme
-from chmed_ner.entities.types import Sentence, chunks
+from chmed_ner.entities.types import Sentence
 
 LABELS = label_scheme("two", {"DISE": {"traditional": "疾病"}, "BODY": {"traditional": "人體"}})
 POLICIES = ("longest_first", "all_occurrences", "first", "in_order")

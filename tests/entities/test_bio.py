@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from chmed_ner.entities.types import Span, chunks, split_tag, tags_of
+from chmed_ner.entities.bio import chunks, split_tag, tags_of
+from chmed_ner.entities.types import Span
 from chmed_ner.errors import InputError
 
 LENGTH = 15

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 import chmed_ner
 from chmed_ner.cli import main
-from chmed_ner.entities.types import chunks, tags_of
+from chmed_ner.entities.bio import chunks, tags_of
 from chmed_ner.errors import InputError
 from chmed_ner.methods.crf import is_complete, legal, legal_tags
 

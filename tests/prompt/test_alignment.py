@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from chmed_ner.entities.types import Mention, Span, chunks, tags_of
+from chmed_ner.entities.bio import chunks, tags_of
+from chmed_ner.entities.types import Mention, Span
 from chmed_ner.prompt.formats import alignment
 from chmed_ner.prompt.formats.alignment import WINDOW, align, place
 

@@ -10,8 +10,9 @@ import pytest
 import yaml
 from hypothesis import example, given, settings, strategies as st
 
+from chmed_ner.entities.bio import chunks
 from chmed_ner.entities.labels import LabelScheme, label_scheme
-from chmed_ner.entities.types import Mention, Sentence, Span, chunks
+from chmed_ner.entities.types import Mention, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import config_directory
 from chmed_ner.prompt.formats.answer import PROBLEMS, Answer

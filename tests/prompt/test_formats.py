@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
+from chmed_ner.entities.bio import tags_of
 from chmed_ner.entities.labels import LabelScheme, label_scheme
-from chmed_ner.entities.types import Mention, Sentence, Span, tags_of
+from chmed_ner.entities.types import Mention, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.prompt.formats.answer import PROBLEMS, Answer, AnswerFormat
 from chmed_ner.prompt.formats.bio_tags import STYLES, BioTags

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from chmed_ner.entities.bio import chunks
 from chmed_ner.entities.labels import LabelScheme
-from chmed_ner.entities.types import Sentence, Span, chunks
+from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.prompt.formats.bio_tags import BioTags
 from chmed_ner.score.spans import span_scores
 

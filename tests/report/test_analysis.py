@@ -15,8 +15,9 @@ from matplotlib.ft2font import FT2Font
 from PIL import Image
 
 from chmed_ner.data.columns import read_columns
+from chmed_ner.entities.bio import chunks
 from chmed_ner.entities.labels import LabelScheme, label_scheme
-from chmed_ner.entities.types import Sentence, Span, chunks
+from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.report.analysis.analysis import write_analysis
 from chmed_ner.report.analysis.figures import confusion_matrix
 from chmed_ner.report.figures import text_style

@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from chmed_ner.entities.types import Mention, Scores, Span, tags_of
+from chmed_ner.entities.bio import tags_of
+from chmed_ner.entities.types import Mention, Scores, Span
 from chmed_ner.errors import InputError
 from chmed_ner.score.breakdowns import ScoredSentence, by_seen
 from chmed_ner.score.official import score_sentences

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from chmed_ner.cli.score import score_files
-from chmed_ner.entities.types import Scores, Span, chunks, split_tag
+from chmed_ner.entities.bio import chunks, split_tag
+from chmed_ner.entities.types import Scores, Span
 from chmed_ner.errors import InputError
 from chmed_ner.score import official
 from chmed_ner.score.official import (

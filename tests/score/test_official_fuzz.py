@@ -17,7 +17,8 @@ from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, Entities
 
 from chmed_ner.cli.score import score_files
-from chmed_ner.entities.types import Scores, chunks
+from chmed_ner.entities.bio import chunks
+from chmed_ner.entities.types import Scores
 from chmed_ner.errors import InputError
 from chmed_ner.score.official import score_sentences, score_table
 from chmed_ner.score.spans import scores_by_type

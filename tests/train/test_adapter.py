@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from chmed_ner.backbone import load_causal_lm
 from chmed_ner.errors import InputError
-from chmed_ner.train.regimes import with_adapter
+from chmed_ner.train.learning_regimes import with_adapter
 from chmed_ner.train.tuned_weights import merged, save_adapter
 
 

@@ -15,8 +15,8 @@ from chmed_ner.model.kernels.adapters import fused_layers_in
 from chmed_ner.model.kernels.attention import by_products, by_torch
 from chmed_ner.model.kernels.head import SLICE
 from chmed_ner.train.answer_loss import answer_loss, packable
+from chmed_ner.train.learning_regimes import with_adapter
 from chmed_ner.train.recipe import WIDTH_STEP, Example, shared_prefix
-from chmed_ner.train.regimes import with_adapter
 from chmed_ner.train.states import IGNORED, padded
 
 VOCABULARY = 97

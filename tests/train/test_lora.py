@@ -15,7 +15,7 @@ from chmed_ner.backbone.regime import Task, ZeroShot
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.model.asking import Generator, Request
 from chmed_ner.run.config import option
-from chmed_ner.train.regimes import LoRA
+from chmed_ner.train.learning_regimes import LoRA
 
 ANSWERS = ("头痛-症状", "无", "胃-人体\n药-药品", "水泡-症状", "血糖-化学物质\n胃-人体")
 

@@ -7,7 +7,7 @@ import pytest
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import option
 from chmed_ner.train.checkpoint import training_id
-from chmed_ner.train.regimes import LoRA
+from chmed_ner.train.learning_regimes import LoRA
 
 
 def a_regime(**knobs: Any) -> LoRA:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
-from chmed_ner.entities.types import chunks, tags_of
+from chmed_ner.entities.bio import chunks, tags_of
 from chmed_ner.methods.crf import legal
 from chmed_ner.methods.tagger.linear_chain import IndependentTags, LegalPaths, LinearChainCRF
 from chmed_ner.methods.tagger.model import bio_labels

@@ -10,7 +10,8 @@ import pytest
 
 import chmed_ner
 from chmed_ner.data.predictions import write_columns
-from chmed_ner.entities.types import Span, chunks, tags_of
+from chmed_ner.entities.bio import chunks, tags_of
+from chmed_ner.entities.types import Span
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import compose, configure
 

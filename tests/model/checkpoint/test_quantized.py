@@ -14,7 +14,7 @@ from chmed_ner.cli import main
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Request
 from chmed_ner.run.config import option
-from chmed_ner.train.regimes import SavedAdapter
+from chmed_ner.train.learning_regimes import SavedAdapter
 from chmed_ner.train.tuned_weights import QUANTIZATION_FILE
 
 HERE = importlib.util.find_spec("bitsandbytes") is not None
