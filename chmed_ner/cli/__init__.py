@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_overview())
         return 0 if words else 2
     if words[0] == "--version":
-        from chmed_ner.track.record import version
+        from chmed_ner.track import version
 
         print(f"chmed-ner {version()}")
         return 0
