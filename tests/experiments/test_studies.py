@@ -60,7 +60,7 @@ def scriptable(study: str, key: str, option: str) -> bool:
     words = [f"sweep={study}", *untuned(study), f"{key}={option}"]
     experiment = configure(compose(words), {})
     decides = key in ("regime", "preset")
-    return "backbone" in experiment.method.uses and not (decides and experiment.trains)
+    return "backbone" in experiment.method.needs and not (decides and experiment.trains)
 
 
 def small_grid(study: str) -> dict[str, list[str]]:
