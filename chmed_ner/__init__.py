@@ -1,17 +1,5 @@
 """chmed_ner: experiments in Chinese medical named entity recognition with large language models."""
 
-from typing import TYPE_CHECKING, Any
+import lazy_loader
 
-if TYPE_CHECKING:
-    from chmed_ner.run import load
-
-__all__ = ["load"]
-
-
-def __getattr__(name: str) -> Any:
-    """`load`, imported when asked for."""
-    if name == "load":
-        from chmed_ner.run import load
-
-        return load
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

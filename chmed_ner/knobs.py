@@ -1,10 +1,6 @@
 """The knobs of a configuration: which a constructor takes, of which type, in which range.
 
-A knob is a field of a frozen dataclass. Its annotation has its type and its range, the YAML file of
-its option its default:
-
-    learning_rate: Positive
-    schedule: Annotated[str, one_of("cosine", "constant")]
+A knob is a field of a frozen dataclass with type and range (`epochs: Count`); YAML has its default.
 """
 
 import functools
@@ -40,6 +36,18 @@ NotNegative = Annotated[float, Range("0 or more", lambda value: 0 <= value < mat
 Share = Annotated[float, Range("0 or more, below 1", lambda value: 0 <= value < 1)]
 Portion = Annotated[float, Range("a number from 0 to 1", lambda value: 0 <= value <= 1)]
 Count = Annotated[int, Range("1 or more", lambda value: value >= 1)]
+
+
+def are_texts(values: Any, least: int = 1) -> bool:
+    """Is this a list of `least` or more texts?"""
+    listed = isinstance(values, list | tuple) and len(values) >= least
+    return listed and all(isinstance(each, str) and each for each in values)
+
+
+MAPPING = Range("a mapping, {} for none", lambda value: isinstance(value, Mapping))
+LAYERS = Range(
+    "all-linear, or a list of layer names", lambda value: value == "all-linear" or are_texts(value)
+)
 
 
 def one_of(*names: str) -> Range:
@@ -83,7 +91,8 @@ def check_knobs(constructor: Callable[..., Any], knobs: Mapping[str, Any], key: 
         if wanted := _wanted(members, value):
             raise InputError(f"{key}.{name}={shown}: {wanted} is needed")
         for marker in markers:
-            if isinstance(marker, Range) and value is not None and not marker.holds(value):
+            null_fits = value is None and NoneType in members
+            if isinstance(marker, Range) and not null_fits and not marker.holds(value):
                 null = ", or null" if NoneType in members else ""
                 raise InputError(f"{key}.{name}={shown}: give {marker.words}{null}")
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from chmed_ner.backbone.regime import Backbone
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
-from chmed_ner.knobs import NO_RESULT, Count, one_of
+from chmed_ner.knobs import MAPPING, NO_RESULT, Count, one_of
 from chmed_ner.model import (
     CHAT,
     GEMMA3_SHA256,
@@ -91,7 +91,7 @@ class CausalLM(LocalModel):
 
     quantization: Annotated[str, one_of(*QUANTIZATIONS)]
     chat: Annotated[str, one_of(*CHAT)]
-    chat_options: Mapping[str, Any]
+    chat_options: Annotated[Any, MAPPING]
     cache: Annotated[str | None, NO_RESULT]
 
     @property

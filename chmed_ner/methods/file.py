@@ -10,9 +10,13 @@ from chmed_ner.data import SAME_CHARACTERS, Corpus, Limit, Row, ScorerTags, read
 from chmed_ner.entities import LabelScheme, Sentence, Span, chunks
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
-from chmed_ner.knobs import Range
+from chmed_ner.knobs import Range, are_texts
 from chmed_ner.run import Experiment, Method, Outcome, placed_outcome
 from chmed_ner.track import Tracker
+
+
+def _are_files(value: Any) -> bool:
+    return isinstance(value, Mapping) and are_texts([*value, *value.values()])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,7 @@ class PredictedFiles(Method):
 
     files: Annotated[
         Any,
-        Range("a file a genre, as {FT: my/FT.txt}", lambda it: isinstance(it, Mapping) and it),
+        Range("a file a genre, as {FT: my/FT.txt}", _are_files),
     ]
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:

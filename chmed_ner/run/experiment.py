@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -129,7 +130,7 @@ class Experiment:
         restoration: Headline | None = self.parts.get("restoration")
         return restoration.policy if restoration else "none"
 
-    @property
+    @cached_property
     def backbone_checksum(self) -> str:
         """The checksum of the backbone's weights; empty without a backbone."""
         return self.backbone.checksum() if "backbone" in self.parts else ""

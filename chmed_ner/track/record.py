@@ -14,7 +14,7 @@ from typing import Any
 
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import checkout, output_directory, read_json, write_json
-from chmed_ner.knobs import NO_RESULT, marked, named
+from chmed_ner.knobs import NAMES_RUN, NO_RESULT, marked, named
 
 RUN_FILE = "run.json"
 NOT_PART = ("paths", "tracking", "resume", "rerun", "hydra", "name")
@@ -213,9 +213,11 @@ def neutral_keys(params: Mapping[str, str]) -> set[str]:
 
 
 def _hashed(content: Mapping[str, Any], key: str = "") -> dict[str, Any]:
+    """`content` without what changes no result, and without names of runs: their files count."""
     left_out = frozenset(() if key else NOT_PART)
-    if "_target_" in content:
-        left_out = marked(named(content["_target_"], key), NO_RESULT)
+    with suppress(InputError, KeyError):  # no object, or a class that another version had
+        constructor = named(content["_target_"], key)
+        left_out = marked(constructor, NO_RESULT) | marked(constructor, NAMES_RUN)
     return {
         name: _hashed(value, f"{key}.{name}".strip(".")) if isinstance(value, Mapping) else value
         for name, value in content.items()

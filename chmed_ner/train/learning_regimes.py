@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from chmed_ner.backbone import Backbone, CausalLM, Regime, Task, note_weights
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import sha256_of
-from chmed_ner.knobs import NAMES_RUN, Count, Positive, Share, one_of
+from chmed_ner.knobs import LAYERS, NAMES_RUN, Count, Positive, Share, one_of
 from chmed_ner.model import Generator, LoadedModel
 from chmed_ner.track import RunRecord, find_run
 from chmed_ner.train.tuned import Tuned
@@ -35,7 +35,7 @@ class LoRA(Tuned):
     rank: Count
     alpha: Positive | None
     dropout: Share
-    targets: Any
+    targets: Annotated[Any, LAYERS]
     quantization: Annotated[str, one_of("nf4", "int8")] | None
 
     def backbone(self, backbone: Backbone) -> CausalLM:
@@ -161,7 +161,7 @@ class SavedAdapter(Regime):
 
     def inherited(self, name: str) -> Path:
         """The run's file or folder `name`, whether it is there or not."""
-        return self.source()[0] / name
+        return Path(self.path) / name
 
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:
         """InputError when the adapter is absent, of another backbone, or has seen the test set."""
@@ -188,13 +188,14 @@ class SavedAdapter(Regime):
         return self.source()[1].training_files
 
     def inputs(self) -> dict[str, str]:
-        """The checksums of the tuned weights: `latest` names others tomorrow."""
-        folder = tuned_folder(self.source()[0])
-        files = sorted(folder.glob("*.safetensors")) if folder else []
+        """The checksums of the tuned weights, and of the hints they were tuned with."""
+        directory = self.source()[0]
+        folder, hints = tuned_folder(directory), directory / "hints"
+        files = sorted([*(folder.glob("*.safetensors") if folder else ()), *hints.glob("*.json")])
         return {f"{file.parent.name}/{file.name}": sha256_of(file) for file in files}
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
-        """The backbone with the tuned weights, which the run keeps as a link."""
+        """The backbone with the tuned weights; the run keeps a copy, of a whole model a link."""
         if tuned_folder(task.directory) is None:
             folder = tuned_folder(self.source()[0])
             assert folder is not None, "checked before"

@@ -124,9 +124,10 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def share_folder(source: Path, target: Path) -> None:
-    """`source` again as `target`, without a second copy on the disk where the file system can."""
+    """`source` again as `target`; a whole model without a second copy where that can be."""
     partial = _emptied(target)
-    shutil.copytree(source, partial, copy_function=_link_or_copy)
+    copy = _link_or_copy if target.name == MODEL_FOLDER else shutil.copy2
+    shutil.copytree(source, partial, copy_function=copy)
     partial.replace(target)
 
 

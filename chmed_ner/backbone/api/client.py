@@ -63,7 +63,7 @@ class Client(httpx2.AsyncClient):
     def __init__(self, endpoint: Endpoint, read: Callable[[Any], Reply]) -> None:
         for name in ("openai", "httpx2", "httpcore2"):  # a line a request, and at DEBUG headers
             logging.getLogger(name).setLevel(logging.WARNING)
-        certificates = _certificates()
+        certificates = _certificates() if endpoint.url.startswith("https:") else False
         unlimited = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         try:
             super().__init__(verify=certificates, limits=unlimited, follow_redirects=False)

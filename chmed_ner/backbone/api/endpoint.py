@@ -11,7 +11,7 @@ from chmed_ner.backbone.api.cost import FREE, Prices, likely_tokens
 from chmed_ner.backbone.regime import Backbone
 from chmed_ner.entities import Completion
 from chmed_ner.errors import InputError
-from chmed_ner.knobs import NO_RESULT, Count, NotNegative, Positive, one_of
+from chmed_ner.knobs import MAPPING, NO_RESULT, Count, NotNegative, Positive, one_of
 
 PATHS = {"chat": "chat/completions", "completions": "completions"}
 OURS = ("model", "messages", "prompt", "n", "stream", "max_tokens", "max_completion_tokens")
@@ -43,7 +43,7 @@ class Endpoint(Backbone):
     temperature: NotNegative
     seed: int | None
     max_tokens_field: str
-    extra_body: Mapping[str, Any]
+    extra_body: Annotated[Any, MAPPING]
     grammar: Annotated[str | None, one_of(*GRAMMAR_FIELDS)]
     api_key_env: Annotated[str | None, NO_RESULT]
     api_key_required: Annotated[bool, NO_RESULT]

@@ -143,9 +143,9 @@ class Asking:
             )  # fmt: skip
 
     def _give_up(self) -> None:
-        """Nobody reads the answers any more."""
+        """Nobody reads the answers any more; those that are under way still reach the cache."""
         self.client.stopping = True
-        for task in self._askers:
+        for task in set(self._askers) - self.client.sending:
             task.cancel()
 
 

@@ -13,7 +13,7 @@ from chmed_ner.data import Corpus
 from chmed_ner.entities import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of, write_json
-from chmed_ner.knobs import NAMES_RUN, Range, one_of
+from chmed_ner.knobs import NAMES_RUN, Range, are_texts, one_of
 from chmed_ner.methods.ensemble.members import KEY, find_members, votes_of
 from chmed_ner.methods.ensemble.voting import (
     VOTINGS,
@@ -45,10 +45,6 @@ class Election:
     learnt: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _listed(value: Any, least: int = 0) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) >= least
-
-
 @dataclass(frozen=True, kw_only=True)
 class Ensemble(Method):
     """Entities that enough of the runs predict; what is enough is set on their validation split.
@@ -62,7 +58,7 @@ class Ensemble(Method):
 
     runs: Annotated[
         Sequence[str],
-        Range("a list of two or more runs, as [RUN,RUN]", lambda runs: _listed(runs, 2)),
+        Range("a list of two or more runs, as [RUN,RUN]", lambda runs: are_texts(runs, 2)),
         NAMES_RUN,
     ]
     voting: Annotated[str, one_of(*VOTINGS, STACKED)]
@@ -76,7 +72,7 @@ class Ensemble(Method):
             )
         if self.weights in (EQUAL, BY_F1):
             return
-        if not _listed(self.weights) or len(self.weights) != len(self.runs):
+        if not isinstance(self.weights, list | tuple) or len(self.weights) != len(self.runs):
             raise InputError(
                 f"method.weights={self.weights}: give {EQUAL}, {BY_F1}, or a list of one number a "
                 f"run ({len(self.runs)})"

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from chmed_ner.backbone import CompletionStore, requests_for, stored_completions
 from chmed_ner.data import Corpus
+from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.answers import ask, outcome_of, prompt_for
 from chmed_ner.methods.generative.training import judged_task
 from chmed_ner.run import (
@@ -76,6 +77,8 @@ def rescore(run: Path, overrides: Sequence[str]) -> tuple[Path, dict[str, float]
     experiment = configure(config, changed_choices(run, overrides))
     corpus = read_corpus(experiment)
     check_unchanged(run, record, corpus)
+    if not corpus.test:
+        raise InputError(f"{run}: the run has no test sentence to score; rescore one that has")
     prompt = prompt_for(experiment, corpus, run)
     store = CompletionStore(run / "completions.jsonl")
     requests = requests_for(corpus.test, prompt, experiment.decoding)

@@ -79,7 +79,7 @@ def check_processes(experiment: Experiment, *, sweep: bool) -> None:
             f"torchrun started {count} processes: a multirun cannot share them; start each run of "
             "it by a torchrun of its own, or leave torchrun out"
         )
-    if not experiment.regime.trains:
+    if "regime" not in experiment.parts or not experiment.regime.trains:
         raise InputError(
             f"torchrun started {count} processes, but this run tunes nothing; start it without "
             "torchrun, or choose a regime that trains, such as regime=lora"

@@ -10,7 +10,7 @@ from chmed_ner.backbone import Backbone, Encoder
 from chmed_ner.data import Corpus
 from chmed_ner.entities import Sentence, tags_of
 from chmed_ner.errors import InputError, first_line
-from chmed_ner.knobs import Count, Positive, Share, at_least
+from chmed_ner.knobs import LAYERS, Count, Positive, Share, at_least
 from chmed_ner.methods.features import (
     NumberedFeatures,
     lexicon_of,
@@ -49,7 +49,7 @@ class TaggerMethod(Recipe, Fitted):
     rank: Count | None
     alpha: Positive | None
     lora_dropout: Share
-    targets: Any
+    targets: Annotated[Any, LAYERS]
     crf: bool
     recurrent: Annotated[int, at_least(0)]
     dropout: Share
