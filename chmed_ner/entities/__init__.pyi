@@ -25,6 +25,7 @@ from .labels import (
     folded as folded,
     in_script as in_script,
     label_scheme as label_scheme,
+    simplified_character as simplified_character,
 )
 from .lexicon import (
     Lexicon as Lexicon,

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 from chmed_ner.entities.types import Sentence
@@ -23,6 +23,7 @@ class Label:
     simplified: str
     definition: str = ""
     aliases: tuple[str, ...] = ()
+    symbols: bool = False  # may a mention be a symbol that reads as a word for none, as `Na` does?
 
     def name(self, script: str) -> str:
         """The category's name in `script`, `simplified` or `traditional`."""
@@ -84,8 +85,12 @@ class LabelScheme:
         """The category name of `tag` in `script`; KeyError for a tag outside the scheme."""
         return self._by_tag[tag].name(script)
 
+    def has_symbols(self, tag: str) -> bool:
+        """May a mention of this type be a symbol such as `Na`, which reads as a word for none?"""
+        return self._by_tag[tag].symbols
 
-_KEYS = ("traditional", "simplified", "definition", "aliases")
+
+_KEYS = ("traditional", "simplified", "definition", "aliases", "symbols")
 
 
 def label_scheme(name: str, types: Mapping[str, Mapping[str, object] | None]) -> LabelScheme:
@@ -113,6 +118,7 @@ def _label(name: str, tag: str, entry: Mapping[str, object] | None) -> Label:
         simplified=str(entry.get("simplified") or traditional),
         definition=str(entry.get("definition") or ""),
         aliases=tuple(map(str, aliases)),
+        symbols=entry.get("symbols") is True,
     )
 
 
@@ -166,6 +172,22 @@ class Simplified:
                 "use script=traditional for this text"
             )
         return converted
+
+
+_SIMPLIFIED = Simplified()
+_FIRST_IDEOGRAPH = "\u3400"  # a character before it has no simplified form
+_VARIANTS = dict(zip("著瞭藉甦沈衞痺", "着了借苏沉卫痹", strict=True))
+"""What `t2s` leaves as it is, or simplifies next to some characters only."""
+
+
+@cache
+def simplified_character(character: str) -> str:
+    """What one character is compared as whatever its script and its neighbours: its simplified
+    form by OpenCC's `t2s`; itself where it has none."""
+    if character < _FIRST_IDEOGRAPH or _SURROGATE.match(character):
+        return character
+    simplified = _SIMPLIFIED.convert(character)
+    return _VARIANTS.get(simplified, simplified)
 
 
 def convert_leniently(script: Script, text: str) -> tuple[str, int]:

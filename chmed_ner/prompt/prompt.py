@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from chmed_ner.entities import Demonstration, Grammar, LabelScheme, Mention, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.prompt.formats.answer import Answer, AnswerFormat
+from chmed_ner.prompt.reasoning import said
 from chmed_ner.prompt.wording import Definitions, Hinting, Hints
 
 FIELDS = {"instruction": "{categories}", "sentence": "{sentence}"}
@@ -169,12 +170,18 @@ class TaskPrompt:
         return grammar
 
     def parse(self, text: str, model_text: str, stop: str = "end") -> Answer:
-        """A completion understood; how it stopped is counted among the problems."""
-        answer = self.answer.parse(text, model_text, self.labels)
+        """A completion understood; how it stopped, and what it says beside its answer, is counted
+        among the problems."""
+        words, drafts = said(text, model_text)
+        answer = self.answer.parse(words, model_text, self.labels)
         problems = dict(answer.problems)
+        if drafts:
+            problems["draft"] = drafts
         if stop == "length":
             problems["truncated"] = 1
-        elif stop == "refused":
+        if answer.unread:
+            problems["unread"] = 1
+        if stop == "refused":
             problems = {"refused": 1}
         return replace(answer, problems=problems)
 

@@ -180,7 +180,11 @@ def test_how_a_completion_stopped_is_counted() -> None:
     assert (ended.mentions, ended.problems) == (listed, {"repeated_line": 1})
     cut = prompt.parse("头痛-症状\n发热-", sentence, "length")
     assert (cut.mentions, cut.problems) == (listed, {"unparsable_line": 1, "truncated": 1})
-    assert prompt.parse("", sentence, "length").problems == {"empty": 1, "truncated": 1}
+    assert prompt.parse("", sentence, "length").problems == {
+        "empty": 1,
+        "truncated": 1,
+        "unread": 1,
+    }
     refused = prompt.parse("抱歉，我不能回答。", sentence, "refused")
     assert (refused.mentions, refused.problems) == ((), {"refused": 1})
     assert prompt.parse("无", sentence, "end").problems == {}

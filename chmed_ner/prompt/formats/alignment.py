@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from chmed_ner.entities import OUTSIDE, Mention, Span, chunks, split_tag
+from chmed_ner.entities import OUTSIDE, Mention, Span, chunks, simplified_character, split_tag
 
 if TYPE_CHECKING:
     from rapidfuzz.distance import Opcode
@@ -151,7 +151,7 @@ def _shifted(steps: "Sequence[Opcode]", start: int, at: int) -> Iterator[Step]:
 
 
 def comparable(text: str) -> str:
-    """`text` of the same length with width, case and kinds of white space made equal."""
+    """`text` of the same length with width, case, script and kinds of white space made equal."""
     return "".join(map(_comparable, text))
 
 
@@ -159,7 +159,7 @@ def comparable(text: str) -> str:
 def _comparable(character: str) -> str:
     if character == BLANK or character.isspace():
         return " "
-    plain = _compatible(character)
+    plain = _compatible(simplified_character(character))
     return plain if len(plain) == 1 else character
 
 

@@ -8,25 +8,26 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar
 
-from chmed_ner.entities import Grammar, LabelScheme, Mention, Sentence, Span, folded, gold_mentions
+from chmed_ner.entities import Grammar, LabelScheme, Mention, Sentence, Span, gold_mentions
 from chmed_ner.prompt.formats.alignment import place
+from chmed_ner.prompt.formats.nothing import means_none
 
 PROBLEMS = (
     "unparsable_line",
     "unknown_label",
     "not_in_sentence",
     "repeated_line",
+    "none_word",
     "altered_copy",
     "repaired",
+    "draft",
     "truncated",
     "empty",
     "refused",
+    "unread",
 )
 """Every reason for which a piece of a completion is not used (or not fully), always logged.
 chmed_ner/prompt/README.md says what each counts."""
-
-_NONE = frozenset({"无", "無", "没有", "沒有", "none"})
-_LONGEST_NONE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,13 @@ class Answer:
     problems: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     spans: tuple[Span, ...] | None = None
     placed_characters: int | None = field(default=None, compare=False)
+
+    @property
+    def unread(self) -> bool:
+        """Does the answer name nothing, and not say either that there is nothing?"""
+        if self.spans is not None and self.placed_characters:
+            return False
+        return not self.mentions and bool(self.problems.keys() - {"none_word", "repaired"})
 
 
 class AnswerFormat(ABC):
@@ -76,7 +84,7 @@ def without_entities(text: str) -> Answer | None:
     """The answer of a completion that is blank or the word for none; None for any other text."""
     if not text.strip():
         return Answer((), {"empty": 1}, (), 0)
-    if len(text) <= _LONGEST_NONE and folded(text).strip("。.") in _NONE:
+    if means_none(text):
         return Answer((), {}, (), 0)
     return None
 

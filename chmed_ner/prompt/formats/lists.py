@@ -1,204 +1,108 @@
-"""Answers that list mentions without positions, spelled as the sentence spells them.
-
-A tokenizer may normalise what it reads (Baichuan's turns `Ⅱ` into `II`, `℃` into `°C`, `（` into
-`(`), so that a mention is not literally in the sentence. Then both are folded: compatibility
-characters decomposed (Unicode NFKD), case ignored, white space left out except between two words of
-letters or digits.
-"""
+"""Answers that list mentions without positions, spelled as the sentence spells them."""
 
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, cached_property
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 
-from chmed_ner.entities import Mention
+from chmed_ner.entities import LabelScheme, Mention, simplified_character
 from chmed_ner.prompt.formats.answer import Answer
+from chmed_ner.prompt.formats.folding import FoldedText, bare
+from chmed_ner.prompt.formats.nothing import is_symbol, means_none
+
+Found = Mention | str
+"""A mention, or the problem that a piece of an answer is."""
+
+_MENTION_KEYS = """entity entity_text text mention name word span value term
+实体 实体名称 实体文本 名称 文本 原文 词 词语"""
+_TYPE_KEYS = """type label category class tag entity_type entity_label entity_group
+类别 类型 实体类别 实体类型 标签 分类"""
+MENTION_KEYS = frozenset(_MENTION_KEYS.split())
+"""Under which names models give a mention."""
+TYPE_KEYS = frozenset(_TYPE_KEYS.split())
+"""Under which names models give a category."""
+_BETWEEN = re.compile(r"[（(）)\[\]【】<>《》/／|、，,；;：:\s]+")
+_NOTE = re.compile(r"(.+?)\s*([（(\[【<《/／|、，,；;：:].*)", re.DOTALL)
+_KIND = re.compile(r"(?:类实体|类别|类型|类|類別|類型|類|实体|實體|名称|名稱)$")
+_NOTES = 80
+_MOST = 32
+_SPARE = 2048
 
 
-class FoldedText:
-    """A text, folded when first needed, in which pieces can be looked up."""
+def key_of(name: str) -> str:
+    """`name` as the keys are written."""
+    return "".join(map(simplified_character, name.strip("*# ").casefold()))
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+
+@dataclass(frozen=True)
+class Page:
+    """The sentence that an answer is about, and the categories it may name."""
+
+    sentence: FoldedText
+    labels: LabelScheme
 
     @cached_property
-    def _folded(self) -> tuple[str, list[tuple[int, int]]]:
-        return _fold(self.text)
+    def longest_part(self) -> int:
+        """Characters that a mention, its category and a note take at most."""
+        return 2 * (len(self.sentence.text) + self.labels.longest) + _NOTES
 
-    def place(self, words: str) -> tuple[int, int] | None:
-        """`[start, end)`, in code points, of the first piece that folds to what `words` fold to.
-
-        It begins and ends where a character of the text does. None for words that fold to nothing
-        or are far longer than the text.
-        """
-        folded, units = self._folded
-        if len(words) > 2 * len(folded) + 16:  # a loop's line would take long to fold
+    def tag(self, name: str) -> str | None:
+        """The type that `name` means, also with its kind behind it, as `疾病类`; None for none."""
+        if len(name) > self.labels.longest + 4:
             return None
-        sought = words.translate(_QUICK)
-        if _SLOW in sought:
-            sought, _ = _fold(words)
-        at = folded.find(sought) if sought else -1
-        while at >= 0:
-            last = at + len(sought) - 1
-            if _begins(units, at) and _begins(units, last + 1):
-                return units[at][0], units[last][1]
-            at = folded.find(sought, at + 1)
-        return None
+        return self.labels.tag_of(name) or self.labels.tag_of(_KIND.sub("", name))
+
+    def noted_tag(self, name: str) -> tuple[str | None, bool]:
+        """The type that `name` means, and whether a note after it was left out.
+
+        None where the note names another type: then two readings exist.
+        """
+        name = name[: self.labels.longest * 3]
+        if tag := self.tag(name):
+            return tag, False
+        noted = _NOTE.fullmatch(name)
+        if not noted or not (tag := self.tag(noted[1])):
+            return None, False
+        others = {
+            self.tag(part)
+            for part in re.split(r"[（()）\[\]【】<>《》/／|、，,；;：:\s]+", noted[2])
+        }
+        return (tag, others != {None, tag} - {None}) if others <= {None, tag} else (None, False)
+
+    def holds(self, words: str) -> bool:
+        """Does the sentence hold `words`, in any of their spellings?"""
+        return bool(words) and self.sentence.spelling(words) is not None
+
+    def mention(self, words: str, tag: str) -> Found:
+        """The mention that `words` mean, as the sentence spells it; `none_word` for none."""
+        plain = bare(words)
+        if means_none(plain) and not is_symbol(plain, tag, self.sentence.text, self.labels):
+            return "none_word"
+        return Mention(self.sentence.spelling(words) or plain, tag)
+
+    def readable(self, text: str) -> str:
+        """The beginning of `text` that is read: no list of pieces is longer, only a loop."""
+        return text[: _SPARE + _MOST * (len(self.sentence.text) + self.labels.longest)]
 
 
-_BULLET = re.compile(r"(?:[-–—•·●○▪◦‧]|\*(?!\*)|[①-⑳]|[(（]?\d{1,3}(?:[.．](?!\d)|[)）、]))\s*")
-_QUOTES = {marks[0]: marks for marks in zip("“‘「『【\"'`", "”’」』】\"'`", strict=True)}
-_QUOTES["*"] = ("**", "**")
-Item = TypeVar("Item")
+def listed_answer(found: Iterable[Found], page: Page, allowed: Callable[[Mention], int]) -> Answer:
+    """The answer that lists what was `found`, its problems counted.
 
-
-def listed_answer(
-    items: Iterable[Item],
-    read: Callable[[Item], Mention | str | None],
-    allowed: Callable[[Mention], int],
-    sentence: str,
-    problems: Counter[str],
-) -> Answer:
-    """The answer that lists `items`; what cannot be used is counted with the other `problems`.
-
-    `read` gives an item's mention, the problem that it is, or None. A mention that is listed more
-    often than `allowed` is a problem too.
+    A mention that is listed more often than `allowed` is a problem too.
     """
-    known: dict[Item, Mention | str | None] = {}  # a model that loops writes the same for ever
+    problems: Counter[str] = Counter()
     times: Counter[Mention] = Counter()
     mentions: list[Mention] = []
-    for item in items:
-        if item not in known:
-            known[item] = read(item)
-        found = known[item]
-        if isinstance(found, str):
-            problems[found] += 1
-        elif found is not None:
-            times[found] += 1
-            if times[found] > 1 and times[found] > allowed(found):
-                problems["repeated_line"] += 1
-                continue
-            if found.text not in sentence:
-                problems["not_in_sentence"] += 1
-            mentions.append(found)
-    return Answer(tuple(mentions), {reason: n for reason, n in problems.items() if n})
-
-
-def spelling(sentence: FoldedText, words: str) -> str | None:
-    """The piece of the sentence that `words` means, as written, else folded; None for none."""
-    variants = _variants(words)
-    for variant in variants:
-        if variant in sentence.text:
-            return variant
-    places = (sentence.place(variant) for variant in variants)
-    return next((sentence.text[slice(*place)] for place in places if place), None)
-
-
-def bare(words: str) -> str:
-    """`words` without bullet and quotation marks; with them if nothing else is left."""
-    return _variants(words)[-1]
-
-
-def unquoted(words: str) -> str:
-    """`words` without the quotation marks around them, if there are any."""
-    opening, closing = _QUOTES.get(words[:1], (words, ""))
-    longer = len(words) > len(opening) + len(closing)
-    if longer and words.startswith(opening) and words.endswith(closing):
-        return words[len(opening) : -len(closing)].strip()
-    return words
-
-
-def _variants(words: str) -> list[str]:
-    """`words` as written, then without a bullet, then without quotation marks; none is empty."""
-    bullet = _BULLET.match(words)
-    plain = words[bullet.end() :] if bullet else words
-    variants = [words]
-    if plain and bullet:
-        variants.append(plain)
-    if plain[:1] in _QUOTES and (inside := unquoted(plain)):
-        variants.append(inside)
-    return variants
-
-
-_BLANKS = frozenset("\u200b\u200e\u200f\u2581\ufeff\ufffd")
-"""Without `isspace`, but white space to sentencepiece's normaliser."""
-_CJK = 0x2E80
-"""From here on, scripts that are written without spaces between words."""
-
-
-def _begins(units: Sequence[tuple[int, int]], at: int) -> bool:
-    """Does a character of the text begin at `at`, or the text end there?"""
-    return not 0 < at < len(units) or units[at] != units[at - 1]
-
-
-def _fold(text: str) -> tuple[str, list[tuple[int, int]]]:
-    """The folded text, and for each of its characters the `[start, end)` that it comes from."""
-    folded: list[str] = []
-    units: list[tuple[int, int]] = []
-    blank: tuple[int, int] | None = None
-    for start, end in _clusters(text):
-        plain = _plain(text[start:end])
-        if plain == " ":
-            blank = blank or (start, end)
-        elif plain:
-            if blank and folded and _is_word(folded[-1]) and _is_word(plain[0]):
-                folded.append(" ")
-                units.append(blank)
-            blank = None
-            folded.extend(plain)
-            units.extend([(start, end)] * len(plain))
-    return "".join(folded), units
-
-
-def _clusters(text: str) -> Iterator[tuple[int, int]]:
-    """`[start, end)` of each character with the combining marks on it; blanks carry none."""
-    start = 0
-    for at in range(1, len(text)):
-        if not _is_mark(text[at]) or not _character(text[start]).strip():
-            yield start, at
-            start = at
-    if text:
-        yield start, len(text)
-
-
-@cache
-def _is_mark(character: str) -> bool:
-    """Whether a character combines with the one before it."""
-    return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) > 0
-
-
-def _plain(cluster: str) -> str:
-    """What a character with its marks folds to: a space for white space, "" for control ones."""
-    if len(cluster) == 1:
-        return _character(cluster)
-    return unicodedata.normalize("NFKD", "".join(map(_character, cluster)))
-
-
-@cache
-def _character(character: str) -> str:
-    if character.isspace() or character in _BLANKS:
-        return " "
-    if unicodedata.category(character) in ("Cc", "Cf"):
-        return ""
-    plain = unicodedata.normalize("NFKD", character).casefold()
-    return " ".join(unicodedata.normalize("NFKD", plain).split())
-
-
-class _Quick(dict[int, str]):
-    """A table for `str.translate` that folds text without white space and separate marks."""
-
-    def __missing__(self, code: int) -> str:
-        """`_SLOW` for what a table cannot fold, since its neighbours count."""
-        plain = _character(chr(code))
-        self[code] = _SLOW if plain == " " or _is_mark(chr(code)) else plain
-        return self[code]
-
-
-_SLOW = "\0"
-_QUICK = _Quick()
-
-
-def _is_word(character: str) -> bool:
-    return character.isalnum() and ord(character) < _CJK
+    for each in found:
+        if isinstance(each, str):
+            problems[each] += 1
+            continue
+        times[each] += 1
+        if times[each] > 1 and times[each] > allowed(each):
+            problems["repeated_line"] += 1
+            continue
+        if each.text not in page.sentence.text:
+            problems["not_in_sentence"] += 1
+        mentions.append(each)
+    return Answer(tuple(mentions), dict(problems))
