@@ -15,6 +15,7 @@ _LINKS = re.compile(rf"\s*(?:[-=]+>|[→⇒➔➡=|｜/]|[{DASHES}])\s*")
 _ROOM = 40
 """Characters that white space and marks around a category's name may take beyond its length."""
 _BRACKETED = re.compile(r"(.+?)\s*[（(\[［【<《〈]\s*([^（(\[［【<《〈]*?)\s*[)）\]］】>》〉]+")
+_MARKS = re.compile(rf"[{DASHES}→⇒➔➡=|｜/（(\[［【<《〈]")
 _HEADED = re.compile(r"[（(\[［【<《〈]\s*(.+?)\s*[)）\]］】>》〉]\s*([^:：].*)")
 _KEYED = re.compile(
     rf"\A(?:{'|'.join(sorted(MENTION_KEYS | TYPE_KEYS, key=len, reverse=True))})\s*\d*\s*[:：=]\s*",
@@ -52,12 +53,15 @@ def read_part(part: str, page: Page) -> Part:
 
 
 def _read_part(part: str, page: Page) -> Part:
+    name = page.tag(bare(part.strip(ENDS)))
+    if not _MARKS.search(part):
+        return Part("", name) if name else Part(part, None)
     pairs = readings(part, page)
     for words, tag in reversed(pairs):
         if page.holds(words):
             return Part(words, tag)
-    if page.tag(name := bare(part.strip(ENDS))):
-        return Part("", page.tag(name))
+    if name:
+        return Part("", name)
     linked = list(_linked(part, page))
     for each in linked:
         if not each.first and (page.holds(each.words) or means_none(bare(each.words))):
