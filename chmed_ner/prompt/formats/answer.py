@@ -21,6 +21,8 @@ PROBLEMS = (
     "truncated",
     "empty",
     "refused",
+    "cut",
+    "off_grammar",
 )
 """Every reason for which a piece of a completion is not used (or not fully), always logged.
 chmed_ner/prompt/README.md says what each counts."""

@@ -34,6 +34,8 @@ _REASONS = {
     "truncated": "輸出被截斷",
     "empty": "空白輸出",
     "refused": "拒答",
+    "cut": "停止字串截去的內容",
+    "off_grammar": "不合文法的輸出",
     "problem": "任何問題",
 }
 _MORE = (
