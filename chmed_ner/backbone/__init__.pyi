@@ -4,6 +4,7 @@ from .api.openai_compatible import OpenAICompatible as OpenAICompatible
 from .completions import (
     CompletionStore as CompletionStore,
     answers as answers,
+    faults as faults,
     generate as generate,
     plan_batches as plan_batches,
     read_completions as read_completions,

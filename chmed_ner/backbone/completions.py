@@ -7,16 +7,18 @@ import os
 import time
 from collections.abc import Callable, Generator as Yields, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chmed_ner.backbone.decoding import Greedy
+from chmed_ner.backbone.watch import Watch
 from chmed_ner.entities import Completion, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.files import json_line, text_sha256
 from chmed_ner.machine import duration, progress
-from chmed_ner.model import Answered, Generator, Request, Streaming
+from chmed_ner.model import Answered, Generator, Reply, Request, Streaming
 from chmed_ner.prompt import TaskPrompt
 
 
@@ -48,7 +50,7 @@ class CompletionStore:
 
     def append(self, completions: Sequence[Completion]) -> None:
         """Write a batch's completions; they are on disk when this returns."""
-        lines = "".join(json_line(asdict(completion)) for completion in completions)
+        lines = "".join(json_line(_record(completion)) for completion in completions)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
             file.write(lines.encode("utf-8"))
@@ -75,9 +77,14 @@ def requests_for(
             target="" if sentence.tags is None else prompt.target(sentence),
             grammar=decoding.grammar(prompt, sentence.model_text),
             demonstrations=question.demonstrations,
+            usable=partial(_readable, prompt, sentence.model_text),
         )
         for sentence, question in zip(sentences, questions, strict=True)
     ]
+
+
+def _readable(prompt: TaskPrompt, model_text: str, reply: Reply) -> bool:
+    return "unread" not in prompt.parse(reply.text, model_text, reply.stop).problems
 
 
 def generate(
@@ -94,11 +101,13 @@ def generate(
     if left:
         most, count = generator.most_seconds(left), sum(map(len, left))
         log.info("generating %d answers: at most %s", count, duration(most))
+    watch = Watch()
     with progress(len(requests), "generate", "sentence") as bar:
         bar.update(len(requests) - sum(map(len, left)))
         with closing(answers(generator, left, store)) as found:
             for some in found:
                 store.append([_completion(each) for each in some])
+                watch.look_at(some)
                 bar.update(len(some))
     return stored_completions(requests, store)
 
@@ -155,7 +164,17 @@ def _completion(answered: Answered) -> Completion:
         prompt_tokens=reply.prompt_tokens,
         completion_tokens=reply.completion_tokens,
         seconds=round(answered.seconds, 6),
+        cut=reply.cut,
+        off_grammar=reply.off_grammar,
     )
+
+
+def faults(answer: Completion | Reply) -> dict[str, int]:
+    """What went wrong with an answer before it was read, as its problems count it."""
+    return {
+        **({"cut": 1} if answer.cut else {}),
+        **({"off_grammar": 1} if answer.off_grammar else {}),
+    }
 
 
 def plan_batches(
@@ -173,7 +192,14 @@ _TYPES = {
     field.name: (float, int) if field.type is float else (field.type,)
     for field in fields(Completion)
 }
+_USUAL = {each.name: each.default for each in fields(Completion) if each.default is not MISSING}
+"""What is not written where it is so."""
 _STOPS = ("end", "length", "refused")
+
+
+def _record(completion: Completion) -> dict[str, Any]:
+    record = asdict(completion)
+    return {name: value for name, value in record.items() if _USUAL.get(name) != value}
 
 
 def read_completions(path: Path, *, repair: bool = False) -> list[Completion]:
@@ -202,11 +228,12 @@ def read_completions(path: Path, *, repair: bool = False) -> list[Completion]:
 
 def _checked(record: Any) -> Completion:
     """The completion that a line's JSON holds; ValueError for anything else."""
-    if not isinstance(record, dict) or record.keys() != _TYPES.keys():
-        raise ValueError(f"it needs the keys {', '.join(_TYPES)}")
-    for name, types in _TYPES.items():
-        if type(record[name]) not in types:
-            raise ValueError(f"{name} is {record[name]!r}")
+    needed = [name for name in _TYPES if name not in _USUAL]
+    if not isinstance(record, dict) or not set(needed) <= record.keys() <= _TYPES.keys():
+        raise ValueError(f"it needs the keys {', '.join(needed)}")
+    for name, value in record.items():
+        if type(value) not in _TYPES[name]:
+            raise ValueError(f"{name} is {value!r}")
     if record["stop"] not in _STOPS:
         raise ValueError(f"stop is {record['stop']!r}, not one of {', '.join(_STOPS)}")
     return Completion(**record)

@@ -149,6 +149,7 @@ def _typed(line: str) -> str:
 
 
 STATES = ("done", "skipped", "failed", "running", "stopped")
+_UNANSWERED = ("unread", "refused", "off_grammar")
 SAID = {"skipped": "done before", "running": "another process is at it"}
 
 
@@ -195,8 +196,14 @@ def _outcome(report: Report) -> str:
         return said
     figures = "tuned; no test sentence was asked for"
     if report.metrics:
-        figures = _figures(report.metrics)
+        figures = "  ".join([_figures(report.metrics), *_shares(report.metrics)])
     return f"{figures}  ({said})" if said else figures
+
+
+def _shares(metrics: dict[str, float]) -> list[str]:
+    """The shares of answers that say nothing about the entities, where there are any."""
+    rates = {reason: metrics.get(f"parse/{reason}_rate", 0.0) for reason in _UNANSWERED}
+    return [f"{100 * rate:.1f}% {reason}" for reason, rate in rates.items() if rate]
 
 
 def _figures(metrics: dict[str, float], prefix: str = "test/") -> str:

@@ -14,6 +14,7 @@ from .grammar import (
     Step as Step,
     check_words as check_words,
     ebnf as ebnf,
+    follows as follows,
 )
 from .labels import (
     Label as Label,

@@ -1,6 +1,8 @@
 """What an answer may look like: a graph whose edges are pieces of text, walked by decoding."""
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
+from functools import cache
 from typing import Protocol
 
 from chmed_ner.errors import InputError
@@ -44,6 +46,23 @@ def check_words(words: Iterable[str], writable: Callable[[str], bool]) -> None:
                 f"decoding=constrained: the backbone's tokenizer cannot write {character!r}, which "
                 "the answer format needs; use decoding=greedy with this backbone"
             )
+
+
+def follows(text: str, grammar: Grammar) -> bool:
+    """Is the whole of `text` an answer that `grammar` allows?
+
+    From left to right, `reached` holds the nodes at which the text may be before each character.
+    """
+    reached: dict[int, set[Node]] = defaultdict(set, {0: {grammar.start}})
+    steps = cache(lambda node: list(grammar.steps(node)))
+    for at in range(len(text)):
+        for node in reached.pop(at, ()):
+            for piece, after in steps(node):
+                if text.startswith(piece, at):
+                    reached[at + len(piece)].add(after)
+        if not reached:
+            return False
+    return any(map(grammar.ends, reached[len(text)]))
 
 
 def ebnf(grammar: Grammar) -> str:

@@ -72,7 +72,11 @@ class Demonstration:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a backbone answered to one prompt; `stop` is `end`, `length` or `refused`."""
+    """What a backbone answered to one prompt; `stop` is `end`, `length` or `refused`.
+
+    `cut` is what a stop string took away; `off_grammar`: it was not held to the grammar it was to
+    keep.
+    """
 
     id: str
     split: str
@@ -83,6 +87,8 @@ class Completion:
     prompt_tokens: int
     completion_tokens: int
     seconds: float
+    cut: str = ""
+    off_grammar: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from .asking import (
     Request as Request,
     Streaming as Streaming,
     Wrapping as Wrapping,
+    cut_at_stop as cut_at_stop,
     messages as messages,
+    says_something as says_something,
     wrapping as wrapping,
 )
 from .checkpoint.gemma3_gguf import (

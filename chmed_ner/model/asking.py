@@ -1,6 +1,6 @@
 """Asking a model: requests and replies, what answers them, and how prompts are wrapped for it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
@@ -10,11 +10,33 @@ from chmed_ner.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to one request; `stop` is `end`, `length` or `refused`.
+
+    `completion_tokens` hold the end token, as servers count. `cut` is what a stop string took away,
+    `off_grammar` an answer that a server did not hold to the request's grammar.
+    """
+
+    text: str
+    stop: str
+    prompt_tokens: int
+    completion_tokens: int
+    cut: str = ""
+    off_grammar: bool = False
+
+
+def says_something(reply: Reply) -> bool:
+    """Is there an answer in `reply`, or a reason why there is none?"""
+    return reply.stop != "end" or bool(reply.text.strip())
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One question to a backbone, without any chat template.
 
     `target` is the perfect answer, which only the scripted backbone looks at. `demonstrations` come
-    before the prompt: as turns of their own where the model knows turns, else as text.
+    before the prompt: as turns of their own where the model knows turns, else as text. A reply that
+    is not `usable` says nothing that can be read: it is told, and kept for no other run.
     """
 
     id: str
@@ -25,6 +47,7 @@ class Request:
     target: str = ""
     grammar: Grammar | None = None
     demonstrations: tuple[Demonstration, ...] = ()
+    usable: Callable[[Reply], bool] = says_something
 
     @property
     def text(self) -> str:
@@ -37,14 +60,13 @@ def plain_text(prompt: str, demonstrations: Sequence[Demonstration]) -> str:
     return "".join([*(each.text for each in demonstrations), prompt])
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The answer to one request; `stop` is `end`, `length` or `refused`."""
-
-    text: str
-    stop: str
-    prompt_tokens: int
-    completion_tokens: int
+def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool, str]:
+    """`text` up to the first of its stop strings; whether there is one; what is lost by the cut,
+    with the stop string, nothing where only white space comes after it."""
+    at, found = min(((text.index(each), each) for each in stop if each in text), default=(-1, ""))
+    if not found:
+        return text, False, ""
+    return text[:at], True, text[at:] if text[at + len(found) :].strip() else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chmed_ner.backbone import Backbone, Greedy, answers, plan_batches, requests_for
+from chmed_ner.backbone import Backbone, Greedy, answers, faults, plan_batches, requests_for
 from chmed_ner.entities import (
     Completion,
     Prediction,
@@ -71,7 +71,7 @@ class Predictor:
         answer = self.prompt.parse(reply.text, text, reply.stop)
         placed = answer.spans
         spans = restore(self.policy, text, answer.mentions) if placed is None else placed
-        return spans, answer.problems
+        return spans, {**answer.problems, **faults(reply)}
 
 
 @dataclass

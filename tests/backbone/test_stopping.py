@@ -90,7 +90,7 @@ def test_the_end_token_ends_an_answer_and_is_not_part_of_it(
     generator = a_generator(ending(answer[at], padding=0))
     reply = generator.answer([asked])[0]
     expected = llama.loaded.tokenizer.decode(answer[:at], skip_special_tokens=True)
-    assert reply == Reply(expected, "end", len(llama.prompt_ids(asked)), at)
+    assert reply == Reply(expected, "end", len(llama.prompt_ids(asked)), at + 1)
     assert generator.answer([asked, a_request("痛" * 30, 20)])[0] == reply
     # the end token is the last that the cap allows; one less, and the answer is cut
     assert generator.answer([a_request(asked.prompt, at + 1)])[0].stop == "end"
@@ -162,6 +162,18 @@ def test_the_chat_template_wraps_the_prompt_and_its_end_of_turn_ends_the_answer(
     assert generator.length(a_request("头痛")) == len(ids)
 
 
+def test_stop_strings_are_for_base_models(tiny_chat: Path) -> None:
+    """In a chat template nothing but the end of the turn ends an answer."""
+    asked = a_request("头痛", 30)
+    (whole,) = a_generator(tiny_chat).answer([asked])
+    stop = whole.text[3:5]
+    assert whole.text[5:]
+    assert a_generator(tiny_chat, stop=(stop,)).answer([asked]) == [whole]
+    plain = a_generator(tiny_chat, chat="never").answer([asked])[0].text
+    (reply,) = a_generator(tiny_chat, stop=(plain[3:5],), chat="never").answer([asked])
+    assert (reply.text, reply.stop) == (plain[: plain.index(plain[3:5])], "end")
+
+
 def test_an_answer_ends_at_the_end_of_turn(tiny_chat: Path, tmp_path: Path) -> None:
     """The template's own end token, which the generation configuration does not name."""
     generator, asked = a_generator(tiny_chat), a_request("头痛", 20)
@@ -182,4 +194,4 @@ def test_an_answer_ends_at_the_end_of_turn(tiny_chat: Path, tmp_path: Path) -> N
     assert changed.prompt_ids(asked) == generator.prompt_ids(asked)
     assert changed.loaded.wrapping.end_id() == answer[at]
     reply = changed.answer([asked])[0]
-    assert (reply.stop, reply.completion_tokens) == ("end", at)
+    assert (reply.stop, reply.completion_tokens) == ("end", at + 1)

@@ -301,7 +301,7 @@ def test_an_answer_ends_at_every_end_of_a_turn(
             head.weight.zero_()[end] = state
         generator = GreedyGenerator(loaded, batch_size=1, stop=())
         (reply,) = generator.answer([Request("a", "test", "FT", "头痛", 4)])
-        assert (reply.text, reply.stop, reply.completion_tokens) == ("", "end", 0)
+        assert (reply.text, reply.stop, reply.completion_tokens) == ("", "end", 1)
 
 
 @pytest.mark.parametrize(("name", "option"), ONE_EACH)

@@ -15,7 +15,7 @@ TYPES = ("BODY", "SYMP", "INST", "EXAM", "CHEM", "DISE", "DRUG", "SUPP", "TREAT"
 POLICIES = ("longest_first", "all_occurrences", "first", "in_order")
 REASONS = (
     "unparsable_line", "unknown_label", "not_in_sentence", "repeated_line", "altered_copy",
-    "repaired", "truncated", "empty", "refused",
+    "repaired", "truncated", "empty", "refused", "cut", "off_grammar",
 )  # fmt: skip
 STAGES = ("prepare", "generate")
 NAMES = {

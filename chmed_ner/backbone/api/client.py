@@ -20,6 +20,7 @@ import httpx2
 import openai
 
 from chmed_ner.backbone.api.endpoint import Endpoint
+from chmed_ner.backbone.api.verdicts import Verdict, said, verdict
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.model import Reply
 
@@ -30,8 +31,6 @@ LONGEST_PAUSE = 120.0
 _KEYLIKE = re.compile(r"\bsk-[\w*.-]{6,}")
 _PASSING = (408, 409, 429)  # and 5xx: the official client asks again
 _BUSY = (429, 503, 529)  # these concern every question, not only the one that met them
-_EMPTY_ACCOUNT = ("insufficient_quota", "insufficient_balance")  # some say it with 429
-_FILTERED = ("content_filter", "data_inspection_failed")
 _CURES = {
     400: "check backbone.model, backbone.endpoint and backbone.extra_body",
     401: "give a valid key in the environment variable that backbone.api_key_env names",
@@ -49,8 +48,8 @@ _OUR_HEADERS = {
 log = logging.getLogger(__name__)
 
 
-class RefusedByFilter(Exception):
-    """The endpoint's content filter did not let the question through; nothing was answered."""
+class Refused(Exception):
+    """The server will not answer this question: its filter's verdict, or it is too long."""
 
 
 class Client(httpx2.AsyncClient):
@@ -90,10 +89,11 @@ class Client(httpx2.AsyncClient):
             http_client=self,
         )
 
-    async def ask(self, body: Mapping[str, Any]) -> Reply | None:
-        """The reply to `body`, None where the endpoint's filter refuses it.
+    async def ask(self, body: Mapping[str, Any]) -> Reply:
+        """The reply to `body`.
 
-        InputError where the settings are to blame; RunError: no attempt or no money is left.
+        Refused: there will be none. InputError where the settings are to blame; RunError: no
+        attempt or no money is left.
         """
         content = json.dumps(body).encode("ascii")
         try:
@@ -101,8 +101,6 @@ class Client(httpx2.AsyncClient):
                 self.endpoint.url, cast_to=httpx2.Response, content=content
             )
             return self.answer_in(response.json())
-        except RefusedByFilter:
-            return None
         except openai.APIError as error:
             problem: Any = getattr(error, "response", error.__cause__)
             raise RunError(
@@ -133,6 +131,7 @@ class Client(httpx2.AsyncClient):
         except TimeoutError:
             problem = httpx2.ReadTimeout("no whole answer in time (backbone.timeout)")
         except (ValueError, RecursionError) as error:
+            self._judge(response)
             problem = httpx2.DecodingError(f"an answer of no use ({error})")
         except Exception as error:
             problem = error
@@ -167,31 +166,40 @@ class Client(httpx2.AsyncClient):
             if "CERTIFICATE_VERIFY_FAILED" in words:
                 raise InputError(f"{words}; check backbone.base_url, or set REQUESTS_CA_BUNDLE")
             return
-        status, code = problem.status_code, _message(problem)[1]
-        if code in _EMPTY_ACCOUNT or status == 402:
-            raise RunError(f"{words}: the account has no credit; top it up and resume the run")
+        self._judge(problem)
+        status = problem.status_code
         if status in _PASSING or status >= 500:
             return
-        if status == 400 and code in _FILTERED:
-            self.opened.set()
-            raise RefusedByFilter
         if status < 400:
             place = self._cleaned(problem.headers.get("Location", "nowhere"))
             raise InputError(f"{words} and points to {place}; correct backbone.base_url")
         raise InputError(f"{words}; {_CURES.get(status, _CURES[400])}")
 
+    def _judge(self, response: httpx2.Response) -> None:
+        """Raise what an error, maybe inside an answer, means for the question or the run."""
+        found = verdict(response.status_code, _content(response))
+        if found is Verdict.NO_CREDIT:
+            raise RunError(
+                f"{self._words(response)}: the account has no credit; top it up and resume the run"
+            )
+        if found is Verdict.REFUSED:
+            self.opened.set()
+            raise Refused(self._words(response))
+
     def _words(self, problem: httpx2.Response | BaseException) -> str:
         """What an answer that is none, or an error, says, on one line."""
         if isinstance(problem, httpx2.Response):
-            said = f"the server answers {problem.status_code} ({_message(problem)[0]})"
+            content = _content(problem)
+            message = said(content) or " ".join(str(content).split())
+            line = f"the server answers {problem.status_code} ({message[:300] or 'no message'})"
             if "Retry-After" in problem.headers:
-                said += f", Retry-After: {problem.headers['Retry-After']}"
+                line += f", Retry-After: {problem.headers['Retry-After']}"
         elif isinstance(problem, httpx2.ReadTimeout | httpx2.DecodingError):
-            said = str(problem)
+            line = str(problem)
         else:
             cause = _root(problem)
-            said = f"no answer or a cut one ({type(cause).__name__}: {cause})"
-        return self._cleaned(f"{self.endpoint.url}: {said}")
+            line = f"no answer or a cut one ({type(cause).__name__}: {cause})"
+        return self._cleaned(f"{self.endpoint.url}: {line}")
 
     def _cleaned(self, text: str) -> str:
         """`text` without the key and whatever looks like one."""
@@ -214,18 +222,12 @@ def _certificates() -> ssl.SSLContext:
         ) from None
 
 
-def _message(response: httpx2.Response) -> tuple[str, str]:
-    """What the body of a refusal says, in a line, and its code."""
+def _content(response: httpx2.Response) -> Any:
+    """The JSON of a body, or its text."""
     try:
-        content = response.json()
+        return response.json()
     except (ValueError, RecursionError):
-        content = response.text
-    error = content.get("error", content) if isinstance(content, dict) else content
-    said, code = error, ""
-    if isinstance(error, dict):
-        said = error.get("message") or error.get("detail") or error
-        code = str(error.get("code") or "").lower()
-    return " ".join(str(said).split())[:300] or "no message", code
+        return response.text
 
 
 def _root(error: BaseException) -> BaseException:

@@ -152,11 +152,11 @@ class AnswerCache:
             content = {"url": url, "request": body, "reply": asdict(reply), "seconds": seconds}
             write_json(path, content)
 
-    def record(self, key: str) -> None:
-        """Note that a run has recorded the answer."""
+    def record(self, key: str, *, keep: bool) -> None:
+        """Note that a run has recorded the answer, and `keep` it for others."""
         for path in self._files(key)[1:]:
             with suppress(FileNotFoundError):  # recorded before, maybe by another run
-                path.replace(path.with_name(f"{key}.json"))
+                path.replace(path.with_name(f"{key}.json")) if keep else path.unlink()
 
     def _files(self, key: str) -> list[Path]:
         """Where an answer is kept that a run has recorded, and one that none has yet."""

@@ -1,38 +1,47 @@
 """What is sent to an OpenAI-compatible endpoint, and what its answers mean."""
 
+import logging
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from chmed_ner.backbone.api.endpoint import GRAMMAR_FIELDS, Endpoint
 from chmed_ner.entities import Grammar, ebnf
-from chmed_ner.model import Reply, Request, messages
+from chmed_ner.model import Reply, Request, cut_at_stop, messages
 
-STOPS = {
-    None: "end",
-    "stop": "end",
-    "eos": "end",
-    "eos_token": "end",
-    "stop_sequence": "end",
-    "length": "length",
-    "model_length": "length",
-    "content_filter": "refused",
-}
-"""finish_reason -> our stop; a server that names none is taken to have ended."""
+_ENDS = re.compile(
+    r"|null|none|stop(ped|_sequence)?|eos(_token|_found)?|end(_turn|_of_turn)?|done|completed?"
+    r"|finish(ed)?|normal"
+)
+_REFUSALS = re.compile(
+    r"filter|sensitive|safety|recitation|prohibited|block|spii|refus|polic|moderat|guardrail|unsafe"
+    r"|violation|risk|toxic"
+)
+_LENGTHS = re.compile(r"length|max_.*token|token_?limit|context|repeti|truncat|incomplete")
+_BROKEN = re.compile(r"abort|cancel|error|resource|time_?out|interrupt")
+"""The server gave up: what there is of the answer is taken as cut, none is asked for again."""
+_TEXT_PARTS = (None, "text", "output_text", "message")
 
-_THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Wording:
     """How a request becomes a body for the endpoint, and the body of an answer a reply.
 
-    `stop` is sent and also applied to the answer: not every server obeys it.
+    `stop` is for base models: a chat model ends its turn by itself, and may begin it with an empty
+    line. It is sent and also applied to the answer: not every server obeys it.
     """
 
     endpoint: Endpoint
     stop: tuple[str, ...]
+    _unknown: set[str] = field(default_factory=set, init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """No stop strings for a chat endpoint."""
+        if self.endpoint.endpoint == "chat":
+            object.__setattr__(self, "stop", ())
 
     def body(self, request: Request) -> dict[str, Any]:
         """The body for one request, as it is sent and cached; a null in `extra_body` takes a field
@@ -56,23 +65,42 @@ class Wording:
         return {name: value for name, value in body.items() if value is not None}
 
     def read(self, answer: Any) -> Reply:
-        """The reply in an endpoint's JSON without its reasoning; ValueError when there is none.
+        """The reply in an endpoint's JSON; ValueError when there is none.
 
-        Tokens are 0 where the server reports no usage.
+        Reasoning in a field of its own is no part of it. Tokens are 0 where none are reported.
         """
-        chat = self.endpoint.endpoint == "chat"
         choice = _choice(answer)
-        reason = choice.get("finish_reason")
-        if not isinstance(reason, str | None) or reason not in STOPS:
-            raise ValueError(f"finish_reason {reason!r}")
-        said = choice.get("message") if chat else choice
-        if not isinstance(said, dict):
-            raise ValueError("no message in it")
-        refusal = said.get("refusal")
-        text = _text(said.get("content" if chat else "text") or refusal or "")
-        text, ended = cut(_THOUGHTS.sub("", text), self.stop)
-        stop = "refused" if refusal else "end" if ended else STOPS[reason]
-        return Reply(text, stop, *_usage(answer))
+        said = _message(choice)
+        content = said.get("content") or said.get("text") or said.get("output_text")
+        refusal = said.get("refusal") if isinstance(said.get("refusal"), str) else ""
+        text = "".join(_texts(content)) or refusal or ""
+        stop = self._stop(choice.get("finish_reason"), text)
+        text, ended, lost = cut_at_stop(text, self.stop)
+        stop = "refused" if refusal else "end" if ended else stop
+        return Reply(text, stop, *_usage(answer), cut=lost)
+
+    def _stop(self, reason: Any, text: str) -> str:
+        """Our word for a finish_reason. One that is not known, or says that the server gave up, is
+        told once a run; ValueError where it gave up before the first word."""
+        if isinstance(reason, Mapping):
+            reason = reason.get("type")
+        word = "" if reason is None else str(reason).strip().lower()
+        if _ENDS.fullmatch(word):
+            return "end"
+        if _REFUSALS.search(word):
+            return "refused"
+        if _LENGTHS.search(word):
+            return "length"
+        broken = _BROKEN.search(word) is not None
+        if broken and not text:
+            raise ValueError(f"finish_reason {reason!r} without a text")
+        if not self._unknown:
+            log.warning(
+                "%s: finish_reason %.60r: such answers are taken as %s", self.endpoint.url, reason,
+                "cut" if broken else "ended",
+            )  # fmt: skip
+        self._unknown.add(word)
+        return "length" if broken else "end"
 
 
 def _grammar_field(grammar: Grammar | None, server: str | None) -> dict[str, Any]:
@@ -87,12 +115,6 @@ def _grammar_field(grammar: Grammar | None, server: str | None) -> dict[str, Any
     return dict(value)
 
 
-def cut(text: str, stop: Sequence[str]) -> tuple[str, bool]:
-    """`text` up to the first of the `stop` strings, and whether there was one."""
-    places = [text.index(each) for each in stop if each in text]
-    return (text[: min(places)], True) if places else (text, False)
-
-
 def _choice(answer: Any) -> dict[str, Any]:
     """The first choice; ValueError when there is none."""
     if not isinstance(answer, dict):
@@ -105,14 +127,28 @@ def _choice(answer: Any) -> dict[str, Any]:
     return choices[0]
 
 
-def _text(content: Any) -> str:
-    """A message's content: a string, or a list of parts of which the texts count."""
+def _message(choice: dict[str, Any]) -> dict[str, Any]:
+    """The message of a choice, which may hold its text itself, or only why there is none."""
+    said = choice.get("message")
+    if said is None and (choice.get("finish_reason") or choice.get("text") is not None):
+        said = choice
+    if not isinstance(said, dict):
+        raise ValueError("no message in it")
+    return said
+
+
+def _texts(content: Any) -> Iterator[str]:
+    """The texts in a message's content, a string or parts of several kinds; no thoughts."""
     if isinstance(content, list):
-        parts = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
-        content = "".join(str(part.get("text", "")) for part in parts)
-    if not isinstance(content, str):
+        for part in content:
+            yield from _texts(part)
+    elif isinstance(content, dict):
+        if content.get("type") in _TEXT_PARTS and not content.get("thought"):
+            yield from _texts(content.get("text") or content.get("value") or content.get("content"))
+    elif isinstance(content, str):
+        yield content
+    elif content is not None:
         raise ValueError(f"a content that is no text: {str(content)[:80]!r}")
-    return content
 
 
 def _usage(answer: Mapping[str, Any]) -> tuple[int, int]:

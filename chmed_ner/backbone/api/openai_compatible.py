@@ -20,10 +20,11 @@ from chmed_ner.backbone.api.cost import (
 from chmed_ner.backbone.api.endpoint import Endpoint
 from chmed_ner.backbone.api.messages import Wording
 from chmed_ner.backbone.api.stream import Asking, Question
-from chmed_ner.entities import Completion
+from chmed_ner.entities import Completion, follows
 from chmed_ner.errors import EstimateOnly
 from chmed_ner.machine import duration
 from chmed_ner.model import Answered, Reply, Request
+from chmed_ner.prompt import said
 
 AT_ONCE = 256
 """Answers from the cache that are handed over together."""
@@ -50,7 +51,7 @@ class ApiGenerator:
         self.wording = Wording(endpoint, tuple(stop))
         self.cache = AnswerCache(Path(endpoint.cache) if endpoint.cache else None)
         self._prices = endpoint.prices or FREE
-        self._without_usage = False
+        self._told: set[str] = set()
 
     def length(self, request: Request) -> int:
         """About as many tokens as the prompt has."""
@@ -119,17 +120,19 @@ class ApiGenerator:
         )
 
     def _ask(self, questions: Sequence[Question], budget: Budget) -> Iterator[list[Answered]]:
-        from chmed_ner.backbone.api.client import Client
+        from chmed_ner.backbone.api.client import Client, Refused
 
         client = Client(self.endpoint, self.wording.read)
 
         async def answer(question: Question) -> Reply:
             """One question asked; its answer is on disk before anything else happens."""
             began = time.perf_counter()
-            said = await client.ask(question.body)
-            reply = (
-                self._metered(said, question.requests[0]) if said else Reply("", "refused", 0, 0)
-            )
+            try:
+                said, request = await client.ask(question.body), question.requests[0]
+                reply = self._held_to_grammar(self._metered(said, request), request)
+            except Refused as refusal:
+                self._tell("%s: such questions count as refused, the run goes on", refusal)
+                reply = Reply("", "refused", 0, 0)
             seconds = max(1e-6, time.perf_counter() - began)
             self.cache.put(question.key, self.endpoint.url, question.body, reply, seconds)
             return reply
@@ -149,12 +152,10 @@ class ApiGenerator:
         if reply.prompt_tokens:
             return reply
         priced = self.endpoint.prices is not None
-        if not self._without_usage:
-            self._without_usage = True
-            log.warning(
-                "%s reports no usage: tokens are %s", self.endpoint.url,
-                "counted as the most they can be" if priced else "unknown and counted as 0",
-            )  # fmt: skip
+        self._tell(
+            "%s reports no usage: tokens are %s", self.endpoint.url,
+            "counted as the most they can be" if priced else "unknown and counted as 0",
+        )  # fmt: skip
         if not priced:
             return reply
         return replace(
@@ -163,8 +164,23 @@ class ApiGenerator:
             completion_tokens=request.max_new_tokens,
         )
 
+    def _held_to_grammar(self, reply: Reply, request: Request) -> Reply:
+        """The reply, marked if it ended and is none that the grammar it was sent with allows."""
+        if request.grammar is None or reply.stop != "end":
+            return reply
+        sent, (text, _) = request.grammar.forgetful(), said(reply.text, "")
+        held = follows(text, sent) or follows(text.strip(), sent)
+        return replace(reply, off_grammar=not held)
+
+    def _tell(self, message: str, *values: object) -> None:
+        """Warn, of each kind once a run."""
+        if message not in self._told:
+            self._told.add(message)
+            log.warning(message, *values)
+
     def _handed_over(self, some: Sequence[tuple[Question, Kept]]) -> Iterator[list[Answered]]:
-        """The answers for every sentence that asks for them, recorded once the caller has them.
+        """The answers for every sentence that asks for them, recorded once the caller has them;
+        those of no use are not kept for another run.
 
         Only the first of the sentences that share a question took time.
         """
@@ -173,5 +189,14 @@ class ApiGenerator:
             for question, kept in some
             for request in question.requests
         ]
-        for question, _ in some:
-            self.cache.record(question.key)
+        for question, kept in some:
+            if kept.reply.off_grammar:
+                self._tell(
+                    "%s does not hold its answers to the grammar that it is sent "
+                    "(backbone.grammar=%s), as in %.80r: they are read, and counted as off_grammar",
+                    self.endpoint.url, self.endpoint.grammar, kept.reply.text,
+                )  # fmt: skip
+            self.cache.record(
+                question.key,
+                keep=kept.reply.stop != "end" or question.requests[0].usable(kept.reply),
+            )

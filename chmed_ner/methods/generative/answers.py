@@ -1,10 +1,11 @@
 """The generative method's questions, their answers, and the entities that the answers name."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from chmed_ner.backbone import CompletionStore, Task, generate, stored_completions
+from chmed_ner.backbone import CompletionStore, Task, faults, generate, stored_completions
 from chmed_ner.data import Corpus
 from chmed_ner.entities import Completion, Sentence
 from chmed_ner.model import Request
@@ -76,7 +77,10 @@ def outcome_of(
 def read_completions(
     sentences: Sequence[Sentence], prompt: TaskPrompt, completions: Mapping[str, Completion]
 ) -> Findings:
-    """Every completion parsed."""
-    found = [(s, completions[s.id]) for s in sentences]
-    answers = {s.id: prompt.parse(each.text, s.model_text, each.stop) for s, each in found}
+    """Every completion parsed; its faults are counted with its problems."""
+    answers = {}
+    for s in sentences:
+        each = completions[s.id]
+        read = prompt.parse(each.text, s.model_text, each.stop)
+        answers[s.id] = replace(read, problems={**read.problems, **faults(each)})
     return Findings(sentences, answers, {s.id: prompt.target_mentions(s) for s in sentences})

@@ -7,24 +7,26 @@ from typing import Any
 import torch
 
 from chmed_ner.machine import free_unused
-from chmed_ner.model.asking import LoadedModel, Reply, Request
+from chmed_ner.model.asking import LoadedModel, Reply, Request, cut_at_stop
 from chmed_ner.model.decoding.automaton import TokenAutomaton
 from chmed_ner.model.decoding.vocabulary import Vocabulary, check_reading
 from chmed_ner.model.decoding.writing import (
     LOOK_BACK,
     GrammarMask,
     GuidedWriter,
-    cut_at_stop,
     read_back,
 )
 
 
 class GreedyGenerator:
-    """Answers batches with left padding; a row ends at its end token, a stop string or its cap."""
+    """Answers batches with left padding; a row ends at its end token, a stop string or its cap.
+
+    Stop strings are for base models: in a chat template an answer ends with its turn.
+    """
 
     def __init__(self, loaded: LoadedModel, *, batch_size: int, stop: Sequence[str]) -> None:
         self.batch_size = batch_size
-        self.stop = tuple(stop)
+        self.stop = () if loaded.wrapping.template else tuple(stop)
         self._loaded: LoadedModel | None = loaded
         self._ids: dict[str, list[int]] = {}
         self._vocabulary: Vocabulary | None = None
@@ -118,26 +120,27 @@ class GreedyGenerator:
         ends = {int(token) for token in listed if token is not None}
         return ends | {self.loaded.wrapping.end_id()}
 
-    def free_reply(self, tokens: list[int], ended: bool, width: int) -> Reply:
-        """An answer without a grammar to a prompt of `width` tokens."""
+    def free_reply(self, tokens: list[int], ended: bool, count: int, width: int) -> Reply:
+        """An answer without a grammar, of `count` tokens, to a prompt of `width` tokens."""
         text = self.loaded.tokenizer.decode(tokens, skip_special_tokens=True)
-        text, stopped = cut_at_stop(text, self.stop)
-        return Reply(text, "end" if ended or stopped else "length", width, len(tokens))
+        text, stopped, lost = cut_at_stop(text, self.stop)
+        return Reply(text, "end" if ended or stopped else "length", width, count, lost)
 
 
 def guided_reply(writer: GuidedWriter, width: int) -> Reply:
     """What a writer has written, to a prompt of `width` tokens."""
-    return Reply(writer.text(), "end" if writer.ended else "length", width, len(writer.tokens))
+    return Reply(writer.text(), "end" if writer.ended else "length", width, writer.count)
 
 
-def _written(ids: list[int], most: int, ends: set[int], pad: int) -> tuple[list[int], bool]:
-    """An answer's tokens, without the padding after a stop string; did it come to its end?"""
+def _written(ids: list[int], most: int, ends: set[int], pad: int) -> tuple[list[int], bool, int]:
+    """An answer's tokens, without the padding after a stop string; did it come to its end; how many
+    tokens were written, the end token included."""
     length = next((n for n, token in enumerate(ids) if token in ends), None)
     ended = length is not None and length < most
     kept = ids[:length] if ended else ids[:most]
     while kept and kept[-1] == pad:
         kept = kept[:-1]
-    return kept, ended
+    return kept, ended, len(kept) + ended
 
 
 @dataclass(eq=False)

@@ -88,7 +88,7 @@ class LocalGenerator(GreedyGenerator):
         return [
             guided_reply(writer, len(prompt))
             if isinstance(writer, GuidedWriter)
-            else self.free_reply(writer.tokens, writer.ended, len(prompt))
+            else self.free_reply(writer.tokens, writer.ended, writer.count, len(prompt))
             for writer, prompt in zip(writers, prompts, strict=True)
         ]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from chmed_ner.model.asking import cut_at_stop
 from chmed_ner.model.decoding.automaton import State, TokenAutomaton
 
 LOOK_BACK = 12
@@ -16,13 +17,20 @@ LOOK_BACK = 12
 class Writer(ABC):
     """Says what may come next in one answer of at most `most` tokens, and when it is over.
 
-    `ended` is false for an answer that was cut at `most`.
+    `ended` is false for an answer that was cut at `most`; `tokens` are without the end token that
+    has `closed` the answer.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.tokens: list[int] = []
         self.ended = False
+        self.closed = False
+
+    @property
+    def count(self) -> int:
+        """How many tokens were written, the end token included, as servers count."""
+        return len(self.tokens) + self.closed
 
     @abstractmethod
     def opening(self) -> list[int]:
@@ -39,12 +47,6 @@ class Writer(ABC):
     @abstractmethod
     def swap(self, token: int) -> torch.Tensor | None:
         """None if `token` leaves enough tokens to finish the answer; else tokens that do, (U,)."""
-
-
-def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
-    """`text` up to the first of its stop strings, and whether there is one."""
-    cuts = [text.index(each) for each in stop if each in text]
-    return (text[: min(cuts)], True) if cuts else (text, False)
 
 
 class StopStrings:
@@ -86,7 +88,7 @@ class FreeWriter(Writer):
 
     def take(self, token: int) -> list[int]:
         if token in self.ends:
-            self.ended = True
+            self.ended = self.closed = True
             return []
         self.tokens.append(token)
         self.ended = self.stop.end(self.tokens)
@@ -131,7 +133,7 @@ class GuidedWriter(Writer):
     def step(self, token: int) -> None:
         """Write one token."""
         if token in self.automaton.end_tokens and token not in self.state.successors:
-            self.ended = True
+            self.ended = self.closed = True
             return
         self.state = self.state.after(token)
         self.tokens.append(token)

@@ -25,6 +25,8 @@ PROBLEMS = (
     "empty",
     "refused",
     "unread",
+    "cut",
+    "off_grammar",
 )
 """Every reason for which a piece of a completion is not used (or not fully), always logged.
 chmed_ner/prompt/README.md says what each counts."""

@@ -31,9 +31,14 @@ _REASONS = {
     "repeated_line": "重複的行",
     "altered_copy": "抄寫與原句不同",
     "repaired": "修復後讀取的 JSON",
+    "none_word": "以無、沒有等詞充當實體",
+    "draft": "答案之外的草稿或後續對話",
+    "unread": "讀不出任何答案",
     "truncated": "輸出被截斷",
     "empty": "空白輸出",
     "refused": "拒答",
+    "cut": "停止字串截去的內容",
+    "off_grammar": "不合文法的輸出",
     "problem": "任何問題",
 }
 _MORE = (

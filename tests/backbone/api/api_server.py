@@ -2,8 +2,9 @@
 
     python api_server.py '{"seconds": 0.2, "faults": ["429", "cut"], ...}'
 
-It prints its port. `faults` is what happens to the first requests, one each; every later one is
-answered with `answer` after `seconds`. `GET /seen` tells what it was asked.
+It prints its port. `faults` is what happens to the first requests, one each (an object: that
+status and body); every later one is answered with `answer` after `seconds`. `GET /seen` tells what
+it was asked.
 """
 
 import json
@@ -76,10 +77,12 @@ class Handler(BaseHTTPRequestHandler):
             content["usage"] = {"prompt_tokens": len(prompt), "completion_tokens": len(text)}
         return json.dumps(content)
 
-    def fail(self, fault: str) -> None:
+    def fail(self, fault: Any) -> None:
         """What goes wrong; the key is echoed wherever a server might."""
         echo = f"the key is {self.headers['Authorization']}"
-        if fault == "hang":
+        if isinstance(fault, dict):
+            self.say(fault["status"], json.dumps(fault["body"]))
+        elif fault == "hang":
             time.sleep(SETTINGS["hang"])
             self.close_connection = True
         elif fault == "cut":

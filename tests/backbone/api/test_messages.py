@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from chmed_ner.backbone.api.messages import Wording, cut
-from chmed_ner.model.asking import Request
+from chmed_ner.backbone.api.messages import Wording
+from chmed_ner.model.asking import Request, cut_at_stop
 from chmed_ner.run.config import option
 
 JSON = st.recursive(
@@ -55,13 +55,14 @@ def test_the_body_of_a_chat_question() -> None:
         "temperature": 0.0,
         "n": 1,
         "seed": 13,
-        "stop": ["\n\n"],
     }
 
 
 def test_the_body_of_a_completion() -> None:
-    assert body("句子：头痛", wording(endpoint="completions")) == {
+    """Stop strings are for base models alone."""
+    assert body("句子：头痛", wording("\n\n", endpoint="completions")) == {
         "model": "tiny", "prompt": "句子：头痛", "max_tokens": 40, "temperature": 0.0, "n": 1,
+        "stop": ["\n\n"],
     }  # fmt: skip
 
 
@@ -80,13 +81,54 @@ def test_extra_fields_are_added_and_a_null_takes_one_out() -> None:
     ("reason", "stop"),
     [
         ("stop", "end"), (None, "end"), ("eos_token", "end"), ("length", "length"),
-        ("content_filter", "refused"),
+        ("content_filter", "refused"), ("", "end"), ("STOP", "end"), ("end_turn", "end"),
+        ("stop_sequence", "end"), ("MAX_TOKENS", "length"), ("max_output_tokens", "length"),
+        ("model_context_window_exceeded", "length"), ("repetition", "length"),
+        ("repetition_truncation", "length"), ("sensitive", "refused"), ("SAFETY", "refused"),
+        ("RECITATION", "refused"), ("PROHIBITED_CONTENT", "refused"), ("SPII", "refused"),
+        ("content_filter: PROHIBITED_CONTENT", "refused"), ("content_filter_xyz", "refused"),
+        ("refusal", "refused"), ("guardrail_intervened", "refused"), ({"type": "stop"}, "end"),
+        ({"type": "length"}, "length"),
     ],
 )  # fmt: skip
-def test_why_an_answer_ended(reason: str | None, stop: str) -> None:
+def test_why_an_answer_ended(reason: Any, stop: str, caplog: pytest.LogCaptureFixture) -> None:
     reply = wording().read(answer(reason=reason))
     assert (reply.text, reply.stop) == ("头痛-症状", stop)
     assert (reply.prompt_tokens, reply.completion_tokens) == (7, 3)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("reason", "stop"),
+    [
+        ("tool_calls", "end"), ("OTHER", "end"), ("something_new", "end"), (7, "end"),
+        ("insufficient_system_resource", "length"), ("abort", "length"), ("error", "length"),
+    ],
+)  # fmt: skip
+def test_an_unknown_reason_with_a_text_is_taken_and_told_once(
+    reason: Any, stop: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = wording()
+    for _ in range(3):
+        reply = found.read(answer(reason=reason))
+        assert (reply.text, reply.stop) == ("头痛-症状", stop)
+    assert caplog.text.count("finish_reason") == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "stop"),
+    [
+        ({"finish_reason": "content_filter", "index": 0}, "refused"),
+        ({"finish_reason": "content_filter", "message": None}, "refused"),
+        ({"finish_reason": "sensitive", "message": {"content": ""}}, "refused"),
+        ({"finish_reason": "MAX_TOKENS", "message": {"role": "assistant"}}, "length"),
+        ({"finish_reason": "stop", "message": {"content": None, "reasoning": "想"}}, "end"),
+        ({"finish_reason": "stop", "message": {"content": None, "tool_calls": []}}, "end"),
+    ],
+)
+def test_a_choice_without_a_text(choice: dict[str, Any], stop: str) -> None:
+    reply = wording().read({"choices": [choice]})
+    assert (reply.text, reply.stop) == ("", stop)
 
 
 def test_a_refusal_of_the_model() -> None:
@@ -108,6 +150,19 @@ def test_the_text_of_a_completion() -> None:
         ("", ""),
         ([{"type": "text", "text": "头痛"}, {"type": "text", "text": "-症状"}], "头痛-症状"),
         ([{"type": "reasoning", "text": "想"}, {"type": "text", "text": "无"}], "无"),
+        ([{"text": "头痛-症状"}], "头痛-症状"),
+        (["头痛", "-症状"], "头痛-症状"),
+        ({"text": "头痛-症状"}, "头痛-症状"),
+        ([{"type": "output_text", "text": "头痛-症状", "annotations": []}], "头痛-症状"),
+        ([{"type": "text", "text": {"value": "头痛-症状"}}], "头痛-症状"),
+        ([{"type": "message", "content": [{"type": "output_text", "text": "无"}]}], "无"),
+        (
+            [{"type": "thinking", "thinking": [{"type": "text", "text": "想"}]}, {"text": "无"}],
+            "无",
+        ),
+        ([{"type": "reasoning_text", "text": "想"}, {"type": "tool_use", "input": {}}], ""),
+        ([{"text": "想", "thought": True}, {"text": "无"}], "无"),
+        ("\n\n头痛-症状\n\n胃痛-症状", "\n\n头痛-症状\n\n胃痛-症状"),
         ("<think>\n头痛是症状\n</think>\n\n头痛-症状", "头痛-症状"),
         ("<think>\n头痛是", ""),
         ("头痛-症状\n<think>", "头痛-症状\n<think>"),
@@ -117,15 +172,26 @@ def test_contents_of_many_shapes(content: Any, text: str) -> None:
     assert wording().read(answer(content, reasoning_content="想")).text == text
 
 
+def test_an_answer_in_another_field() -> None:
+    assert wording().read(answer(None, output_text="头痛-症状")).text == "头痛-症状"
+    choice = {"text": "头痛-症状", "finish_reason": "stop"}
+    assert wording().read({"choices": [choice]}).text == "头痛-症状"
+
+
 def test_a_stop_string_that_the_server_did_not_heed() -> None:
-    reply = wording("\n\n", "\n句子：").read(answer("头痛-症状\n句子：胃痛\n\n无", reason="length"))
-    assert (reply.text, reply.stop) == ("头痛-症状", "end")
+    found = wording("\n\n", "\n句子：", endpoint="completions")
+    text = "头痛-症状\n句子：胃痛\n\n无"
+    reply = found.read({"choices": [{"text": text, "finish_reason": "length"}]})
+    assert (reply.text, reply.stop, reply.cut) == ("头痛-症状", "end", "\n句子：胃痛\n\n无")
+    reply = found.read({"choices": [{"text": "头痛-症状\n\n \n", "finish_reason": "length"}]})
+    assert (reply.text, reply.stop, reply.cut) == ("头痛-症状", "end", "")
 
 
 @given(st.text("ab\n", max_size=12), st.lists(st.text("ab\n", min_size=1, max_size=3), max_size=3))
 def test_a_cut_leaves_no_stop_string(text: str, stop: list[str]) -> None:
-    kept, ended = cut(text, stop)
+    kept, ended, lost = cut_at_stop(text, stop)
     assert text.startswith(kept)
+    assert not lost or text == kept + lost
     assert not any(each in kept for each in stop)
     assert ended == any(each in text for each in stop)
     assert ended or kept == text
@@ -136,7 +202,7 @@ def test_a_cut_leaves_no_stop_string(text: str, stop: list[str]) -> None:
     [
         None, [], "无", {}, {"choices": []}, {"choices": ["无"]}, {"choices": [{}]},
         {"choices": [{"message": "无", "finish_reason": "stop"}]},
-        answer(reason="insufficient_system_resource"), answer(reason="tool_calls"),
+        answer("", reason="insufficient_system_resource"), answer(None, reason="abort"),
         answer(content=7), {**answer(), "error": {"code": 502}},
     ],
 )  # fmt: skip

@@ -274,6 +274,23 @@ def test_an_interruption_does_not_wait_for_the_next_attempt(
     assert len(server.seen()) == 1
 
 
+@pytest.mark.parametrize(("answer", "share"), [("无", 0.0), ("没有医疗实体。", 1.0)])
+def test_a_server_that_ignores_the_grammar_is_told_and_counted(
+    api_server: Start, tmp_path: Path, run: Run, answer: str, share: float
+) -> None:
+    server = api_server(answer=answer)
+    held = ["decoding=constrained", "backbone.grammar=vllm", "limit.test=4", "tracking=dry"]
+    code, said = run(server, tmp_path, *held)
+    assert code == 0, said
+    assert all("structured_outputs" in each["body"] for each in server.seen())
+    assert said.count("does not hold its answers to the grammar") == (1 if share else 0)
+    metrics = json.loads((directory(tmp_path) / "metrics.json").read_text())
+    assert metrics["parse/off_grammar_rate"] == share
+    assert {each.get("off_grammar", False) for each in completions(tmp_path)} == {bool(share)}
+    code, said = run(server, tmp_path, *held, "rerun=true")  # the cache remembers
+    assert said.count("does not hold its answers to the grammar") == (1 if share else 0)
+
+
 def test_predict_asks_as_the_run_did(
     api_server: Start, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -82,7 +82,7 @@ def test_a_batch_answers_as_each_alone_and_as_by_hand(
         assert reply.stop == ("end" if ended else "length")
         assert reply.prompt_tokens == len(generator.prompt_ids(asked))
         if kept[-1:] != [tokenizer.pad_token_id]:
-            assert reply.completion_tokens == len(kept)
+            assert reply.completion_tokens == len(answer)
 
 
 def test_442_characters_beside_one(gemma3: GreedyGenerator) -> None:

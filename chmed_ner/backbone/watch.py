@@ -1,0 +1,41 @@
+"""An eye on the first answers: a run whose answers cannot be read says so while it goes on."""
+
+import logging
+from collections.abc import Sequence
+
+from chmed_ner.model import Answered
+
+FIRST = 100
+"""Answers that are looked at."""
+MANY = FIRST // 10
+
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """Counts the answers in which nothing can be read, and warns once when they are many."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+        self._unread: list[str] = []
+
+    def look_at(self, some: Sequence[Answered]) -> None:
+        """Warn, with an example, when a tenth of the first hundred answers are unusable."""
+        for each in some:
+            if self._seen == FIRST or len(self._unread) == MANY:
+                return
+            self._seen += 1
+            if each.reply.stop != "refused" and not each.request.usable(each.reply):
+                self._unread.append(each.reply.text)
+                if len(self._unread) == MANY:
+                    log.warning(
+                        "%d of the first %d answers are empty or cannot be read, such as %r: does "
+                        "this backbone suit this prompt? The run goes on",
+                        MANY, self._seen, _shown(self._unread),
+                    )  # fmt: skip
+
+
+def _shown(texts: Sequence[str]) -> str:
+    """The first text that says anything, cut to a line."""
+    text = next((text for text in texts if text.strip()), "")
+    return text if len(text) <= 80 else f"{text[:80]}..."
