@@ -19,6 +19,8 @@ ADAPTER_FOLDER, MODEL_FOLDER = "adapter", "model"
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
+_ORIGIN = ("base_model_name_or_path", "revision", "peft_version")
+"""What an adapter's configuration says of where it comes from; nothing depends on it."""
 QUANTIZATION_FILE = "backbone.json"
 """In the folder of an adapter that was trained over a quantised backbone: how it was quantised."""
 
@@ -116,12 +118,52 @@ def _with_saved(model: Any, directory: Path) -> Any:
     if not (directory / ADAPTER_WEIGHTS).is_file():
         raise InputError(f"{directory}: no {ADAPTER_WEIGHTS} there; give the folder of a tuned run")
     try:
-        return PeftModel.from_pretrained(model, directory, is_trainable=False)
+        config = _adapter_config(directory / ADAPTER_CONFIG)
+        tuned = PeftModel.from_pretrained(model, directory, is_trainable=False, config=config)
+        _check_tensors(tuned, directory / ADAPTER_WEIGHTS)
     except Exception as error:  # broken files, or those of another model
         raise InputError(
             f"{directory}: this adapter cannot be put on the backbone ({first_line(error)}); give "
             "the directory of a run that was tuned on this backbone"
         ) from error
+    return tuned
+
+
+def _adapter_config(path: Path) -> Any:
+    """PEFT's configuration of an adapter of ours; InputError: it asks for more than we save.
+
+    Layers are named: PEFT takes a text for a regular expression, which could run for ever.
+    """
+    from peft import LoraConfig
+
+    saved = read_json(path)
+    config = LoraConfig(
+        r=saved["r"],
+        lora_alpha=saved["lora_alpha"],
+        lora_dropout=saved["lora_dropout"],
+        target_modules=saved["target_modules"],
+        task_type="CAUSAL_LM",
+        inference_mode=True,
+    )
+    expected = {**config.to_dict(), "target_modules": [*saved["target_modules"]]}
+    for name, value in saved.items():
+        if value and name not in _ORIGIN and value != expected.get(name):
+            raise InputError(
+                f"{path}: {name}={str(value)[:100]} is nothing that a tuning here saves"
+            )
+    return config
+
+
+def _check_tensors(tuned: Any, path: Path) -> None:
+    """InputError unless the file holds every adapter of the PEFT model `tuned`, and no other."""
+    from safetensors import safe_open
+
+    needed = {n.replace(".default", "") for n, _ in tuned.named_parameters() if "lora_" in n}
+    with safe_open(path, framework="pt") as file:
+        found = {name for name in file.keys() if ".base_layer." not in name}  # noqa: SIM118
+    if odd := needed ^ found:
+        what = "missing" if min(odd) in needed else "unexpected"
+        raise InputError(f"{path}: {len(odd)} tensors do not fit, such as {min(odd)}: {what}")
 
 
 def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, backbone: str) -> None:
