@@ -117,6 +117,26 @@ def changed(name: str, **changes: Any) -> Callable[[Path], None]:
     return lambda folder: configure(folder / name, **changes)
 
 
+def tensors(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Path], None]:
+    """Changes the weights."""
+
+    def spoil(folder: Path) -> None:
+        file = folder / "model.safetensors"
+        save_file(change(load_file(file)), file, metadata={"format": "pt"})
+
+    return spoil
+
+
+def added(*names: str) -> Callable[[Path], None]:
+    """Adds weights."""
+    return tensors(lambda found: {**found, **{name: torch.zeros(64) for name in names}})
+
+
+def renamed(old: str, new: str) -> Callable[[Path], None]:
+    """Weights with other names."""
+    return tensors(lambda found: {name.replace(old, new): each for name, each in found.items()})
+
+
 def without(*names: str) -> Callable[[Path], None]:
     """Takes files away."""
     return lambda folder: [(folder / name).unlink() for name in names] and None
@@ -132,6 +152,9 @@ def without(*names: str) -> Callable[[Path], None]:
         (changed("config.json", hidden_size=32), "cannot be loaded"),
         (changed("config.json", hidden_size="wide"), "hidden_size"),
         (changed("config.json", num_hidden_layers=3), r"9 weights .* missing.*model\.layers\.2"),
+        (changed("config.json", num_hidden_layers=1), r"9 weights have no place.*layers\.1"),
+        (added("model.layers.0.self_attn.q_proj.bias"), "1 weights have no place.*q_proj"),
+        (renamed("norm", "other_norm"), "weights are missing"),
         (changed("config.json", model_type="gpt2"), "weights are missing"),
         (without("model.safetensors"), r"pickled \.bin files are read only"),
         (pickled, r"pickled \.bin files are read only"),
@@ -150,6 +173,11 @@ def test_a_spoiled_checkpoint_is_refused(
     with pytest.raises(InputError, match=message) as caught:
         load_causal_lm(checkpoint, dtype="float32", device="cpu")
     assert str(checkpoint) in str(caught.value)
+
+
+def test_heads_of_other_kinds_and_old_constants_are_no_part_of_the_model(checkpoint: Path) -> None:
+    added("v_head.weight", "model.layers.0.self_attn.rotary_emb.inv_freq")(checkpoint)
+    load_causal_lm(checkpoint, dtype="float32", device="cpu")
 
 
 @pytest.mark.parametrize(
