@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from chmed_ner.entities import Completion, Demonstration, Grammar
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, first_line
+from chmed_ner.machine import time_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,10 @@ class Streaming(Protocol):
 
 CHAT = ("auto", "always", "never")
 _MARK = "〈回答〉"
+TEMPLATE_SECONDS = 10.0
+"""How long a chat template may take: it is the checkpoint's program."""
+LONGEST = 1_000_000
+"""How many characters it may add to a conversation."""
 
 
 @dataclass(frozen=True)
@@ -104,26 +109,17 @@ class Wrapping:
             prompt, demonstrations = plain_text(prompt, demonstrations), ()
         if not self.template:
             return list(self.tokenizer.encode(prompt))
-        ids = self.tokenizer.apply_chat_template(
-            messages(prompt, demonstrations),
-            tokenize=True,
-            return_dict=False,
-            add_generation_prompt=True,
-            **self.options,
-        )
-        return list(ids)
+        asked = messages(prompt, demonstrations)
+        how = {"tokenize": True, "return_dict": False, "add_generation_prompt": True}
+        return list(self._filled(asked, **how))
 
     @cached_property
     def takes_turns(self) -> bool:
         """Does the template write earlier questions and answers, in their order?"""
-        from jinja2 import TemplateError
-
         one, two, three = "〈一〉", "〈二〉", "〈三〉"
         try:
-            text = self.tokenizer.apply_chat_template(
-                messages(three, [Demonstration(one, two)]), tokenize=False, **self.options
-            )
-        except (TemplateError, TypeError, ValueError):
+            text = self._filled(messages(three, [Demonstration(one, two)]), tokenize=False)
+        except InputError:
             return False
         places = [str(text).find(mark) for mark in (one, two, three)]
         return places[0] >= 0 and places == sorted(places)
@@ -135,11 +131,8 @@ class Wrapping:
     def end_id(self) -> int:
         """The first special token that the template puts after an answer, else the text's end."""
         if self.template:
-            text = self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": "-"}, {"role": "assistant", "content": _MARK}],
-                tokenize=False,
-                **self.options,
-            )
+            said = [{"role": "user", "content": "-"}, {"role": "assistant", "content": _MARK}]
+            text = self._filled(said, tokenize=False)
             tail = text.rpartition(_MARK)[2] if _MARK in text else ""
             added = self.tokenizer.added_tokens_decoder.items()
             special = {number for number, token in added if token.special}  # some have no name
@@ -147,6 +140,22 @@ class Wrapping:
                 if token in special or token in self.tokenizer.all_special_ids:
                     return int(token)
         return int(self.tokenizer.eos_token_id)
+
+    def _filled(self, conversation: Sequence[Mapping[str, str]], **how: bool) -> Any:
+        """The template with a conversation, as text or token ids; InputError where it fails."""
+        most = LONGEST + sum(len(message["content"]) for message in conversation)
+        try:
+            with time_limit(TEMPLATE_SECONDS):
+                filled = self.tokenizer.apply_chat_template(conversation, **how, **self.options)
+            if len(filled) > most:
+                raise ValueError(f"it adds more than {LONGEST:,} characters")
+        except Exception as error:  # a program, which can fail in any way
+            raise InputError(
+                f"backbone.chat_options={dict(self.options)}: the chat template cannot be filled "
+                f"({first_line(error)}); change the options, or leave the template out with "
+                "backbone.chat=never"
+            ) from error
+        return filled
 
 
 def messages(prompt: str, demonstrations: Sequence[Demonstration] = ()) -> list[dict[str, str]]:
@@ -164,20 +173,12 @@ def wrapping(tokenizer: Any, chat: str, options: Mapping[str, Any]) -> Wrapping:
 
     InputError: `always` and no template, or one that cannot be filled with `options`.
     """
-    from jinja2 import TemplateError
-
     has_template = getattr(tokenizer, "chat_template", None) is not None
     if chat == "always" and not has_template:
         raise InputError("backbone.chat=always: this tokenizer has no chat template; use chat=auto")
     chosen = Wrapping(tokenizer, has_template and chat != "never", dict(options))
-    try:
-        chosen.prompt_ids("-")
-        chosen.end_id()
-    except (TemplateError, TypeError, ValueError) as error:
-        raise InputError(
-            f"backbone.chat_options={dict(options)}: the chat template cannot be filled ({error}); "
-            "change the options, or leave the template out with backbone.chat=never"
-        ) from error
+    chosen.end_id()  # first as text, whose length is known before it is cut into tokens
+    chosen.prompt_ids("-")
     return chosen
 
 
