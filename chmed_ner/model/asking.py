@@ -1,5 +1,6 @@
 """Asking a model: requests and replies, what answers them, and how prompts are wrapped for it."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,21 +98,28 @@ LONGEST = 1_000_000
 
 @dataclass(frozen=True)
 class Wrapping:
-    """A prompt's way into the model; without `template`, for a base model, the text as it is."""
+    """A prompt's way into the model; without `template`, for a base model, the text as it is.
+
+    The model's embedding has so many `rows`: a tokenizer may know more tokens than these.
+    """
 
     tokenizer: Any
     template: bool
     options: Mapping[str, Any]
+    rows: float = math.inf
 
     def prompt_ids(self, prompt: str, demonstrations: Sequence[Demonstration] = ()) -> list[int]:
-        """The token ids that the model reads; demonstrations are turns where the template can."""
+        """The token ids that the model reads; demonstrations are turns where the template can.
+
+        InputError: a token of another kind of model, such as an image's, is written in the text.
+        """
         if not (self.template and (self.takes_turns or not demonstrations)):
             prompt, demonstrations = plain_text(prompt, demonstrations), ()
         if not self.template:
-            return list(self.tokenizer.encode(prompt))
+            return self._known(self.tokenizer.encode(prompt))
         asked = messages(prompt, demonstrations)
         how = {"tokenize": True, "return_dict": False, "add_generation_prompt": True}
-        return list(self._filled(asked, **how))
+        return self._known(self._filled(asked, **how))
 
     @cached_property
     def takes_turns(self) -> bool:
@@ -126,7 +134,18 @@ class Wrapping:
 
     def answer_ids(self, answer: str) -> list[int]:
         """The token ids of an answer, its end included."""
-        return [*self.tokenizer.encode(answer, add_special_tokens=False), self.end_id()]
+        ids = self.tokenizer.encode(answer, add_special_tokens=False)
+        return self._known([*ids, self.end_id()])
+
+    def _known(self, ids: Sequence[int]) -> list[int]:
+        """`ids`; InputError: the model has no embedding for one."""
+        if (most := max(ids, default=0)) >= self.rows:
+            raise InputError(
+                f"{self.tokenizer.convert_ids_to_tokens(most)!r}: token {most} is beyond the "
+                f"model's embedding, which has {self.rows} rows; take it out of the text, or give "
+                "the checkpoint its own tokenizer"
+            )
+        return list(ids)
 
     def end_id(self) -> int:
         """The first special token that the template puts after an answer, else the text's end."""
@@ -168,7 +187,9 @@ def messages(prompt: str, demonstrations: Sequence[Demonstration] = ()) -> list[
     return [*turns, {"role": "user", "content": prompt}]
 
 
-def wrapping(tokenizer: Any, chat: str, options: Mapping[str, Any]) -> Wrapping:
+def wrapping(
+    tokenizer: Any, chat: str, options: Mapping[str, Any], rows: float = math.inf
+) -> Wrapping:
     """The wrapping for a `chat` setting; `auto` uses the template when the tokenizer has one.
 
     InputError: `always` and no template, or one that cannot be filled with `options`.
@@ -176,7 +197,7 @@ def wrapping(tokenizer: Any, chat: str, options: Mapping[str, Any]) -> Wrapping:
     has_template = getattr(tokenizer, "chat_template", None) is not None
     if chat == "always" and not has_template:
         raise InputError("backbone.chat=always: this tokenizer has no chat template; use chat=auto")
-    chosen = Wrapping(tokenizer, has_template and chat != "never", dict(options))
+    chosen = Wrapping(tokenizer, has_template and chat != "never", dict(options), rows)
     chosen.end_id()  # first as text, whose length is known before it is cut into tokens
     chosen.prompt_ids("-")
     return chosen

@@ -279,6 +279,21 @@ def test_the_checksum_of_a_hub_id_names_its_revision() -> None:
     )
 
 
+def test_a_token_that_the_model_does_not_know_is_named(checkpoint: Path) -> None:
+    """Gemma 3's tokenizer knows images, of which the text model has no embedding."""
+    tokenizer = load_tokenizer(checkpoint)
+    tokenizer.add_tokens(["<image>"], special_tokens=True)
+    tokenizer.save_pretrained(checkpoint)
+    backbone = option("backbone", "causal_lm", name="x", path=str(checkpoint), device="cpu")
+    loaded = backbone.load()
+    assert loaded.wrapping.prompt_ids("头痛") == tokenizer.encode("头痛")
+    for encode in (loaded.wrapping.prompt_ids, loaded.wrapping.answer_ids):
+        with pytest.raises(
+            InputError, match=r"'<image>': token 512 is beyond .* 512 rows; take it"
+        ):
+            encode("头<image>痛")
+
+
 def test_gemma3_from_another_folder(tiny_gemma3: Path) -> None:
     backbone = option(
         "backbone", "gemma3_270m", path=str(tiny_gemma3), dtype="float32", device="cpu"
