@@ -139,8 +139,8 @@ class CausalLM(LocalModel):
         if self.quantization != "none":
             precision = f"{self.quantization}, {precision}"
         log.info("%s: weights %.0f MiB (%s)", self.name, size / 2**20, precision)
-        rows = len(model.get_input_embeddings().weight)
-        wrapped = wrapping(tokenizer, self.chat, self.chat_options, rows)
+        embedding: Any = model.get_input_embeddings()
+        wrapped = wrapping(tokenizer, self.chat, self.chat_options, len(embedding.weight))
         return LoadedModel(model, tokenizer, wrapped, size, self.name)
 
     def generator(self, *, stop: Sequence[str], seed: int) -> "LocalGenerator":
