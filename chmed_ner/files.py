@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -71,17 +72,30 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     If the block fails, `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    written = Path(name)
+    written = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:
-        with os.fdopen(handle, mode, **text) as file:
+        with written.open(mode.replace("w", "x"), **text) as file:
             yield file
-        written.chmod(0o644)
-        written.replace(path)
+        keep(written, path)
     except BaseException:
         written.unlink(missing_ok=True)
         raise
+
+
+def keep(written: Path, path: Path) -> None:
+    """Let `written`, a file or a folder, take the place of `path`: once it is on the disk, and as
+    readable as the umask says, whoever wrote it (safetensors makes its files the user's own)."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    for each in (written, *written.rglob("*")):
+        folder = each.is_dir()
+        with suppress(OSError):  # a link to another user's file, a file system without modes
+            each.chmod((0o777 if folder else 0o666) & ~mask)
+        if not folder:
+            with each.open("rb") as file:
+                os.fsync(file.fileno())
+    written.replace(path)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -138,6 +152,14 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """The SHA-256 of all files in a folder by their path in it; hidden files do not count."""
+    files = sorted(file for file in folder.rglob("[!.]*") if file.is_file())
+    with ThreadPoolExecutor() as pool:
+        digests = pool.map(sha256_of, files)
+    return {str(file.relative_to(folder)): each for file, each in zip(files, digests, strict=True)}
 
 
 def files_sha256(files: Iterable[Path]) -> str:

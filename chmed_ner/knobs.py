@@ -95,6 +95,16 @@ def check_knobs(constructor: Callable[..., Any], knobs: Mapping[str, Any], key: 
             if isinstance(marker, Range) and not null_fits and not marker.holds(value):
                 null = ", or null" if NoneType in members else ""
                 raise InputError(f"{key}.{name}={shown}: give {marker.words}{null}")
+        check_numbers(value, f"{key}.{name}")
+
+
+def check_numbers(value: Any, key: str) -> None:
+    """InputError, which names `key`: a number in `value` is infinite, none, or beyond 64 bits."""
+    if isinstance(value, Mapping | list | tuple):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            check_numbers(each, key)
+    elif isinstance(value, int | float) and not abs(value) < 2**63:
+        raise InputError(f"{key}={value}: give a number between -2^63 and 2^63")
 
 
 @functools.cache

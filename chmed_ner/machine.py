@@ -1,10 +1,12 @@
-"""What a run takes of the machine: memory and its peak, cores, GPUs, a progress bar."""
+"""What a run takes of the machine: memory and its peak, time, cores, GPUs, a progress bar."""
 
 import ctypes
 import gc
 import os
 import resource
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +38,32 @@ def collection_paused() -> Iterator[None]:
         if paused:
             gc.enable()
             gc.collect(0)
+
+
+class _TimeIsUp(BaseException):
+    """No Exception, which the block might take for a failure of its own and go on."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """TimeoutError in a block that takes longer; only the main thread can be interrupted, in
+    another one there is no limit."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise _TimeIsUp
+
+    handler = signal.signal(signal.SIGALRM, stop)
+    other = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    except _TimeIsUp:
+        raise TimeoutError(f"it takes more than {seconds:g} seconds") from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *other)
+        signal.signal(signal.SIGALRM, handler)
 
 
 def reset_peak() -> None:

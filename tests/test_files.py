@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import given, strategies as st
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import (
     json_line,
+    keep,
     markdown_table,
     read_json,
     replacing,
@@ -43,6 +45,19 @@ def test_a_file_takes_its_place_when_the_block_ends_well(tmp_path: Path) -> None
         assert path.read_text() == "一\n二\n"
     assert path.read_text() == "三"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_is_written_is_as_readable_as_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_json(tmp_path / "file.json", {})
+        (tmp_path / "own").mkdir(0o700)
+        (tmp_path / "own" / "file").touch(0o600)
+        keep(tmp_path / "own", tmp_path / "folder")
+    finally:
+        os.umask(before)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.rglob("*")}
+    assert modes == {"file.json": 0o640, "folder": 0o750, "file": 0o640}
 
 
 @pytest.mark.parametrize("error", [ValueError("half"), KeyboardInterrupt()])

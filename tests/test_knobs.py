@@ -4,10 +4,12 @@ import math
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from chmed_ner.errors import InputError
+from chmed_ner.files import config_directory
 from chmed_ner.knobs import NAMES_RUN, NO_RESULT, marked
-from chmed_ner.run.config import option
+from chmed_ner.run.config import GROUPS, compose, configure, option
 from chmed_ner.track.record import config_hash
 from chmed_ner.train import LoRA, SavedAdapter
 
@@ -37,6 +39,38 @@ def test_a_value_that_does_not_fit_is_refused_by_name(
     with pytest.raises(InputError) as refused:
         option(group, name, **knobs)
     assert says in str(refused.value)
+
+
+MEANINGFUL = {("seed", -1), ("split_seed", -1)}
+"""A seed may be any whole number."""
+NEEDED = {
+    "path": "a", "runs": ["a", "b"], "files": {"FT": "a"}, "test": {"FT": "a"}, "model": "a",
+    "base_url": "http://127.0.0.1",
+}  # fmt: skip
+"""Knobs that a user must give."""
+OPTIONS = [
+    (file.parent.name, file.stem)
+    for group in GROUPS
+    for file in sorted((config_directory() / group).glob("*.yaml"))
+    if "_target_:" in file.read_text(encoding="utf-8")  # others inherit all knobs
+]
+
+
+@pytest.mark.parametrize(("group", "name"), OPTIONS)
+def test_no_knob_takes_a_number_that_is_none_or_has_no_meaning(group: str, name: str) -> None:
+    content: Any = OmegaConf.to_container(compose([f"{group}={name}"])[group], resolve=True)
+    needed = {knob: NEEDED[knob] for knob in content.keys() & NEEDED.keys()}
+    for knob, default in content.items():
+        for value in (math.nan, -1, -1.5, math.inf, float("1e400"), 10**400):
+            if (knob, value) not in MEANINGFUL:
+                given = [value] if isinstance(default, list) else value
+                with pytest.raises(InputError, match=rf"^[^\n]*\b{knob}\b[^\n]*$"):
+                    option(group, name, **{**needed, knob: given})
+
+
+def test_a_seed_is_a_whole_number_that_a_machine_holds() -> None:
+    with pytest.raises(InputError, match=r"^seed=10000.*: give a number between"):
+        configure(compose([f"seed={10**400}"]), {})
 
 
 def test_what_changes_no_result_and_names_of_runs_are_no_part_of_the_identity() -> None:

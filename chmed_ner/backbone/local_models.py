@@ -122,8 +122,9 @@ class CausalLM(LocalModel):
         or its own."""
         from chmed_ner.model import load_model, weight_bytes
 
+        own = self.location()
         model = load_model(
-            weights or self.location(),
+            weights or own,
             dtype=self.dtype,
             device=self.device,
             attention=self.attention,
@@ -131,14 +132,15 @@ class CausalLM(LocalModel):
             cache=self.cache,
             quantization=self.quantization,
         )
-        tokenizer = load_tokenizer(self.location(), revision=self.revision)
+        tokenizer = load_tokenizer(own, revision=self.revision)
         _forget_sampling(model)
         size = weight_bytes(model)
         precision = str(model.dtype).removeprefix("torch.")
         if self.quantization != "none":
             precision = f"{self.quantization}, {precision}"
         log.info("%s: weights %.0f MiB (%s)", self.name, size / 2**20, precision)
-        wrapped = wrapping(tokenizer, self.chat, self.chat_options)
+        embedding: Any = model.get_input_embeddings()
+        wrapped = wrapping(tokenizer, self.chat, self.chat_options, len(embedding.weight))
         return LoadedModel(model, tokenizer, wrapped, size, self.name)
 
     def generator(self, *, stop: Sequence[str], seed: int) -> "LocalGenerator":

@@ -1,12 +1,14 @@
 """Asking a model: requests and replies, what answers them, and how prompts are wrapped for it."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from chmed_ner.entities import Completion, Demonstration, Grammar
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, first_line
+from chmed_ner.machine import time_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,58 +112,68 @@ class Streaming(Protocol):
 
 CHAT = ("auto", "always", "never")
 _MARK = "〈回答〉"
+TEMPLATE_SECONDS = 10.0
+"""How long a chat template may take: it is the checkpoint's program."""
+LONGEST = 1_000_000
+"""How many characters it may add to a conversation."""
 
 
 @dataclass(frozen=True)
 class Wrapping:
-    """A prompt's way into the model; without `template`, for a base model, the text as it is."""
+    """A prompt's way into the model; without `template`, for a base model, the text as it is.
+
+    The model's embedding has so many `rows`: a tokenizer may know more tokens than these.
+    """
 
     tokenizer: Any
     template: bool
     options: Mapping[str, Any]
+    rows: float = math.inf
 
     def prompt_ids(self, prompt: str, demonstrations: Sequence[Demonstration] = ()) -> list[int]:
-        """The token ids that the model reads; demonstrations are turns where the template can."""
+        """The token ids that the model reads; demonstrations are turns where the template can.
+
+        InputError: a token of another kind of model, such as an image's, is written in the text.
+        """
         if not (self.template and (self.takes_turns or not demonstrations)):
             prompt, demonstrations = plain_text(prompt, demonstrations), ()
         if not self.template:
-            return list(self.tokenizer.encode(prompt))
-        ids = self.tokenizer.apply_chat_template(
-            messages(prompt, demonstrations),
-            tokenize=True,
-            return_dict=False,
-            add_generation_prompt=True,
-            **self.options,
-        )
-        return list(ids)
+            return self._known(self.tokenizer.encode(prompt))
+        asked = messages(prompt, demonstrations)
+        how = {"tokenize": True, "return_dict": False, "add_generation_prompt": True}
+        return self._known(self._filled(asked, **how))
 
     @cached_property
     def takes_turns(self) -> bool:
         """Does the template write earlier questions and answers, in their order?"""
-        from jinja2 import TemplateError
-
         one, two, three = "〈一〉", "〈二〉", "〈三〉"
         try:
-            text = self.tokenizer.apply_chat_template(
-                messages(three, [Demonstration(one, two)]), tokenize=False, **self.options
-            )
-        except (TemplateError, TypeError, ValueError):
+            text = self._filled(messages(three, [Demonstration(one, two)]), tokenize=False)
+        except InputError:
             return False
         places = [str(text).find(mark) for mark in (one, two, three)]
         return places[0] >= 0 and places == sorted(places)
 
     def answer_ids(self, answer: str) -> list[int]:
         """The token ids of an answer, its end included."""
-        return [*self.tokenizer.encode(answer, add_special_tokens=False), self.end_id()]
+        ids = self.tokenizer.encode(answer, add_special_tokens=False)
+        return self._known([*ids, self.end_id()])
+
+    def _known(self, ids: Sequence[int]) -> list[int]:
+        """`ids`; InputError: the model has no embedding for one."""
+        if (most := max(ids, default=0)) >= self.rows:
+            raise InputError(
+                f"{self.tokenizer.convert_ids_to_tokens(most)!r}: token {most} is beyond the "
+                f"model's embedding, which has {self.rows} rows; take it out of the text, or give "
+                "the checkpoint its own tokenizer"
+            )
+        return list(ids)
 
     def end_id(self) -> int:
         """The first special token that the template puts after an answer, else the text's end."""
         if self.template:
-            text = self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": "-"}, {"role": "assistant", "content": _MARK}],
-                tokenize=False,
-                **self.options,
-            )
+            said = [{"role": "user", "content": "-"}, {"role": "assistant", "content": _MARK}]
+            text = self._filled(said, tokenize=False)
             tail = text.rpartition(_MARK)[2] if _MARK in text else ""
             added = self.tokenizer.added_tokens_decoder.items()
             special = {number for number, token in added if token.special}  # some have no name
@@ -169,6 +181,22 @@ class Wrapping:
                 if token in special or token in self.tokenizer.all_special_ids:
                     return int(token)
         return int(self.tokenizer.eos_token_id)
+
+    def _filled(self, conversation: Sequence[Mapping[str, str]], **how: bool) -> Any:
+        """The template with a conversation, as text or token ids; InputError where it fails."""
+        most = LONGEST + sum(len(message["content"]) for message in conversation)
+        try:
+            with time_limit(TEMPLATE_SECONDS):
+                filled = self.tokenizer.apply_chat_template(conversation, **how, **self.options)
+            if len(filled) > most:
+                raise ValueError(f"it adds more than {LONGEST:,} characters")
+        except Exception as error:  # a program, which can fail in any way
+            raise InputError(
+                f"backbone.chat_options={dict(self.options)}: the chat template cannot be filled "
+                f"({first_line(error)}); change the options, or leave the template out with "
+                "backbone.chat=never"
+            ) from error
+        return filled
 
 
 def messages(prompt: str, demonstrations: Sequence[Demonstration] = ()) -> list[dict[str, str]]:
@@ -181,25 +209,19 @@ def messages(prompt: str, demonstrations: Sequence[Demonstration] = ()) -> list[
     return [*turns, {"role": "user", "content": prompt}]
 
 
-def wrapping(tokenizer: Any, chat: str, options: Mapping[str, Any]) -> Wrapping:
+def wrapping(
+    tokenizer: Any, chat: str, options: Mapping[str, Any], rows: float = math.inf
+) -> Wrapping:
     """The wrapping for a `chat` setting; `auto` uses the template when the tokenizer has one.
 
     InputError: `always` and no template, or one that cannot be filled with `options`.
     """
-    from jinja2 import TemplateError
-
     has_template = getattr(tokenizer, "chat_template", None) is not None
     if chat == "always" and not has_template:
         raise InputError("backbone.chat=always: this tokenizer has no chat template; use chat=auto")
-    chosen = Wrapping(tokenizer, has_template and chat != "never", dict(options))
-    try:
-        chosen.prompt_ids("-")
-        chosen.end_id()
-    except (TemplateError, TypeError, ValueError) as error:
-        raise InputError(
-            f"backbone.chat_options={dict(options)}: the chat template cannot be filled ({error}); "
-            "change the options, or leave the template out with backbone.chat=never"
-        ) from error
+    chosen = Wrapping(tokenizer, has_template and chat != "never", dict(options), rows)
+    chosen.end_id()  # first as text, whose length is known before it is cut into tokens
+    chosen.prompt_ids("-")
     return chosen
 
 

@@ -20,7 +20,7 @@ from chmed_ner.files import (
     output_directory,
     sweep_directory,
 )
-from chmed_ner.knobs import NAMES_RUN, check_knobs, marked, named
+from chmed_ner.knobs import NAMES_RUN, check_knobs, check_numbers, marked, named
 from chmed_ner.run.cells import checked_name, default_name, runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
 from chmed_ner.track import find_run, without_credentials
@@ -151,6 +151,7 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
         plain_config(config) if isinstance(config, DictConfig) else dict(config)
     )
     _check_keys(content)
+    check_numbers(content["seed"], "seed")
     output = Path(content["paths"]["output"]).absolute()
     content |= {group: _with_runs(content[group], group, output) for group in ("regime", "method")}
     built = {group: build(content[group], group) for group in GROUPS if content[group] is not None}

@@ -118,7 +118,8 @@ def _close(experiment: Experiment, record: RunRecord, directory: Path, tracker: 
     """Write the record, upload the files, end the run; as FAILED if that fails."""
     status = "FAILED"
     try:
-        record.counts = {**RunRecord.read(directory).counts, **record.counts}  # noted on the way
+        noted = RunRecord.read(directory)  # on the way
+        record.counts, record.weights = {**noted.counts, **record.counts}, noted.weights
         record.write(directory)
         tracker.artifacts(ARTIFACTS)
         if experiment.tracking.upload_adapter:

@@ -11,6 +11,7 @@ from .record import (
     git_commit as git_commit,
     neutral_keys as neutral_keys,
     note_counts as note_counts,
+    note_tuned as note_tuned,
     version as version,
     versions as versions,
     without_credentials as without_credentials,

@@ -85,7 +85,7 @@ def git_commit() -> str:
 
 @dataclass
 class RunRecord:
-    """What `run.json` holds of a run; checksums are SHA-256 by file.
+    """What `run.json` holds of a run; checksums are SHA-256 by file, `weights` those it tuned.
 
     `status` is RUNNING, FINISHED, FAILED (for the reason `error`) or KILLED; `key` is unique and
     finds the MLflow run whose id was lost in a crash.
@@ -108,6 +108,7 @@ class RunRecord:
     git_commit: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
     started: str = ""
     seconds: float = 0.0
 
@@ -136,6 +137,15 @@ def note_counts(directory: Path, counts: Mapping[str, int]) -> None:
     if (directory / RUN_FILE).is_file():
         record = RunRecord.read(directory)
         record.counts |= counts
+        record.write(directory)
+
+
+def note_tuned(directory: Path, weights: Mapping[str, str]) -> None:
+    """Record the tuned files that are about to take their place in `directory`, by their path
+    there: no tuned weights are there without their checksums."""
+    if (directory / RUN_FILE).is_file():
+        record = RunRecord.read(directory)
+        record.weights = dict(weights)
         record.write(directory)
 
 

@@ -8,7 +8,6 @@ of the step) and batches (of seed and epoch) need no state.
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,7 @@ from safetensors.torch import save_file
 
 from chmed_ner.backbone import Log
 from chmed_ner.errors import InputError
+from chmed_ner.files import keep
 from chmed_ner.train.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -108,9 +108,7 @@ class Checkpoint:
             self._partial,
             metadata={"chmed_ner": json.dumps(about)},
         )
-        with self._partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        self._partial.replace(self.path)
+        keep(self._partial, self.path)
 
     @property
     def _partial(self) -> Path:

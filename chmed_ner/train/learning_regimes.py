@@ -16,6 +16,7 @@ from chmed_ner.train.tuned import Tuned
 from chmed_ner.train.tuned_weights import (
     ADAPTER_FOLDER,
     MODEL_FOLDER,
+    check_tuned,
     save_adapter,
     save_model,
     share_folder,
@@ -164,7 +165,8 @@ class SavedAdapter(Regime):
         return Path(self.path) / name
 
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:
-        """InputError when the adapter is absent, of another backbone, or has seen the test set."""
+        """InputError when the adapter is absent, of another backbone, has seen the test set, or is
+        not as it was saved."""
         directory, record = self.source()
         if tuned_folder(directory) is None:
             raise InputError(
@@ -182,6 +184,7 @@ class SavedAdapter(Regime):
                 f"regime.path={self.path}: its adapter was trained on {', '.join(names)}, which "
                 "this dataset tests on; score it on another dataset, or train one without that file"
             )
+        check_tuned(directory)
 
     def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:
         """The files that the adapter's own run was tuned on, not those of this run's dataset."""
@@ -189,10 +192,10 @@ class SavedAdapter(Regime):
 
     def inputs(self) -> dict[str, str]:
         """The checksums of the tuned weights, and of the hints they were tuned with."""
-        directory = self.source()[0]
-        folder, hints = tuned_folder(directory), directory / "hints"
-        files = sorted([*(folder.glob("*.safetensors") if folder else ()), *hints.glob("*.json")])
-        return {f"{file.parent.name}/{file.name}": sha256_of(file) for file in files}
+        directory, record = self.source()
+        tuned = {n: each for n, each in record.weights.items() if n.endswith(".safetensors")}
+        hints = sorted((directory / "hints").glob("*.json"))
+        return {**tuned, **{f"hints/{file.name}": sha256_of(file) for file in hints}}
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         """The backbone with the tuned weights; the run keeps a copy, of a whole model a link."""

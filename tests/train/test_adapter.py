@@ -1,12 +1,13 @@
 """LoRA adapters on disk and merged into the weights."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from chmed_ner.backbone import load_causal_lm
 from chmed_ner.errors import InputError
@@ -121,3 +122,44 @@ def test_an_adapter_that_is_not_there_or_broken_or_of_another_model_is_refused(
     an_adapter(a_wider(tiny_llama, tmp_path / "wider"), tmp_path / "other")
     with pytest.raises(InputError, match="other: this adapter cannot be put on"):
         merge("other")
+
+
+def changed(name: str, value: Any) -> Any:
+    """Changes a key of the adapter's configuration."""
+
+    def change(folder: Path) -> None:
+        path = folder / "adapter_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+
+    return change
+
+
+def tensors(change: Any) -> Any:
+    """Changes the adapter's tensors."""
+
+    def spoil(folder: Path) -> None:
+        path = folder / "adapter_model.safetensors"
+        save_file(change(load_file(path)), path)
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (tensors(lambda found: dict([*found.items()][::2])), r"14 tensors .*: missing"),
+        (tensors(lambda found: {**found, "lora_A.x": torch.ones(1)}), r"lora_A\.x: unexpected"),
+        (changed("target_modules", "(a+)+b|" + "(.*.*)*" * 9 + "c"), "target_modules=.*nothing"),
+        (changed("rank_pattern", {"(.*.*)*.*c": 2}), "rank_pattern=.*nothing"),
+        (changed("exclude_modules", "(.*.*)*.*c"), "exclude_modules=.*nothing"),
+        (changed("use_dora", True), "use_dora=True is nothing"),
+        (changed("target_modules", None), "cannot be put on"),
+    ],
+)
+def test_half_an_adapter_or_more_than_one_of_ours_is_refused(
+    tiny_llama: Path, tmp_path: Path, spoil: Any, message: str
+) -> None:
+    an_adapter(tiny_llama, tmp_path / "adapter")
+    spoil(tmp_path / "adapter")
+    with pytest.raises(InputError, match=message):
+        merged(load_causal_lm(tiny_llama, device="cpu")[0], tmp_path / "adapter")

@@ -1,13 +1,18 @@
 """A tuned run, its adapter scored again in a run of its own, and the text that either predicts."""
 
 import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import chmed_ner
 from chmed_ner.cli import main
-from chmed_ner.files import PACKAGE
+from chmed_ner.errors import InputError
+from chmed_ner.files import PACKAGE, sha256_of
 
 SAMPLE = PACKAGE / "data" / "sample"
 
@@ -82,3 +87,49 @@ def test_the_adapter_knows_what_it_was_tuned_on_at_second_hand_too(
         )  # fmt: skip
         assert code == 2
         assert "was trained on" in "".join(capsys.readouterr())
+
+
+def test_the_record_holds_the_checksums_of_the_adapter(runs: tuple[Path, Path, Path]) -> None:
+    _, tuned, scored = runs
+    for directory in (tuned, scored):
+        weights = json.loads((directory / "run.json").read_text())["weights"]
+        files = sorted((directory / "adapter").iterdir())
+        assert weights == {f"adapter/{file.name}": sha256_of(file) for file in files}
+
+
+def flip(file: Path) -> None:
+    """Changes the last bit of a file, whose times stay."""
+    content, status = bytearray(file.read_bytes()), file.stat()
+    content[-1] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda adapter: flip(adapter / "adapter_model.safetensors"), "is not what was saved"),
+        (lambda adapter: flip(adapter / "adapter_config.json"), "config.json: is not what"),
+        (lambda adapter: (adapter / "adapter_model.safetensors").unlink(), "is missing"),
+        (lambda adapter: (adapter / "adapter_config.json").unlink(), "config.json: is missing"),
+        (lambda adapter: (adapter / "backbone.json").write_text("{}"), "json: was not saved by"),
+        (shutil.rmtree, "is missing"),
+        (lambda adapter: adapter.rename(adapter.with_name("model")), "is missing"),
+    ],
+)
+def test_what_is_not_as_it_was_saved_is_neither_loaded_nor_scored(
+    runs: tuple[Path, Path, Path],
+    tiny_llama: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[Path], Any],
+    message: str,
+) -> None:
+    directory = Path(shutil.copytree(runs[1], tmp_path / "run"))
+    spoil(directory / "adapter")
+    with pytest.raises(InputError, match=rf"{directory}/adapter/.*{message}.*tune again"):
+        chmed_ner.load(directory)
+    code, _ = run(tmp_path, "again", tiny_llama, "regime=adapter", f"regime.path={directory}")
+    assert code == 2
+    said = "".join(capsys.readouterr())
+    assert message in said or "holds no adapter/" in said

@@ -12,7 +12,7 @@ from chmed_ner.backbone import CompletionStore, requests_for
 from chmed_ner.data import Corpus
 from chmed_ner.entities import Completion, LabelScheme, Sentence, Simplified
 from chmed_ner.errors import InputError
-from chmed_ner.knobs import at_least
+from chmed_ner.knobs import MAPPING, at_least
 from chmed_ner.methods.assessment.measures import Reading, measures, single, write_tables
 from chmed_ner.methods.generative.answers import ask, outcome_of, prompt_for, read_completions
 from chmed_ner.methods.generative.method import Generative
@@ -54,7 +54,7 @@ class Assessment(Generative):
     name = "assessment"
     named_by = ("backbone", "prompt", "regime", "method")
 
-    paraphrases: Mapping[str, Any]
+    paraphrases: Annotated[Mapping[str, Any], MAPPING]
     label_orders: Annotated[int, at_least(0)]
     seeds: Annotated[int, at_least(0)]
 

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from chmed_ner.backbone import Backbone, Encoder
 from chmed_ner.entities import OUTSIDE, Span, chunks
 from chmed_ner.errors import InputError, first_line
+from chmed_ner.files import keep
 from chmed_ner.machine import give_back, progress
 from chmed_ner.methods.features import NumberedFeatures
 from chmed_ner.methods.tagger.network import TaggerNetwork, batch_of
@@ -92,7 +93,7 @@ def save_weights(path: Path, state: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, partial)
-    partial.replace(path)
+    keep(partial, path)
 
 
 def load_weights(network: TaggerNetwork, path: Path) -> None:

@@ -1,6 +1,7 @@
 """Checkpoints -> a transformers model and its tokenizer. Nobody's code is executed."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ _TEXT_PART = {
 }
 """Names of the text part's weights in a checkpoint that also sees or hears, of transformers'
 layouts before and since version 4.52, and in a model of text alone."""
+
+_CONSTANT = re.compile(r"\.(masked_bias|inv_freq|position_ids|token_type_ids)$")
 
 
 def load_causal_lm(
@@ -127,9 +130,27 @@ def _read_weights(
         )
     except Exception as error:  # a broken checkpoint fails in as many ways as it has parts
         raise _unloadable(weights, error) from error
+    if surplus := _surplus(model, report["unexpected_keys"]):
+        raise InputError(
+            f"backbone.path={weights}: {len(surplus)} weights have no place in the model of "
+            f"config.json, such as {min(surplus)}; the weights do not fit config.json (another "
+            "number of layers?), so bring the model's own back"
+        )
     if part:  # else `save_pretrained` undoes the renaming: weights that do not fit the config
         model._weight_conversions = None
     return model, set(report["missing_keys"])
+
+
+def _surplus(model: Any, unexpected: Iterable[str]) -> set[str]:
+    """Weights for parts that `model` has, in which they have no place; heads, towers and adapters
+    of other kinds do not count, nor does what older versions of a model kept as constants."""
+    prefix = f"{model.base_model_prefix}."
+    children = {name.removeprefix(prefix).partition(".")[0] for name, _ in model.named_modules()}
+    return {
+        name
+        for name in unexpected
+        if name.removeprefix(prefix).partition(".")[0] in children and not _CONSTANT.search(name)
+    }
 
 
 def _source(path_or_id: str | Path, revision: str | None) -> dict[str, Any]:

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import cache_directory, files_sha256, write_json
+from chmed_ner.files import cache_directory, checksums, files_sha256, keep, write_json
 from chmed_ner.model.original.layouts import Config, Layout
-from chmed_ner.model.original.source import shard_files, tensors_in
+from chmed_ner.model.original.source import json_object, shard_files, tensors_in
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 CONVERSION = 1
 """Raised when the conversion changes, so that an old copy is not taken for a new one."""
+CHECKSUMS = ".sha256.json"
+"""In a converted copy: the SHA-256 of its files."""
 SHARD_BYTES = 1 << 30
 """The size of a shard, which is in memory while it is written."""
 log = logging.getLogger(__name__)
@@ -73,7 +75,8 @@ def cache_folder(cache: str | None, name: str) -> Path:
 
 
 def converted_once(target: Path, convert: Callable[[Path], None], needs: str) -> Path:
-    """`target`, a checkpoint's folder; if it is not there, `convert` fills it, under a file lock.
+    """`target`, a checkpoint's folder, its files as they were written; if it is not there or not
+    so, `convert` fills it, under a file lock.
 
     InputError, with what the cache `needs`, where it cannot be written.
     """
@@ -81,10 +84,10 @@ def converted_once(target: Path, convert: Callable[[Path], None], needs: str) ->
 
     place = target.parent
     try:
-        if not (target / "config.json").is_file():
+        if not _is_whole(target):
             place.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(place / f"{target.name}.lock"):
-                if not (target / "config.json").is_file():  # another process may have made it
+                if not _is_whole(target):  # another process may have made it
                     _convert(target, convert)
     except OSError as error:
         raise InputError(
@@ -94,15 +97,23 @@ def converted_once(target: Path, convert: Callable[[Path], None], needs: str) ->
     return target
 
 
+def _is_whole(target: Path) -> bool:
+    """Are the files those that were written? By their SHA-256: times and sizes can be as before."""
+    record = json_object(target / CHECKSUMS)
+    return record is not None and record == checksums(target)
+
+
 def _convert(target: Path, convert: Callable[[Path], None]) -> None:
+    if target.exists():
+        log.warning("%s: incomplete or altered since it was converted; converting again", target)
     prefix = f".converting-{target.name}-"
     for abandoned in (target, *target.parent.glob(f"{prefix}*")):  # by a process that was killed
         shutil.rmtree(abandoned, ignore_errors=True)
     work = Path(tempfile.mkdtemp(dir=target.parent, prefix=prefix))
     try:
-        work.chmod(0o755)
         convert(work)
-        work.replace(target)
+        write_json(work / CHECKSUMS, checksums(work))
+        keep(work, target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -64,11 +64,8 @@ class Page:
         noted = _NOTE.fullmatch(name)
         if not noted or not (tag := self.tag(noted[1])):
             return None, False
-        others = {
-            self.tag(part)
-            for part in re.split(r"[（()）\[\]【】<>《》/／|、，,；;：:\s]+", noted[2])
-        }
-        return (tag, others != {None, tag} - {None}) if others <= {None, tag} else (None, False)
+        others = {self.tag(part) for part in _BETWEEN.split(noted[2]) if part}
+        return (tag, None in others) if others <= {None, tag} else (None, False)
 
     def holds(self, words: str) -> bool:
         """Does the sentence hold `words`, in any of their spellings?"""

@@ -7,6 +7,7 @@ import pytest
 
 from chmed_ner.backbone import load_tokenizer
 from chmed_ner.errors import InputError
+from chmed_ner.model import asking
 from chmed_ner.model.asking import wrapping
 
 
@@ -43,11 +44,18 @@ def test_options_reach_the_template(tiny_chat: Path) -> None:
         ("{{ messages[0].content }}", {"tokenize": True}),
         ("{{ raise_exception('no such role') }}", {}),
         ("{% if %}", {}),
+        ("{{ 1 // 0 }}", {}),
+        ("{% for i in range(10 ** 9) %}-{% endfor %}", {}),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", {}),
+        ("{% for i in range(9 ** 5) %}{% for j in range(9 ** 5) %}{% endfor %}{% endfor %}", {}),
+        ("{{ 1 | round(10 ** 8, 'ceil') }}", {}),
+        ("{{ '-' * 2000000 }}", {}),
     ],
 )
-def test_a_template_that_cannot_be_filled_is_named(
-    tiny_chat: Path, template: str, options: dict[str, Any]
+def test_a_template_that_cannot_be_filled_or_takes_for_ever_is_named(
+    tiny_chat: Path, template: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(asking, "TEMPLATE_SECONDS", 1.0)
     tokenizer = load_tokenizer(tiny_chat)
     tokenizer.chat_template = template
     with pytest.raises(InputError, match=r"backbone\.chat_options=.*backbone\.chat=never"):

@@ -117,6 +117,26 @@ def changed(name: str, **changes: Any) -> Callable[[Path], None]:
     return lambda folder: configure(folder / name, **changes)
 
 
+def tensors(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Path], None]:
+    """Changes the weights."""
+
+    def spoil(folder: Path) -> None:
+        file = folder / "model.safetensors"
+        save_file(change(load_file(file)), file, metadata={"format": "pt"})
+
+    return spoil
+
+
+def added(*names: str) -> Callable[[Path], None]:
+    """Adds weights."""
+    return tensors(lambda found: {**found, **{name: torch.zeros(64) for name in names}})
+
+
+def renamed(old: str, new: str) -> Callable[[Path], None]:
+    """Weights with other names."""
+    return tensors(lambda found: {name.replace(old, new): each for name, each in found.items()})
+
+
 def without(*names: str) -> Callable[[Path], None]:
     """Takes files away."""
     return lambda folder: [(folder / name).unlink() for name in names] and None
@@ -132,6 +152,9 @@ def without(*names: str) -> Callable[[Path], None]:
         (changed("config.json", hidden_size=32), "cannot be loaded"),
         (changed("config.json", hidden_size="wide"), "hidden_size"),
         (changed("config.json", num_hidden_layers=3), r"9 weights .* missing.*model\.layers\.2"),
+        (changed("config.json", num_hidden_layers=1), r"9 weights have no place.*layers\.1"),
+        (added("model.layers.0.self_attn.q_proj.bias"), "1 weights have no place.*q_proj"),
+        (renamed("norm", "other_norm"), "4 weights have no place"),
         (changed("config.json", model_type="gpt2"), "weights are missing"),
         (without("model.safetensors"), r"pickled \.bin files are read only"),
         (pickled, r"pickled \.bin files are read only"),
@@ -150,6 +173,11 @@ def test_a_spoiled_checkpoint_is_refused(
     with pytest.raises(InputError, match=message) as caught:
         load_causal_lm(checkpoint, dtype="float32", device="cpu")
     assert str(checkpoint) in str(caught.value)
+
+
+def test_heads_of_other_kinds_and_old_constants_are_no_part_of_the_model(checkpoint: Path) -> None:
+    added("v_head.weight", "model.layers.0.self_attn.rotary_emb.inv_freq")(checkpoint)
+    load_causal_lm(checkpoint, dtype="float32", device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -249,6 +277,21 @@ def test_the_checksum_of_a_hub_id_names_its_revision() -> None:
         option("backbone", "causal_lm", name="m", path="someone/model", revision="abc").checksum()
         == "someone/model@abc"
     )
+
+
+def test_a_token_that_the_model_does_not_know_is_named(checkpoint: Path) -> None:
+    """Gemma 3's tokenizer knows images, of which the text model has no embedding."""
+    tokenizer = load_tokenizer(checkpoint)
+    tokenizer.add_tokens(["<image>"], special_tokens=True)
+    tokenizer.save_pretrained(checkpoint)
+    backbone = option("backbone", "causal_lm", name="x", path=str(checkpoint), device="cpu")
+    loaded = backbone.load()
+    assert loaded.wrapping.prompt_ids("头痛") == tokenizer.encode("头痛")
+    for encode in (loaded.wrapping.prompt_ids, loaded.wrapping.answer_ids):
+        with pytest.raises(
+            InputError, match=r"'<image>': token 512 is beyond .* 512 rows; take it"
+        ):
+            encode("头<image>痛")
 
 
 def test_gemma3_from_another_folder(tiny_gemma3: Path) -> None:

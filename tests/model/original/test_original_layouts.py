@@ -3,6 +3,7 @@
 import collections
 import copy
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from chmed_ner.backbone import load_causal_lm
 from chmed_ner.errors import InputError
 from chmed_ner.model.checkpoint.loading import transformers_checkpoint
-from chmed_ner.model.original.converted import converted_directory
+from chmed_ner.model.original.converted import CHECKSUMS, converted_directory
 from chmed_ner.model.original.known import layout_of
 from chmed_ner.run.config import option
 
@@ -131,6 +132,54 @@ def test_a_conversion_that_was_killed_is_made_again(chatglm2: Any, tmp_path: Pat
     assert transformers_checkpoint(folder) == made
     assert not abandoned.exists()
     assert set(load_file(made / "model.safetensors")) == set(chatglm2.model.state_dict())
+
+
+def flip(file: Path) -> None:
+    """Changes the last bit of a file; size and times stay as they were."""
+    content, times = (
+        bytearray(file.read_bytes()),
+        (file.stat().st_atime_ns, file.stat().st_mtime_ns),
+    )
+    content[-1] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=times)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda made: flip(made / "model.safetensors"),
+        lambda made: flip(made / "config.json"),
+        lambda made: (made / "generation_config.json").unlink(),
+        lambda made: (made / "model.safetensors.index.json").write_text("{}"),
+        lambda made: (made / CHECKSUMS).write_text("["),
+        lambda made: (made / CHECKSUMS).unlink(),
+    ],
+)
+def test_a_copy_that_is_not_what_was_written_is_made_again(
+    baichuan: Any, tmp_path: Path, spoil: Callable[[Path], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = baichuan.write(tmp_path / "model")
+    made = Path(transformers_checkpoint(folder))
+    spoil(made)
+    model, _ = load_causal_lm(folder, dtype="float32", device="cpu")
+    same_model(model, baichuan.model)
+    assert f"{made}: incomplete or altered since it was converted" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("mask", "folders", "files"), [(0o022, 0o755, 0o644), (0o007, 0o770, 0o660)]
+)
+def test_the_copy_is_readable_as_the_umask_says(
+    baichuan: Any, tmp_path: Path, mask: int, folders: int, files: int
+) -> None:
+    before = os.umask(mask)
+    try:
+        made = Path(transformers_checkpoint(baichuan.write(tmp_path / "model")))
+    finally:
+        os.umask(before)
+    assert made.stat().st_mode & 0o777 == made.parent.stat().st_mode & 0o777 == folders
+    assert {file.stat().st_mode & 0o777 for file in made.iterdir()} == {files}
 
 
 def test_several_at_once_convert_once(baichuan: Any, tmp_path: Path, cache: Path) -> None:
