@@ -7,24 +7,25 @@ says. The libraries take a second to load: this module is imported when a questi
 import asyncio
 import json
 import logging
-import os
 import re
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import openai
 
+from chmed_ner.backbone.api.certificates import certificates
 from chmed_ner.backbone.api.endpoint import Endpoint
 from chmed_ner.backbone.api.verdicts import Verdict, said, verdict
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.model import Reply
 
 CONNECT_SECONDS = 10.0
+MOST_BYTES = 16 * 2**20
+"""No body is read further: such an answer is of no use."""
+
 LONGEST_PAUSE = 120.0
 """A server that asks for a longer pause, in seconds, ends the run: the official client's rule."""
 
@@ -39,6 +40,7 @@ _CURES = {
     422: "check backbone.extra_body and backbone.max_tokens_field",
 }
 _KEPT_HEADERS = ("Host", "Content-Length", "Accept-Encoding", "Connection")
+_OF_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
 _OUR_HEADERS = {
     "Accept": "application/json",
     "Content-Type": "application/json",
@@ -62,10 +64,10 @@ class Client(httpx2.AsyncClient):
     def __init__(self, endpoint: Endpoint, read: Callable[[Any], Reply]) -> None:
         for name in ("openai", "httpx2", "httpcore2"):  # a line a request, and at DEBUG headers
             logging.getLogger(name).setLevel(logging.WARNING)
-        certificates = _certificates() if endpoint.url.startswith("https:") else False
+        trusted = certificates() if endpoint.url.startswith("https:") else False
         unlimited = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         try:
-            super().__init__(verify=certificates, limits=unlimited, follow_redirects=False)
+            super().__init__(verify=trusted, limits=unlimited, follow_redirects=False)
         except (ValueError, ImportError, httpx2.InvalidURL):
             raise InputError(  # without the address, which may hold a password
                 "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: the environment names a proxy that cannot "
@@ -77,6 +79,7 @@ class Client(httpx2.AsyncClient):
         self.sending: set[asyncio.Task[Any] | None] = set()
         self.opened = asyncio.Event()
         self.stopping = False
+        self._useless: dict[asyncio.Task[Any] | None, Callable[[Any], None]] = {}
         self._key = endpoint.key()
         self._busy_until = self._said_at = 0.0
         self._official = openai.AsyncOpenAI(
@@ -89,24 +92,29 @@ class Client(httpx2.AsyncClient):
             http_client=self,
         )
 
-    async def ask(self, body: Mapping[str, Any]) -> Reply:
-        """The reply to `body`.
+    async def ask(self, body: Mapping[str, Any], on_useless: Callable[[Any], None]) -> Any:
+        """The JSON of the answer to `body`, which can be read.
 
+        `on_useless` is given each answer with status 200 that cannot be: it may cost money, too.
         Refused: there will be none. InputError where the settings are to blame; RunError: no
         attempt or no money is left.
         """
+        task = asyncio.current_task()
+        self._useless[task] = on_useless
         content = json.dumps(body).encode("ascii")
         try:
             response = await self._official.post(
                 self.endpoint.url, cast_to=httpx2.Response, content=content
             )
-            return self.answer_in(response.json())
+            return response.json()
         except openai.APIError as error:
             problem: Any = getattr(error, "response", error.__cause__)
             raise RunError(
                 f"{self._words(problem)} (backbone.attempts={self.endpoint.attempts}). What was "
                 "answered is kept: resume the run later"
             ) from None
+        finally:
+            del self._useless[task]
 
     async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
         """One attempt, which `backbone.timeout` ends however slowly the bytes come in.
@@ -123,7 +131,7 @@ class Client(httpx2.AsyncClient):
         problem: httpx2.Response | Exception
         try:
             async with asyncio.timeout(self.endpoint.timeout):
-                problem = response = await super().send(request, **how)
+                problem = response = await self._read(request, **how)
             if response.is_success:
                 self.answer_in(response.json())
                 self.opened.set()
@@ -131,6 +139,8 @@ class Client(httpx2.AsyncClient):
         except TimeoutError:
             problem = httpx2.ReadTimeout("no whole answer in time (backbone.timeout)")
         except (ValueError, RecursionError) as error:
+            if task in self._useless:
+                self._useless[task](_content(response))
             self._judge(response)
             problem = httpx2.DecodingError(f"an answer of no use ({error})")
         except Exception as error:
@@ -152,6 +162,23 @@ class Client(httpx2.AsyncClient):
         if isinstance(problem, Exception):
             raise problem
         return problem
+
+    async def _read(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
+        """The response with its whole body, of MOST_BYTES at most."""
+        response = await super().send(request, **{**how, "stream": True})
+        try:
+            pieces, size = [], 0
+            async for piece in response.aiter_bytes():
+                pieces.append(piece)
+                size += len(piece)
+                if size > MOST_BYTES:
+                    raise httpx2.DecodingError(f"an answer of more than {MOST_BYTES} bytes")
+        finally:
+            await response.aclose()
+        headers = [(n, v) for n, v in response.headers.multi_items() if n not in _OF_THE_BODY]
+        return httpx2.Response(
+            response.status_code, headers=headers, content=b"".join(pieces), request=request
+        )
 
     def _bare_headers(self, built: httpx2.Headers) -> httpx2.Headers:
         """Ours alone: none that the official client takes from the environment or the machine."""
@@ -204,22 +231,6 @@ class Client(httpx2.AsyncClient):
     def _cleaned(self, text: str) -> str:
         """`text` without the key and whatever looks like one."""
         return _KEYLIKE.sub("[key]", text.replace(self._key, "[key]") if self._key else text)
-
-
-def _certificates() -> ssl.SSLContext:
-    """Those of REQUESTS_CA_BUNDLE, else of SSL_CERT_FILE, else of the system."""
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    try:
-        if not bundle:
-            return httpx2.create_ssl_context()
-        if Path(bundle).is_dir():
-            return ssl.create_default_context(capath=bundle)
-        return ssl.create_default_context(cafile=bundle)
-    except OSError as error:
-        raise InputError(
-            f"REQUESTS_CA_BUNDLE or SSL_CERT_FILE: no certificates there ({error}); name a file in "
-            "PEM format"
-        ) from None
 
 
 def _content(response: httpx2.Response) -> Any:

@@ -21,6 +21,7 @@ _REFUSALS = re.compile(
 _LENGTHS = re.compile(r"length|max_.*token|token_?limit|context|repeti|truncat|incomplete")
 _BROKEN = re.compile(r"abort|cancel|error|resource|time_?out|interrupt")
 """The server gave up: what there is of the answer is taken as cut, none is asked for again."""
+_MOST_TOKENS = 10**9
 _TEXT_PARTS = (None, "text", "output_text", "message")
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,8 @@ class Wording:
         stop = self._stop(choice.get("finish_reason"), text)
         text, ended, lost = cut_at_stop(text, self.stop)
         stop = "refused" if refusal else "end" if ended else stop
-        return Reply(text, stop, *_usage(answer), cut=lost)
+        prompt, completion = usage(answer)
+        return Reply(text, stop, prompt or 0, completion or 0, cut=lost)
 
     def _stop(self, reason: Any, text: str) -> str:
         """Our word for a finish_reason. One that is not known, or says that the server gave up, is
@@ -151,10 +153,14 @@ def _texts(content: Any) -> Iterator[str]:
         raise ValueError(f"a content that is no text: {str(content)[:80]!r}")
 
 
-def _usage(answer: Mapping[str, Any]) -> tuple[int, int]:
-    """Prompt and completion tokens; 0 where they are not reported."""
-    usage = answer.get("usage")
-    found = usage if isinstance(usage, dict) else {}
-    counts = found.get("prompt_tokens"), found.get("completion_tokens")
-    prompt, completion = (max(0, n) if isinstance(n, int) else 0 for n in counts)
-    return prompt, completion
+def usage(answer: Any) -> tuple[int | None, int | None]:
+    """Prompt and completion tokens of an answer of any kind; None where they are not reported."""
+    found = answer.get("usage") if isinstance(answer, dict) else None
+    counts = found if isinstance(found, dict) else {}
+    prompt, completion = (_count(counts.get(f"{of}_tokens")) for of in ("prompt", "completion"))
+    return prompt or None, completion
+
+
+def _count(value: Any) -> int | None:
+    """A number of tokens that can be one."""
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None

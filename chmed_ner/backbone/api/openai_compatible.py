@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from chmed_ner.backbone.api.cost import (
     FREE,
@@ -13,12 +14,14 @@ from chmed_ner.backbone.api.cost import (
     Budget,
     Estimate,
     Kept,
+    Tokens,
     likely_tokens,
     most_tokens,
     request_key,
 )
 from chmed_ner.backbone.api.endpoint import Endpoint
-from chmed_ner.backbone.api.messages import Wording
+from chmed_ner.backbone.api.messages import Wording, usage
+from chmed_ner.backbone.api.purchase import Purchase
 from chmed_ner.backbone.api.stream import Asking, Question
 from chmed_ner.entities import Completion, follows
 from chmed_ner.errors import EstimateOnly
@@ -77,19 +80,24 @@ class ApiGenerator:
         The completions `before` count towards the budget. The first question starts alone: a
         wrong key costs one request. Before an error is raised, what is under way is waited for.
         """
-        kept = [(each, self.cache.get(each.key)) for each in self._questions(requests)]
+        kept = [(each, self.cache.found(each.key)) for each in self._questions(requests)]
         known = [(question, found) for question, found in kept if found]
         unknown = [question for question, found in kept if not found]
         estimate = self._estimate([question.requests[0] for question in unknown])
         log.info("%d questions are answered in the cache; left: %s", len(known), estimate)
-        if self.endpoint.estimate_only:
-            raise EstimateOnly(f"backbone.estimate_only: nothing was asked; left: {estimate}")
-        budget = Budget(self.endpoint.budget_usd, self._prices.paid(before))
-        budget.spent += sum(self._usd(found.reply) for _, found in known if found.seconds)
-        for start in range(0, len(known), AT_ONCE):
-            yield from self._handed_over(known[start : start + AT_ONCE])
-        if unknown:
-            yield from self._ask(unknown, budget)
+        try:
+            if self.endpoint.estimate_only:
+                raise EstimateOnly(f"backbone.estimate_only: nothing was asked; left: {estimate}")
+            budget = Budget(self.endpoint.budget_usd, self._prices.paid(before))
+            budget.spent += sum(self._usd(found.reply) for _, found in known if found.seconds)
+            for start in range(0, len(known), AT_ONCE):
+                yield from self._handed_over(known[start : start + AT_ONCE])
+            if unknown:
+                self.cache.check()
+                yield from self._ask(unknown, budget)
+        finally:
+            for question, _ in known:
+                self.cache.claims.release(question.key)
 
     def _usd(self, reply: Reply) -> float:
         return self._prices.usd(reply.prompt_tokens, reply.completion_tokens)
@@ -120,57 +128,53 @@ class ApiGenerator:
         )
 
     def _ask(self, questions: Sequence[Question], budget: Budget) -> Iterator[list[Answered]]:
-        from chmed_ner.backbone.api.client import Client, Refused
+        from chmed_ner.backbone.api.client import Client
 
         client = Client(self.endpoint, self.wording.read)
-
-        async def answer(question: Question) -> Reply:
-            """One question asked; its answer is on disk before anything else happens."""
-            began = time.perf_counter()
-            try:
-                said, request = await client.ask(question.body), question.requests[0]
-                reply = self._held_to_grammar(self._metered(said, request), request)
-            except Refused as refusal:
-                self._tell("%s: such questions count as refused, the run goes on", refusal)
-                reply = Reply("", "refused", 0, 0)
-            seconds = max(1e-6, time.perf_counter() - began)
-            self.cache.put(question.key, self.endpoint.url, question.body, reply, seconds)
-            return reply
-
-        first = last = time.perf_counter()
-        for settled in Asking(client, deque(questions), answer, self._usd, budget).answers():
-            now = time.perf_counter()
-            seconds = max(1e-6, (now - last) / len(settled))
-            if last == first:
-                left = seconds * (len(questions) - 1) / self.endpoint.concurrency
-                log.info("the first answer took %.1f s: about %s are left", seconds, duration(left))
-            last = now
-            yield from self._handed_over([(each, Kept(reply, seconds)) for each, reply in settled])
-
-    def _metered(self, reply: Reply, request: Request) -> Reply:
-        """The reply with tokens; where none are reported and they cost, the most it can be."""
-        if reply.prompt_tokens:
-            return reply
-        priced = self.endpoint.prices is not None
-        self._tell(
-            "%s reports no usage: tokens are %s", self.endpoint.url,
-            "counted as the most they can be" if priced else "unknown and counted as 0",
-        )  # fmt: skip
-        if not priced:
-            return reply
-        return replace(
-            reply,
-            prompt_tokens=self._most_prompt(request),
-            completion_tokens=request.max_new_tokens,
+        purchase = Purchase(
+            client, self.cache, budget, self._prices, self._read, self._tokens, self._tell
         )
+        purchase.begin(questions)
+        first = last = time.perf_counter()
+        try:
+            asking = Asking(client, deque(questions), purchase.answer, purchase.price, budget)
+            for settled in asking.answers():
+                now = time.perf_counter()
+                share = max(1e-6, (now - last) / len(settled))
+                if last == first:
+                    left = duration(share * (len(questions) - 1) / self.endpoint.concurrency)
+                    log.info("the first answer took %.1f s: about %s are left", share, left)
+                last = now
+                yield from self._handed_over(
+                    [(each, Kept(kept.reply, kept.seconds and share)) for each, kept in settled]
+                )
+        finally:
+            purchase.end()
 
-    def _held_to_grammar(self, reply: Reply, request: Request) -> Reply:
+    def _read(self, answer: Any, request: Request) -> Reply:
         """The reply, marked if it ended and is none that the grammar it was sent with allows."""
+        reply = self.wording.read(answer)
         if request.grammar is None or reply.stop != "end":
             return reply
         sent, (text, _) = request.grammar.forgetful(), said(reply.text, "")
         held = follows(text, sent) or follows(text.strip(), sent)
         return replace(reply, off_grammar=not held)
+
+    def _tokens(self, answer: Any, request: Request) -> Tokens:
+        """What an answer is paid by; where a figure is missing and there is a price, the most."""
+        prompt, completion = usage(answer)
+        priced = self.endpoint.prices is not None
+        if prompt is None or completion is None:
+            self._tell(
+                "%s reports %s: tokens are %s", self.endpoint.url,
+                "no usage" if (prompt, completion) == (None, None) else "half a usage",
+                "counted as the most they can be" if priced else "unknown and counted as 0",
+            )  # fmt: skip
+        if priced and prompt is None:
+            prompt = self._most_prompt(request)
+        if priced and completion is None:
+            completion = request.max_new_tokens
+        return prompt or 0, completion or 0
 
     def _tell(self, message: str, *values: object) -> None:
         """Warn, of each kind once a run."""

@@ -11,14 +11,21 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.backbone.api.cost import Budget
+from chmed_ner.backbone.api.cost import Budget, Kept
 from chmed_ner.errors import BudgetError
-from chmed_ner.model import Reply, Request
+from chmed_ner.model import Request
 
 if TYPE_CHECKING:
     from chmed_ner.backbone.api.client import Client
 
 log = logging.getLogger(__name__)
+
+PAUSE = 0.1
+"""Seconds before it is looked again whether another process has its answer."""
+
+
+class NoRoom(Exception):
+    """What useless answers have cost leaves no room in the budget to ask the question again."""
 
 
 @dataclass
@@ -35,13 +42,14 @@ class Question:
 class Asking:
     """Asks questions in an event loop in a thread of its own, which alone changes what is here.
 
+    `answer` gives None for a question that another process is asking: it comes last then.
     The thread is a daemon: a program that is interrupted twice ends while a server is still busy.
     """
 
     client: "Client"
     waiting: deque[Question]
-    answer: Callable[[Question], Awaitable[Reply]]
-    price: Callable[[Reply], float]
+    answer: Callable[[Question], Awaitable[Kept | None]]
+    price: Callable[[Question, Kept], float]
     budget: Budget
     interrupted: bool = False
     failure: BaseException | None = None
@@ -49,9 +57,9 @@ class Asking:
     def __post_init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._askers: list[asyncio.Task[None]] = []
-        self._settled: SimpleQueue[tuple[Question, Reply] | None] = SimpleQueue()  # None: the end
+        self._settled: SimpleQueue[tuple[Question, Kept] | None] = SimpleQueue()  # None: the end
 
-    def answers(self) -> Iterator[list[tuple[Question, Reply]]]:
+    def answers(self) -> Iterator[list[tuple[Question, Kept]]]:
         """What has come in, again and again until nothing is under way.
 
         Then raises the first failure of a question, KeyboardInterrupt after SIGINT or SIGTERM,
@@ -115,16 +123,24 @@ class Asking:
         ):
             question = self.waiting.popleft()
             self.budget.promise(question.most)
-            cost = 0.0
+            cost, kept = 0.0, None
             try:
-                reply = await self.answer(question)
-                cost = self.price(reply)
-                self._settled.put((question, reply))
+                kept = await self.answer(question)
+                if kept is None:
+                    self.waiting.append(question)
+                else:
+                    cost = self.price(question, kept)
+                    self._settled.put((question, kept))
+            except NoRoom:
+                self.waiting.appendleft(question)
+                break
             except Exception as error:
                 self.failure = self.failure or error
                 self._stop()
             finally:
                 self.budget.settle(question.most, cost)
+            if kept is None and not self.client.stopping:
+                await asyncio.sleep(PAUSE)
         self.client.opened.set()
 
     def _interrupt(self) -> None:

@@ -82,6 +82,8 @@ class Handler(BaseHTTPRequestHandler):
         echo = f"the key is {self.headers['Authorization']}"
         if isinstance(fault, dict):
             self.say(fault["status"], json.dumps(fault["body"]))
+        elif fault == "huge":
+            self.say(200, json.dumps({"choices": [], "padding": "x" * 17 * 2**20}))
         elif fault == "hang":
             time.sleep(SETTINGS["hang"])
             self.close_connection = True

@@ -142,8 +142,8 @@ def test_a_kept_answer_says_what_it_answers(tmp_path: Path) -> None:
     kept = cache.get(key)
     assert kept is not None
     assert (kept.reply, kept.seconds) == (Reply("无 \ud800", "end", 4, 1), 0.25)
-    cache.record(key, keep=True)
-    cache.record(key, keep=True)
+    cache.record(key)
+    cache.record(key)
     kept = cache.get(key)
     assert kept is not None
     assert kept.seconds == 0
