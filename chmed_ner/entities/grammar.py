@@ -1,5 +1,6 @@
 """What an answer may look like: a graph whose edges are pieces of text, walked by decoding."""
 
+import unicodedata
 from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
 
@@ -47,8 +48,12 @@ def check_words(words: Iterable[str], writable: Callable[[str], bool]) -> None:
 
 
 def ebnf(grammar: Grammar) -> str:
-    """The forgetful grammar in GBNF, which vLLM (xgrammar), SGLang and llama.cpp read."""
-    plain = grammar.forgetful()
+    """The forgetful grammar in GBNF, which vLLM (xgrammar), SGLang and llama.cpp read.
+
+    Control characters of the sentence are left out: NUL ends a grammar there, and the escapes of
+    the others mean different things to different servers.
+    """
+    plain = grammar.within(_sendable).forgetful()
     names: dict[Node, str] = {plain.start: "root"}
     queue = [plain.start]
     rules = []
@@ -65,6 +70,12 @@ def ebnf(grammar: Grammar) -> str:
     return "\n".join(rules) + "\n"
 
 
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _sendable(character: str) -> bool:
+    return character in _ESCAPES or unicodedata.category(character) not in ("Cc", "Cs")
+
+
 def _quoted(text: str) -> str:
-    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    return '"' + "".join(escapes.get(character, character) for character in text) + '"'
+    return '"' + "".join(_ESCAPES.get(character, character) for character in text) + '"'
