@@ -47,6 +47,17 @@ _ENCODINGS = {  # each with how common characters of Chinese begin: GB 2312's le
 }
 
 
+def interrupted(error: BaseException) -> bool:
+    """Whether an interrupt lies behind an error: one that comes while a library is imported may
+    end as an error of the import."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, KeyboardInterrupt) or "KeyboardInterrupt" in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
 def not_utf8(error: UnicodeDecodeError, more: bytes = b"") -> str:
     """What is wrong with bytes that are no UTF-8 text, their likely encoding, and the cure.
 
