@@ -33,6 +33,7 @@ from .experiment import (
 from .export import log_model as log_model, save_model as save_model
 from .outcome import Findings as Findings, Outcome as Outcome, placed_outcome as placed_outcome
 from .overrides import check_overrides as check_overrides
+from .place import at_home as at_home, output_of as output_of, warn_of_place as warn_of_place
 from .predict import FittedPredictor as FittedPredictor, Predictor as Predictor, load as load
 from .recording import (
     changed_choices as changed_choices,

@@ -15,6 +15,7 @@ from chmed_ner.errors import InputError, Stopped
 from chmed_ner.run.config import compose, plain_config
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.overrides import check_overrides
+from chmed_ner.run.place import hydra_settings
 from chmed_ner.track import (
     RUN_FILE,
     Description,
@@ -165,8 +166,7 @@ def changed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[
 
 def changed_choices(run: Path, overrides: Sequence[str]) -> dict[str, str]:
     """The options that the run in directory `run` chose, and those among the overrides."""
-    path = run / ".hydra" / "hydra.yaml"
-    before = OmegaConf.load(path).hydra.runtime.choices if path.is_file() else {}
+    before = hydra_settings(run).get("runtime", {}).get("choices", {})
     kept = {str(key): str(value) for key, value in before.items() if value is not None}
     pairs = (override.partition("=") for override in overrides)
     return kept | {key: value for key, _, value in pairs if "." not in key}
