@@ -102,8 +102,7 @@ class Store:
             if _passes(error):
                 raise Away(reason) from error
             raise RunError(
-                f"tracking: MLflow at {self.shown} cannot be used ({reason}); start it, or use "
-                "tracking=dry"
+                f"tracking: MLflow at {self.shown} cannot be used ({reason}); {_cure(error)}"
             ) from error
 
     def experiment(self, client: Any, name: str) -> str:
@@ -224,6 +223,15 @@ def quiet_mlflow() -> None:
     os.environ.pop("MLFLOW_RUN_ID", None)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _cure(error: BaseException) -> str:
+    status = getattr(error, "get_http_status_code", lambda: 0)()
+    if status == 403 and "Host" in str(error):
+        return "start the server with --allowed-hosts 'HOST,HOST:*', see conf/tracking/README.md"
+    if status in (401, 403):
+        return "check MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD and the account's rights"
+    return "start it, or use tracking=dry"
 
 
 def _passes(error: BaseException) -> bool:
