@@ -99,8 +99,11 @@ def _with_saved(model: Any, directory: Path) -> Any:
         ) from error
 
 
-def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, backbone: str) -> None:
-    """Write a PEFT model's adapter with the weights `state`, atomically; it names the backbone."""
+def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, base: str) -> None:
+    """Write a PEFT model's adapter with the weights `state`, atomically.
+
+    It names `base`, the hub id or folder of the backbone, where PEFT and vLLM look for it.
+    """
     partial = _emptied(directory)
     model.save_pretrained(partial, state_dict=dict(state), safe_serialization=True)
     kind = kind_of(model.get_base_model())
@@ -108,7 +111,7 @@ def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, backbone
         write_json(partial / QUANTIZATION_FILE, {"quantization": kind})
     (partial / "README.md").unlink(missing_ok=True)
     config = read_json(partial / ADAPTER_CONFIG)
-    config["base_model_name_or_path"] = backbone
+    config["base_model_name_or_path"] = base
     if isinstance(config["target_modules"], list):
         config["target_modules"].sort()  # a set in PEFT, written in the order of its hashes
     (partial / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
