@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,11 +11,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, not_utf8
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+
+log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -130,14 +133,41 @@ def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
         file.writelines(map(json_line, records))
 
 
-def read_json(path: Path) -> Any:
-    """The value in a JSON file; InputError naming the file when it is missing or broken."""
+BYTE_ORDER_MARK = "\ufeff"
+
+
+def without_mark(text: str, name: str) -> str:
+    """`text`, the beginning of the file `name`, without a byte order mark; that it had one is
+    logged, since offsets count from the text after it."""
+    if not text.startswith(BYTE_ORDER_MARK):
+        return text
+    log.warning(
+        "%s: begins with a byte order mark, which is left out: offsets begin after it", name
+    )
+    return text[1:]
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file; InputError naming the file when it is missing or something else."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return without_mark(_bytes(path).decode("utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: {not_utf8(error)}") from None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; InputError naming the file when it is missing or broken."""
+    try:
+        return json.loads(_bytes(path).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error})") from None
 

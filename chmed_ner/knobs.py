@@ -89,7 +89,9 @@ def check_knobs(constructor: Callable[..., Any], knobs: Mapping[str, Any], key: 
         members, markers = _parts(annotations.get(name, Any))
         shown = "null" if value is None else value
         if wanted := _wanted(members, value):
-            raise InputError(f"{key}.{name}={shown}: {wanted} is needed")
+            misread = str in members and isinstance(value, bool | int | float)
+            quoting = f"; quote text that looks so: '{key}.{name}=\"...\"'" if misread else ""
+            raise InputError(f"{key}.{name}={shown}: {wanted} is needed{quoting}")
         for marker in markers:
             null_fits = value is None and NoneType in members
             if isinstance(marker, Range) and not null_fits and not marker.holds(value):

@@ -2,11 +2,14 @@
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
-from chmed_ner.errors import ChmedError
+from chmed_ner.errors import ChmedError, InputError, interrupted
 
 COMMANDS = {
     "run": "run an experiment; everything after `run` is Hydra's: -m sweeps, --cfg job, --help",
@@ -23,33 +26,47 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code (0 done, 1 failed, 2 bad input, 130 interrupted)."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if words and words[0].startswith("-sc"):  # shell completion of Hydra calls without a command
-        words.insert(0, "run")
-    if not words or words[0] in ("-h", "--help"):
-        print(_overview())
-        return 0 if words else 2
-    if words[0] == "--version":
-        from chmed_ner.track import version
+    """Run a command; returns its exit code (0 done, 1 failed, 2 bad input, 130 interrupted).
 
-        print(f"chmed-ner {version()}")
-        return 0
-    name, rest = words[0], words[1:]
-    if name not in COMMANDS:
-        print(f"error: no command {name!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)
-        return 2
+    It ends silently, with 0, when whoever reads what it prints has left.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    logging.raiseExceptions = False  # a log line without a reader is no error
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started the program
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     try:
-        return _execute(name, rest)
+        code = _execute(words)
+        sys.stdout.flush()
     except ChmedError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        code = _failed(str(error), error.exit_code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        code = _closed()
+    except OSError as error:
+        _closed()  # it may be what is full
+        reason = error.strerror or str(error)
+        code = _failed(f"{error.filename}: {reason}" if error.filename else reason, 1)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        code = _failed("interrupted", 130)
+    except Exception as error:
+        if not interrupted(error):
+            raise
+        code = _failed("interrupted", 130)
+    return code
+
+
+def _failed(message: str, code: int) -> int:
+    said = message if code == 130 else f"error: {message}"
+    with suppress(OSError):
+        print(said, file=sys.stderr)
+    return code
+
+
+def _closed() -> int:
+    """Let nothing more be written to standard output, at the program's end neither."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _overview() -> str:
@@ -63,12 +80,29 @@ def _overview() -> str:
     )
 
 
-def _execute(name: str, words: Sequence[str]) -> int:
+def _execute(words: list[str]) -> int:
+    if words and words[0].startswith("-sc"):  # shell completion of Hydra calls without a command
+        words.insert(0, "run")
+    if not words or words[0] in ("-h", "--help"):
+        print(_overview())
+        return 0 if words else 2
+    if words[0] == "--version":
+        from chmed_ner.track import version
+
+        print(f"chmed-ner {version()}")
+        return 0
+    name, rest = words[0], words[1:]
+    if name not in COMMANDS:
+        raise InputError(f"no command {name!r}; choose from {', '.join(COMMANDS)}")
     module = importlib.import_module(f"chmed_ner.cli.{name}")
     if name == "run":
-        return int(module.execute(words))
+        return int(module.execute(rest))
     parser = argparse.ArgumentParser(prog=f"chmed-ner {name}", description=COMMANDS[name])
     module.configure(parser)
     # `data` has subcommands, with which argparse cannot intermix options and overrides
     parse = parser.parse_args if name == "data" else parser.parse_intermixed_args
-    return int(module.execute(parse(words)))
+    try:
+        given = parse(rest)
+    except SystemExit as end:  # after --help, or after a word that it does not know
+        return int(end.code or 0)
+    return int(module.execute(given))

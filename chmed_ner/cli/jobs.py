@@ -28,6 +28,7 @@ from chmed_ner.run import (
     configure,
     mark_killed,
     register_config,
+    warn_of_place,
 )
 from chmed_ner.track import (
     RUN_FILE,
@@ -145,6 +146,7 @@ def _run(
     place = Path(settings.runtime.output_dir)
     if config.resume is not None:
         place = find_run(str(config.resume), key="resume", output=experiment.output)
+        warn_of_place(place, experiment.output)
     mark_killed(experiment.output, experiment.tracking)
     identity = experiment.identity(experiment.load())
     once = sweep and not config.rerun

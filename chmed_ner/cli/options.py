@@ -23,8 +23,12 @@ def find(name: str, arguments: argparse.Namespace, key: str = "RUN") -> Path:
     """The directory of the run `name`, looked for in `--runs-in`; InputError, for `key`: none."""
     from chmed_ner.track import find_run
 
-    place = Path(arguments.runs_in).expanduser().absolute() if arguments.runs_in else None
-    return find_run(name, key=key, output=place)
+    return find_run(name, key=key, output=place(arguments))
+
+
+def place(arguments: argparse.Namespace) -> Path | None:
+    """The output directory of `--runs-in`; None: the default one."""
+    return Path(arguments.runs_in).expanduser().absolute() if arguments.runs_in else None
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

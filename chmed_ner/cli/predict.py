@@ -54,6 +54,8 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _opened(name: str, stack: ExitStack) -> BinaryIO:
     if name == "-":
+        if sys.stdin is None:
+            raise InputError("standard input is closed: name a file, or pipe a text in")
         return sys.stdin.buffer
     try:
         return stack.enter_context(Path(name).open("rb"))

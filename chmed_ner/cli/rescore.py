@@ -2,7 +2,7 @@
 
 import argparse
 
-from chmed_ner.cli.options import add_place, find
+from chmed_ner.cli.options import add_place, find, place
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from chmed_ner.methods import rescore
 
     run = find(arguments.run, arguments)
-    directory, metrics = rescore(run, arguments.overrides)
+    directory, metrics = rescore(run, arguments.overrides, place(arguments))
     for name in ("test/precision", "test/recall", "test/f1", "test/f1_low", "test/f1_high"):
         print(f"{name:<16} {metrics[name]:6.2f}")
     print(directory)

@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -16,8 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 from chmed_ner.cli import COMMANDS
 from chmed_ner.cli.jobs import Job, Report
 from chmed_ner.errors import ChmedError, InputError
-from chmed_ner.files import cache_directory, config_directory
-from chmed_ner.run import hydra_message, register_config
+from chmed_ner.files import cache_directory, config_directory, sweep_directory
+from chmed_ner.run import check_encodings, check_overrides, hydra_message, register_config
 
 VALUED = (
     "--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn",
@@ -34,9 +35,11 @@ def execute(arguments: Sequence[str]) -> int:
     journal = cache_directory() / "journals" / uuid.uuid4().hex
     job = Job(arguments, journal)
     program = _program(job)
+    options, overrides = options_and_overrides(arguments)
+    check_overrides(overrides)
     try:
-        with _command_line(["chmed-ner run", *options_first(arguments)]):
-            code = _code_of(program)
+        with _command_line(["chmed-ner run", *options, *overrides]):
+            code = _code_of(program, [*map(_folder, options)])
     finally:
         reports = job.all_reports()
         shutil.rmtree(journal, ignore_errors=True)
@@ -62,8 +65,13 @@ def _complete(arguments: Sequence[str]) -> int:
         return _code_of(_program(Job(arguments, cache_directory())))
 
 
-def options_first(words: Sequence[str]) -> list[str]:
-    """Hydra's words with the options first; it refuses them between overrides."""
+def _folder(option: str) -> Path:
+    """The folder that `--config-dir=FOLDER`, or the word after `--config-dir`, names."""
+    return Path(option.rpartition("=")[2])
+
+
+def options_and_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hydra's options, with their values, and its overrides; it wants the options first."""
     options: list[str] = []
     overrides: list[str] = []
     rest = list(words)
@@ -78,11 +86,14 @@ def options_first(words: Sequence[str]) -> list[str]:
             options.append(rest.pop(0) if given else "all")
         elif word in VALUED and rest:
             options.append(rest.pop(0))
-    return [*options, *overrides]
+    return options, overrides
 
 
-def _code_of(program: Any) -> int:
-    """Run the program; its errors become one message and an exit code."""
+def _code_of(program: Any, folders: Sequence[Path] = ()) -> int:
+    """Run the program; its errors become one message and an exit code.
+
+    InputError: a configuration file, of `folders` too, is not UTF-8.
+    """
     try:
         program()
     except ChmedError as error:
@@ -90,10 +101,11 @@ def _code_of(program: Any) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {hydra_message(error)}", file=sys.stderr)
         return 2
-    except OSError as error:
-        print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 1
+    except OSError:
+        raise
     except Exception as error:
+        if isinstance(error, UnicodeDecodeError):
+            check_encodings([config_directory(), sweep_directory(), *folders])
         print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0

@@ -9,18 +9,19 @@ organisers' scorer reads (`ScorerTags`).
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
 from chmed_ner.entities import OUTSIDE, LabelScheme, Sentence, chunks, split_tag
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, not_utf8, other_encoding
+from chmed_ner.files import without_mark
 
 LONGEST_LINE = 1 << 20
 """Bytes; a longer line means that the file is something else."""
 
-
-BYTE_ORDER_MARK = "\ufeff"
+SAMPLE = 1 << 16
+"""Bytes after a line that help to tell the encoding of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,6 @@ class Line:
                 " The file ends within this line: if it was cut short, copy or fetch it again."
             )
         raise InputError(f"{self.file}, line {self.number}: {problem}")
-
-    def refuse_byte_order_mark(self) -> NoReturn:
-        """Raise InputError for a file that begins with a byte order mark."""
-        self.refuse("the file begins with a byte order mark; save it as UTF-8 without BOM.")
 
 
 def shown(value: str) -> str:
@@ -77,16 +74,12 @@ def lines(stream: IO[bytes], file: str) -> Iterator[Line]:
         if len(raw) > LONGEST_LINE:
             Line(file, number, "").refuse("longer than 1 MiB; this is not a corpus file.")
         if b"\0" in raw:
-            Line(file, number, "").refuse(
-                "holds a NUL byte; the file is binary or UTF-16, save it as UTF-8 text."
-            )
+            cure = other_encoding(raw + stream.read(SAMPLE))
+            Line(file, number, "").refuse(f"holds a NUL byte; {cure}.")
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as error:
-            bad = raw[error.start : error.start + 4].hex(" ")
-            Line(file, number, "", ended).refuse(
-                f"not UTF-8 at byte {error.start + 1} ({bad}); save the file as UTF-8."
-            )
+            Line(file, number, "", ended).refuse(f"{not_utf8(error, stream.read(SAMPLE))}.")
         if ended:
             text = text[:-2] if text.endswith("\r\n") else text[:-1]
         yield Line(file, number, text, ended)
@@ -181,7 +174,8 @@ def read_rows(path: Path, check: TagCheck) -> ColumnFile:
     sentences: list[list[Row]] = [[]]
     separators = 0
     with opened(path) as stream:
-        for line in lines(stream, str(path)):
+        for each in lines(stream, str(path)):
+            line = each if each.number > 1 else _begun(each, check)
             if line.text in ("", " "):
                 separators += 1
                 if sentences[-1]:
@@ -195,13 +189,17 @@ def read_rows(path: Path, check: TagCheck) -> ColumnFile:
     return ColumnFile(path, sentences, separators)
 
 
+def _begun(line: Line, check: TagCheck) -> Line:
+    """A file's first line without a byte order mark; one that has a tag is a character."""
+    separator, written = line.text[1:2], line.text[2:].strip(check.padding)
+    if separator and separator in _SEPARATORS and written and not check.problem(written):
+        return line
+    return replace(line, text=without_mark(line.text, line.file))
+
+
 def _row(line: Line, check: TagCheck) -> Row:
     character, separator, written = line.text[0], line.text[1:2], line.text[2:].strip(check.padding)
     tagged = separator != "" and separator in _SEPARATORS
-    if line.number == 1 and character == BYTE_ORDER_MARK:
-        valid = tagged and written and not check.problem(written)
-        if not valid:  # else the mark has a tag of its own and is a character
-            line.refuse_byte_order_mark()
     if not tagged:
         before, *rest = re.split(f"[{_SEPARATORS}]", line.text[1:], maxsplit=1)
         if rest:

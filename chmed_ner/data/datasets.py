@@ -109,10 +109,11 @@ def _listed(key: str, files: Files, genre: str) -> tuple[tuple[str, str], ...]:
     for name, path in pairs:
         if not isinstance(path, str) or not path:
             raise InputError(f"dataset.{key}: {path!r} is not a path; name the file, or null")
-        if not _GENRE.fullmatch(str(name)) or name == "all":
+        if not isinstance(name, str) or not _GENRE.fullmatch(name) or name == "all":
             raise InputError(
                 f"dataset.{key}: {name!r} cannot name a genre; use letters, digits, `_`, `.` and "
-                "`-` (`all` is taken: it names the sum of the genres)"
+                "`-` (`all` is taken: it names the sum of the genres); YAML wants quotes around "
+                "what looks like a number, yes or no"
             )
     if len(pairs) != len({path for _, path in pairs}):
         raise InputError(f"dataset.{key}: a file is listed twice; list each once")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from chmed_ner.entities import Prediction, Span
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, not_utf8
+from chmed_ner.files import without_mark
 
 MAX_CHARACTERS = 512
 """Characters that are read at once; the corpora's longest sentence has 442."""
@@ -130,7 +131,8 @@ def _predicted(model: Predicts, texts: Sequence[str]) -> Iterator[Prediction]:
 def read_documents(stream: BinaryIO, name: str, block: int = BLOCK) -> Iterator[list[Document]]:
     """The lines of a UTF-8 stream, those together that were read at once: a pipe's when they come.
 
-    Encoded lone surrogates are let through. InputError: a line is not UTF-8, after those before it.
+    A byte order mark is left out, encoded lone surrogates are let through. InputError, after the
+    lines before it: a line is not UTF-8.
     """
     parts: list[bytes] = []
     number = 0
@@ -160,10 +162,13 @@ def _decoded(raw: Sequence[bytes], name: str, before: int) -> Iterator[list[Docu
     for number, line in enumerate(raw, start=before + 1):
         try:
             text = line.decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError:
+        except UnicodeDecodeError as error:
             if documents:
                 yield documents
-            raise InputError(f"{name}, line {number}: not UTF-8; convert the file first") from None
+            problem = not_utf8(error, b"".join(raw[number - before :]))
+            raise InputError(f"{name}, line {number}: {problem}") from None
+        if number == 1 and not (text := without_mark(text, name)):
+            continue
         end = "\r\n" if text.endswith("\r\n") else text[-1:] if text.endswith("\n") else ""
         documents.append(Document(text.removesuffix(end), end))
     yield documents

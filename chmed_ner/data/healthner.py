@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from chmed_ner.data.archive import opened_member
-from chmed_ner.data.columns import BYTE_ORDER_MARK, Line, TagCheck, lines, opened, shown
+from chmed_ner.data.columns import Line, TagCheck, lines, opened, shown
 from chmed_ner.entities import LabelScheme, Sentence, chunks
 from chmed_ner.errors import InputError
+from chmed_ner.files import without_mark
 
 GENRES = ("FT", "SM")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -82,10 +83,9 @@ def _sentence(line: Line, check: TagCheck, prefix: str, split: str) -> Sentence:
 
 
 def _record(line: Line) -> dict[str, Any]:
-    if line.number == 1 and line.text.startswith(BYTE_ORDER_MARK):
-        line.refuse_byte_order_mark()
+    text = line.text if line.number > 1 else without_mark(line.text, line.file)
     try:
-        record = json.loads(line.text)
+        record = json.loads(text)
     except json.JSONDecodeError as error:
         line.refuse(f"not JSON: {error.msg} at character {error.pos + 1}; one object a line.")
     except (ValueError, RecursionError) as error:

@@ -15,6 +15,7 @@ from .grammar import (
     check_words as check_words,
     ebnf as ebnf,
     follows as follows,
+    sent as sent,
 )
 from .labels import (
     Label as Label,

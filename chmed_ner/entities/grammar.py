@@ -1,5 +1,6 @@
 """What an answer may look like: a graph whose edges are pieces of text, walked by decoding."""
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from functools import cache
@@ -65,9 +66,15 @@ def follows(text: str, grammar: Grammar) -> bool:
     return any(map(grammar.ends, reached[len(text)]))
 
 
+def sent(grammar: Grammar) -> Grammar:
+    """What a server is sent of a grammar: without memory, and without the sentence's control
+    characters, since NUL ends a grammar there and the escapes of others differ between servers."""
+    return grammar.within(_sendable).forgetful()
+
+
 def ebnf(grammar: Grammar) -> str:
-    """The forgetful grammar in GBNF, which vLLM (xgrammar), SGLang and llama.cpp read."""
-    plain = grammar.forgetful()
+    """What is `sent` in GBNF, which vLLM (xgrammar), SGLang and llama.cpp read."""
+    plain = sent(grammar)
     names: dict[Node, str] = {plain.start: "root"}
     queue = [plain.start]
     rules = []
@@ -84,6 +91,12 @@ def ebnf(grammar: Grammar) -> str:
     return "\n".join(rules) + "\n"
 
 
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _sendable(character: str) -> bool:
+    return character in _ESCAPES or unicodedata.category(character) not in ("Cc", "Cs")
+
+
 def _quoted(text: str) -> str:
-    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    return '"' + "".join(escapes.get(character, character) for character in text) + '"'
+    return '"' + "".join(_ESCAPES.get(character, character) for character in text) + '"'

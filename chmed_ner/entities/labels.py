@@ -96,22 +96,35 @@ _KEYS = ("traditional", "simplified", "definition", "aliases", "symbols")
 def label_scheme(name: str, types: Mapping[str, Mapping[str, object] | None]) -> LabelScheme:
     """The scheme of a `conf/labels/*.yaml` file: `types: {TAG: {traditional, ...}}`.
 
-    `simplified` and `traditional` default to each other, then to the tag. InputError: a wrong key.
+    `simplified` and `traditional` default to each other, then to the tag. InputError: a wrong key,
+    or what YAML reads as something else than text.
     """
-    return LabelScheme(name, [_label(name, str(tag), entry) for tag, entry in types.items()])
+    return LabelScheme(name, [_label(name, tag, entry) for tag, entry in types.items()])
+
+
+def _check_text(where: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise InputError(
+            f"{where}: {value!r} is not text: YAML reads numbers, and words such as no, off, yes, "
+            'on and null, as other values; write it in quotes, such as "NO"'
+        )
 
 
 def _label(name: str, tag: str, entry: Mapping[str, object] | None) -> Label:
     where = f"labels '{name}', type {tag}"
+    _check_text(where, tag)
     entry = {} if entry is None else entry
     if not isinstance(entry, Mapping):
         raise InputError(f"{where}: {entry!r} must map some of: {', '.join(_KEYS)}")
     if unknown := [key for key in entry if key not in _KEYS]:
         raise InputError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(_KEYS)}")
-    traditional = str(entry.get("traditional") or entry.get("simplified") or tag)
     aliases = entry.get("aliases") or ()
     if isinstance(aliases, str) or not isinstance(aliases, Sequence):
         raise InputError(f"{where}: aliases must be a list of names")
+    names = [value for key, value in entry.items() if key != "aliases" and value is not None]
+    for text in [*names, *aliases]:
+        _check_text(where, text)
+    traditional = str(entry.get("traditional") or entry.get("simplified") or tag)
     return Label(
         tag=tag,
         traditional=traditional,

@@ -17,6 +17,7 @@ from .compare import (
 )
 from .config import (
     build as build,
+    check_encodings as check_encodings,
     compose as compose,
     configure as configure,
     hydra_message as hydra_message,
@@ -31,6 +32,8 @@ from .experiment import (
 )
 from .export import log_model as log_model, save_model as save_model
 from .outcome import Findings as Findings, Outcome as Outcome, placed_outcome as placed_outcome
+from .overrides import check_overrides as check_overrides
+from .place import at_home as at_home, output_of as output_of, warn_of_place as warn_of_place
 from .predict import FittedPredictor as FittedPredictor, Predictor as Predictor, load as load
 from .recording import (
     changed_choices as changed_choices,

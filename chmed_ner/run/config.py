@@ -1,15 +1,15 @@
 """Turns what the user typed into objects: Hydra composes it, `configure` checks and builds it."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from chmed_ner.errors import InputError, first_line
@@ -18,56 +18,18 @@ from chmed_ner.files import (
     config_directory,
     data_directory,
     output_directory,
+    read_text,
     sweep_directory,
 )
 from chmed_ner.knobs import NAMES_RUN, check_knobs, check_numbers, marked, named
 from chmed_ner.run.cells import checked_name, default_name, runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
+from chmed_ner.run.overrides import check_overrides
+from chmed_ner.run.schema import LimitSchema, PathsSchema, RootSchema
 from chmed_ner.track import find_run, without_credentials
 
 GROUPS = ("dataset", *OPTIONAL, "method", "tracking")
 """The groups whose objects are built; all other keys are plain values."""
-
-
-@dataclass
-class LimitSchema:
-    """The `limit` keys."""
-
-    train: int | None = MISSING
-    validation: int | None = MISSING
-    test: int | None = MISSING
-
-
-@dataclass
-class PathsSchema:
-    """The `paths` keys."""
-
-    data: str = MISSING
-    output: str = MISSING
-    cache: str = MISSING
-
-
-@dataclass
-class RootSchema:
-    """The root keys and their types; what is in a group is checked by its constructor."""
-
-    seed: int = MISSING
-    name: str | None = MISSING
-    experiment: str = MISSING
-    resume: str | None = MISSING
-    rerun: bool = MISSING
-    validate: bool = MISSING
-    limit: LimitSchema = field(default_factory=LimitSchema)
-    paths: PathsSchema = field(default_factory=PathsSchema)
-    dataset: Any = MISSING
-    script: Any = None
-    prompt: Any = None
-    backbone: Any = None
-    regime: Any = None
-    decoding: Any = None
-    restoration: Any = None
-    method: Any = MISSING
-    tracking: Any = MISSING
 
 
 def register_config() -> None:
@@ -87,11 +49,22 @@ def register_config() -> None:
 def compose(overrides: Sequence[str]) -> DictConfig:
     """The configuration with Hydra's `overrides`; InputError with Hydra's message."""
     register_config()
+    check_overrides(overrides)
     try:
         with initialize_config_dir(str(config_directory()), version_base="1.3"):
             return hydra_compose("config", overrides=list(overrides))
+    except UnicodeDecodeError:
+        check_encodings([config_directory(), sweep_directory()])
+        raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InputError(hydra_message(error)) from None
+
+
+def check_encodings(folders: Iterable[Path]) -> None:
+    """InputError for the first YAML file in these folders that is not UTF-8: Hydra names none."""
+    for folder in folders:
+        for path in sorted(folder.rglob("*.yaml")):
+            read_text(path)
 
 
 def hydra_message(error: BaseException) -> str:

@@ -6,8 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError, RunError
+from chmed_ner.run.place import output_of
 from chmed_ner.run.predict import load
-from chmed_ner.track import RUN_FILE, Away, RunRecord, Store, quiet_mlflow, version
+from chmed_ner.track import (
+    ARTIFACTS,
+    RUN_FILE,
+    Away,
+    RunRecord,
+    Store,
+    moved,
+    quiet_mlflow,
+    version,
+)
 
 CODE = Path(__file__).with_name("pyfunc_model.py")
 KEPT = ("adapter", "model", "few_shot", "hints")
@@ -40,7 +50,10 @@ def log_model(run: Path, uri: str | None = None) -> str:
             f"{run}: is not in MLflow; write the model to a folder with --out DIR, or send the run "
             "first with chmed-ner report --sync"
         )
-    store = Store(uri or str(record.mlflow_tracking_uri))
+    output = output_of(run, record)
+    known = str(record.mlflow_tracking_uri)
+    home = known if record.output is None else moved(known, record.output, output)
+    store = Store(uri or home, output / ARTIFACTS)
     try:
         client = store.client()
         with tempfile.TemporaryDirectory() as partial:

@@ -3,11 +3,14 @@
 The package must be installed, and the run's backbone must be there.
 """
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mlflow.models
 import mlflow.pyfunc
+from mlflow.exceptions import MlflowException
 from pydantic import BaseModel
 
 from chmed_ner.data import Document, annotate
@@ -37,6 +40,7 @@ class ExtractsEntities(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
     def load_context(self, context: Any) -> None:
         """Load the run's model."""
+        self.predict_type_hints.input = None  # else MLflow takes a table's first column of texts
         self.predictor = load(Path(context.artifacts["run.json"]).parent)
 
     def predict(self, model_input: list[str]) -> list[Annotation]:
@@ -49,4 +53,23 @@ class ExtractsEntities(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return list(records)
 
 
+def _of_one_column(predict: Callable[..., Any]) -> Callable[..., Any]:
+    """`predict`, which refuses a table of several columns: MLflow would take the first."""
+
+    @functools.wraps(predict)
+    def refusing(*given: Any, **named: Any) -> Any:
+        for table in (*given, *named.values()):
+            columns = list(getattr(table, "columns", ()))
+            if len(columns) > 1:
+                raise MlflowException.invalid_parameter_value(
+                    f"the table has the columns {', '.join(map(str, columns))}: give the column of "
+                    "texts alone, as in table[['text']], or a list of texts"
+                )
+        return predict(*given, **named)
+
+    return refusing
+
+
+# outside of what MLflow wraps around it when the class is made, which takes the table apart
+setattr(ExtractsEntities, "predict", _of_one_column(ExtractsEntities.predict))  # noqa: B010
 mlflow.models.set_model(ExtractsEntities())

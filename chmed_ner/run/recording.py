@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from chmed_ner.data import Corpus, Limit
 from chmed_ner.errors import InputError, Stopped
 from chmed_ner.run.config import compose, plain_config
 from chmed_ner.run.experiment import Experiment
+from chmed_ner.run.overrides import check_overrides
+from chmed_ner.run.place import hydra_settings
 from chmed_ner.track import (
     RUN_FILE,
     Description,
@@ -157,7 +158,8 @@ def changed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[
         if "." in key:
             if OmegaConf.select(merged, key, default=OmegaConf) is OmegaConf:
                 raise InputError(f"rescore {override!r}: the run's configuration has no key {key}")
-            OmegaConf.update(merged, key, _value(override))
+            check_overrides([override])
+            OmegaConf.update(merged, key, OverridesParser.create().parse_override(override).value())
         else:  # unresolved, so that it follows the run's own paths
             merged[key] = OmegaConf.to_container(compose([override])[key], resolve=False)
     return plain_config(merged)
@@ -165,15 +167,7 @@ def changed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[
 
 def changed_choices(run: Path, overrides: Sequence[str]) -> dict[str, str]:
     """The options that the run in directory `run` chose, and those among the overrides."""
-    path = run / ".hydra" / "hydra.yaml"
-    before = OmegaConf.load(path).hydra.runtime.choices if path.is_file() else {}
+    before = hydra_settings(run).get("runtime", {}).get("choices", {})
     kept = {str(key): str(value) for key, value in before.items() if value is not None}
     pairs = (override.partition("=") for override in overrides)
     return kept | {key: value for key, _, value in pairs if "." not in key}
-
-
-def _value(override: str) -> Any:
-    try:
-        return OverridesParser.create().parse_override(override).value()
-    except (HydraException, ValueError) as error:
-        raise InputError(f"rescore {override!r}: {error}") from None

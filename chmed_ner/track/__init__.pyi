@@ -1,5 +1,6 @@
 """What other rooms use of `track`."""
 
+from .copied import ARTIFACTS as ARTIFACTS, moved as moved
 from .mlflow_runs import MLflowTracking as MLflowTracking
 from .record import (
     RUN_FILE as RUN_FILE,

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import ChmedError, InputError
+from chmed_ner.track.copied import ARTIFACTS, SQLITE
 from chmed_ner.track.record import without_credentials
-from chmed_ner.track.store import DATABASES, SQLITE, Away, Store
+from chmed_ner.track.store import DATABASES, Away, Store
 from chmed_ner.track.tracker import Description, Tracker, Tracking, Unsent, Value, has_unsent
 from chmed_ner.track.upload import close_run, enter, log_values, send_artifacts, upload_run
 
@@ -46,7 +47,7 @@ class MLflowTracking(Tracking):
     def place(self) -> Store:
         """The store, and the folder of its files where no server keeps them."""
         folder = Path(self.store).absolute() if self.store else None
-        return Store(self.uri or f"{SQLITE}{folder}/mlflow.db", folder and folder / "mlartifacts")
+        return Store(self.uri or f"{SQLITE}{folder}/mlflow.db", folder and folder / ARTIFACTS)
 
     def start(self, run: Description, directory: Path, run_id: str | None) -> "MLflowRun":
         """A run set to RUNNING: taken up again by its id or key, else a new one.

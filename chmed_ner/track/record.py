@@ -126,6 +126,13 @@ class RunRecord:
             raise InputError(f"{path}: not the record of a run")
         return cls(**{key: value for key, value in content.items() if key in known})
 
+    @property
+    def output(self) -> Path | None:
+        """The output directory that the run was made in, which may have been copied since."""
+        paths = self.config.get("paths")
+        output = paths.get("output") if isinstance(paths, Mapping) else None
+        return Path(output).absolute() if isinstance(output, str) else None
+
     def trained_on(self, test_files: Mapping[str, str]) -> list[str]:
         """The names of those files that the run was trained on, by their SHA-256."""
         seen = set(self.training_files.values())

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import socket
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -14,9 +15,9 @@ from urllib.parse import urlsplit
 
 from chmed_ner.errors import InputError, RunError, first_line
 from chmed_ner.files import briefly
+from chmed_ner.track.copied import SQLITE, bring_along
 from chmed_ner.track.record import without_credentials
 
-SQLITE = "sqlite:///"
 KEY_TAG = "mlflow.chmed_ner.key"
 """Hidden in the UI, as MLflow hides its own."""
 RUNS_AT_ONCE = 500
@@ -29,6 +30,9 @@ LIMITS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 """An absent server costs seconds, not MLflow's four minutes; what the user has set stays."""
+
+
+log = logging.getLogger(__name__)
 
 
 class Away(Exception):
@@ -63,14 +67,22 @@ class Store:
         with self.reported(), self.locked():
             client = MlflowClient(self.uri)
             client.search_experiments(max_results=1)
+            if self.artifacts is not None and self.uri.startswith(SQLITE):
+                try:
+                    bring_along(self._database, self.artifacts)
+                except sqlite3.Error as error:
+                    raise Away(str(error)) from error
         return client
+
+    @property
+    def _database(self) -> Path:
+        return Path(self.uri.removeprefix(SQLITE).partition("?")[0])
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """SQLite's writers take turns: its own waiting ends in "database is locked"."""
-        file = Path(self.uri.removeprefix(SQLITE).partition("?")[0])
         sqlite = self.uri.startswith(SQLITE)
-        with briefly(file.with_suffix(".lock")) if sqlite else nullcontext():
+        with briefly(self._database.with_suffix(".lock")) if sqlite else nullcontext():
             yield
 
     @contextmanager
@@ -90,8 +102,7 @@ class Store:
             if _passes(error):
                 raise Away(reason) from error
             raise RunError(
-                f"tracking: MLflow at {self.shown} cannot be used ({reason}); start it, or use "
-                "tracking=dry"
+                f"tracking: MLflow at {self.shown} cannot be used ({reason}); {_cure(error)}"
             ) from error
 
     def experiment(self, client: Any, name: str) -> str:
@@ -110,6 +121,15 @@ class Store:
                     known = client.get_experiment_by_name(name)
                     if known is None:
                         raise
+            kept = str(known.artifact_location)
+            if self.artifacts and kept.startswith("file:") and kept != place:
+                log.warning(
+                    "tracking: MLflow at %s keeps the files of experiment %s in %s, not in %s",
+                    self.shown,
+                    name,
+                    kept,
+                    self.artifacts,
+                )
             return str(known.experiment_id)
 
     def _check_database(self) -> None:
@@ -203,6 +223,15 @@ def quiet_mlflow() -> None:
     os.environ.pop("MLFLOW_RUN_ID", None)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _cure(error: BaseException) -> str:
+    status = getattr(error, "get_http_status_code", lambda: 0)()
+    if status == 403 and "Host" in str(error):
+        return "start the server with --allowed-hosts 'HOST,HOST:*', see conf/tracking/README.md"
+    if status in (401, 403):
+        return "check MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD and the account's rights"
+    return "start it, or use tracking=dry"
 
 
 def _passes(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.files import let_go, take
+from chmed_ner.track.copied import ARTIFACTS, moved
 from chmed_ner.track.record import RunRecord, flattened, without_credentials
 from chmed_ner.track.store import KEY_TAG, Store
 from chmed_ner.track.tracker import UNSENT_FILE, Description, Unsent, Value, read_history
@@ -39,13 +40,20 @@ def sync(output: Path, uri: str | None = None) -> Synced:
             synced.running.append(directory)
             continue
         try:
-            upload_run(directory, Store(uri or Unsent.read(directory).uri, output / "mlartifacts"))
+            upload_run(directory, Store(uri or _meant(directory, output), output / ARTIFACTS))
             synced.sent.append(directory)
         except Exception as error:  # of every kind: an artifact store has errors of its own library
             synced.failed[directory] = str(without_credentials(str(error)))
         finally:
             let_go(lock)
     return synced
+
+
+def _meant(directory: Path, output: Path) -> str:
+    """The address that a run was meant for, in `output` if it lay in the run's own output."""
+    record, note = RunRecord.read(directory), Unsent.read(directory)
+    before = record.output
+    return note.uri if before is None else moved(note.uri, before, output.absolute())
 
 
 def upload_run(directory: Path, store: Store) -> str:

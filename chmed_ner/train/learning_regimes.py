@@ -64,7 +64,8 @@ class LoRA(Tuned):
 
     def save(self, loaded: LoadedModel, model: Any, state: Mapping[str, Any], task: Task) -> None:
         """Write the adapter."""
-        save_adapter(model, state, task.directory / ADAPTER_FOLDER, loaded.name)
+        base = str(loaded.model.name_or_path)
+        save_adapter(model, state, task.directory / ADAPTER_FOLDER, base)
 
 
 def with_adapter(model: Any, *, rank: int, alpha: float, dropout: float, targets: Any) -> Any:

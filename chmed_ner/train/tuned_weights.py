@@ -166,8 +166,11 @@ def _check_tensors(tuned: Any, path: Path) -> None:
         raise InputError(f"{path}: {len(odd)} tensors do not fit, such as {min(odd)}: {what}")
 
 
-def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, backbone: str) -> None:
-    """Write a PEFT model's adapter with the weights `state`, atomically; it names the backbone."""
+def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, base: str) -> None:
+    """Write a PEFT model's adapter with the weights `state`, atomically.
+
+    It names `base`, the hub id or folder of the backbone, where PEFT and vLLM look for it.
+    """
     partial = _emptied(directory)
     model.save_pretrained(partial, state_dict=dict(state), safe_serialization=True)
     kind = kind_of(model.get_base_model())
@@ -175,7 +178,7 @@ def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, backbone
         write_json(partial / QUANTIZATION_FILE, {"quantization": kind})
     (partial / "README.md").unlink(missing_ok=True)
     config = read_json(partial / ADAPTER_CONFIG)
-    config["base_model_name_or_path"] = backbone
+    config["base_model_name_or_path"] = base
     if isinstance(config["target_modules"], list):
         config["target_modules"].sort()  # a set in PEFT, written in the order of its hashes
     (partial / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

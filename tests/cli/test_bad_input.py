@@ -161,6 +161,65 @@ def test_an_unwritable_output_directory(scripted, tmp_path: Path, words: list[st
     assert_refused(ended, f"paths.output={output}", "cannot be written")
 
 
+@pytest.mark.parametrize(
+    ("word", "cure"),
+    [
+        ("name=高血压", """'name="高血压"'"""),
+        ("experiment=高血壓，研究（一）", """'experiment="高血壓，研究（一）"'"""),
+        ("dataset.test={FT: /資料/文件.txt}", """'dataset.test={FT: "/資料/文件.txt"}'"""),
+        ("labels@dataset.labels=我的", """'labels@dataset.labels="我的"'"""),
+        ("name=a(b", """'name="a(b"'"""),
+        ("dataset.test={FT: /資料/a (1).txt}", "quote each text"),
+        ("dataset.test.小說=x.txt", "YAML file of your own"),
+        ("dataset.test={小說: x.txt}", "YAML file of your own"),
+        ("name=7e12345", """7e12345 would be read as inf; quote it: 'name="7e12345"'"""),
+        ("experiment=true", """'experiment="true"'"""),
+        ("resume=1_000", """'resume="1_000"'"""),
+    ],
+)
+def test_words_that_hydra_misreads_are_refused_with_their_quoting(
+    command, word: str, cure: str
+) -> None:
+    for name in ("run", "stats"):
+        ended = command(name, word)
+        assert_refused(ended, word, cure)
+        assert "LexerNoViableAlt" not in ended.text
+
+
+def test_the_quoting_that_is_named_is_right(scripted, tmp_path: Path) -> None:
+    ended = scripted(
+        'name="高血压（一）"', 'experiment="7e12345"', "limit.test=1", f"paths.output={tmp_path}"
+    )
+    assert ended.code == 0, ended.text
+    (run,) = (tmp_path / "runs").iterdir()
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    assert (record["name"], record["experiment"]) == ("高血压（一）", "7e12345")
+
+
+def test_a_hash_that_looks_like_a_number_is_refused_with_its_quoting(command) -> None:
+    words = ("run", "backbone=causal_lm", "backbone.path=/nowhere", "tracking=dry")
+    for hash_ in ("7e12345", "1234567"):
+        ended = command(*words, f"backbone.revision={hash_}")
+        assert_refused(ended, """quote text that looks so: 'backbone.revision="..."'""")
+
+
+def test_a_label_file_in_another_encoding_or_with_a_tag_that_is_no_text(
+    scripted, corpus: Path
+) -> None:
+    folder = corpus / "conf" / "labels"
+    folder.mkdir(parents=True)
+    words = ("--config-dir", f"{corpus / 'conf'}", *own(corpus), "labels@dataset.labels=mine")
+    content = "name: mine\ntypes:\n  NO: {traditional: 症狀}\n"
+    (folder / "mine.yaml").write_text(content, encoding="utf-8")
+    assert_refused(scripted(*words), "type False: False is not text", 'such as "NO"')
+    (folder / "mine.yaml").write_text(content, encoding="big5")
+    assert_refused(scripted(*words), str(folder / "mine.yaml"), "iconv -f BIG5 -t UTF-8")
+    good = content.replace("NO", "BODY:\n  SYMP")
+    (folder / "mine.yaml").write_text(good, encoding="utf-8-sig")
+    ended = scripted(*words)
+    assert ended.code == 0, ended.text
+
+
 @pytest.mark.parametrize("command_name", ["stats", "prompts"])
 @pytest.mark.parametrize(
     ("words", "says"),

@@ -64,6 +64,20 @@ def test_a_loaded_model_finds_entities_with_offsets(model: Path) -> None:
     assert [each["problems"] for each in found[1:]] == [{}, {"unreadable_character": 1}]
 
 
+def test_a_loaded_model_takes_a_table_of_one_column_alone(model: Path) -> None:
+    from chmed_ner.track.store import quiet_mlflow
+
+    quiet_mlflow()
+    import mlflow.pyfunc
+    import pandas
+
+    loaded = mlflow.pyfunc.load_model(str(model))
+    table = pandas.DataFrame({"id": ["n1"], "text": [TEXT]})
+    assert loaded.predict(table[["text"]])[0]["entities"] == ENTITIES
+    with pytest.raises(mlflow.MlflowException, match=r"columns id, text: give the column of texts"):
+        loaded.predict(table)
+
+
 def test_a_model_is_logged_to_its_run(command, output: Path, model: Path) -> None:  # noqa: ARG001
     from mlflow import MlflowClient
 

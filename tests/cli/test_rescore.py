@@ -70,12 +70,14 @@ def test_another_reading_of_the_answers(command, run: Path) -> None:
     assert new[name] > old[name]
 
 
-def test_it_is_a_run_of_its_own_in_mlflow(command, finished_run: Path, run: Path) -> None:
+def test_it_is_a_run_of_its_own_in_mlflow(command, finished_run: Path, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
+    shutil.copytree(finished_run.parents[1], tmp_path / "outputs")
+    run = tmp_path / "outputs" / "runs" / finished_run.name
     ended = command("rescore", str(run), "restoration=first")
     assert ended.code == 0, ended.text
-    store = finished_run.parents[1] / "mlflow.db"
+    store = tmp_path / "outputs" / "mlflow.db"
     client = MlflowClient(f"sqlite:///{store}")
     record = json.loads((rescored(run) / "run.json").read_text(encoding="utf-8"))
     original = json.loads((run / "run.json").read_text(encoding="utf-8"))

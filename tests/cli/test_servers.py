@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 Process = Callable[..., subprocess.Popen[str]]
 
@@ -31,12 +33,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(python: Path, store: str, artifacts: Path, port: int) -> Iterator[str]:
+def server(python: Path, store: str, artifacts: Path, port: int, *more: str) -> Iterator[str]:
     """An MLflow server with artifact store; its address. Killed at the end, or before."""
     running = subprocess.Popen(
         [
             python, "-m", "mlflow", "server", "--artifacts-destination", artifacts, "--host",
-            "127.0.0.1", "--port", str(port), "--workers", "1",
+            "127.0.0.1", "--port", str(port), "--workers", "1", *more,
         ],
         env={**os.environ, "MLFLOW_BACKEND_STORE_URI": store, "MLFLOW_DISABLE_TELEMETRY": "true"},
         stdout=subprocess.DEVNULL,
@@ -133,6 +135,22 @@ def run_words(address: str, output: Path, seed: int) -> tuple[str, ...]:
         f"backbone.seed={seed}", "tracking=server", f"tracking.uri={address}",
         f"paths.output={output}",
     )  # fmt: skip
+
+
+def test_the_readme_s_allowed_hosts_let_in_clients_that_name_the_port(
+    empty_store: Path, tmp_path: Path
+) -> None:
+    said = (ROOT / "conf" / "tracking" / "README.md").read_text(encoding="utf-8")
+    hosts = re.search(r"--allowed-hosts '([^']+)'", said)
+    assert hosts is not None
+    named = hosts[1].replace("mlflow.example.org", "localhost")
+    store, port = f"sqlite:///{shutil.copy(empty_store, tmp_path / 'team.db')}", free_port()
+    with server(
+        Path(sys.executable), store, tmp_path / "artifacts", port, "--allowed-hosts", named
+    ):
+        assert runs_in(f"http://localhost:{port}") == []
+        with pytest.raises(Exception, match="Invalid Host header"):
+            runs_in(f"http://127.0.0.1:{port}")
 
 
 def test_eight_jobs_at_once_on_postgresql(

@@ -1,16 +1,19 @@
 """A tracking server that is down, or dies in mid-run: the run finishes and is uploaded later."""
 
 import json
+import re
 import shutil
 import socket
+import threading
 import time
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, RunError
 from chmed_ner.track import Description, MLflowTracking, Tracker, best, sync
 from chmed_ner.track.tracker import Unsent, has_unsent, read_history
 
@@ -213,3 +216,34 @@ def test_history_is_kept_without_mlflow_too(tmp_path: Path) -> None:
     assert [each.step for each in read_history(tmp_path)] == [10, 20, 30]
     assert best(tmp_path, "train/dev_f1") == 60.5
     assert best(tmp_path, "train/loss") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "cure"),
+    [
+        (403, b"Invalid Host header - possible DNS rebinding attack detected", "'HOST,HOST:*'"),
+        (403, b'{"error_code": "PERMISSION_DENIED", "message": "no"}', "the account's rights"),
+        (401, b"You are not authenticated.", "MLFLOW_TRACKING_USERNAME"),
+    ],
+)
+def test_a_server_that_refuses_is_answered_with_the_cure(
+    status: int, body: bytes, cure: str, tmp_path: Path
+) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        """Answers as MLflow's host check and its accounts do."""
+
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with pytest.raises(RunError, match=re.escape(cure)):
+                start(tracking(f"http://127.0.0.1:{server.server_address[1]}", None), tmp_path)
+        finally:
+            server.shutdown()

@@ -135,8 +135,8 @@ FIRST = "肺 B-DISE\n".encode()
         (FIRST + b"a O\n\0 O\n", 3, "NUL byte"),
         ("肺 O\n".encode("utf-16"), 1, "UTF-16"),
         (FIRST + b"a" * (1 << 20) + b" O\n", 2, "longer than 1 MiB"),
-        ("\ufeff肺 O\n".encode(), 1, "byte order mark"),
-        ("\ufeff  O\n".encode(), 1, "byte order mark"),
+        ("肺 O\n炎 O\n".encode("gb18030"), 1, "`iconv -f GB18030 -t UTF-8`"),
+        (FIRST + "頭 O\n痛 O\n".encode("big5"), 2, "`iconv -f BIG5 -t UTF-8`"),
     ],
 )
 def test_a_bad_line_is_named(content: bytes, line: int, says: str, tmp_path: Path) -> None:
@@ -144,6 +144,18 @@ def test_a_bad_line_is_named(content: bytes, line: int, says: str, tmp_path: Pat
         read(content, tmp_path)
     assert f"corpus.txt, line {line}: " in str(caught.value)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"), [("\ufeff肺 O\n", "肺"), ("\ufeff  O\n", " "), ("\ufeff\n肺 O\n", "肺")]
+)
+def test_a_byte_order_mark_is_left_out_and_named(
+    content: str, text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (sentence,) = read(content.encode(), tmp_path)
+    assert sentence.text == text
+    (said,) = caplog.messages
+    assert f"{tmp_path / 'corpus.txt'}: begins with a byte order mark" in said
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b" \r\n"])

@@ -167,3 +167,42 @@ def test_what_is_not_utf8_is_named_after_the_lines_before_it() -> None:
     assert [each.text for each in next(stream)] == ["一", "二"]
     with pytest.raises(InputError, match=r"notes\.txt, line 3: not UTF-8"):
         next(stream)
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 100])
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [("\ufeff頭痛\n\ufeff好", ["頭痛", "\ufeff好"]), ("\ufeff", []), ("\ufeff\n", [""])],
+)
+def test_a_byte_order_mark_is_left_out_and_named(
+    content: str, texts: list[str], block: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = read_documents(io.BytesIO(content.encode()), "notes.txt", block)
+    assert [each.text for some in stream for each in some] == texts
+    (said,) = caplog.messages
+    assert "notes.txt: begins with a byte order mark" in said
+
+
+NOTE = {
+    "traditional": "醫師說我有輕微的脂肪肝，需要吃藥嗎？\n",
+    "simplified": "医师说我有轻微的脂肪肝。\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("script", "codec", "cure"),
+    [
+        ("traditional", "big5", "BIG5"),
+        ("simplified", "gbk", "GB18030"),
+        ("simplified", "gb18030", "GB18030"),
+        ("traditional", "utf-16", "UTF-16"),
+        ("simplified", "utf-16-be", "UTF-16BE"),
+        ("traditional", "utf-16-le", "UTF-16LE"),
+    ],
+)
+def test_another_encoding_is_refused_with_its_name_and_cure(
+    script: str, codec: str, cure: str
+) -> None:
+    stream = io.BytesIO((NOTE[script] * 2).encode(codec))
+    with pytest.raises(InputError, match=rf"notes\.txt, line 1: .*`iconv -f {cure} -t UTF-8`"):
+        list(read_documents(stream, "notes.txt"))

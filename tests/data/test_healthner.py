@@ -147,8 +147,8 @@ def test_a_bad_line_is_named(bad: bytes, says: str, tmp_path: Path) -> None:
 
 
 def test_a_byte_order_mark_and_an_empty_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"line 1: .*byte order mark"):
-        read_bytes(b"\xef\xbb\xbf" + lines(record(1)), tmp_path)
+    marked = read_bytes(b"\xef\xbb\xbf" + lines(record(1)), tmp_path)
+    assert marked == read_bytes(lines(record(1)), tmp_path)
     with pytest.raises(InputError, match="holds no sentence"):
         read_bytes(b"\r\n", tmp_path)
 

@@ -23,7 +23,7 @@ from chmed_ner.backbone.api.endpoint import Endpoint
 from chmed_ner.backbone.api.messages import Wording, usage
 from chmed_ner.backbone.api.purchase import Purchase
 from chmed_ner.backbone.api.stream import Asking, Question
-from chmed_ner.entities import Completion, follows
+from chmed_ner.entities import Completion, follows, sent
 from chmed_ner.errors import EstimateOnly
 from chmed_ner.machine import duration
 from chmed_ner.model import Answered, Reply, Request
@@ -156,8 +156,8 @@ class ApiGenerator:
         reply = self.wording.read(answer)
         if request.grammar is None or reply.stop != "end":
             return reply
-        sent, (text, _) = request.grammar.forgetful(), said(reply.text, "")
-        held = follows(text, sent) or follows(text.strip(), sent)
+        grammar, (text, _) = sent(request.grammar), said(reply.text, "")
+        held = follows(text, grammar) or follows(text.strip(), grammar)
         return replace(reply, off_grammar=not held)
 
     def _tokens(self, answer: Any, request: Request) -> Tokens:

@@ -16,12 +16,14 @@ from chmed_ner.run import (
     Experiment,
     Method,
     Outcome,
+    at_home,
     changed_choices,
     changed_config,
     check_unchanged,
     conclude,
     configure,
     new_record,
+    output_of,
     read_corpus,
     tracked,
 )
@@ -67,13 +69,18 @@ class Generative(Method):
         return replace(outcome, counts=counts, usd=experiment.backbone.usd(store))
 
 
-def rescore(run: Path, overrides: Sequence[str]) -> tuple[Path, dict[str, float]]:
+def rescore(
+    run: Path, overrides: Sequence[str], output: Path | None = None
+) -> tuple[Path, dict[str, float]]:
     """Score the run in directory `run` again; returns the new directory and its metrics.
 
-    Only parsing, restoration and tracking may change. InputError: anything else has changed.
+    It is tracked where the run lies now; in `output` where it was copied out of every output
+    directory. Only parsing, restoration and tracking may change. InputError: anything else has
+    changed.
     """
     record = RunRecord.read(run)
-    config = changed_config(record.config, overrides)
+    kept = at_home(record.config, record.output, output_of(run, record, output))
+    config = changed_config(kept, overrides)
     experiment = configure(config, changed_choices(run, overrides))
     corpus = read_corpus(experiment)
     check_unchanged(run, record, corpus)

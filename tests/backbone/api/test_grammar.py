@@ -10,7 +10,9 @@ from chmed_ner.entities.grammar import ebnf
 from chmed_ner.entities.labels import label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Request
+from chmed_ner.prompt.formats.bio_tags import STYLES, BioTags
 from chmed_ner.prompt.formats.extraction import Extraction
+from chmed_ner.prompt.formats.inline import Inline
 from chmed_ner.run.config import option
 
 LABELS = label_scheme("two", {"SYMP": {"simplified": "症状"}, "DISE": {"simplified": "疾病"}})
@@ -44,6 +46,15 @@ def backbone(grammar: str | None) -> Any:
 
 def test_the_rules() -> None:
     assert ebnf(GRAMMAR) == RULES
+
+
+@pytest.mark.parametrize("answer", [Extraction(order="unique", separator="-"), Inline(),
+                                    *(BioTags(style=style) for style in STYLES)])  # fmt: skip
+def test_control_characters_of_a_sentence_are_left_out(answer: Any) -> None:
+    sentence = "\0头\x01\x1b\0痛\x7f\x9f\ud800\0"
+    rules = ebnf(answer.grammar(sentence, LABELS, "simplified", in_order=False))
+    assert not set(rules) & set(sentence) - set("头痛")
+    assert {"头", "痛"} <= set(rules)
 
 
 @pytest.mark.parametrize(

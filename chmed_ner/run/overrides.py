@@ -1,0 +1,58 @@
+"""Overrides as they are typed: what Hydra cannot read, or would misread, and how to quote it."""
+
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep
+from hydra.errors import HydraException
+
+from chmed_ner.errors import InputError, first_line
+from chmed_ner.run.schema import PathsSchema
+
+TEXTS = ("name", "experiment", "resume", *(f"paths.{each.name}" for each in fields(PathsSchema)))
+"""Root keys that hold text; the constructors check the keys of groups."""
+_BARE = re.compile(r"[^\s,:{}\[\]\"']*[^\x00-\x7f][^\s,{}\[\]\"']*")
+"""A word that Hydra reads only in quotes, as part of a list or a mapping too."""
+
+
+def check_overrides(words: Iterable[str]) -> None:
+    """InputError, with the quoting that helps, for a word that Hydra cannot read, or whose text it
+    would read as a number."""
+    for word in words:
+        key, _, given = word.partition("=")
+        try:
+            parsed = OverridesParser.create().parse_override(word)
+        except HydraException as error:
+            raise InputError(f"{word}: {_cure(key, given) or first_line(error)}") from None
+        value = parsed.value()
+        elements = value.list if isinstance(value, ChoiceSweep) else [value]
+        for element, text in zip(elements, given.split(","), strict=False):
+            if parsed.key_or_group in TEXTS and _is_number(element) and str(element) != text:
+                quoted = shlex.quote(f'{key}="{text}"')
+                raise InputError(f"{word}: {text} would be read as {element}; quote it: {quoted}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, bool | int | float)
+
+
+def _cure(key: str, given: str) -> str:
+    """How to write an override that cannot be read; empty where quotes do not help."""
+    if not key.isascii() or re.search(r"[{,][^:,}]*[^\x00-\x7f][^:,}]*:", given):
+        return (
+            "Hydra reads keys of ASCII letters only; put others into a YAML file of your own "
+            "(conf/, or --config-dir FOLDER)"
+        )
+    escaped = given.replace("\\", "\\\\").replace('"', '\\"')
+    nested = given.startswith(("[", "{"))
+    for quoted in (_BARE.sub(r'"\g<0>"', given), *([] if nested else [f'"{escaped}"'])):
+        try:
+            OverridesParser.create().parse_override(f"{key}={quoted}")
+        except HydraException:
+            continue
+        return f"Hydra reads this text only in quotes: {shlex.quote(f'{key}={quoted}')}"
+    return "quote each text in the list or mapping that is not plain ASCII" if nested else ""
