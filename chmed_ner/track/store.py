@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import socket
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 from chmed_ner.errors import InputError, RunError, first_line
 from chmed_ner.files import briefly
+from chmed_ner.track.database import make_whole
 from chmed_ner.track.record import without_credentials
 
 SQLITE = "sqlite:///"
@@ -51,32 +53,36 @@ class Store:
         """The address without credentials."""
         return str(without_credentials(self.uri))
 
+    @property
+    def _file(self) -> Path | None:
+        """The file of an SQLite store, None for another store."""
+        path = self.uri.removeprefix(SQLITE).partition("?")[0]
+        return Path(path) if self.uri.startswith(SQLITE) else None
+
     def client(self) -> Any:
         """A client that has reached the store; a fresh SQLite store is made by one process.
 
-        Away when a remote store cannot be reached, RunError when the store is unusable.
+        Away when a store cannot be reached or is locked, RunError when the store is unusable.
         """
         quiet_mlflow()
-        from mlflow import MlflowClient
-
         self._check_database()
         with self.reported(), self.locked():
-            client = MlflowClient(self.uri)
-            client.search_experiments(max_results=1)
-        return client
+            if self._file is not None:
+                make_whole(self._file, lambda file: _opened(f"{SQLITE}{file}"))
+            return _opened(self.uri)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """SQLite's writers take turns: its own waiting ends in "database is locked"."""
-        file = Path(self.uri.removeprefix(SQLITE).partition("?")[0])
-        sqlite = self.uri.startswith(SQLITE)
-        with briefly(file.with_suffix(".lock")) if sqlite else nullcontext():
+        file = self._file
+        with nullcontext() if file is None else briefly(file.with_suffix(".lock")):
             yield
 
     @contextmanager
     def reported(self) -> Iterator[None]:
         """MLflow's errors as Away or as one message of ours (RunError)."""
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
@@ -85,7 +91,7 @@ class Store:
                 f"tracking.uri={self.shown}: needs the package {error.name}; for PostgreSQL "
                 "pip install 'chmed-ner[postgresql]'"
             ) from error
-        except (MlflowException, OSError) as error:
+        except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
             reason = without_credentials(first_line(error))
             if _passes(error):
                 raise Away(reason) from error
@@ -203,14 +209,25 @@ def quiet_mlflow() -> None:
     os.environ.pop("MLFLOW_RUN_ID", None)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it raises them as well
+
+
+def _opened(uri: str) -> Any:
+    """A client that has reached the store."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    client.search_experiments(max_results=1)
+    return client
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether an error says that a server is away or overloaded, which may pass."""
+    """Whether an error says that a store is away, overloaded or locked, which may pass."""
     from requests.exceptions import ConnectionError as Unreachable, RetryError, Timeout
 
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, Unreachable | RetryError | Timeout):
         seen = seen.__cause__ or seen.__context__
     status = getattr(error, "get_http_status_code", lambda: 0)()
-    return seen is not None or status in (502, 503, 504)
+    held = isinstance(error, TimeoutError) or "database is locked" in str(error)
+    return held or seen is not None or status in (502, 503, 504)
