@@ -96,7 +96,11 @@ def write_leaderboard(
         )
     published, records, made = published_rows(), [], []
     for board, rows in shown:
-        theirs = rows_for(published, board.dataset, board.genres, limited=board.limited)
+        theirs = (
+            []
+            if board.altered
+            else rows_for(published, board.dataset, board.genres, limited=board.limited)
+        )
         records.append(board_records(board, theirs))
         table = board_table(board, records[-1])
         made.append((table, board_figures(board, rows, tracked.artifact)))
