@@ -86,9 +86,9 @@ def _prediction(record: Any) -> Prediction:
     try:
         for key in ("id", "split", "genre", "sentence"):
             if not isinstance(record[key], str):
-                raise ValueError(f"{key} is {record[key]!r:.60}, no text")
+                raise TypeError(f"{key} is {record[key]!r:.60}, no text")
         if not isinstance(record["problems"], dict):
-            raise ValueError(f"problems is {record['problems']!r:.60}, no object")
+            raise TypeError(f"problems is {record['problems']!r:.60}, no object")
         prediction = Prediction(
             id=record["id"],
             split=record["split"],
