@@ -81,9 +81,6 @@ class Store:
     @contextmanager
     def reported(self) -> Iterator[None]:
         """MLflow's errors as Away or as one message of ours (RunError)."""
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
         try:
             yield
         except ModuleNotFoundError as error:
@@ -91,7 +88,7 @@ class Store:
                 f"tracking.uri={self.shown}: needs the package {error.name}; for PostgreSQL "
                 "pip install 'chmed-ner[postgresql]'"
             ) from error
-        except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        except _failures() as error:
             reason = without_credentials(first_line(error))
             if _passes(error):
                 raise Away(reason) from error
@@ -219,6 +216,14 @@ def _opened(uri: str) -> Any:
     client = MlflowClient(uri)
     client.search_experiments(max_results=1)
     return client
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a store fails with; imported when it does, since a server needs no SQLAlchemy."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, sqlite3.Error, OSError
 
 
 def _passes(error: BaseException) -> bool:
