@@ -218,7 +218,7 @@ def read_completions(path: Path, *, repair: bool = False) -> list[Completion]:
     for number, line in enumerate(data[:whole].split(b"\n")[:-1], start=1):
         try:
             completions.append(_checked(json.loads(line.decode("utf-8"))))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(
                 f"{path}, line {number}: not a completion ({error}); restore the file or start a "
                 "new run"

@@ -37,6 +37,7 @@ from chmed_ner.track import (
     failure_reason,
     find_run,
     git_commit,
+    shaped,
     without_credentials,
 )
 
@@ -203,7 +204,9 @@ def _leave_out(claim: Claim, report: Report) -> None:
         log.info("another process is at it: %s", claim.directory)
         return
     report.state = "skipped"
-    report.metrics = dict(read_json(claim.directory / METRICS_FILE))
+    path = claim.directory / METRICS_FILE
+    written = {**asdict(report), "metrics": read_json(path)}
+    report.metrics = shaped(Report, written, f"{path}: not the metrics of a run").metrics
     log.info("done already: %s (rerun=true runs it again)", claim.directory)
     _warn_of_commit(claim.directory)
 

@@ -1,5 +1,6 @@
 """`chmed-ner run`: Hydra's own command line, and the table of how its jobs ended."""
 
+import math
 import os
 import re
 import shutil
@@ -219,10 +220,12 @@ def _shares(metrics: dict[str, float]) -> list[str]:
 
 
 def _figures(metrics: dict[str, float], prefix: str = "test/") -> str:
-    figures = " ".join(f"{metrics[prefix + key]:6.2f}" for key in ("precision", "recall", "f1"))
-    if f"{prefix}f1_low" not in metrics:
-        return figures
-    return f"{figures}  {metrics[prefix + 'f1_low']:.2f} to {metrics[prefix + 'f1_high']:.2f}"
+    precision, recall, f1, low, high = (
+        metrics.get(f"{prefix}{key}", math.nan)
+        for key in ("precision", "recall", "f1", "f1_low", "f1_high")
+    )
+    figures = f"{precision:6.2f} {recall:6.2f} {f1:6.2f}"
+    return figures if math.isnan(low) else f"{figures}  {low:.2f} to {high:.2f}"
 
 
 def _print_genres(metrics: dict[str, float]) -> None:

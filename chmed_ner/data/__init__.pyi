@@ -3,6 +3,7 @@
 from .catalog import (
     BASE_URL as BASE_URL,
     PublishedCorpus as PublishedCorpus,
+    altered_files as altered_files,
     check_file as check_file,
     named_corpora as named_corpora,
 )

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -68,6 +68,20 @@ def _corpora() -> Iterator[PublishedCorpus]:
 
 CORPORA = tuple(_corpora())
 """Every corpus that can be fetched, in the order of publication."""
+
+
+def altered_files(files: Mapping[str, str]) -> tuple[str, ...]:
+    """Of files (SHA-256 by path below the data root), the official ones that are not as published.
+
+    HealthNER's training part is not judged: its SHA-256 is published nowhere.
+    """
+    official = {
+        file.path: file.checksum
+        for corpus in CORPORA
+        for file in corpus.files
+        if file.algorithm == "SHA-256"
+    }
+    return tuple(name for name, found in files.items() if official.get(name, found) != found)
 
 
 def named_corpora(names: Sequence[str]) -> tuple[PublishedCorpus, ...]:

@@ -1,5 +1,6 @@
 """What every dataset of `conf/dataset/` offers, its files, and the sample that is shipped."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,12 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from chmed_ner.data.catalog import altered_files
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.corpus import Corpus, Limit, Sentences, Splits, assemble
 from chmed_ner.entities import LabelScheme, Sentence, label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.knobs import Portion, Share
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,18 @@ def read_sources(
 
 
 def checksums(sources: Iterable[Source]) -> Mapping[str, str]:
-    """The SHA-256 of each file by its name."""
-    return {source.name: sha256_of(source.path) for source in sources}
+    """The SHA-256 of each file by its name; a warning for an official file that was altered."""
+    paths = {source.name: source.path for source in sources}
+    found = {name: sha256_of(path) for name, path in paths.items()}
+    for name in altered_files(found):
+        log.warning(
+            "%s: not the published file (SHA-256 %s...), so no figure on it is official; move it "
+            "away and fetch the published one: chmed-ner data fetch %s",
+            paths[name],
+            found[name][:12],
+            name.partition("/")[0],
+        )
+    return found
 
 
 NO_TRAINING = (

@@ -84,6 +84,11 @@ def read_predictions(path: Path) -> list[Prediction]:
 def _prediction(record: Any) -> Prediction:
     """The prediction whose `as_record` is `record`; ValueError where there is none."""
     try:
+        for key in ("id", "split", "genre", "sentence"):
+            if not isinstance(record[key], str):
+                raise TypeError(f"{key} is {record[key]!r:.60}, no text")
+        if not isinstance(record["problems"], dict):
+            raise TypeError(f"problems is {record['problems']!r:.60}, no object")
         prediction = Prediction(
             id=record["id"],
             split=record["split"],

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from chmed_ner.data import Corpus, Limit
+from chmed_ner.data import Corpus, Limit, altered_files
 from chmed_ner.errors import InputError, Stopped
 from chmed_ner.run.config import compose, plain_config
 from chmed_ner.run.experiment import Experiment
@@ -142,6 +142,7 @@ def tags(experiment: Experiment, record: RunRecord) -> dict[str, str]:
         "git_commit": record.git_commit,
         "config_hash": record.config_hash,
         "partial": str(experiment.limit != Limit()).lower(),
+        "altered": str(bool(altered_files({**record.training_files, **record.test_files}))).lower(),
     }
 
 

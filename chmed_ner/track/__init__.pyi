@@ -17,6 +17,7 @@ from .record import (
     versions as versions,
     without_credentials as without_credentials,
 )
+from .shape import shaped as shaped
 from .store import (
     Away as Away,
     Store as Store,

@@ -6,11 +6,11 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from chmed_ner.track.database import PATIENCE
+
 SQLITE = "sqlite:///"
 ARTIFACTS = "mlartifacts"
 """The folder of the runs' files, beside the database of a store that has no server."""
-PATIENCE = 15.0
-"""Seconds to wait for a database that another program has locked."""
 COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),

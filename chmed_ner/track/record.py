@@ -7,7 +7,7 @@ import subprocess
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import checkout, output_directory, read_json, write_json
 from chmed_ner.knobs import NAMES_RUN, NO_RESULT, marked, named
+from chmed_ner.track.shape import shaped
 
 RUN_FILE = "run.json"
 NOT_PART = ("paths", "tracking", "resume", "rerun", "hydra", "name")
@@ -120,11 +121,7 @@ class RunRecord:
     def read(cls, directory: Path) -> "RunRecord":
         """The record in `directory`; InputError when it is missing or of another shape."""
         path = directory / RUN_FILE
-        content = read_json(path)
-        known = {item.name for item in fields(cls)}
-        if not isinstance(content, dict) or not {"name", "config_hash", "config"} <= set(content):
-            raise InputError(f"{path}: not the record of a run")
-        return cls(**{key: value for key, value in content.items() if key in known})
+        return shaped(cls, read_json(path), f"{path}: not the record of a run")
 
     @property
     def output(self) -> Path | None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from chmed_ner.errors import InputError, RunError, first_line
 from chmed_ner.files import briefly
 from chmed_ner.track.copied import SQLITE, bring_along
+from chmed_ner.track.database import make_whole
 from chmed_ner.track.record import without_credentials
 
 KEY_TAG = "mlflow.chmed_ner.key"
@@ -55,41 +56,37 @@ class Store:
         """The address without credentials."""
         return str(without_credentials(self.uri))
 
+    @property
+    def _file(self) -> Path | None:
+        """The file of an SQLite store, None for another store."""
+        path = self.uri.removeprefix(SQLITE).partition("?")[0]
+        return Path(path) if self.uri.startswith(SQLITE) else None
+
     def client(self) -> Any:
         """A client that has reached the store; a fresh SQLite store is made by one process.
 
-        Away when a remote store cannot be reached, RunError when the store is unusable.
+        Away when a store cannot be reached or is locked, RunError when the store is unusable.
         """
         quiet_mlflow()
-        from mlflow import MlflowClient
-
         self._check_database()
         with self.reported(), self.locked():
-            client = MlflowClient(self.uri)
-            client.search_experiments(max_results=1)
-            if self.artifacts is not None and self.uri.startswith(SQLITE):
-                try:
-                    bring_along(self._database, self.artifacts)
-                except sqlite3.Error as error:
-                    raise Away(str(error)) from error
+            if self._file is not None:
+                make_whole(self._file, lambda file: _opened(f"{SQLITE}{file}"))
+            client = _opened(self.uri)
+            if self._file is not None and self.artifacts is not None:
+                bring_along(self._file, self.artifacts)
         return client
-
-    @property
-    def _database(self) -> Path:
-        return Path(self.uri.removeprefix(SQLITE).partition("?")[0])
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """SQLite's writers take turns: its own waiting ends in "database is locked"."""
-        sqlite = self.uri.startswith(SQLITE)
-        with briefly(self._database.with_suffix(".lock")) if sqlite else nullcontext():
+        file = self._file
+        with nullcontext() if file is None else briefly(file.with_suffix(".lock")):
             yield
 
     @contextmanager
     def reported(self) -> Iterator[None]:
         """MLflow's errors as Away or as one message of ours (RunError)."""
-        from mlflow.exceptions import MlflowException
-
         try:
             yield
         except ModuleNotFoundError as error:
@@ -97,7 +94,7 @@ class Store:
                 f"tracking.uri={self.shown}: needs the package {error.name}; for PostgreSQL "
                 "pip install 'chmed-ner[postgresql]'"
             ) from error
-        except (MlflowException, OSError) as error:
+        except _failures() as error:
             reason = without_credentials(first_line(error))
             if _passes(error):
                 raise Away(reason) from error
@@ -223,6 +220,24 @@ def quiet_mlflow() -> None:
     os.environ.pop("MLFLOW_RUN_ID", None)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it raises them as well
+
+
+def _opened(uri: str) -> Any:
+    """A client that has reached the store."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    client.search_experiments(max_results=1)
+    return client
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a store fails with; imported when it does, since a server needs no SQLAlchemy."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, sqlite3.Error, OSError
 
 
 def _cure(error: BaseException) -> str:
@@ -235,11 +250,12 @@ def _cure(error: BaseException) -> str:
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether an error says that a server is away or overloaded, which may pass."""
+    """Whether an error says that a store is away, overloaded or locked, which may pass."""
     from requests.exceptions import ConnectionError as Unreachable, RetryError, Timeout
 
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, Unreachable | RetryError | Timeout):
         seen = seen.__cause__ or seen.__context__
     status = getattr(error, "get_http_status_code", lambda: 0)()
-    return seen is not None or status in (502, 503, 504)
+    held = isinstance(error, TimeoutError) or "database is locked" in str(error)
+    return held or seen is not None or status in (502, 503, 504)

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.errors import InputError
 from chmed_ner.files import json_line, read_json, write_json
+from chmed_ner.track.shape import shaped
 
 HISTORY_FILE = "history.jsonl"
 UNSENT_FILE = "unsent.json"
@@ -104,9 +104,10 @@ def read_history(directory: Path) -> list[Value]:
     complete = path.read_bytes().rpartition(b"\n")[0]
     for number, line in enumerate(complete.splitlines(), start=1):
         try:
-            values.append(Value(**json.loads(line)))
-        except (ValueError, TypeError):
-            raise InputError(f"{path}, line {number}: not a metric's value") from None
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            found = None
+        values.append(shaped(Value, found, f"{path}, line {number}: not a metric's value"))
     return values
 
 
@@ -136,13 +137,8 @@ class Unsent:
     @classmethod
     def read(cls, directory: Path) -> "Unsent":
         """The note in `directory`; InputError when it is missing or of another shape."""
-        content = read_json(directory / UNSENT_FILE)
-        try:
-            return cls(**content)
-        except TypeError:
-            raise InputError(
-                f"{directory / UNSENT_FILE}: not a note of what is to be sent"
-            ) from None
+        path = directory / UNSENT_FILE
+        return shaped(cls, read_json(path), f"{path}: not a note of what is to be sent")
 
 
 def has_unsent(directory: Path) -> bool:

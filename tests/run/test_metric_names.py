@@ -57,6 +57,7 @@ TAGS = {
     "sweep": "none",
     "seed": "13",
     "partial": "false",
+    "altered": "false",
 }
 ARTIFACTS = {
     "hydra/config.yaml",

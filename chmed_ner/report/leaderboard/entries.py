@@ -1,13 +1,14 @@
 """What can be on a leaderboard: the scored runs of a store, and rows that others have published."""
 
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.track import TrackedRun, neutral_keys
+from chmed_ner.track import RUN_FILE, TrackedRun, neutral_keys, shaped
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -22,6 +23,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from chmed_ner.errors import InputError
 from chmed_ner.files import sweep_directory
+
+log = logging.getLogger(__name__)
 
 LOOK_COLUMNS = ("file", "sha256", "setting", "tuned", "all", "files")
 GENRE = re.compile(r"test/([^/]+)/f1")
@@ -92,20 +95,37 @@ def scored_runs(
             left_out[run.status] += 1
         elif "test/f1" not in run.metrics:
             left_out["without test scores"] += 1
-        elif not (record := json_object(artifact(run, "run.json"))).get("test_files"):
+        elif not (text := artifact(run, RUN_FILE)):
             left_out["without their run.json"] += 1
         else:
-            tuned_on = dict(record.get("training_files") or {})
-            weights = str(record.get("backbone_sha256") or "")
-            found.append(ScoredRun(run, tuned_on, dict(record["test_files"]), weights))
+            place = f"{RUN_FILE} of run {run.run_id} in MLflow"
+            try:
+                files = shaped(_Files, json_object(text), place)
+            except InputError as error:
+                log.warning("left out: %s", error)
+                left_out["with a broken run.json"] += 1
+                continue
+            if files.test_files:
+                found.append(ScoredRun(run, **vars(files)))
+            else:
+                left_out["without test files"] += 1
     return found, left_out
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What `run.json` says of a run's files, SHA-256 by name."""
+
+    test_files: Mapping[str, str]
+    training_files: Mapping[str, str] = field(default_factory=dict)
+    backbone_sha256: str = ""
 
 
 def json_object(text: str | None) -> dict[str, Any]:
     """The object that a JSON text holds, empty where it holds none."""
     try:
         found = json.loads(text or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, NamedTuple
 
+from chmed_ner.data import altered_files
 from chmed_ner.errors import InputError
 from chmed_ner.report.leaderboard.entries import ScoredRun
 
@@ -66,7 +67,11 @@ class LeaderboardRow:
     @property
     def remark(self) -> str:
         """What must be known of it; a row with a remark is never the best."""
-        said = {"partial": self.partial, "tuned on this test set": self.trained_on_test}
+        said = {
+            "partial": self.partial,
+            "tuned on this test set": self.trained_on_test,
+            "on altered gold": any(altered_files(run.test_files) for run in self.runs),
+        }
         return "; ".join(text for text, holds in said.items() if holds)
 
     def figure(self, metric: str) -> Figure | None:
@@ -96,6 +101,11 @@ class Board:
     def limited(self) -> bool:
         """Whether only a sample of the test sentences was asked."""
         return "limit.test=" in self.variant
+
+    @property
+    def altered(self) -> bool:
+        """Whether an official test file of it is not as published."""
+        return bool(altered_files(self.test_files))
 
     @property
     def title(self) -> str:

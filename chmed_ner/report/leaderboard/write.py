@@ -79,6 +79,7 @@ def write_leaderboard(
             "store of yours: paths.output=... or tracking.uri=..."
         )
     wanted = [run for run in every if experiment in (None, run.experiment)]
+    others = [run for run in every if experiment not in (None, run.experiment)]
     if not wanted:
         known = sorted({run.experiment for run in every})
         raise InputError(
@@ -96,11 +97,15 @@ def write_leaderboard(
         )
     published, records, made = published_rows(), [], []
     for board, rows in shown:
-        theirs = rows_for(published, board.dataset, board.genres, limited=board.limited)
+        theirs = (
+            []
+            if board.altered
+            else rows_for(published, board.dataset, board.genres, limited=board.limited)
+        )
         records.append(board_records(board, theirs))
         table = board_table(board, records[-1])
         made.append((table, board_figures(board, rows, tracked.artifact)))
-    seen = looks(scored_runs(every, tracked.artifact)[0])
+    seen = looks([*scored, *scored_runs(others, tracked.artifact)[0]])
     written = Leaderboard(directory, tuple(made), left_out, seen)
     genres = dict.fromkeys(genre for board, _ in shown for genre in board.genres)
     _write(written, as_csv(records, list(genres), by))
