@@ -109,6 +109,7 @@ def generate(
                 store.append([_completion(each) for each in some])
                 watch.look_at(some)
                 bar.update(len(some))
+    watch.finish()
     return stored_completions(requests, store)
 
 

@@ -18,21 +18,32 @@ class Watch:
     def __init__(self) -> None:
         self._seen = 0
         self._unread: list[str] = []
+        self._told = False
 
     def look_at(self, some: Sequence[Answered]) -> None:
-        """Warn, with an example, when a tenth of the first hundred answers are unusable."""
-        for each in some:
-            if self._seen == FIRST or len(self._unread) == MANY:
-                return
+        """Look at the first answers; warn when a tenth of a hundred are unusable."""
+        for each in some[: FIRST - self._seen]:
             self._seen += 1
             if each.reply.stop != "refused" and not each.request.usable(each.reply):
                 self._unread.append(each.reply.text)
-                if len(self._unread) == MANY:
-                    log.warning(
-                        "%d of the first %d answers are empty or cannot be read, such as %r: does "
-                        "this backbone suit this prompt? The run goes on",
-                        MANY, self._seen, _shown(self._unread),
-                    )  # fmt: skip
+        if len(self._unread) >= MANY:
+            self._tell()
+
+    def finish(self) -> None:
+        """There are no further answers: warn when a tenth of fewer than a hundred are unusable."""
+        if self._unread and len(self._unread) * FIRST >= self._seen * MANY:
+            self._tell()
+
+    def _tell(self) -> None:
+        if not self._told:
+            log.warning(
+                "%d of the first %d answers are empty or cannot be read, such as %r: does this "
+                "backbone suit this prompt?",
+                len(self._unread),
+                self._seen,
+                _shown(self._unread),
+            )
+        self._told = True
 
 
 def _shown(texts: Sequence[str]) -> str:

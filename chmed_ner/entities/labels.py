@@ -90,7 +90,8 @@ class LabelScheme:
         return self._by_tag[tag].symbols
 
 
-_KEYS = ("traditional", "simplified", "definition", "aliases", "symbols")
+_TEXTS = ("traditional", "simplified", "definition")
+_KEYS = (*_TEXTS, "aliases", "symbols")
 
 
 def label_scheme(name: str, types: Mapping[str, Mapping[str, object] | None]) -> LabelScheme:
@@ -121,7 +122,9 @@ def _label(name: str, tag: str, entry: Mapping[str, object] | None) -> Label:
     aliases = entry.get("aliases") or ()
     if isinstance(aliases, str) or not isinstance(aliases, Sequence):
         raise InputError(f"{where}: aliases must be a list of names")
-    names = [value for key, value in entry.items() if key != "aliases" and value is not None]
+    if not isinstance(symbols := entry.get("symbols", False), bool):
+        raise InputError(f"{where}: symbols={symbols!r} must be true or false")
+    names = [entry[key] for key in _TEXTS if entry.get(key) is not None]
     for text in [*names, *aliases]:
         _check_text(where, text)
     traditional = str(entry.get("traditional") or entry.get("simplified") or tag)
@@ -131,7 +134,7 @@ def _label(name: str, tag: str, entry: Mapping[str, object] | None) -> Label:
         simplified=str(entry.get("simplified") or traditional),
         definition=str(entry.get("definition") or ""),
         aliases=tuple(map(str, aliases)),
-        symbols=entry.get("symbols") is True,
+        symbols=symbols,
     )
 
 
