@@ -30,8 +30,8 @@ class Watch:
             self._tell()
 
     def finish(self) -> None:
-        """There are no further answers: warn when a tenth of fewer than a hundred are unusable."""
-        if self._unread and len(self._unread) * FIRST >= self._seen * MANY:
+        """There are no further answers: say if any of the first was unusable."""
+        if self._unread:
             self._tell()
 
     def _tell(self) -> None:
