@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Watch:
-    """Counts the answers in which nothing can be read, and warns once when they are many."""
+    """Counts the answers that are refused or cannot be read, and warns once when they are many."""
 
     def __init__(self) -> None:
         self._seen = 0
@@ -24,7 +24,7 @@ class Watch:
         """Look at the first answers; warn when a tenth of a hundred are unusable."""
         for each in some[: FIRST - self._seen]:
             self._seen += 1
-            if each.reply.stop != "refused" and not each.request.usable(each.reply):
+            if each.reply.stop == "refused" or not each.request.usable(each.reply):
                 self._unread.append(each.reply.text)
         if len(self._unread) >= MANY:
             self._tell()
@@ -37,8 +37,8 @@ class Watch:
     def _tell(self) -> None:
         if not self._told:
             log.warning(
-                "%d of the first %d answers are empty or cannot be read, such as %r: does this "
-                "backbone suit this prompt?",
+                "%d of the first %d answers are empty, refused or cannot be read, such as %r: does "
+                "this backbone suit this prompt?",
                 len(self._unread),
                 self._seen,
                 _shown(self._unread),

@@ -399,7 +399,7 @@ def told(api_server: Start, replies: list[Any]) -> Any:
     return api_server(faults=faults, fault_from=1, answer=TEXT)
 
 
-@pytest.mark.parametrize("name", FILTERED.keys() | TOO_LONG.keys())
+@pytest.mark.parametrize("name", sorted(FILTERED.keys() | TOO_LONG.keys()))
 def test_what_servers_refuse_in_words_and_codes(name: str) -> None:
     for replies in (FILTERED, TOO_LONG):
         if name in replies and "choices" not in replies[name][1]:

@@ -291,6 +291,37 @@ def test_a_server_that_ignores_the_grammar_is_told_and_counted(
     assert said.count("does not hold its answers to the grammar") == (1 if share else 0)
 
 
+@pytest.mark.parametrize(("answer", "count"), [("抱歉，我不能回答。", 12), ("", 2)])
+def test_answers_that_cannot_be_read_are_told_counted_and_not_kept(
+    api_server: Start, tmp_path: Path, run: Run, answer: str, count: int
+) -> None:
+    server = api_server(answer=answer)
+    code, said = run(server, tmp_path, f"limit.test={count}", "tracking=dry")
+    assert code == 0, said
+    asked = len(server.seen())
+    assert f"{min(10, asked)} of the first {min(10, asked)} answers are empty, refused or" in said
+    assert f"cannot be read, such as {answer!r}" in said
+    assert "100.0% unread" in said
+    metrics = json.loads((directory(tmp_path) / "metrics.json").read_text())
+    assert metrics["parse/unread_rate"] == 1
+    assert not list(tmp_path.rglob("cache/**/*.json"))
+    code, said = run(server, tmp_path, f"limit.test={count}", "tracking=dry", "rerun=true")
+    assert len(server.seen()) == 2 * asked
+
+
+def test_a_chat_model_s_empty_lines_and_reasoning_cut_nothing(
+    api_server: Start, tmp_path: Path, run: Run
+) -> None:
+    answer = "<think>\n头痛-疾病\n\n不对。\n</think>\n\n头痛-症状\n\n没有了。"
+    code, said = run(api_server(answer=answer), tmp_path, "limit.test=4", "tracking=dry")
+    assert code == 0, said
+    assert {each["text"] for each in completions(tmp_path)} == {answer}
+    predicted = (directory(tmp_path) / "predictions.jsonl").read_text(encoding="utf-8")
+    assert '"type":"DISE"' not in predicted.replace(" ", "")
+    metrics = json.loads((directory(tmp_path) / "metrics.json").read_text())
+    assert metrics["parse/unread_rate"] == metrics["parse/empty_rate"] == 0
+
+
 def test_predict_asks_as_the_run_did(
     api_server: Start, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
