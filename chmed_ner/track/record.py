@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import ChmedError, InputError
-from chmed_ner.files import checkout, output_directory, read_json, write_json
+from chmed_ner.files import checkout, read_json, write_json
 from chmed_ner.knobs import NAMES_RUN, NO_RESULT, marked, named
 
 RUN_FILE = "run.json"
@@ -121,9 +121,13 @@ class RunRecord:
         path = directory / RUN_FILE
         content = read_json(path)
         known = {item.name for item in fields(cls)}
-        if not isinstance(content, dict) or not {"name", "config_hash", "config"} <= set(content):
+        if not isinstance(content, dict) or not set(content) >= _REQUIRED:
             raise InputError(f"{path}: not the record of a run")
-        return cls(**{key: value for key, value in content.items() if key in known})
+        record = cls(**{key: value for key, value in content.items() if key in known})
+        for key, types in _TYPES.items():
+            if not isinstance(value := getattr(record, key), types):
+                raise InputError(f"{path}: not the record of a run ({key} is {value!r:.60})")
+        return record
 
     @property
     def output(self) -> Path | None:
@@ -138,6 +142,18 @@ class RunRecord:
         return sorted(name for name, digest in test_files.items() if digest in seen)
 
 
+_REQUIRED = {"name", "experiment", "config_hash", "config"}
+_TYPES: Mapping[str, Any] = {
+    **dict.fromkeys(("mlflow_run_id", "mlflow_tracking_uri"), str | None),
+    **dict.fromkeys(("config", "training_files", "test_files", "versions", "counts"), dict),
+    **{"seed": int, "seconds": int | float},
+    **dict.fromkeys(
+        ("name", "experiment", "config_hash", "backbone", "backbone_sha256", "key", "status"), str
+    ),
+    **dict.fromkeys(("error", "git_commit", "started"), str),
+}
+
+
 def note_counts(directory: Path, counts: Mapping[str, int]) -> None:
     """Add counts to the record in `directory` now: a run that dies later has them all the same."""
     if (directory / RUN_FILE).is_file():
@@ -150,31 +166,6 @@ def failure_reason(error: BaseException) -> str:
     """Why a run failed, as it is recorded: the error's own words, without credentials."""
     said = str(error) if isinstance(error, ChmedError) else f"{type(error).__name__}: {error}"
     return str(without_credentials(said))[:2000]
-
-
-def find_run(name: str, *, key: str = "RUN", output: Path | None = None) -> Path:
-    """The directory of a run, named by it, by its MLflow id, or by `latest` (of the finished ones).
-
-    InputError, which names what the user set (`key`), when there is none.
-    """
-    place = Path(name).expanduser()
-    if (place / RUN_FILE).is_file():
-        return place.absolute()
-    runs = (output or output_directory()) / "runs"
-    candidates = sorted(runs.glob(f"*/{RUN_FILE}"))
-    records = [(path.parent, RunRecord.read(path.parent)) for path in candidates]
-    if name == "latest":
-        finished = [(r.started, str(d), d) for d, r in records if r.status == "FINISHED"]
-        if finished:
-            return max(finished)[2]
-        raise InputError(f"{key}=latest: no finished run under {runs}")
-    for directory, record in records:
-        if record.mlflow_run_id == name or directory.name == name:
-            return directory
-    raise InputError(
-        f"{key}={name}: not a run directory (no {RUN_FILE} there), nor the MLflow id of a run "
-        f"under {runs}; give a run directory, an MLflow run id, or latest"
-    )
 
 
 def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: str) -> str:

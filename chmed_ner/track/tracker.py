@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import json_line, read_json, write_json
+from chmed_ner.files import cut_torn_line, json_line, read_json, write_json
 
 HISTORY_FILE = "history.jsonl"
 UNSENT_FILE = "unsent.json"
@@ -45,6 +45,7 @@ class Tracker:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.seconds: dict[str, float] = {}
+        cut_torn_line(directory / HISTORY_FILE)
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Keep the values of one step."""
@@ -104,10 +105,17 @@ def read_history(directory: Path) -> list[Value]:
     complete = path.read_bytes().rpartition(b"\n")[0]
     for number, line in enumerate(complete.splitlines(), start=1):
         try:
-            values.append(Value(**json.loads(line)))
-        except (ValueError, TypeError):
+            values.append(_value(json.loads(line)))
+        except (ValueError, TypeError, RecursionError):
             raise InputError(f"{path}, line {number}: not a metric's value") from None
     return values
+
+
+def _value(record: Any) -> Value:
+    value = Value(**record)
+    if not isinstance(value.metric, str) or not isinstance(value.value, int | float):
+        raise ValueError("not a metric's value")
+    return value
 
 
 def best(directory: Path, metric: str) -> float | None:
