@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 METRICS_FILE = "metrics.json"
-OWN = {LOCK, ".hydra", "run.log"}
-"""What a run's directory may hold before its record is written."""
+OWN = {LOCK, ".hydra", "run.log", "completions.jsonl"}
+"""What the directory of a run may hold that has no record: answers too, which cost time."""
 
 log = logging.getLogger(__name__)
 
