@@ -2,6 +2,9 @@
 
 import sys
 
-from chmed_ner.cli import main
+try:
+    from chmed_ner.cli import main
+except KeyboardInterrupt:
+    sys.exit(130)
 
 sys.exit(main())

@@ -47,6 +47,11 @@ _ENCODINGS = {  # each with how common characters of Chinese begin: GB 2312's le
 }
 
 
+def printable(text: str) -> str:
+    """`text` for a terminal: control characters, which could steer it, are written as escapes."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
 def interrupted(error: BaseException) -> bool:
     """Whether an interrupt lies behind an error: one that comes while a library is imported may
     end as an error of the import."""

@@ -107,6 +107,17 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def cut_torn_line(path: Path) -> None:
+    """Cut off a last line without its end, which a killed process has left in an append-only file:
+    what is appended next would be lost with it."""
+    if not path.is_file():
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
+
+
 def json_line(record: Mapping[str, Any]) -> str:
     """One JSON object on one line; what UTF-8 cannot hold (lone surrogates) is `\\u` escaped."""
     return _dumped(record) + "\n"

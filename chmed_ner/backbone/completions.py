@@ -16,7 +16,7 @@ from chmed_ner.backbone.decoding import Greedy
 from chmed_ner.backbone.watch import Watch
 from chmed_ner.entities import Completion, Sentence
 from chmed_ner.errors import InputError
-from chmed_ner.files import json_line, text_sha256
+from chmed_ner.files import cut_torn_line, json_line, text_sha256
 from chmed_ner.machine import duration, progress
 from chmed_ner.model import Answered, Generator, Reply, Request, Streaming
 from chmed_ner.prompt import TaskPrompt
@@ -210,11 +210,10 @@ def read_completions(path: Path, *, repair: bool = False) -> list[Completion]:
     """
     if not path.is_file():
         return []
+    if repair:
+        cut_torn_line(path)
     data = path.read_bytes()
     whole = data.rfind(b"\n") + 1
-    if repair and whole < len(data):
-        with path.open("r+b") as file:
-            file.truncate(whole)
     completions = []
     for number, line in enumerate(data[:whole].split(b"\n")[:-1], start=1):
         try:
@@ -224,7 +223,23 @@ def read_completions(path: Path, *, repair: bool = False) -> list[Completion]:
                 f"{path}, line {number}: not a completion ({error}); restore the file or start a "
                 "new run"
             ) from None
+    _report_conflicts(path, completions)
     return completions
+
+
+def _report_conflicts(path: Path, completions: Sequence[Completion]) -> None:
+    """Say so where a sentence has several answers that differ."""
+    said: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for each in completions:
+        said.setdefault((each.split, each.id), set()).add((each.prompt_sha256, each.text))
+    twice = [id_ for (_, id_), answers in said.items() if len(answers) > 1]
+    if twice:
+        log.warning(
+            "%s: %d sentences have answers that contradict each other, such as %s; the last counts",
+            path,
+            len(twice),
+            twice[0],
+        )
 
 
 def _checked(record: Any) -> Completion:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from chmed_ner.errors import ChmedError, InputError, interrupted
+from chmed_ner.errors import ChmedError, InputError, interrupted, printable
 
 COMMANDS = {
     "run": "run an experiment; everything after `run` is Hydra's: -m sweeps, --cfg job, --help",
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     logging.raiseExceptions = False  # a log line without a reader is no error
+    logging.setLogRecordFactory(_PrintableRecord)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started the program
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
@@ -55,8 +56,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _PrintableRecord(logging.LogRecord):
+    """A log line without what could steer a terminal, such as a server's words."""
+
+    def getMessage(self) -> str:
+        return printable(super().getMessage())
+
+
 def _failed(message: str, code: int) -> int:
-    said = message if code == 130 else f"error: {message}"
+    said = message if code == 130 else f"error: {printable(message)}"
     with suppress(OSError):
         print(said, file=sys.stderr)
     return code

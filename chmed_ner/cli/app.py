@@ -17,7 +17,7 @@ from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import output_directory
 from chmed_ner.report import plain
 from chmed_ner.run import FittedPredictor, Predictor, load
-from chmed_ner.track import RUN_FILE, RunRecord
+from chmed_ner.track import RunRecord, records_in
 
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 KEPT = ("model", "completions.jsonl")
@@ -42,13 +42,9 @@ COLOURS = (
 def runs_in(output: Path) -> dict[str, Path]:
     """The finished runs under `output` that have a model, by name and time, the newest first."""
     found: list[tuple[str, str, Path]] = []
-    for path in (output / "runs").glob(f"*/{RUN_FILE}"):
-        try:
-            record = RunRecord.read(path.parent)
-        except InputError:
-            continue  # another program's file, or a broken one
-        if record.status == "FINISHED" and any((path.parent / name).exists() for name in KEPT):
-            found.append((record.started, f"{record.name} ({path.parent.name[:15]})", path.parent))
+    for folder, record in records_in(output / "runs"):
+        if record.status == "FINISHED" and any((folder / name).exists() for name in KEPT):
+            found.append((record.started, f"{record.name} ({folder.name[:15]})", folder))
     return {name: path for _, name, path in sorted(found, reverse=True)}
 
 

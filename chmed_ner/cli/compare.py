@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chmed_ner.cli.options import add_json, add_place, check_target, find, write_and_print
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, printable
 
 if TYPE_CHECKING:
     from chmed_ner.run import TestedRun
@@ -40,7 +40,7 @@ def execute(arguments: argparse.Namespace) -> int:
     first, second = map(read_run, places)
     found = compare_runs(first, second)
     titles = [f"{s}: {r.record.name}  {r.directory}" for s, r in (("A", first), ("B", second))]
-    table = "\n".join([*titles, "", *_table(found)]) + "\n"
+    table = "\n".join([*map(printable, titles), "", *_table(found)]) + "\n"
     if arguments.html is not None:
         _write_page(Path(arguments.html), first, second, found)
     write_and_print(arguments.json, comparison_json(first, second, found), table)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, printable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -53,7 +53,7 @@ def execute(arguments: argparse.Namespace) -> int:
     for directory in synced.running:
         print(f"{directory}: at work; it sends the rest itself")
     for directory, reason in synced.failed.items():
-        print(f"{directory}: not sent: {reason}")
+        print(f"{directory}: not sent: {printable(reason)}")
     return 1 if synced.failed else 0
 
 
@@ -88,13 +88,13 @@ def _print(written: "Leaderboard") -> None:
     from chmed_ner.report import counted
 
     for table, drawn in written.boards:
-        print(table.title)
+        print(printable(table.title))
         for row in table.cells.itertuples():
             doubt = "" if row.comparable in ("", "fully") else f"; {row.comparable} comparable"
             source = f"  [{row.source}{doubt}]"
             if row.source == "ours":
                 source = f"  ({row.remark})" if row.remark else ""
-            print(f"  {row.f1:>14}  {row.interval:>12}  {row.system}{source}")
+            print(printable(f"  {row.f1:>14}  {row.interval:>12}  {row.system}{source}"))
         for reason in drawn.left_out:
             print(f"  figure left out: {reason}")
     print(f"runs left out: {counted(written.left_out)}")

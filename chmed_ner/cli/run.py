@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from chmed_ner.cli import COMMANDS
 from chmed_ner.cli.jobs import Job, Report
-from chmed_ner.errors import ChmedError, InputError
+from chmed_ner.errors import ChmedError, InputError, printable
 from chmed_ner.files import cache_directory, config_directory, sweep_directory
 from chmed_ner.run import check_encodings, check_overrides, hydra_message, register_config
 
@@ -100,14 +100,14 @@ def _code_of(program: Any, folders: Sequence[Path] = ()) -> int:
     except ChmedError as error:
         return error.exit_code
     except (HydraException, OmegaConfBaseException) as error:
-        print(f"error: {hydra_message(error)}", file=sys.stderr)
+        print(f"error: {printable(hydra_message(error))}", file=sys.stderr)
         return 2
     except OSError:
         raise
     except Exception as error:
         if isinstance(error, UnicodeDecodeError):
             check_encodings([config_directory(), sweep_directory(), *folders])
-        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"error: {printable(f'{type(error).__name__}: {error}')}", file=sys.stderr)
         return 1
     return 0
 
@@ -203,7 +203,7 @@ def summary(reports: Sequence[Report]) -> str:
 
 def _outcome(report: Report) -> str:
     if report.error:
-        return f"{report.state.upper()}: {report.error.splitlines()[0]}"
+        return f"{report.state.upper()}: {printable(report.error.splitlines()[0])}"
     said = SAID.get(report.state, "")
     if report.state == "running":
         return said

@@ -98,7 +98,7 @@ def read_records(path: Path, read: Callable[[Any], Record], what: str) -> list[R
     for number, line in enumerate(lines, start=1):
         try:
             records.append(read(json.loads(line)))
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
             raise InputError(
                 f"{path}, line {number}: not {what} ({error}); restore the file, or start a new run"
             ) from None

@@ -4,7 +4,6 @@ from .cells import (
     METRICS_FILE as METRICS_FILE,
     Claim as Claim,
     ClaimState as ClaimState,
-    cell_name as cell_name,
     claimed as claimed,
     mark_killed as mark_killed,
 )
@@ -31,6 +30,7 @@ from .experiment import (
     SpanModel as SpanModel,
 )
 from .export import log_model as log_model, save_model as save_model
+from .names import cell_name as cell_name
 from .outcome import Findings as Findings, Outcome as Outcome, placed_outcome as placed_outcome
 from .overrides import check_overrides as check_overrides
 from .place import at_home as at_home, output_of as output_of, warn_of_place as warn_of_place

@@ -2,22 +2,21 @@
 
 import logging
 import os
-import re
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from chmed_ner.errors import InputError, RunError
 from chmed_ner.files import LOCK, briefly, let_go, take
-from chmed_ner.run.experiment import Experiment, Method
+from chmed_ner.run.experiment import Experiment
 from chmed_ner.track import RUN_FILE, RunRecord, check_same_run
 
 if TYPE_CHECKING:
@@ -27,11 +26,8 @@ if TYPE_CHECKING:
 
 
 METRICS_FILE = "metrics.json"
-LONGEST_NAME = 200
-"""Bytes; file systems take 255, of which the time and the hash need some."""
-
-UNSAFE = re.compile(r"[^\w.+@-]+")
-"""What a shell or Hydra would want quoted in `resume=<directory>`."""
+OWN = {LOCK, ".hydra", "run.log", "completions.jsonl"}
+"""What the directory of a run may hold that has no record: answers too, which cost time."""
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +126,11 @@ def _given(experiment: Experiment, identity: str, directory: Path, once: bool) -
         check_same_run(directory, record, experiment.config, identity, key=key)
         if once and _is_finished(directory, identity):
             return Claim(directory, ClaimState.FINISHED)
+    elif directory.is_dir() and (strange := {p.name for p in directory.iterdir()} - OWN):
+        raise InputError(
+            f"hydra.run.dir={directory}: holds {min(strange)}, and is no run of ours; name a "
+            "new or an empty folder"
+        )
     directory.mkdir(parents=True, exist_ok=True)
     lock = take(directory)
     if lock is None:
@@ -161,7 +162,11 @@ def _is_same(directory: Path, identity: str) -> bool:
     """Whether a directory holds the run of this identity, or was only claimed for it."""
     if not (directory / RUN_FILE).is_file():
         return directory.is_dir()
-    return RunRecord.read(directory).config_hash == identity
+    try:
+        return RunRecord.read(directory).config_hash == identity
+    except InputError as error:  # no reason to stop another run
+        log.warning("%s; the run is left out", error)
+        return False
 
 
 def _is_finished(directory: Path, identity: str) -> bool:
@@ -202,40 +207,3 @@ def runs_directory(*, _root_: DictConfig) -> str:
         )
         raise SystemExit(InputError.exit_code)
     return str(directory.absolute())
-
-
-def cell_name(
-    name: str, overrides: Sequence[str], varied: Collection[str], named: Collection[str]
-) -> str:
-    """`name` with the varied settings of a cell: `sample-...-s13-order-text_order`.
-
-    `overrides` are Hydra's `key=value` of the cell, `varied` the keys that the sweep varies,
-    `named` those that are in the name already.
-    """
-    pairs = [override.lstrip("+").partition("=") for override in overrides]
-    added = [(key, value) for key, _, value in pairs if key in varied and key not in named]
-    last = [key.rpartition(".")[2] for key, _ in added]
-    parts = [
-        UNSAFE.sub("_", f"{short if last.count(short) == 1 else key}-{value}")
-        for (key, value), short in zip(added, last, strict=True)
-    ]
-    return os.fsencode("-".join([name, *parts]))[:LONGEST_NAME].decode(errors="ignore")
-
-
-def checked_name(name: str) -> str:
-    """`name`; InputError where it cannot be part of a folder's name."""
-    if not re.fullmatch(r"[^/\\\0\n]+", name) or len(os.fsencode(name)) > LONGEST_NAME:
-        raise InputError(
-            f"name={name[:60]}: becomes part of a folder's name; give up to {LONGEST_NAME} bytes "
-            "without / and \\"
-        )
-    return name
-
-
-def default_name(
-    method: Method, content: Mapping[str, Any], choices: Mapping[str, str | None]
-) -> str:
-    """dataset-backbone-prompt-regime-sSEED, dataset-crf-sSEED: the options that name a run."""
-    groups = ("dataset", *method.named_by)
-    parts = [str(choices.get(group)).replace("/", "_") for group in groups]
-    return "-".join([*parts, f"s{content['seed']}"])

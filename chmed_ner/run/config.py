@@ -22,8 +22,9 @@ from chmed_ner.files import (
     sweep_directory,
 )
 from chmed_ner.knobs import NAMES_RUN, check_knobs, check_numbers, marked, named
-from chmed_ner.run.cells import checked_name, default_name, runs_directory
+from chmed_ner.run.cells import runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
+from chmed_ner.run.names import checked_name, default_name
 from chmed_ner.run.overrides import check_overrides
 from chmed_ner.run.schema import LimitSchema, PathsSchema, RootSchema
 from chmed_ner.track import find_run, without_credentials

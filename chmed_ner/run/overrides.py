@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import HydraException
 
-from chmed_ner.errors import InputError, first_line
+from chmed_ner.errors import InputError, first_line, printable
 from chmed_ner.run.schema import PathsSchema
 
 TEXTS = ("name", "experiment", "resume", *(f"paths.{each.name}" for each in fields(PathsSchema)))
@@ -23,6 +23,8 @@ def check_overrides(words: Iterable[str]) -> None:
     """InputError, with the quoting that helps, for a word that Hydra cannot read, or whose text it
     would read as a number."""
     for word in words:
+        if printable(word) != word:
+            raise InputError(f"{word}: holds control characters; leave them out")
         key, _, given = word.partition("=")
         try:
             parsed = OverridesParser.create().parse_override(word)

@@ -1,6 +1,7 @@
 """What other rooms use of `track`."""
 
 from .copied import ARTIFACTS as ARTIFACTS, moved as moved
+from .finding import find_run as find_run, records_in as records_in
 from .mlflow_runs import MLflowTracking as MLflowTracking
 from .record import (
     RUN_FILE as RUN_FILE,
@@ -8,7 +9,6 @@ from .record import (
     check_same_run as check_same_run,
     config_hash as config_hash,
     failure_reason as failure_reason,
-    find_run as find_run,
     git_commit as git_commit,
     neutral_keys as neutral_keys,
     note_counts as note_counts,

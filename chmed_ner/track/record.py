@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import ChmedError, InputError
-from chmed_ner.files import checkout, output_directory, read_json, write_json
+from chmed_ner.files import checkout, read_json, write_json
 from chmed_ner.knobs import NAMES_RUN, NO_RESULT, marked, named
 from chmed_ner.track.shape import shaped
 
@@ -157,31 +157,6 @@ def failure_reason(error: BaseException) -> str:
     """Why a run failed, as it is recorded: the error's own words, without credentials."""
     said = str(error) if isinstance(error, ChmedError) else f"{type(error).__name__}: {error}"
     return str(without_credentials(said))[:2000]
-
-
-def find_run(name: str, *, key: str = "RUN", output: Path | None = None) -> Path:
-    """The directory of a run, named by it, by its MLflow id, or by `latest` (of the finished ones).
-
-    InputError, which names what the user set (`key`), when there is none.
-    """
-    place = Path(name).expanduser()
-    if (place / RUN_FILE).is_file():
-        return place.absolute()
-    runs = (output or output_directory()) / "runs"
-    candidates = sorted(runs.glob(f"*/{RUN_FILE}"))
-    records = [(path.parent, RunRecord.read(path.parent)) for path in candidates]
-    if name == "latest":
-        finished = [(r.started, str(d), d) for d, r in records if r.status == "FINISHED"]
-        if finished:
-            return max(finished)[2]
-        raise InputError(f"{key}=latest: no finished run under {runs}")
-    for directory, record in records:
-        if record.mlflow_run_id == name or directory.name == name:
-            return directory
-    raise InputError(
-        f"{key}={name}: not a run directory (no {RUN_FILE} there), nor the MLflow id of a run "
-        f"under {runs}; give a run directory, an MLflow run id, or latest"
-    )
 
 
 def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: str) -> str:

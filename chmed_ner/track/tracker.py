@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.files import json_line, read_json, write_json
+from chmed_ner.files import cut_torn_line, json_line, read_json, write_json
 from chmed_ner.track.shape import shaped
 
 HISTORY_FILE = "history.jsonl"
@@ -45,6 +45,7 @@ class Tracker:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.seconds: dict[str, float] = {}
+        cut_torn_line(directory / HISTORY_FILE)
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Keep the values of one step."""

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from chmed_ner.files import let_go, take
-from chmed_ner.run.cells import LONGEST_NAME, cell_name, mark_killed
+from chmed_ner.run.cells import mark_killed
+from chmed_ner.run.names import LONGEST_NAME, cell_name
 from chmed_ner.track import Description, MLflowTracking
 
 Process = Callable[..., subprocess.Popen[str]]
