@@ -150,6 +150,15 @@ def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def check_links(directory: Path) -> None:
+    """InputError where a link in `directory` leads out of it: whoever made it is not trusted."""
+    inside = directory.resolve()
+    for folder, folders, files in os.walk(inside):
+        for path in (Path(folder, name) for name in (*folders, *files)):
+            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+                raise InputError(f"{path}: a link that leads out of the run; remove it")
+
+
 LOCK = "run.lock"
 """In the directory of a run that is going on, or whose process was killed."""
 PATIENCE = 120.0

@@ -2,12 +2,13 @@
 
 import argparse
 
-from chmed_ner.cli.options import add_place, find
+from chmed_ner.cli.options import add_place, add_trust, find
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_place(parser)
+    add_trust(parser)
     parser.add_argument("run", help="a run directory, an MLflow run id, or latest")
     parser.add_argument(
         "overrides",
@@ -21,7 +22,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from chmed_ner.methods import rescore
 
     run = find(arguments.run, arguments)
-    directory, metrics = rescore(run, arguments.overrides)
+    directory, metrics = rescore(run, arguments.overrides, trust_endpoint=arguments.trust_endpoint)
     for name in ("test/precision", "test/recall", "test/f1", "test/f1_low", "test/f1_high"):
         print(f"{name:<16} {metrics[name]:6.2f}")
     print(directory)

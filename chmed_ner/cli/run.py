@@ -21,7 +21,7 @@ from chmed_ner.run import hydra_message, register_config
 
 VALUED = (
     "--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn",
-    "--config-dir", "-cd", "--experimental-rerun",
+    "--config-dir", "-cd",
 )  # fmt: skip
 """Hydra's options that a value follows."""
 
@@ -29,6 +29,10 @@ VALUED = (
 def execute(arguments: Sequence[str]) -> int:
     """Hand `arguments` to Hydra and run every job; returns the exit code."""
     register_config()
+    if any(word.startswith("--e") for word in arguments):
+        raise InputError(
+            "--experimental-rerun: reads a pickle, which may run any code; use resume=<directory>"
+        )
     if any(word.startswith(("-sc", "--shell-completion")) for word in arguments):
         return _complete(arguments)
     journal = cache_directory() / "journals" / uuid.uuid4().hex

@@ -17,4 +17,4 @@ from .lexicon_hints import (
     reopen_hints as reopen_hints,
 )
 from .prompt import Prompt as Prompt, TaskPrompt as TaskPrompt
-from .wording import Definitions as Definitions, Hints as Hints, no_hints as no_hints
+from .wording import Definitions as Definitions, Hints as Hints

@@ -35,8 +35,10 @@ from .predict import FittedPredictor as FittedPredictor, Predictor as Predictor,
 from .recording import (
     changed_choices as changed_choices,
     changed_config as changed_config,
+    check_tracking as check_tracking,
     check_unchanged as check_unchanged,
     new_record as new_record,
+    recorded_config as recorded_config,
     tracked as tracked,
 )
 from .runner import conclude as conclude, read_corpus as read_corpus, run as run

@@ -12,6 +12,9 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from chmed_ner.backbone import Backbone, Greedy, Regime
+from chmed_ner.data import Dataset, Limit
+from chmed_ner.entities import Headline, Script
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import (
     cache_directory,
@@ -21,12 +24,30 @@ from chmed_ner.files import (
     sweep_directory,
 )
 from chmed_ner.knobs import NAMES_RUN, check_knobs, marked, named
+from chmed_ner.prompt import AnswerFormat, Definitions, Hints, Prompt
 from chmed_ner.run.cells import checked_name, default_name, runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
-from chmed_ner.track import find_run, without_credentials
+from chmed_ner.track import Tracking, find_run, without_credentials
 
-GROUPS = ("dataset", *OPTIONAL, "method", "tracking")
-"""The groups whose objects are built; all other keys are plain values."""
+PARTS: Mapping[str, type] = {
+    "dataset": Dataset,
+    "script": Script,
+    "prompt": Prompt,
+    "prompt.answer": AnswerFormat,
+    "prompt.definitions": Definitions,
+    "prompt.hints": Hints,
+    "backbone": Backbone,
+    "regime": Regime,
+    "decoding": Greedy,
+    "restoration": Headline,
+    "method": Method,
+    "tracking": Tracking,
+    "limit": Limit,
+}
+"""The keys whose nodes have a `_target_`, and what its class must be; all others are values."""
+REQUIRED = ("dataset", "method", "tracking")
+GROUPS = (*REQUIRED, *OPTIONAL)
+"""The groups whose objects are built."""
 
 
 @dataclass
@@ -112,20 +133,28 @@ def plain_config(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def build(node: Any, key: str = "") -> Any:
-    """The object of a node with `_target_`, its own nodes first; InputError for a wrong knob."""
+def build(node: Any, key: str) -> Any:
+    """The object of a node, its own nodes first; None for an empty node.
+
+    InputError: a `_target_` that is no class of PARTS or stands at another key, or a wrong knob.
+    """
     if isinstance(node, DictConfig):
         node = plain_config(node)
     if isinstance(node, list):
-        return [build(item, key) for item in node]
+        node = [build(item, f"{key}[{place}]") for place, item in enumerate(node)]
+    part = PARTS.get(key)
     if not isinstance(node, Mapping):
+        if part is not None and node is not None:
+            raise InputError(f"{key}={node}: a node with _target_ is needed")
         return node
-    prefix = f"{key}." if key else ""
-    content = {name: build(value, f"{prefix}{name}") for name, value in node.items()}
-    if "_target_" not in content:
-        return content
-    target = content.pop("_target_")
+    content = {name: build(value, f"{key}.{name}") for name, value in node.items()}
+    if "_target_" not in content and (part is None or not content):
+        return content if part is None else None
+    target = content.pop("_target_", None)
     constructor = named(target, key)
+    if part is None or part not in constructor.__mro__:
+        wanted = f"no chmed_ner {part.__name__}" if part else "not wanted here"
+        raise InputError(f"{key}._target_={target}: {wanted}; choose an option of conf/")
     check_knobs(constructor, content, key)
     try:
         return constructor(**content)
@@ -154,15 +183,17 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
     output = Path(content["paths"]["output"]).absolute()
     content |= {group: _with_runs(content[group], group, output) for group in ("regime", "method")}
     built = {group: build(content[group], group) for group in GROUPS if content[group] is not None}
+    if missing := [group for group in REQUIRED if group not in built]:
+        raise InputError(f"{missing[0]}=null: every run needs one; name it with {missing[0]}=...")
     method: Method = built["method"]
     parts = {group: built[group] for group in OPTIONAL if group in built}
     _check_needs(method, parts, choices)
     return Experiment(
-        **{key: built[key] for key in ("dataset", "method", "tracking")},
+        **{key: built[key] for key in REQUIRED},
         **{key: content[key] for key in ("experiment", "seed", "validate")},
         parts=parts,
         name=checked_name(content["name"] or default_name(method, content, choices)),
-        limit=build({"_target_": "chmed_ner.data.corpus.Limit", **content["limit"]}, "limit"),
+        limit=build({**content["limit"], "_target_": "chmed_ner.data.Limit"}, "limit"),
         resume=content["resume"] is not None,
         data=Path(content["paths"]["data"]).absolute(),
         output=output,

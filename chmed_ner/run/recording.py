@@ -1,5 +1,6 @@
 """The record of a run, kept however it ends (`run.json`, MLflow), and its use in a rescoring."""
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,11 +10,13 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from chmed_ner.data import Corpus, Limit
-from chmed_ner.errors import InputError, Stopped
-from chmed_ner.run.config import compose, plain_config
+from chmed_ner.errors import InputError, Stopped, first_line
+from chmed_ner.files import cache_directory
+from chmed_ner.run.config import RootSchema, compose, plain_config
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.track import (
     RUN_FILE,
@@ -21,6 +24,7 @@ from chmed_ner.track import (
     RunRecord,
     Tracker,
     check_same_run,
+    check_store,
     failure_reason,
     git_commit,
     versions,
@@ -63,6 +67,7 @@ def new_record(experiment: Experiment, identity: str, **known: Any) -> RunRecord
         config_hash=identity,
         config=experiment.config,
         seed=experiment.seed,
+        choices=dict(experiment.choices),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         **known,
     )
@@ -143,6 +148,38 @@ def tags(experiment: Experiment, record: RunRecord) -> dict[str, str]:
     }
 
 
+def recorded_config(directory: Path, record: RunRecord) -> dict[str, Any]:
+    """The configuration of the finished run in `directory`, which may be a stranger's.
+
+    A cache that is not there is the user's own. InputError: another key or type than a run records,
+    or an interpolation, which would read the environment.
+    """
+    path = directory / RUN_FILE
+    if "${" in json.dumps(record.config):
+        raise InputError(f"{path}: config holds ${{...}}, but a run records values; restore it")
+    try:
+        content = plain_config(DictConfig(OmegaConf.merge(RootSchema, record.config)))
+    except (OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: config: {first_line(error)}; restore the file") from None
+    for node in (content["paths"], content["backbone"]):
+        if isinstance(node, dict) and node.get("cache"):
+            given = Path(str(node["cache"]))
+            node["cache"] = str(given if given.is_dir() else cache_directory())
+    return content
+
+
+def check_tracking(
+    run: Path, config: Mapping[str, Any], overrides: Sequence[str], *, trust: bool
+) -> None:
+    """InputError where the record of `run`, not an override, says where a rescoring is tracked."""
+    given, tracking = {each.partition("=")[0] for each in overrides}, config["tracking"]
+    uri, store = tracking.get("uri"), tracking.get("store")
+    if uri is not None and not given & {"tracking", "tracking.uri"}:
+        check_store(run, str(uri), trust=trust)
+    elif uri is None and store is not None and "tracking.store" not in given:
+        check_store(run, f"sqlite:///{store}/mlflow.db", trust=trust)
+
+
 def changed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """A run's configuration for a rescoring; InputError for an override of what may not change."""
     merged = OmegaConf.create(dict(config))
@@ -162,13 +199,10 @@ def changed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[
     return plain_config(merged)
 
 
-def changed_choices(run: Path, overrides: Sequence[str]) -> dict[str, str]:
-    """The options that the run in directory `run` chose, and those among the overrides."""
-    path = run / ".hydra" / "hydra.yaml"
-    before = OmegaConf.load(path).hydra.runtime.choices if path.is_file() else {}
-    kept = {str(key): str(value) for key, value in before.items() if value is not None}
+def changed_choices(record: RunRecord, overrides: Sequence[str]) -> dict[str, str]:
+    """The options that a run chose, and those among the overrides."""
     pairs = (override.partition("=") for override in overrides)
-    return kept | {key: value for key, _, value in pairs if "." not in key}
+    return record.choices | {key: value for key, _, value in pairs if "." not in key}
 
 
 def _value(override: str) -> Any:

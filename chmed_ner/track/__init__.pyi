@@ -28,4 +28,5 @@ from .tracker import (
     Tracking as Tracking,
     best as best,
 )
+from .trust import check_address as check_address, check_store as check_store
 from .upload import Synced as Synced, sync as sync

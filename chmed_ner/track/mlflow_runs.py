@@ -125,10 +125,11 @@ class MLflowRun(Tracker):
         except Exception as failure:  # of every kind, as in _tell: the run itself is done
             log.warning(
                 "tracking: MLflow at %s lacks this run (%s); it is kept in %s: send it later with "
-                "chmed-ner report --sync",
+                "chmed-ner report --sync tracking.uri=%s",
                 self.uri,
                 without_credentials(str(failure)),
                 self.directory,
+                self.uri,
             )
 
     def lose(self, error: BaseException) -> None:

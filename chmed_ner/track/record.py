@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import ChmedError, InputError
-from chmed_ner.files import checkout, output_directory, read_json, write_json
+from chmed_ner.files import check_links, checkout, output_directory, read_json, write_json
 from chmed_ner.knobs import NAMES_RUN, NO_RESULT, marked, named
 
 RUN_FILE = "run.json"
@@ -87,8 +87,8 @@ def git_commit() -> str:
 class RunRecord:
     """What `run.json` holds of a run; checksums are SHA-256 by file.
 
-    `status` is RUNNING, FINISHED, FAILED (for the reason `error`) or KILLED; `key` is unique and
-    finds the MLflow run whose id was lost in a crash.
+    `choices` are the options of the groups; `status` is RUNNING, FINISHED, FAILED (for the reason
+    `error`) or KILLED; `key` is unique and finds the MLflow run whose id was lost in a crash.
     """
 
     name: str
@@ -108,6 +108,7 @@ class RunRecord:
     git_commit: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
     started: str = ""
     seconds: float = 0.0
 
@@ -148,8 +149,14 @@ def failure_reason(error: BaseException) -> str:
 def find_run(name: str, *, key: str = "RUN", output: Path | None = None) -> Path:
     """The directory of a run, named by it, by its MLflow id, or by `latest` (of the finished ones).
 
-    InputError, which names what the user set (`key`), when there is none.
+    InputError, which names what the user set (`key`), when there is none or a link leads out.
     """
+    found = _found(name, key, output)
+    check_links(found)
+    return found
+
+
+def _found(name: str, key: str, output: Path | None) -> Path:
     place = Path(name).expanduser()
     if (place / RUN_FILE).is_file():
         return place.absolute()

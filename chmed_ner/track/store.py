@@ -100,7 +100,7 @@ class Store:
 
         place = None  # a server knows it; MLflow would put a database's into the current directory
         if self.artifacts is not None and self.uri.startswith(DATABASES):
-            place = (self.artifacts / re.sub(r"[^\w.-]", "_", name)).as_uri()
+            place = (self.artifacts / re.sub(r"^\.+|[^\w.-]", "_", name)).as_uri()
         with self.locked():
             known = client.get_experiment_by_name(name)
             if known is None:

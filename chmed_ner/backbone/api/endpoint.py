@@ -89,6 +89,11 @@ class Endpoint(Backbone):
         return f"{self.base_url.rstrip('/')}/{PATHS[self.endpoint]}"
 
     @property
+    def address(self) -> str:
+        """Where questions go, with which key."""
+        return f"{self.url} (its key in {self.api_key_env})"
+
+    @property
     def prices(self) -> Prices | None:
         """The provider's prices; None where they are not given."""
         given = self.prompt_price, self.completion_price

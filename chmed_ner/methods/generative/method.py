@@ -18,11 +18,13 @@ from chmed_ner.run import (
     Outcome,
     changed_choices,
     changed_config,
+    check_tracking,
     check_unchanged,
     conclude,
     configure,
     new_record,
     read_corpus,
+    recorded_config,
     tracked,
 )
 from chmed_ner.track import RunRecord, Tracker, config_hash
@@ -67,14 +69,18 @@ class Generative(Method):
         return replace(outcome, counts=counts, usd=experiment.backbone.usd(store))
 
 
-def rescore(run: Path, overrides: Sequence[str]) -> tuple[Path, dict[str, float]]:
+def rescore(
+    run: Path, overrides: Sequence[str], *, trust_endpoint: bool = False
+) -> tuple[Path, dict[str, float]]:
     """Score the run in directory `run` again; returns the new directory and its metrics.
 
-    Only parsing, restoration and tracking may change. InputError: anything else has changed.
+    Only parsing, restoration and tracking may change. InputError: anything else has changed, or the
+    record names an MLflow store that is not the user's, and is not trusted.
     """
     record = RunRecord.read(run)
-    config = changed_config(record.config, overrides)
-    experiment = configure(config, changed_choices(run, overrides))
+    config = changed_config(recorded_config(run, record), overrides)
+    experiment = configure(config, changed_choices(record, overrides))
+    check_tracking(run, config, overrides, trust=trust_endpoint)
     corpus = read_corpus(experiment)
     check_unchanged(run, record, corpus)
     if not corpus.test:

@@ -1,0 +1,30 @@
+"""What the record of a run may not decide alone: it may be a stranger's."""
+
+import os
+from pathlib import Path
+
+from chmed_ner.errors import InputError
+from chmed_ner.track.record import without_credentials
+
+
+def check_address(directory: Path, address: str, *, trust: bool) -> None:
+    """InputError unless the user trusts an `address` that the run in `directory` names."""
+    if address and not trust:
+        raise InputError(
+            f"{directory}: {address} comes from the run's record, not from you: nothing is sent "
+            "there; add --trust-endpoint if you know it, or name your own"
+        )
+
+
+def check_store(directory: Path, uri: str | None, *, trust: bool, own: Path | None = None) -> None:
+    """InputError unless the user trusts the MLflow store `uri` that the run names, or it is theirs.
+
+    Theirs are MLFLOW_TRACKING_URI, the store in their output folder `own`, and a `mlflow.db` that
+    is there already: no file is made where a record says.
+    """
+    file = Path((uri or "").removeprefix("sqlite:///"))
+    local = str(uri).startswith("sqlite:///") and file.name == "mlflow.db"
+    mine = without_credentials(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    if without_credentials(uri) == mine or (local and (file.is_file() or file.parent == own)):
+        return
+    check_address(directory, uri or "", trust=trust)
