@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from chmed_ner.errors import InputError
+from chmed_ner.errors import Clean, InputError, without_noted
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -65,19 +65,23 @@ def _user_data() -> Path:
 
 
 @contextmanager
-def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """A file (UTF-8 text, or bytes with `wb`) that replaces `path` at the end of the block.
+def replacing(path: Path, mode: str = "w", *, private: bool = False) -> Iterator[Any]:
+    """A file (UTF-8 text without secrets, or bytes with `wb`) that replaces `path` at the end of
+    the block; `private`: for its owner alone, in a folder of that kind.
 
     If the block fails, `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if private:
+        path.parent.chmod(0o700)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     written = Path(name)
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:
         with os.fdopen(handle, mode, **text) as file:
-            yield file
-        written.chmod(0o644)
+            yield Clean(file, without_noted) if text else file
+        if not private:
+            written.chmod(0o644)
         written.replace(path)
     except BaseException:
         written.unlink(missing_ok=True)
@@ -96,6 +100,7 @@ def json_line(record: Mapping[str, Any]) -> str:
 
 
 def _dumped(value: Any, indent: int | None = None) -> str:
+    value = without_noted(value)
     written = json.dumps(value, ensure_ascii=False, indent=indent)
     try:
         written.encode("utf-8")
@@ -104,9 +109,9 @@ def _dumped(value: Any, indent: int | None = None) -> str:
     return written
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, private: bool = False) -> None:
     """Write `value` as indented JSON, atomically; lone surrogates as in `json_line`."""
-    with replacing(path) as file:
+    with replacing(path, private=private) as file:
         file.write(_dumped(value, indent=2) + "\n")
 
 

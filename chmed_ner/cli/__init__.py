@@ -4,9 +4,11 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from typing import TextIO, cast
 
-from chmed_ner.errors import ChmedError
+from chmed_ner.errors import ChmedError, Clean, note_secrets, note_words, without_secrets
 
 COMMANDS = {
     "run": "run an experiment; everything after `run` is Hydra's: -m sweeps, --cfg job, --help",
@@ -25,6 +27,28 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code (0 done, 1 failed, 2 bad input, 130 interrupted)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    before = sys.stdout, sys.stderr
+    keep_secrets(words)
+    try:
+        return _answered(words)
+    except Exception:
+        traceback.print_exc()  # here, where no secret is printed
+        return 1
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def keep_secrets(words: Sequence[str]) -> None:
+    """Note the secrets in `words` and the environment; from now on nothing prints one."""
+    note_secrets(dict(os.environ))
+    note_words(words)
+    sys.stdout, sys.stderr = (
+        cast("TextIO", stream and Clean(stream, without_secrets))  # None where one is closed
+        for stream in (sys.stdout, sys.stderr)
+    )
+
+
+def _answered(words: list[str]) -> int:
     if words and words[0].startswith("-sc"):  # shell completion of Hydra calls without a command
         words.insert(0, "run")
     if not words or words[0] in ("-h", "--help"):

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chmed_ner.cli import keep_secrets
 from chmed_ner.cli.options import add_trust
 from chmed_ner.data import Annotated, Document, annotate
 from chmed_ner.errors import ChmedError, InputError
@@ -188,6 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=7860)
     add_trust(parser)
     given = parser.parse_args(arguments)
+    keep_secrets([])
     try:
         runs = runs_in((given.output or output_directory()).expanduser().absolute())
         blocks = page(runs, types_of(runs), trust_endpoint=given.trust_endpoint)

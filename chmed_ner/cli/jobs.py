@@ -14,7 +14,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from chmed_ner.errors import ChmedError, InputError, Stopped
+from chmed_ner.cli import keep_secrets
+from chmed_ner.errors import ChmedError, Clean, InputError, Stopped, without_secrets
 from chmed_ner.files import read_json, write_json
 from chmed_ner.machine import take_share
 from chmed_ner.methods import assist, assisted, assists, check_processes
@@ -36,7 +37,6 @@ from chmed_ner.track import (
     failure_reason,
     find_run,
     git_commit,
-    without_credentials,
 )
 
 OBJECTIVE = "train/dev_f1"
@@ -114,6 +114,7 @@ class Job:
 
 def _job_elsewhere(words: list[str], journal: str) -> Job:
     register_config()
+    keep_secrets(words)
     job = Job(words, Path(journal))
     job.away = True
     return job
@@ -234,13 +235,14 @@ def described(directory: Path, config: DictConfig, settings: DictConfig) -> Iter
         ("hydra", hydra),
         ("overrides", settings.overrides.task),
     ):
-        text = without_credentials(OmegaConf.to_yaml(content))
+        text = without_secrets(OmegaConf.to_yaml(content))
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    handler = logging.FileHandler(directory / "run.log", encoding="utf-8")
+    stream = (directory / "run.log").open("a", encoding="utf-8")
+    handler = logging.StreamHandler(Clean(stream, without_secrets))
     handler.setFormatter(logging.Formatter("[%(asctime)s][%(levelname)s] %(message)s"))
     logging.getLogger().addHandler(handler)
     try:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
-        handler.close()
+        stream.close()

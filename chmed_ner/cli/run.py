@@ -7,10 +7,13 @@ import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import hydra
 from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from chmed_ner.cli import COMMANDS
@@ -24,6 +27,16 @@ VALUED = (
     "--config-dir", "-cd",
 )  # fmt: skip
 """Hydra's options that a value follows."""
+
+
+class SweepFile(Callback):
+    """Hydra's own copy of a sweep's configuration, which may hold a secret: removed at the end."""
+
+    places: ClassVar[list[Path]] = []
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Remember where it will be."""
+        self.places.append(Path(config.hydra.sweep.dir, "multirun.yaml").absolute())
 
 
 def execute(arguments: Sequence[str]) -> int:
@@ -42,6 +55,8 @@ def execute(arguments: Sequence[str]) -> int:
         with _command_line(["chmed-ner run", *options_first(arguments)]):
             code = _code_of(program)
     finally:
+        for place in SweepFile.places:
+            place.unlink(missing_ok=True)
         reports = job.all_reports()
         shutil.rmtree(journal, ignore_errors=True)
         print_table(reports)

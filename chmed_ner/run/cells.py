@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from chmed_ner.errors import InputError, RunError
+from chmed_ner.errors import InputError, RunError, without_secrets
 from chmed_ner.files import LOCK, briefly, let_go, take
 from chmed_ner.run.experiment import Experiment, Method
 from chmed_ner.track import RUN_FILE, RunRecord, check_same_run
@@ -219,11 +219,13 @@ def cell_name(
         UNSAFE.sub("_", f"{short if last.count(short) == 1 else key}-{value}")
         for (key, value), short in zip(added, last, strict=True)
     ]
-    return os.fsencode("-".join([name, *parts]))[:LONGEST_NAME].decode(errors="ignore")
+    whole = str(without_secrets("-".join([name, *parts])))
+    return os.fsencode(whole)[:LONGEST_NAME].decode(errors="ignore")
 
 
 def checked_name(name: str) -> str:
-    """`name`; InputError where it cannot be part of a folder's name."""
+    """`name` without secrets; InputError where it cannot be part of a folder's name."""
+    name = str(without_secrets(name))
     if not re.fullmatch(r"[^/\\\0\n]+", name) or len(os.fsencode(name)) > LONGEST_NAME:
         raise InputError(
             f"name={name[:60]}: becomes part of a folder's name; give up to {LONGEST_NAME} bytes "

@@ -1,21 +1,21 @@
 """Turns what the user typed into objects: Hydra composes it, `configure` checks and builds it."""
 
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from chmed_ner.backbone import Backbone, Greedy, Regime
 from chmed_ner.data import Dataset, Limit
 from chmed_ner.entities import Headline, Script
-from chmed_ner.errors import InputError, first_line
+from chmed_ner.errors import InputError, first_line, note_secrets, without_secrets
 from chmed_ner.files import (
     cache_directory,
     config_directory,
@@ -27,7 +27,8 @@ from chmed_ner.knobs import NAMES_RUN, check_knobs, marked, named
 from chmed_ner.prompt import AnswerFormat, Definitions, Hints, Prompt
 from chmed_ner.run.cells import checked_name, default_name, runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
-from chmed_ner.track import Tracking, find_run, without_credentials
+from chmed_ner.run.schema import RootSchema, check_keys
+from chmed_ner.track import Tracking, find_run
 
 PARTS: Mapping[str, type] = {
     "dataset": Dataset,
@@ -48,47 +49,6 @@ PARTS: Mapping[str, type] = {
 REQUIRED = ("dataset", "method", "tracking")
 GROUPS = (*REQUIRED, *OPTIONAL)
 """The groups whose objects are built."""
-
-
-@dataclass
-class LimitSchema:
-    """The `limit` keys."""
-
-    train: int | None = MISSING
-    validation: int | None = MISSING
-    test: int | None = MISSING
-
-
-@dataclass
-class PathsSchema:
-    """The `paths` keys."""
-
-    data: str = MISSING
-    output: str = MISSING
-    cache: str = MISSING
-
-
-@dataclass
-class RootSchema:
-    """The root keys and their types; what is in a group is checked by its constructor."""
-
-    seed: int = MISSING
-    name: str | None = MISSING
-    experiment: str = MISSING
-    resume: str | None = MISSING
-    rerun: bool = MISSING
-    validate: bool = MISSING
-    limit: LimitSchema = field(default_factory=LimitSchema)
-    paths: PathsSchema = field(default_factory=PathsSchema)
-    dataset: Any = MISSING
-    script: Any = None
-    prompt: Any = None
-    backbone: Any = None
-    regime: Any = None
-    decoding: Any = None
-    restoration: Any = None
-    method: Any = MISSING
-    tracking: Any = MISSING
 
 
 def register_config() -> None:
@@ -179,7 +139,8 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
     content: dict[str, Any] = (
         plain_config(config) if isinstance(config, DictConfig) else dict(config)
     )
-    _check_keys(content)
+    note_secrets([dict(os.environ), content])
+    check_keys(content)
     output = Path(content["paths"]["output"]).absolute()
     content |= {group: _with_runs(content[group], group, output) for group in ("regime", "method")}
     built = {group: build(content[group], group) for group in GROUPS if content[group] is not None}
@@ -190,15 +151,19 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
     _check_needs(method, parts, choices)
     return Experiment(
         **{key: built[key] for key in REQUIRED},
-        **{key: content[key] for key in ("experiment", "seed", "validate")},
+        seed=content["seed"],
+        validate=content["validate"],
+        experiment=without_secrets(content["experiment"]),
         parts=parts,
-        name=checked_name(content["name"] or default_name(method, content, choices)),
+        name=checked_name(
+            without_secrets(content["name"] or default_name(method, content, choices))
+        ),
         limit=build({**content["limit"], "_target_": "chmed_ner.data.Limit"}, "limit"),
         resume=content["resume"] is not None,
         data=Path(content["paths"]["data"]).absolute(),
         output=output,
         choices={key: str(value) for key, value in choices.items() if value is not None},
-        config=without_credentials(content),
+        config=without_secrets(content),
     )
 
 
@@ -234,15 +199,3 @@ def _check_needs(
                 f"{group}={option}: method={chosen} uses no {group}; leave {group} out, and a "
                 "preset that sets it too"
             )
-
-
-def _check_keys(content: Mapping[str, Any]) -> None:
-    """InputError for a root, `limit` or `paths` key that was added (`+key=`) or deleted."""
-    for prefix, schema in (("", RootSchema), ("limit", LimitSchema), ("paths", PathsSchema)):
-        given = content[prefix] if prefix else content
-        known = [each.name for each in fields(schema)]
-        for key in [*given, *known]:
-            if key not in known or key not in given:
-                what = "is not a key" if key not in known else "is missing"
-                name = f"{prefix}.{key}" if prefix else key
-                raise InputError(f"{name}: {what}; the keys are {', '.join(known)}")

@@ -16,8 +16,9 @@ from omegaconf.errors import OmegaConfBaseException
 from chmed_ner.data import Corpus, Limit
 from chmed_ner.errors import InputError, Stopped, first_line
 from chmed_ner.files import cache_directory
-from chmed_ner.run.config import RootSchema, compose, plain_config
+from chmed_ner.run.config import GROUPS, compose, plain_config
 from chmed_ner.run.experiment import Experiment
+from chmed_ner.run.schema import RootSchema
 from chmed_ner.track import (
     RUN_FILE,
     Description,
@@ -157,9 +158,12 @@ def recorded_config(directory: Path, record: RunRecord) -> dict[str, Any]:
     path = directory / RUN_FILE
     if "${" in json.dumps(record.config):
         raise InputError(f"{path}: config holds ${{...}}, but a run records values; restore it")
+    known = record.config if isinstance(record.config, Mapping) else {}
+    if lacking := [key for key in GROUPS if key not in known]:
+        raise InputError(f"{path}: its configuration lacks {lacking[0]!r}; restore the file")
     try:
-        content = plain_config(DictConfig(OmegaConf.merge(RootSchema, record.config)))
-    except (OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
+        content = plain_config(DictConfig(OmegaConf.merge(RootSchema, known)))
+    except (OmegaConfBaseException, InputError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: config: {first_line(error)}; restore the file") from None
     for node in (content["paths"], content["backbone"]):
         if isinstance(node, dict) and node.get("cache"):

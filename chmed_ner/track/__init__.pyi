@@ -13,7 +13,6 @@ from .record import (
     note_counts as note_counts,
     version as version,
     versions as versions,
-    without_credentials as without_credentials,
 )
 from .store import (
     Away as Away,

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from chmed_ner.errors import InputError, RunError, first_line
+from chmed_ner.errors import InputError, RunError, first_line, without_secrets
 from chmed_ner.files import briefly
-from chmed_ner.track.record import without_credentials
 
 SQLITE = "sqlite:///"
 KEY_TAG = "mlflow.chmed_ner.key"
@@ -49,7 +48,7 @@ class Store:
     @property
     def shown(self) -> str:
         """The address without credentials."""
-        return str(without_credentials(self.uri))
+        return str(without_secrets(self.uri))
 
     def client(self) -> Any:
         """A client that has reached the store; a fresh SQLite store is made by one process.
@@ -86,7 +85,7 @@ class Store:
                 "pip install 'chmed-ner[postgresql]'"
             ) from error
         except (MlflowException, OSError) as error:
-            reason = without_credentials(first_line(error))
+            reason = without_secrets(first_line(error))
             if _passes(error):
                 raise Away(reason) from error
             raise RunError(

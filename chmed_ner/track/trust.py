@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-from chmed_ner.errors import InputError
-from chmed_ner.track.record import without_credentials
+from chmed_ner.errors import InputError, without_secrets
 
 
 def check_address(directory: Path, address: str, *, trust: bool) -> None:
@@ -24,7 +23,7 @@ def check_store(directory: Path, uri: str | None, *, trust: bool, own: Path | No
     """
     file = Path((uri or "").removeprefix("sqlite:///"))
     local = str(uri).startswith("sqlite:///") and file.name == "mlflow.db"
-    mine = without_credentials(os.environ.get("MLFLOW_TRACKING_URI", ""))
-    if without_credentials(uri) == mine or (local and (file.is_file() or file.parent == own)):
+    mine = without_secrets(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    if without_secrets(uri) == mine or (local and (file.is_file() or file.parent == own)):
         return
     check_address(directory, uri or "", trust=trust)

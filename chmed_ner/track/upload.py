@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, without_secrets
 from chmed_ner.files import check_links, let_go, take
-from chmed_ner.track.record import RunRecord, flattened, without_credentials
+from chmed_ner.track.record import RunRecord, flattened
 from chmed_ner.track.store import KEY_TAG, Store
 from chmed_ner.track.tracker import UNSENT_FILE, Description, Unsent, Value, read_history
 from chmed_ner.track.trust import check_store
@@ -48,7 +48,7 @@ def sync(output: Path, uri: str | None = None, *, trust_endpoint: bool = False) 
             upload_run(directory, Store(uri or noted, output / "mlartifacts"))
             synced.sent.append(directory)
         except Exception as error:  # of every kind: an artifact store has errors of its own library
-            synced.failed[directory] = str(without_credentials(str(error)))
+            synced.failed[directory] = str(without_secrets(str(error)))
         finally:
             let_go(lock)
     return synced

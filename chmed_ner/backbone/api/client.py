@@ -20,7 +20,7 @@ import httpx2
 import openai
 
 from chmed_ner.backbone.api.endpoint import Endpoint
-from chmed_ner.errors import InputError, RunError
+from chmed_ner.errors import InputError, RunError, without_secrets
 from chmed_ner.model import Reply
 
 CONNECT_SECONDS = 10.0
@@ -195,7 +195,8 @@ class Client(httpx2.AsyncClient):
 
     def _cleaned(self, text: str) -> str:
         """`text` without the key and whatever looks like one."""
-        return _KEYLIKE.sub("[key]", text.replace(self._key, "[key]") if self._key else text)
+        text = text.replace(self._key, "[key]") if self._key else text
+        return _KEYLIKE.sub("[key]", without_secrets(text))
 
 
 def _certificates() -> ssl.SSLContext:
@@ -225,7 +226,7 @@ def _message(response: httpx2.Response) -> tuple[str, str]:
     if isinstance(error, dict):
         said = error.get("message") or error.get("detail") or error
         code = str(error.get("code") or "").lower()
-    return " ".join(str(said).split())[:300] or "no message", code
+    return without_secrets(" ".join(str(said).split()))[:300] or "no message", code
 
 
 def _root(error: BaseException) -> BaseException:

@@ -150,7 +150,9 @@ class AnswerCache:
         """Keep an answer that no run has recorded yet."""
         for path in self._files(key)[1:]:
             content = {"url": url, "request": body, "reply": asdict(reply), "seconds": seconds}
-            write_json(path, content)
+            assert self.root is not None
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_json(path, content, private=True)
 
     def record(self, key: str) -> None:
         """Note that a run has recorded the answer."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from chmed_ner.backbone.api.cost import FREE, Prices, likely_tokens
 from chmed_ner.backbone.regime import Backbone
 from chmed_ner.entities import Completion
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, note_secrets
 from chmed_ner.knobs import MAPPING, NO_RESULT, Count, NotNegative, Positive, one_of
 
 PATHS = {"chat": "chat/completions", "completions": "completions"}
@@ -128,6 +128,7 @@ class Endpoint(Backbone):
                 f"backbone={self.name}: no key; put it into the environment variable "
                 f"{self.api_key_env} (backbone.api_key_env names another)"
             )
+        note_secrets(key, "key")
         if not key.isascii() or not key.isprintable():
             raise InputError(
                 f"environment variable {self.api_key_env}: holds characters that no key has; set "

@@ -7,6 +7,7 @@ from typing import Any
 
 from chmed_ner.backbone.api.endpoint import GRAMMAR_FIELDS, Endpoint
 from chmed_ner.entities import Grammar, ebnf
+from chmed_ner.errors import without_noted, without_secrets
 from chmed_ner.model import Reply, Request, messages
 
 STOPS = {
@@ -69,7 +70,7 @@ class Wording:
         if not isinstance(said, dict):
             raise ValueError("no message in it")
         refusal = said.get("refusal")
-        text = _text(said.get("content" if chat else "text") or refusal or "")
+        text = without_noted(_text(said.get("content" if chat else "text") or refusal or ""))
         text, ended = cut(_THOUGHTS.sub("", text), self.stop)
         stop = "refused" if refusal else "end" if ended else STOPS[reason]
         return Reply(text, stop, *_usage(answer))
@@ -98,7 +99,7 @@ def _choice(answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise ValueError("not a JSON object")
     if answer.get("error"):  # some gateways report an error with status 200
-        raise ValueError(f"error: {str(answer['error'])[:300]}")
+        raise ValueError(f"error: {without_secrets(str(answer['error']))[:300]}")
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ValueError("no choices in it")
