@@ -15,7 +15,10 @@ from urllib.parse import quote, unquote
 
 _NAMES = r"[\w.-]*(?:key|token|secret|password|passwd|pwd|credentials?|authorization)"
 _QUERY = re.compile(rf"(?<=[?&;])({_NAMES}=)([^\s&\"'<>]+)", re.IGNORECASE)
-_SETTING = re.compile(rf"({_NAMES}[\"']?\s*[=:]\s*[\"']?)([^\s\"',{{}}\[\]]+)", re.IGNORECASE)
+_SETTING = re.compile(
+    rf"({_NAMES}[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic)\s+)?)([^\s\"',{{}}\[\]]+)",
+    re.IGNORECASE,
+)
 _CREDENTIALS = re.compile(
     r"(?<=://)(?!/)([^\s\"'<>/@:]*:(?!\d+(?:[/?#]|$))[^\s\"'<>]*|[^\s\"'<>/?#]*)@"
 )
@@ -42,8 +45,8 @@ class _Noted:
         quoted = quote(secret, safe="", errors="replace")
         plain = (secret, unquote(secret), quoted, json.dumps(secret)[1:-1])
         written = (*plain, html.escape(secret), b64encode(secret.encode(errors="replace")).decode())
-        new = {piece for each in written for piece in _pieces(each)} - self._public - self.pieces
-        if new:
+        found = {piece for each in written for piece in _pieces(each)} - self._public - self.pieces
+        if new := {piece for piece in found if len(set(piece)) > 2}:  # else a ruler: --------
             self.pieces |= new
             letters = "".join(sorted(set("".join(self.pieces))))
             self.pattern = re.compile(f"[{re.escape(letters)}]{{{_LENGTH},}}")
@@ -120,6 +123,11 @@ def without_secrets(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_secrets(each) for each in value]
     return value
+
+
+def without_settings(text: str) -> str:
+    """A printed configuration without the values whose names say that they are secret."""
+    return _SETTING.sub(rf"\1{_MARK}", text)
 
 
 class Clean:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TextIO, cast
 
 import hydra
 from hydra.errors import HydraException
@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from chmed_ner.cli import COMMANDS
 from chmed_ner.cli.jobs import Job, Report
-from chmed_ner.errors import ChmedError, InputError
+from chmed_ner.errors import ChmedError, Clean, InputError, without_settings
 from chmed_ner.files import cache_directory, config_directory
 from chmed_ner.run import hydra_message, register_config
 
@@ -48,6 +48,10 @@ def execute(arguments: Sequence[str]) -> int:
         )
     if any(word.startswith(("-sc", "--shell-completion")) for word in arguments):
         return _complete(arguments)
+    if {"--cfg", "-c", "--info", "-i"} & {
+        word.partition("=")[0] for word in arguments
+    }:  # a user's files may hold what is secret
+        sys.stdout = cast("TextIO", Clean(sys.stdout, without_settings))
     journal = cache_directory() / "journals" / uuid.uuid4().hex
     job = Job(arguments, journal)
     program = _program(job)

@@ -11,7 +11,7 @@ def check_address(directory: Path, address: str, *, trust: bool) -> None:
     if address and not trust:
         raise InputError(
             f"{directory}: {address} comes from the run's record, not from you: nothing is sent "
-            "there; add --trust-endpoint if you know it, or name your own"
+            "there; add --trust-endpoint (in Python trust_endpoint=True), or name your own"
         )
 
 

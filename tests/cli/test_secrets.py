@@ -95,6 +95,37 @@ WAYS: dict[str, tuple[str, list[str]]] = {
     "in a path": ("HF_TOKEN=SECRET", asked("m", "paths.data='/dev/null/SECRET'")),
     "in a file": ("", ["backbone=scripted", "regime=zero_shot", "tracking=mine"]),
 }
+
+
+def test_a_shown_configuration_hides_what_its_files_hold(command: Any, tmp_path: Path) -> None:
+    folder, hidden = tmp_path / "backbone", secret(100)
+    folder.mkdir()
+    text = (
+        f"defaults: [chatgpt_3_5, _self_]\nextra_body: {{x: {{Authorization: Bearer {hidden}}}}}\n"
+    )
+    (folder / "mine.yaml").write_text(text, encoding="utf-8")
+    for option in (("--cfg", "job"), ("--info", "config")):
+        ended = command("run", "--config-dir", str(tmp_path), "backbone=mine", *option)
+        assert "Authorization: Bearer [key]" in ended.out
+        assert "api_key_env: OPENAI_API_KEY" in ended.out
+        assert not [at for at in range(len(hidden) - 7) if hidden[at : at + 8] in ended.text]
+
+
+def test_what_is_public_is_no_secret() -> None:
+    from chmed_ner.errors import note_secrets, without_secrets
+
+    paths = {
+        "SSH_KEY": f"{Path.home()}/.ssh/id",
+        "A_TOKEN": "--------",
+        "MY_PASSWORD": "chmed_ner.",
+    }
+    note_secrets(paths)
+    said = (
+        f"{Path.home()}/runs http://host:8000/users@v2 file:///home/me@work chmed_ner.run ---------"
+    )
+    assert without_secrets(said) == said
+
+
 CASES = [
     pytest.param(way, number, marks=() if number < len(WAYS) else pytest.mark.slow)
     for number, way in enumerate([*WAYS, *WAYS, *WAYS][:40])
