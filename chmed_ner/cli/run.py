@@ -48,9 +48,8 @@ def execute(arguments: Sequence[str]) -> int:
         )
     if any(word.startswith(("-sc", "--shell-completion")) for word in arguments):
         return _complete(arguments)
-    if {"--cfg", "-c", "--info", "-i"} & {
-        word.partition("=")[0] for word in arguments
-    }:  # a user's files may hold what is secret
+    shown = {word.partition("=")[0] for word in arguments} & {"--cfg", "-c", "--info", "-i"}
+    if shown:  # a user's own files may hold a secret
         sys.stdout = cast("TextIO", Clean(sys.stdout, without_settings))
     journal = cache_directory() / "journals" / uuid.uuid4().hex
     job = Job(arguments, journal)
