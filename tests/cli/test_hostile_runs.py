@@ -160,7 +160,11 @@ ENDPOINT = {
 }  # fmt: skip
 MODULE = {"_target_": "chmed_ner.__main__.main"}
 MLFLOW = {"_target_": "chmed_ner.track.MLflowTracking", "upload_adapter": False}
-HUB = {"_target_": "chmed_ner.backbone.Gemma3", "attention": "stranger/kernel"}
+HUB = {
+    "_target_": "chmed_ner.backbone.Gemma3", "attention": "stranger/kernel", "name": "x",
+    "path": None, "revision": None, "dtype": "auto", "device": "auto", "quantization": "none",
+    "batch_size": 1, "chat": "auto", "chat_options": {}, "cache": None,
+}  # fmt: skip
 PREDICT, RESCORE = ("predict", "--run", "RUN", "TEXT"), ("rescore", "RUN", "restoration=first")
 COMPARE, EXPORT = ("compare", "RUN", "RUN"), ("export", "--run", "RUN")
 HOSTILE: dict[str, tuple[tuple[str, ...], Change, str]] = {
@@ -178,7 +182,7 @@ HOSTILE: dict[str, tuple[tuple[str, ...], Change, str]] = {
     "callbacks": (PREDICT, knob("hydra", {"callbacks": {"x": READ}}), "hydra"),
     "an interpolation": (RESCORE, knob("prompt.name", "${oc.env:UNRELATED}"), "${...}"),
     "a resolver": (COMPARE, knob("dataset.genres", "${runs_directory:}"), "${...}"),
-    "a kernel": (PREDICT, knob("backbone", HUB), "backbone"),
+    "a kernel": (PREDICT, knob("backbone", HUB), "backbone.attention=stranger/kernel"),
     "compare": (COMPARE, knob("dataset", MAIN), "dataset._target_=chmed_ner.cli.main"),
     "rescore": (
         ("rescore", "RUN", "tracking=dry"), knob("restoration", MAIN), "restoration._target_=",
