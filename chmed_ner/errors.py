@@ -1,13 +1,163 @@
-"""The errors we raise on purpose: each names the file, line or key, the value, and the cure."""
+"""The errors we raise on purpose: each names the file, line or key, the value, and the cure.
+
+And what nothing says or writes: secrets. What is seen as one in this process is noted in one list.
+"""
 
 import codecs
+import html
+import json
+import os
 import re
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote, unquote
+
+_NAMES = r"[\w.-]*(?:key|token|secret|password|passwd|pwd|credentials?|authorization)"
+_QUERY = re.compile(rf"(?<=[?&;])({_NAMES}=)([^\s&\"'<>]+)", re.IGNORECASE)
+_SETTING = re.compile(
+    rf"({_NAMES}[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic)\s+)?)([^\s\"',{{}}\[\]]+)",
+    re.IGNORECASE,
+)
+_CREDENTIALS = re.compile(
+    r"(?<=://)(?!/)([^\s\"'<>/@:]*:(?!\d+(?:[/?#]|$))[^\s\"'<>]*|[^\s\"'<>/?#]*)@"
+)
+"""`user:password` of an address, which may hold `/` and `@`; a path with `@` is none."""
+_LENGTH = 8
+"""Characters in a row of a secret that are never shown; shorter ones would be found in any text."""
+_MARK = "[key]"
+
+
+class _Noted:
+    """The pieces of every secret that was seen, and a pattern for text that may hold one."""
+
+    def __init__(self) -> None:
+        self.pieces: set[str] = set()
+        self.pattern = re.compile("(?!)")
+        places = (os.environ.get("HOME", ""), str(Path(__file__).parent), "chmed_ner.")
+        self._public = {piece for place in places for piece in _pieces(place)}
+
+    def add(self, secret: str) -> None:
+        """Note a secret as it may be written: in JSON, in HTML, in an address, in a header."""
+        first = secret.strip("/").partition("/")[0]
+        if len(secret) < _LENGTH or (secret[0] == "/" and Path("/", first[:99]).exists()):  # a path
+            return
+        quoted = quote(secret, safe="", errors="replace")
+        plain = (secret, unquote(secret), quoted, json.dumps(secret)[1:-1])
+        written = (*plain, html.escape(secret), b64encode(secret.encode(errors="replace")).decode())
+        found = {piece for each in written for piece in _pieces(each)} - self._public - self.pieces
+        if new := {piece for piece in found if len(set(piece)) > 2}:  # else a ruler: --------
+            self.pieces |= new
+            letters = "".join(sorted(set("".join(self.pieces))))
+            self.pattern = re.compile(f"[{re.escape(letters)}]{{{_LENGTH},}}")
+
+    def hidden(self, found: re.Match[str]) -> str:
+        """The text of a match without what is a secret's."""
+        text, shown, end = found[0], "", 0
+        for start in range(len(text) - _LENGTH + 1):
+            if text[start : start + _LENGTH] in self.pieces:
+                if start >= end:
+                    shown += text[end:start] + _MARK
+                end = start + _LENGTH
+        return shown + text[end:]
+
+
+def _pieces(text: str) -> Iterable[str]:
+    return (text[start : start + _LENGTH] for start in range(len(text) - _LENGTH + 1))
+
+
+_noted = _Noted()
+
+
+def names_secret(key: object) -> bool:
+    """Whether a setting or variable called `key` holds a secret: `api_key`, `HF_TOKEN`."""
+    return re.fullmatch(_NAMES, str(key), re.IGNORECASE) is not None
+
+
+def note_secrets(value: Any, name: str = "") -> None:
+    """Note the secrets in settings or in the environment: values of that `name`, in addresses."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            note_secrets(each, str(key))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            note_secrets(each, name)
+    elif isinstance(value, str):
+        if names_secret(name):
+            _noted.add(value)
+        for found in _CREDENTIALS.finditer(value):
+            user, _, password = found[1].partition(":")
+            _noted.add(password or user)
+            _noted.add(b64encode(found[1].encode(errors="replace")).decode())
+        for found in _QUERY.finditer(value):
+            _noted.add(found[2])
+
+
+def note_words(words: Iterable[str]) -> None:
+    """Note the secrets among the words of a command line, `key=value` or `{key: value}`."""
+    for word in words:
+        name, _, value = word.partition("=")
+        note_secrets(value.strip("\"'"), name)
+        for found in _SETTING.finditer(word):
+            _noted.add(found[2])
+
+
+def without_noted(value: Any) -> Any:
+    """Data without the secrets that were noted, not even eight characters in a row of one."""
+    if isinstance(value, str):
+        return _noted.pattern.sub(_noted.hidden, value)
+    if isinstance(value, Mapping):
+        return {without_noted(key): without_noted(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_noted(each) for each in value]
+    return value
+
+
+def without_secrets(value: Any) -> Any:
+    """A message or settings without secrets: noted ones, those in addresses, and by their names."""
+    if isinstance(value, str):
+        return without_noted(_QUERY.sub(rf"\1{_MARK}", _CREDENTIALS.sub("", value)))
+    if isinstance(value, Mapping):
+        named = {key for key, each in value.items() if isinstance(each, str) and names_secret(key)}
+        return {k: _MARK if k in named else without_secrets(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_secrets(each) for each in value]
+    return value
+
+
+def without_settings(text: str) -> str:
+    """A printed configuration without the values whose names say that they are secret."""
+    return _SETTING.sub(rf"\1{_MARK}", text)
+
+
+class Clean:
+    """A text stream that writes what `clean` leaves."""
+
+    def __init__(self, stream: IO[str], clean: Callable[[str], str]) -> None:
+        self._stream, self._clean = stream, clean
+
+    def write(self, text: str) -> int:
+        """Write `text` without secrets; returns its length, as a stream does."""
+        self._stream.write(self._clean(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write every line."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class ChmedError(Exception):
     """Base of every error that is reported as one message, without a traceback."""
 
     exit_code = 1
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*map(without_secrets, words))
 
 
 class InputError(ChmedError):

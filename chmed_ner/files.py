@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from chmed_ner.errors import InputError, not_utf8
+from chmed_ner.errors import Clean, InputError, not_utf8, without_noted
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -69,28 +69,33 @@ def _user_data() -> Path:
 
 
 @contextmanager
-def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """A file (UTF-8 text, or bytes with `wb`) that replaces `path` at the end of the block.
+def replacing(path: Path, mode: str = "w", *, private: bool = False) -> Iterator[Any]:
+    """A file (UTF-8 text without secrets, or bytes with `wb`) that replaces `path` at the end of
+    the block; `private`: for its owner alone, in a folder of that kind.
 
     If the block fails, `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if private:
+        path.parent.chmod(0o700)
     written = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:
         with written.open(mode.replace("w", "x"), **text) as file:
-            yield file
-        keep(written, path)
+            yield Clean(file, without_noted) if text else file
+        keep(written, path, private=private)
     except BaseException:
         written.unlink(missing_ok=True)
         raise
 
 
-def keep(written: Path, path: Path) -> None:
+def keep(written: Path, path: Path, *, private: bool = False) -> None:
     """Let `written`, a file or a folder, take the place of `path`: once it is on the disk, and as
-    readable as the umask says, whoever wrote it (safetensors makes its files the user's own)."""
+    readable as the umask says, whoever wrote it (safetensors makes its files the user's own);
+    `private`: for its owner alone."""
     mask = os.umask(0o077)
     os.umask(mask)
+    mask |= 0o077 if private else 0
     for each in (written, *written.rglob("*")):
         folder = each.is_dir()
         with suppress(OSError):  # a link to another user's file, a file system without modes
@@ -124,6 +129,7 @@ def json_line(record: Mapping[str, Any]) -> str:
 
 
 def _dumped(value: Any, indent: int | None = None) -> str:
+    value = without_noted(value)
     written = json.dumps(value, ensure_ascii=False, indent=indent)
     try:
         written.encode("utf-8")
@@ -132,9 +138,9 @@ def _dumped(value: Any, indent: int | None = None) -> str:
     return written
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, private: bool = False) -> None:
     """Write `value` as indented JSON, atomically; lone surrogates as in `json_line`."""
-    with replacing(path) as file:
+    with replacing(path, private=private) as file:
         file.write(_dumped(value, indent=2) + "\n")
 
 
@@ -201,11 +207,6 @@ def checksums(folder: Path) -> dict[str, str]:
     with ThreadPoolExecutor() as pool:
         digests = pool.map(sha256_of, files)
     return {str(file.relative_to(folder)): each for file, each in zip(files, digests, strict=True)}
-
-
-def files_sha256(files: Iterable[Path]) -> str:
-    """The SHA-256 of the names and contents of files, in hexadecimal."""
-    return text_sha256("".join(f"{file.name} {sha256_of(file)}\n" for file in files))
 
 
 def text_sha256(text: str) -> str:

@@ -7,7 +7,9 @@ import functools
 import importlib
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from types import NoneType, UnionType
@@ -15,6 +17,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from chmed_ner.errors import InputError
 
+FACE = re.compile(r"chmed_ner\.([a-z]+|prompt\.formats)")
+"""The modules whose classes a `_target_` may name."""
 PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -60,16 +64,23 @@ def at_least(least: int) -> Range:
     return Range(f"{least} or more", lambda value: value >= least)
 
 
-def named(target: object, key: str) -> Callable[..., Any]:
-    """The constructor that a `_target_` names; InputError unless it is one of this package."""
+def named(target: object, key: str) -> type:
+    """The class that a `_target_` names by the face of its room; InputError for anything else.
+
+    A target may be a stranger's: no other module than a face is imported.
+    """
     if not isinstance(target, str) or not target.startswith("chmed_ner."):
         raise InputError(f"{key}._target_={target}: only targets inside chmed_ner are built")
-    module, _, name = target.rpartition(".")
-    try:
-        constructor: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError):
-        raise InputError(f"{key}._target_={target}: there is no such class") from None
-    return constructor
+    face, _, name = target.rpartition(".")
+    found: object = None
+    with suppress(ImportError, AttributeError):
+        found = getattr(importlib.import_module(face), name) if FACE.fullmatch(face) else None
+    if not isinstance(found, type):
+        raise InputError(
+            f"{key}._target_={target}: there is no such class; name one by its room, as in "
+            "chmed_ner.backbone.Gemma3"
+        )
+    return found
 
 
 def check_knobs(constructor: Callable[..., Any], knobs: Mapping[str, Any], key: str) -> None:

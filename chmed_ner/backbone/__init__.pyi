@@ -1,13 +1,15 @@
 """What other rooms use of `backbone`."""
 
 from .api.openai_compatible import OpenAICompatible as OpenAICompatible
-from .completions import (
+from .completion_file import (
     CompletionStore as CompletionStore,
+    read_completions as read_completions,
+)
+from .completions import (
     answers as answers,
     faults as faults,
     generate as generate,
     plan_batches as plan_batches,
-    read_completions as read_completions,
     requests_for as requests_for,
     stored_completions as stored_completions,
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from chmed_ner.backbone.regime import Backbone
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
-from chmed_ner.knobs import MAPPING, NO_RESULT, Count, one_of
+from chmed_ner.knobs import MAPPING, NO_RESULT, Count, Range, one_of
 from chmed_ner.model import (
     CHAT,
     GEMMA3_SHA256,
@@ -33,6 +33,9 @@ FILES = ("*.safetensors", "*.bin", "*.json", "*.jinja", "*.model", "*.tiktoken",
 """What in a checkpoint's folder decides its answers: weights, settings, tokenizer, template."""
 
 
+KERNEL = Range("a name such as sdpa or eager; a kernel of the hub would be code", str.isidentifier)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LocalModel(Backbone):
     """A model that transformers loads without the checkpoint's own code.
@@ -45,7 +48,7 @@ class LocalModel(Backbone):
     revision: str | None
     dtype: str
     device: str
-    attention: str
+    attention: Annotated[str, KERNEL]
     batch_size: Count
 
     def check(self) -> None:

@@ -26,6 +26,11 @@ class Backbone(ABC):
         """Do its answers follow a request's grammar?"""
         return False
 
+    @property
+    def address(self) -> str:
+        """Where questions and a key are sent, in words; empty: nowhere."""
+        return ""
+
     def check(self) -> None:  # noqa: B027
         """InputError if it cannot be loaded, before anything heavy is."""
 

@@ -5,11 +5,22 @@ import importlib
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO, cast
 
-from chmed_ner.errors import ChmedError, InputError, interrupted, printable
+from chmed_ner.errors import (
+    ChmedError,
+    Clean,
+    InputError,
+    interrupted,
+    note_secrets,
+    note_words,
+    printable,
+    without_secrets,
+)
 
 COMMANDS = {
     "run": "run an experiment; everything after `run` is Hydra's: -m sweeps, --cfg job, --help",
@@ -36,6 +47,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started the program
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    before = sys.stdout, sys.stderr
+    keep_secrets(words)
+    try:
+        return _code_of(words)
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def keep_secrets(words: Sequence[str]) -> None:
+    """Note the secrets in `words` and the environment; from now on nothing prints one."""
+    note_secrets(dict(os.environ))
+    note_words(words)
+    sys.stdout, sys.stderr = (
+        cast("TextIO", stream and Clean(stream, without_secrets))  # None where one is closed
+        for stream in (sys.stdout, sys.stderr)
+    )
+
+
+def _code_of(words: list[str]) -> int:
     try:
         code = _execute(words)
         sys.stdout.flush()
@@ -50,9 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code = _failed("interrupted", 130)
     except Exception as error:
-        if not interrupted(error):
-            raise
-        code = _failed("interrupted", 130)
+        if interrupted(error):
+            return _failed("interrupted", 130)
+        print(printable(traceback.format_exc()), file=sys.stderr, end="")  # without secrets
+        code = 1
     return code
 
 

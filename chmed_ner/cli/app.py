@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chmed_ner.cli import keep_secrets
+from chmed_ner.cli.options import add_trust
 from chmed_ner.data import Annotated, Document, annotate
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import output_directory
@@ -51,8 +53,8 @@ def runs_in(output: Path) -> dict[str, Path]:
 class OpenRun:
     """The one run whose model is in memory."""
 
-    def __init__(self, runs: Mapping[str, Path]) -> None:
-        self._runs = runs
+    def __init__(self, runs: Mapping[str, Path], *, trust_endpoint: bool = False) -> None:
+        self._runs, self._trust = runs, trust_endpoint
         self._lock = threading.Lock()
         self._name = ""
         self._model: Predictor | FittedPredictor | None = None
@@ -69,7 +71,7 @@ class OpenRun:
         with self._lock:
             if self._model is None or name != self._name:
                 self.close()
-                self._model = load(self._runs[name])
+                self._model = load(self._runs[name], trust_endpoint=self._trust)
                 self._name = name
             return list(annotate(self._model, [documents]))
 
@@ -102,13 +104,13 @@ def table(found: Sequence[Annotated]) -> list[list[str | int]]:
     ]
 
 
-def page(runs: Mapping[str, Path], types: Sequence[str]) -> Any:
+def page(runs: Mapping[str, Path], types: Sequence[str], *, trust_endpoint: bool = False) -> Any:
     """The Gradio page over `runs`; `types` are coloured in their order. InputError without one."""
     if not runs:
         raise InputError("no finished run with a model here; make one with chmed-ner run, or give "
                          "the output directory of yours: --output DIR")  # fmt: skip
     gradio = _gradio()
-    opened = OpenRun(runs)
+    opened = OpenRun(runs, trust_endpoint=trust_endpoint)
 
     def find(run: str, text: str) -> tuple[list[tuple[str, str | None]], list[list[str | int]]]:
         try:
@@ -163,13 +165,13 @@ def _gradio() -> Any:
 
 def types_of(runs: Mapping[str, Path]) -> list[str]:
     """The entity types of the runs, in the order of their schemes."""
-    from chmed_ner.run import build
+    from chmed_ner.run import build, recorded_config
 
     types: dict[str, None] = {}
     for path in runs.values():
         try:
-            dataset = build(RunRecord.read(path).config["dataset"], "dataset")
-        except (KeyError, InputError):
+            dataset = build(recorded_config(path, RunRecord.read(path))["dataset"], "dataset")
+        except InputError:
             continue  # of an older version: opening it says why
         types |= dict.fromkeys(dataset.scheme.tags)
     return list(types)
@@ -181,10 +183,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, help="where the runs lie (their paths.output)")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at")
     parser.add_argument("--port", type=int, default=7860)
+    add_trust(parser)
     given = parser.parse_args(arguments)
+    keep_secrets([])
     try:
         runs = runs_in((given.output or output_directory()).expanduser().absolute())
-        blocks = page(runs, types_of(runs))
+        blocks = page(runs, types_of(runs), trust_endpoint=given.trust_endpoint)
         print(f"http://{given.host}:{given.port}", flush=True)
         themes = _gradio().themes
         theme = themes.Default(primary_hue="blue", font=FONTS, font_mono=["monospace"])

@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from chmed_ner.cli.options import add_place, find
+from chmed_ner.cli.options import add_place, add_trust, find
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,17 +16,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="write the model to the new folder DIR; without it, it is logged to the run in MLflow",
     )
     add_place(parser)
+    add_trust(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write or log the model; print its address."""
     from chmed_ner.run import log_model, save_model
 
-    run = find(arguments.run, arguments)
+    run, trust = find(arguments.run, arguments), arguments.trust_endpoint
     if arguments.out is not None:
         folder = Path(arguments.out).expanduser().absolute()
-        save_model(run, folder)
+        save_model(run, folder, trust_endpoint=trust)
         print(folder)
     else:
-        print(log_model(run, os.environ.get("MLFLOW_TRACKING_URI")))
+        uri = os.environ.get("MLFLOW_TRACKING_URI")
+        print(log_model(run, uri, trust_endpoint=trust))
     return 0

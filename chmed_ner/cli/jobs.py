@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from chmed_ner.errors import ChmedError, InputError, Stopped
+from chmed_ner.cli import keep_secrets
+from chmed_ner.cli.reports import Report
+from chmed_ner.errors import ChmedError, Clean, InputError, Stopped, without_secrets
 from chmed_ner.files import read_json, write_json
 from chmed_ner.machine import take_share
 from chmed_ner.methods import assist, assisted, assists, check_processes
@@ -38,26 +40,12 @@ from chmed_ner.track import (
     find_run,
     git_commit,
     shaped,
-    without_credentials,
 )
 
 OBJECTIVE = "train/dev_f1"
 """What a sweeper may optimise: it comes from the validation split, never from the test split."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Report:
-    """How a job ended: done, skipped, running (in another process), failed or stopped."""
-
-    number: int
-    name: str
-    directory: str = ""
-    state: str = "failed"
-    metrics: dict[str, float] = field(default_factory=dict)
-    error: str = ""
-    code: int = 0
 
 
 class Job:
@@ -116,6 +104,7 @@ class Job:
 
 def _job_elsewhere(words: list[str], journal: str) -> Job:
     register_config()
+    keep_secrets(words)
     job = Job(words, Path(journal))
     job.away = True
     return job
@@ -239,13 +228,14 @@ def described(directory: Path, config: DictConfig, settings: DictConfig) -> Iter
         ("hydra", hydra),
         ("overrides", settings.overrides.task),
     ):
-        text = without_credentials(OmegaConf.to_yaml(content))
+        text = without_secrets(OmegaConf.to_yaml(content))
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    handler = logging.FileHandler(directory / "run.log", encoding="utf-8")
+    stream = (directory / "run.log").open("a", encoding="utf-8")
+    handler = logging.StreamHandler(Clean(stream, without_secrets))
     handler.setFormatter(logging.Formatter("[%(asctime)s][%(levelname)s] %(message)s"))
     logging.getLogger().addHandler(handler)
     try:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
-        handler.close()
+        stream.close()

@@ -1,4 +1,4 @@
-"""Options that several commands share: `--runs-in DIR`, `--json FILE`."""
+"""Options that several commands share: `--runs-in DIR`, `--trust-endpoint`, `--json FILE`."""
 
 import argparse
 import json
@@ -16,6 +16,16 @@ def add_place(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="look for latest and for MLflow run ids in the output directory DIR (paths.output "
         "of the runs) instead of the default one",
+    )
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Declare `--trust-endpoint`."""
+    parser.add_argument(
+        "--trust-endpoint",
+        action="store_true",
+        help="use the endpoint, its key's variable and the MLflow address that the run's record "
+        "names: give it for your own runs only",
     )
 
 

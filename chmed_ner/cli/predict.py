@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from chmed_ner.cli.options import add_place, find
+from chmed_ner.cli.options import add_place, add_trust, find
 from chmed_ner.data import ANNOTATION_FORMATS, MAX_CHARACTERS, annotate, read_documents
 from chmed_ner.errors import InputError
 
@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="text, a document a line; - (the default) is standard input",
     )
     add_place(parser)
+    add_trust(parser)
     parser.add_argument("--format", choices=ANNOTATION_FORMATS, default="jsonl")
     parser.add_argument(
         "--max-characters",
@@ -40,7 +41,7 @@ def execute(arguments: argparse.Namespace) -> int:
     run = find(arguments.run, arguments)  # before it waits for standard input
     with ExitStack() as stack:
         stream = _opened(arguments.file, stack)
-        predictor = load(run)
+        predictor = load(run, trust_endpoint=arguments.trust_endpoint)
         stack.callback(predictor.close)
         annotated = annotate(
             predictor, read_documents(stream, arguments.file), arguments.max_characters

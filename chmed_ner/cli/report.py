@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chmed_ner.cli.options import add_trust
 from chmed_ner.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--partial", action="store_true", help="show limited runs too, marked as partial"
     )
+    add_trust(parser)
     parser.add_argument("overrides", nargs="*", help="paths.output=..., tracking.uri=...")
 
 
@@ -48,7 +50,11 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.experiment or arguments.out or arguments.by or arguments.partial:
         raise InputError("report --sync: uploads only; write the leaderboard by a second command")
     uri = config.tracking.get("uri")
-    synced = sync(Path(config.paths.output), None if uri is None else str(uri))
+    synced = sync(
+        Path(config.paths.output),
+        None if uri is None else str(uri),
+        trust_endpoint=arguments.trust_endpoint,
+    )
     print(f"{len(synced.sent)} sent, {len(synced.running)} at work, {len(synced.failed)} not sent")
     for directory in synced.running:
         print(f"{directory}: at work; it sends the rest itself")

@@ -2,12 +2,13 @@
 
 import argparse
 
-from chmed_ner.cli.options import add_place, find, place
+from chmed_ner.cli.options import add_place, add_trust, find, place
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_place(parser)
+    add_trust(parser)
     parser.add_argument("run", help="a run directory, an MLflow run id, or latest")
     parser.add_argument(
         "overrides",
@@ -21,7 +22,8 @@ def execute(arguments: argparse.Namespace) -> int:
     from chmed_ner.methods import rescore
 
     run = find(arguments.run, arguments)
-    directory, metrics = rescore(run, arguments.overrides, place(arguments))
+    output, trust = place(arguments), arguments.trust_endpoint
+    directory, metrics = rescore(run, arguments.overrides, output, trust_endpoint=trust)
     for name in ("test/precision", "test/recall", "test/f1", "test/f1_low", "test/f1_high"):
         print(f"{name:<16} {metrics[name]:6.2f}")
     print(directory)

@@ -1,6 +1,5 @@
 """`chmed-ner run`: Hydra's own command line, and the table of how its jobs ended."""
 
-import math
 import os
 import re
 import shutil
@@ -9,30 +8,50 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TextIO, cast
 
 import hydra
 from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from chmed_ner.cli import COMMANDS
-from chmed_ner.cli.jobs import Job, Report
-from chmed_ner.errors import ChmedError, InputError, printable
+from chmed_ner.cli.jobs import Job
+from chmed_ner.cli.reports import exit_code, print_table
+from chmed_ner.errors import ChmedError, Clean, InputError, printable, without_settings
 from chmed_ner.files import cache_directory, config_directory, sweep_directory
 from chmed_ner.run import check_encodings, check_overrides, hydra_message, register_config
 
 VALUED = (
     "--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn",
-    "--config-dir", "-cd", "--experimental-rerun",
+    "--config-dir", "-cd",
 )  # fmt: skip
 """Hydra's options that a value follows."""
+
+
+class SweepFile(Callback):
+    """Hydra's own copy of a sweep's configuration, which may hold a secret: removed at the end."""
+
+    places: ClassVar[list[Path]] = []
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Remember where it will be."""
+        self.places.append(Path(config.hydra.sweep.dir, "multirun.yaml").absolute())
 
 
 def execute(arguments: Sequence[str]) -> int:
     """Hand `arguments` to Hydra and run every job; returns the exit code."""
     register_config()
+    if any(word.startswith("--e") for word in arguments):
+        raise InputError(
+            "--experimental-rerun: reads a pickle, which may run any code; use resume=<directory>"
+        )
     if any(word.startswith(("-sc", "--shell-completion")) for word in arguments):
         return _complete(arguments)
+    shown = {word.partition("=")[0] for word in arguments} & {"--cfg", "-c", "--info", "-i"}
+    if shown:  # a user's own files may hold a secret
+        sys.stdout = cast("TextIO", Clean(sys.stdout, without_settings))
     journal = cache_directory() / "journals" / uuid.uuid4().hex
     job = Job(arguments, journal)
     program = _program(job)
@@ -42,6 +61,8 @@ def execute(arguments: Sequence[str]) -> int:
         with _command_line(["chmed-ner run", *options, *overrides]):
             code = _code_of(program, [*map(_folder, options)])
     finally:
+        for place in SweepFile.places:
+            place.unlink(missing_ok=True)
         reports = job.all_reports()
         shutil.rmtree(journal, ignore_errors=True)
         print_table(reports)
@@ -159,76 +180,3 @@ def without_command() -> Iterator[None]:
 def _typed(line: str) -> str:
     """The words after the program: `chmed-ner` or `python -m chmed_ner`."""
     return re.sub(r"^\s*(\S*python[\d.]*\s+-m\s+)?\S+\s*", "", line, count=1)
-
-
-STATES = ("done", "skipped", "failed", "running", "stopped")
-_UNANSWERED = ("unread", "refused", "off_grammar")
-SAID = {"skipped": "done before", "running": "another process is at it"}
-
-
-def exit_code(reports: Sequence[Report]) -> int:
-    """The code with which all jobs ended, else 1."""
-    codes = {report.code for report in reports}
-    return codes.pop() if len(codes) == 1 else int(any(codes))
-
-
-def print_table(reports: Sequence[Report]) -> None:
-    """Print how the jobs ended, what each scored and its directory; equal names get numbers."""
-    if not reports:
-        return
-    if len(reports) > 1:
-        print(f"\n{summary(reports)}")
-    given = [report.name for report in reports]
-    names = [
-        name if given.count(name) == 1 else f"{name} #{report.number}"
-        for name, report in zip(given, reports, strict=True)
-    ]
-    width = max(map(len, names))
-    print(f"\n{'run':<{width}}  {'P':>6} {'R':>6} {'F1':>6}  95% interval")
-    for name, report in zip(names, reports, strict=True):
-        print(f"{name:<{width}}  {_outcome(report)}")
-    for name, report in zip(names, reports, strict=True):
-        if not report.error and len(reports) == 1:
-            _print_genres(report.metrics)
-        if report.directory:
-            print(f"{name}: {report.directory}")
-
-
-def summary(reports: Sequence[Report]) -> str:
-    """`12 runs: 3 done, 8 skipped, 1 failed`; other states only where there are any."""
-    counts = {state: sum(report.state == state for report in reports) for state in STATES}
-    told = [f"{n} {state}" for state, n in counts.items() if n or state in STATES[:3]]
-    return f"{len(reports)} runs: {', '.join(told)}"
-
-
-def _outcome(report: Report) -> str:
-    if report.error:
-        return f"{report.state.upper()}: {printable(report.error.splitlines()[0])}"
-    said = SAID.get(report.state, "")
-    if report.state == "running":
-        return said
-    figures = "tuned; no test sentence was asked for"
-    if report.metrics:
-        figures = "  ".join([_figures(report.metrics), *_shares(report.metrics)])
-    return f"{figures}  ({said})" if said else figures
-
-
-def _shares(metrics: dict[str, float]) -> list[str]:
-    """The shares of answers that say nothing about the entities, where there are any."""
-    rates = {reason: metrics.get(f"parse/{reason}_rate", 0.0) for reason in _UNANSWERED}
-    return [f"{100 * rate:.1f}% {reason}" for reason, rate in rates.items() if rate]
-
-
-def _figures(metrics: dict[str, float], prefix: str = "test/") -> str:
-    precision, recall, f1, low, high = (
-        metrics.get(f"{prefix}{key}", math.nan)
-        for key in ("precision", "recall", "f1", "f1_low", "f1_high")
-    )
-    figures = f"{precision:6.2f} {recall:6.2f} {f1:6.2f}"
-    return figures if math.isnan(low) else f"{figures}  {low:.2f} to {high:.2f}"
-
-
-def _print_genres(metrics: dict[str, float]) -> None:
-    for key in metrics:
-        if genre := re.fullmatch(r"test/([^/]+)/precision", key):
-            print(f"  {genre[1]:<8} {_figures(metrics, f'test/{genre[1]}/')}")

@@ -152,7 +152,7 @@ class Script(Protocol):
         """`text` in this script, of the same length; InputError when it has no such form."""
 
 
-class Traditional:
+class Traditional(Script):
     """Leaves the text alone, for the ablation of the conversion."""
 
     name = "traditional"
@@ -162,7 +162,7 @@ class Traditional:
         return text
 
 
-class Simplified:
+class Simplified(Script):
     """Traditional -> Simplified by OpenCC's `t2s`."""
 
     name = "simplified"

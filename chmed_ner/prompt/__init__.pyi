@@ -18,4 +18,4 @@ from .lexicon_hints import (
 )
 from .prompt import Prompt as Prompt, TaskPrompt as TaskPrompt
 from .reasoning import said as said
-from .wording import Definitions as Definitions, Hints as Hints, no_hints as no_hints
+from .wording import Definitions as Definitions, Hints as Hints

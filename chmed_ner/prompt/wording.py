@@ -114,10 +114,6 @@ class Hints:
         return self.wording[script].replace(_HINTS, "、".join(listed) or NONE[script])
 
 
-def no_hints() -> None:
-    """The option `hints@prompt.hints=none`."""
-
-
 class Hinting(Protocol):
     """Where hints come from."""
 

@@ -33,13 +33,19 @@ from .export import log_model as log_model, save_model as save_model
 from .names import cell_name as cell_name
 from .outcome import Findings as Findings, Outcome as Outcome, placed_outcome as placed_outcome
 from .overrides import check_overrides as check_overrides
-from .place import at_home as at_home, output_of as output_of, warn_of_place as warn_of_place
+from .place import (
+    at_home as at_home,
+    output_of as output_of,
+    own_output as own_output,
+    warn_of_place as warn_of_place,
+)
 from .predict import FittedPredictor as FittedPredictor, Predictor as Predictor, load as load
-from .recording import (
+from .recorded import (
     changed_choices as changed_choices,
     changed_config as changed_config,
+    check_tracking as check_tracking,
     check_unchanged as check_unchanged,
-    new_record as new_record,
-    tracked as tracked,
+    recorded_config as recorded_config,
 )
+from .recording import new_record as new_record, tracked as tracked
 from .runner import conclude as conclude, read_corpus as read_corpus, run as run

@@ -11,7 +11,7 @@ from chmed_ner.data import Corpus, Dataset, Limit, read_predictions
 from chmed_ner.entities import Completion, LabelScheme, Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import build
-from chmed_ner.run.recording import check_unchanged
+from chmed_ner.run.recorded import check_unchanged, recorded_config
 from chmed_ner.score import Comparison, Comparisons, Counts, compare_counts, sentence_counts
 from chmed_ner.track import RUN_FILE, RunRecord
 
@@ -103,15 +103,10 @@ def _figures(found: Comparison) -> dict[str, object]:
 
 def _tested(directory: Path, record: RunRecord) -> Corpus:
     """The test split of the run's own configuration, its files checked against the record."""
-    try:
-        dataset, root = record.config["dataset"], Path(record.config["paths"]["data"])
-        seed, limits = record.config["seed"], dict(record.config["limit"])
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{directory / RUN_FILE}: its configuration lacks {error}; restore the file"
-        ) from None
-    chosen: Dataset = build(dataset, "dataset")
-    corpus = chosen.load_test(root, seed=seed, limit=Limit(test=limits.get("test")))
+    config = recorded_config(directory, record)
+    chosen: Dataset = build(config["dataset"], "dataset")
+    limit = Limit(test=config["limit"]["test"])
+    corpus = chosen.load_test(Path(config["paths"]["data"]), seed=config["seed"], limit=limit)
     check_unchanged(directory, record, corpus)
     return corpus
 

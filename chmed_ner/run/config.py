@@ -1,8 +1,8 @@
 """Turns what the user typed into objects: Hydra composes it, `configure` checks and builds it."""
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from chmed_ner.errors import InputError, first_line
+from chmed_ner.backbone import Backbone, Greedy, Regime
+from chmed_ner.data import Dataset, Limit
+from chmed_ner.entities import Headline, Script
+from chmed_ner.errors import InputError, first_line, note_secrets, without_secrets
 from chmed_ner.files import (
     cache_directory,
     config_directory,
@@ -22,15 +25,33 @@ from chmed_ner.files import (
     sweep_directory,
 )
 from chmed_ner.knobs import NAMES_RUN, check_knobs, check_numbers, marked, named
+from chmed_ner.prompt import AnswerFormat, Definitions, Hints, Prompt
 from chmed_ner.run.cells import runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
 from chmed_ner.run.names import checked_name, default_name
 from chmed_ner.run.overrides import check_overrides
-from chmed_ner.run.schema import LimitSchema, PathsSchema, RootSchema
-from chmed_ner.track import find_run, without_credentials
+from chmed_ner.run.schema import RootSchema, check_keys
+from chmed_ner.track import Tracking, find_run
 
-GROUPS = ("dataset", *OPTIONAL, "method", "tracking")
-"""The groups whose objects are built; all other keys are plain values."""
+PARTS: Mapping[str, type] = {
+    "dataset": Dataset,
+    "script": Script,
+    "prompt": Prompt,
+    "prompt.answer": AnswerFormat,
+    "prompt.definitions": Definitions,
+    "prompt.hints": Hints,
+    "backbone": Backbone,
+    "regime": Regime,
+    "decoding": Greedy,
+    "restoration": Headline,
+    "method": Method,
+    "tracking": Tracking,
+    "limit": Limit,
+}
+"""The keys whose nodes have a `_target_`, and what its class must be; all others are values."""
+REQUIRED = ("dataset", "method", "tracking")
+GROUPS = (*REQUIRED, *OPTIONAL)
+"""The groups whose objects are built."""
 
 
 def register_config() -> None:
@@ -86,20 +107,28 @@ def plain_config(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def build(node: Any, key: str = "") -> Any:
-    """The object of a node with `_target_`, its own nodes first; InputError for a wrong knob."""
+def build(node: Any, key: str) -> Any:
+    """The object of a node, its own nodes first; None for an empty node.
+
+    InputError: a `_target_` that is no class of PARTS or stands at another key, or a wrong knob.
+    """
     if isinstance(node, DictConfig):
         node = plain_config(node)
     if isinstance(node, list):
-        return [build(item, key) for item in node]
+        node = [build(item, f"{key}[{place}]") for place, item in enumerate(node)]
+    part = PARTS.get(key)
     if not isinstance(node, Mapping):
+        if part is not None and node is not None:
+            raise InputError(f"{key}={node}: a node with _target_ is needed")
         return node
-    prefix = f"{key}." if key else ""
-    content = {name: build(value, f"{prefix}{name}") for name, value in node.items()}
-    if "_target_" not in content:
-        return content
-    target = content.pop("_target_")
+    content = {name: build(value, f"{key}.{name}") for name, value in node.items()}
+    if "_target_" not in content and (part is None or not content):
+        return content if part is None else None
+    target = content.pop("_target_", None)
     constructor = named(target, key)
+    if part is None or part not in constructor.__mro__:
+        wanted = f"no chmed_ner {part.__name__}" if part else "not wanted here"
+        raise InputError(f"{key}._target_={target}: {wanted}; choose an option of conf/")
     check_knobs(constructor, content, key)
     try:
         return constructor(**content)
@@ -124,25 +153,30 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
     content: dict[str, Any] = (
         plain_config(config) if isinstance(config, DictConfig) else dict(config)
     )
-    _check_keys(content)
+    note_secrets([dict(os.environ), content])
+    check_keys(content)
     check_numbers(content["seed"], "seed")
     output = Path(content["paths"]["output"]).absolute()
     content |= {group: _with_runs(content[group], group, output) for group in ("regime", "method")}
     built = {group: build(content[group], group) for group in GROUPS if content[group] is not None}
+    if missing := [group for group in REQUIRED if group not in built]:
+        raise InputError(f"{missing[0]}=null: every run needs one; name it with {missing[0]}=...")
     method: Method = built["method"]
     parts = {group: built[group] for group in OPTIONAL if group in built}
     _check_needs(method, parts, choices)
     return Experiment(
-        **{key: built[key] for key in ("dataset", "method", "tracking")},
-        **{key: content[key] for key in ("experiment", "seed", "validate")},
+        **{key: built[key] for key in REQUIRED},
+        seed=content["seed"],
+        validate=content["validate"],
+        experiment=without_secrets(content["experiment"]),
         parts=parts,
         name=checked_name(content["name"] or default_name(method, content, choices)),
-        limit=build({"_target_": "chmed_ner.data.corpus.Limit", **content["limit"]}, "limit"),
+        limit=build({**content["limit"], "_target_": "chmed_ner.data.Limit"}, "limit"),
         resume=content["resume"] is not None,
         data=Path(content["paths"]["data"]).absolute(),
         output=output,
         choices={key: str(value) for key, value in choices.items() if value is not None},
-        config=without_credentials(content),
+        config=without_secrets(content),
     )
 
 
@@ -178,15 +212,3 @@ def _check_needs(
                 f"{group}={option}: method={chosen} uses no {group}; leave {group} out, and a "
                 "preset that sets it too"
             )
-
-
-def _check_keys(content: Mapping[str, Any]) -> None:
-    """InputError for a root, `limit` or `paths` key that was added (`+key=`) or deleted."""
-    for prefix, schema in (("", RootSchema), ("limit", LimitSchema), ("paths", PathsSchema)):
-        given = content[prefix] if prefix else content
-        known = [each.name for each in fields(schema)]
-        for key in [*given, *known]:
-            if key not in known or key not in given:
-                what = "is not a key" if key not in known else "is missing"
-                name = f"{prefix}.{key}" if prefix else key
-                raise InputError(f"{name}: {what}; the keys are {', '.join(known)}")

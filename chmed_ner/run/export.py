@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError, RunError
-from chmed_ner.run.place import output_of
+from chmed_ner.run.place import output_of, own_output
 from chmed_ner.run.predict import load
 from chmed_ner.track import (
     ARTIFACTS,
@@ -14,6 +14,7 @@ from chmed_ner.track import (
     Away,
     RunRecord,
     Store,
+    check_store,
     moved,
     quiet_mlflow,
     version,
@@ -26,10 +27,11 @@ EXAMPLE = ["醫師說我有輕微的脂肪肝，需要吃藥嗎？"]
 NAME = "chmed_ner"
 
 
-def save_model(run: Path, folder: Path) -> None:
-    """Write the run as an MLflow model to a new folder; InputError: it exists, or no model."""
+def save_model(run: Path, folder: Path, *, trust_endpoint: bool = False) -> None:
+    """Write the run as an MLflow model to a new folder; InputError: it exists, or as `load`."""
     if folder.exists():
         raise InputError(f"{folder}: is there already; name a new folder")
+    load(run, trust_endpoint=trust_endpoint).close()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as partial:
@@ -39,10 +41,10 @@ def save_model(run: Path, folder: Path) -> None:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
 
 
-def log_model(run: Path, uri: str | None = None) -> str:
+def log_model(run: Path, uri: str | None = None, *, trust_endpoint: bool = False) -> str:
     """Log the run as a model of its MLflow run, at `uri` if given; returns the model's address.
 
-    InputError: the run is not in MLflow; RunError: the store cannot be used.
+    InputError: the run is not in MLflow, or as `load`; RunError: the store cannot be used.
     """
     record = RunRecord.read(run)
     if record.mlflow_run_id is None or not (uri or record.mlflow_tracking_uri):
@@ -50,9 +52,11 @@ def log_model(run: Path, uri: str | None = None) -> str:
             f"{run}: is not in MLflow; write the model to a folder with --out DIR, or send the run "
             "first with chmed-ner report --sync"
         )
-    output = output_of(run, record)
-    known = str(record.mlflow_tracking_uri)
+    known, output = str(record.mlflow_tracking_uri), output_of(run, record)
     home = known if record.output is None else moved(known, record.output, output)
+    if not uri:
+        check_store(run, home, trust=trust_endpoint, own=own_output(run))
+    load(run, trust_endpoint=trust_endpoint).close()
     store = Store(uri or home, output / ARTIFACTS)
     try:
         client = store.client()
@@ -84,8 +88,7 @@ def _logged(client: Any, store: Store, run: Path, run_id: str, folder: Path) -> 
 
 
 def _write(run: Path, folder: Path, model: Any = None) -> None:
-    """Write the model to `folder`, after it was loaded once as a check."""
-    load(run).close()
+    """Write the model, which was loaded once as a check, to `folder`."""
     quiet_mlflow()
     import mlflow.pyfunc
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from chmed_ner.errors import InputError, printable
+from chmed_ner.errors import InputError, printable, without_secrets
 from chmed_ner.run.experiment import Method
 
 LONGEST_NAME = 200
@@ -30,11 +30,13 @@ def cell_name(
         UNSAFE.sub("_", f"{short if last.count(short) == 1 else key}-{value}")
         for (key, value), short in zip(added, last, strict=True)
     ]
-    return os.fsencode("-".join([name, *parts]))[:LONGEST_NAME].decode(errors="ignore")
+    whole = str(without_secrets("-".join([name, *parts])))
+    return os.fsencode(whole)[:LONGEST_NAME].decode(errors="ignore")
 
 
 def checked_name(name: str) -> str:
-    """`name`; InputError where it cannot be part of a folder's name."""
+    """`name` without secrets; InputError where it cannot be part of a folder's name."""
+    name = str(without_secrets(name))
     if not re.fullmatch(r"[^/\\\x00-\x1f\x7f-\x9f]+", name) or _too_long(name):
         raise InputError(
             f"name={printable(name[:60])}: becomes part of a folder's name; give up to "

@@ -5,35 +5,41 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from chmed_ner.files import output_directory
 from chmed_ner.track import RunRecord, moved
 
 log = logging.getLogger(__name__)
 
 
-def output_of(run: Path, record: RunRecord, default: Path | None = None) -> Path:
-    """The output directory of a run now: where it lies in `runs/`, else where it was made.
+def own_output(run: Path, default: Path | None = None) -> Path:
+    """The output directory that a run lies in, the user's own whatever its record says; one that
+    lies in none belongs to `default` (None: the default output directory)."""
+    return _around(run) or default or output_directory()
 
-    A copy that lies in none belongs to `default` (None: the default output directory).
-    """
+
+def output_of(run: Path, record: RunRecord, default: Path | None = None) -> Path:
+    """The output directory of a run now: the one that it lies in; else, where it is no copy, the
+    one that it was made for; else `default` (None: the default output directory)."""
+    unmoved = record.output if record.directory == str(run.absolute()) else None
+    return _around(run) or unmoved or own_output(run, default)
+
+
+def _around(run: Path) -> Path | None:
     place = run.absolute()
     if place.parent.name == "rescore":
         place = place.parents[1]
-    if place.parent.name == "runs":
-        return place.parents[1]
-    made = hydra_settings(run).get("runtime", {}).get("output_dir")
-    unmoved = record.output if made and Path(made).absolute() == place else None
-    return unmoved or default or output_directory()
+    return place.parents[1] if place.parent.name == "runs" else None
 
 
-def at_home(config: Mapping[str, Any], before: Path | None, output: Path) -> dict[str, Any]:
-    """A configuration whose runs and store lie in `output`, no longer in `before`."""
-    if before in (None, output):
+def at_home(config: Mapping[str, Any], output: Path) -> dict[str, Any]:
+    """A configuration whose runs and store lie in `output`, wherever they lay before."""
+    before = Path(config["paths"]["output"]).absolute()
+    if before == output:
         return dict(config)
     tracking = {
-        key: moved(value, before, output) if key in ("uri", "store") and value else value
+        key: moved(value, before, output)
+        if key in ("uri", "store") and isinstance(value, str)
+        else value
         for key, value in config["tracking"].items()
     }
     paths = {**config["paths"], "output": str(output)}
@@ -52,12 +58,3 @@ def warn_of_place(run: Path, output: Path) -> None:
             output,
             own,
         )
-
-
-def hydra_settings(run: Path) -> dict[str, Any]:
-    """What the run's `.hydra/hydra.yaml` holds; empty without it."""
-    path = run / ".hydra" / "hydra.yaml"
-    if not path.is_file():
-        return {}
-    found: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    return dict(found["hydra"])

@@ -20,7 +20,8 @@ from chmed_ner.model import Answered, Generator, Reply
 from chmed_ner.prompt import TaskPrompt, reopen_hints
 from chmed_ner.run.config import configure
 from chmed_ner.run.experiment import SpanModel
-from chmed_ner.track import RunRecord, find_run
+from chmed_ner.run.recorded import recorded_config
+from chmed_ner.track import RunRecord, check_address, find_run
 
 UNREADABLE = "unreadable_character"
 """The problem counted for a lone surrogate, which the model is shown as U+FFFD."""
@@ -123,16 +124,21 @@ def _with(paid: Completion, answered: Answered) -> Completion:
     )
 
 
-def load(run: str | Path, *, output: Path | None = None) -> Predictor | FittedPredictor:
+def load(
+    run: str | Path, *, output: Path | None = None, trust_endpoint: bool = False
+) -> Predictor | FittedPredictor:
     """The predictor of a run: a directory, or an MLflow run id or `latest` under `output`.
 
-    InputError: no such run, another backbone than its own, or no model left behind.
+    InputError: no such run, another backbone than its own, no model left behind, or the record
+    names an endpoint and is not trusted.
     """
     prepare_memory()
     keep_threads_awake()
     directory = find_run(str(run), output=output)
     record = RunRecord.read(directory)
-    experiment = configure(record.config, {})
+    experiment = configure(recorded_config(directory, record), {})
+    if "backbone" in experiment.parts:
+        check_address(directory, experiment.backbone.address, trust=trust_endpoint)
     if record.backbone_sha256:
         _check_backbone(experiment.backbone, record, directory)
     model = experiment.method.reopen(directory, experiment.parts.get("backbone"))

@@ -1,21 +1,15 @@
-"""The record of a run, kept however it ends (`run.json`, MLflow), and its use in a rescoring."""
+"""The record of a run, kept however it ends (`run.json`, MLflow)."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
-
 from chmed_ner.data import Corpus, Limit, altered_files
-from chmed_ner.errors import InputError, Stopped
-from chmed_ner.run.config import compose, plain_config
+from chmed_ner.errors import Stopped
 from chmed_ner.run.experiment import Experiment
-from chmed_ner.run.overrides import check_overrides
-from chmed_ner.run.place import hydra_settings
 from chmed_ner.track import (
     RUN_FILE,
     Description,
@@ -27,8 +21,6 @@ from chmed_ner.track import (
     versions,
 )
 
-CHANGEABLE = ("restoration", "prompt.answer", "tracking")
-"""What a rescoring may change."""
 ARTIFACTS = (
     ".hydra", "completions.jsonl", "predictions.jsonl", "submission", "metrics.json", "run.json",
     "report.html", "analysis", "assessment",
@@ -64,20 +56,10 @@ def new_record(experiment: Experiment, identity: str, **known: Any) -> RunRecord
         config_hash=identity,
         config=experiment.config,
         seed=experiment.seed,
+        choices=dict(experiment.choices),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         **known,
     )
-
-
-def check_unchanged(directory: Path, record: RunRecord, corpus: Corpus) -> None:
-    """InputError where a test file is another than when the run in `directory` was made."""
-    for name in {**record.test_files, **corpus.test_files}:
-        then, now = record.test_files.get(name, "none"), corpus.test_files.get(name, "none")
-        if then != now:
-            raise InputError(
-                f"{name}: has changed since the run in {directory} (SHA-256 {now[:12]}, was "
-                f"{then[:12]}); bring the old file back, or start a new run"
-            )
 
 
 @contextmanager
@@ -87,7 +69,7 @@ def tracked(
     """The run's tracker; the run is marked FINISHED, FAILED or KILLED however the block ends."""
     began = time.perf_counter()
     status, tracker = "FAILED", Tracker(directory)
-    record.status, record.error = "RUNNING", ""
+    record.status, record.error, record.directory = "RUNNING", "", str(directory.absolute())
     directory.mkdir(parents=True, exist_ok=True)
     record.write(directory)  # its key, before MLflow is asked: a crash in between loses nothing
     try:
@@ -144,31 +126,3 @@ def tags(experiment: Experiment, record: RunRecord) -> dict[str, str]:
         "partial": str(experiment.limit != Limit()).lower(),
         "altered": str(bool(altered_files({**record.training_files, **record.test_files}))).lower(),
     }
-
-
-def changed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """A run's configuration for a rescoring; InputError for an override of what may not change."""
-    merged = OmegaConf.create(dict(config))
-    for override in overrides:
-        key, equals, _ = override.partition("=")
-        if not equals or not any(key == root or key.startswith(f"{root}.") for root in CHANGEABLE):
-            raise InputError(
-                f"rescore {override!r}: only {', '.join(CHANGEABLE)} may change, since the "
-                "completions answer the run's own prompts; for anything else start a new run"
-            )
-        if "." in key:
-            if OmegaConf.select(merged, key, default=OmegaConf) is OmegaConf:
-                raise InputError(f"rescore {override!r}: the run's configuration has no key {key}")
-            check_overrides([override])
-            OmegaConf.update(merged, key, OverridesParser.create().parse_override(override).value())
-        else:  # unresolved, so that it follows the run's own paths
-            merged[key] = OmegaConf.to_container(compose([override])[key], resolve=False)
-    return plain_config(merged)
-
-
-def changed_choices(run: Path, overrides: Sequence[str]) -> dict[str, str]:
-    """The options that the run in directory `run` chose, and those among the overrides."""
-    before = hydra_settings(run).get("runtime", {}).get("choices", {})
-    kept = {str(key): str(value) for key, value in before.items() if value is not None}
-    pairs = (override.partition("=") for override in overrides)
-    return kept | {key: value for key, _, value in pairs if "." not in key}

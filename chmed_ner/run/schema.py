@@ -1,9 +1,12 @@
-"""The root keys of a configuration and their types; constructors check what is in a group."""
+"""The root keys of a configuration and their types; what is in a group, its constructor checks."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from omegaconf import MISSING
+
+from chmed_ner.errors import InputError
 
 
 @dataclass
@@ -45,3 +48,15 @@ class RootSchema:
     restoration: Any = None
     method: Any = MISSING
     tracking: Any = MISSING
+
+
+def check_keys(content: Mapping[str, Any]) -> None:
+    """InputError for a root, `limit` or `paths` key that was added (`+key=`) or deleted."""
+    for prefix, schema in (("", RootSchema), ("limit", LimitSchema), ("paths", PathsSchema)):
+        given = content[prefix] if prefix else content
+        known = [each.name for each in fields(schema)]
+        for key in [*given, *known]:
+            if key not in known or key not in given:
+                what = "is not a key" if key not in known else "is missing"
+                name = f"{prefix}.{key}" if prefix else key
+                raise InputError(f"{name}: {what}; the keys are {', '.join(known)}")

@@ -15,20 +15,15 @@ from .record import (
     note_tuned as note_tuned,
     version as version,
     versions as versions,
-    without_credentials as without_credentials,
 )
 from .shape import shaped as shaped
-from .store import (
-    Away as Away,
-    Store as Store,
-    TrackedRun as TrackedRun,
-    TrackedRuns as TrackedRuns,
-    quiet_mlflow as quiet_mlflow,
-)
+from .store import Away as Away, Store as Store, quiet_mlflow as quiet_mlflow
+from .tracked import TrackedRun as TrackedRun, TrackedRuns as TrackedRuns
 from .tracker import (
     Description as Description,
     Tracker as Tracker,
     Tracking as Tracking,
     best as best,
 )
+from .trust import check_address as check_address, check_store as check_store
 from .upload import Synced as Synced, sync as sync

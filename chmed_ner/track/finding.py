@@ -7,6 +7,7 @@ from pathlib import Path
 from chmed_ner.errors import InputError
 from chmed_ner.files import output_directory
 from chmed_ner.track.record import RUN_FILE, RunRecord
+from chmed_ner.track.trust import check_links
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,14 @@ def records_in(runs: Path) -> Iterator[tuple[Path, RunRecord]]:
 def find_run(name: str, *, key: str = "RUN", output: Path | None = None) -> Path:
     """The directory of a run, named by it, by its MLflow id, or by `latest` (of the finished ones).
 
-    InputError, which names what the user set (`key`), when there is none.
+    InputError, which names what the user set (`key`), when there is none or a link leads out.
     """
+    found = _found(name, key, output)
+    check_links(found)
+    return found
+
+
+def _found(name: str, key: str, output: Path | None) -> Path:
     place = Path(name).expanduser()
     if (place / RUN_FILE).is_file():
         return place.absolute()

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.errors import ChmedError, InputError
+from chmed_ner.errors import ChmedError, InputError, without_secrets
 from chmed_ner.track.copied import ARTIFACTS, SQLITE
-from chmed_ner.track.record import without_credentials
 from chmed_ner.track.store import DATABASES, Away, Store
 from chmed_ner.track.tracker import Description, Tracker, Tracking, Unsent, Value, has_unsent
 from chmed_ner.track.upload import close_run, enter, log_values, send_artifacts, upload_run
@@ -126,16 +125,17 @@ class MLflowRun(Tracker):
         except Exception as failure:  # of every kind, as in _tell: the run itself is done
             log.warning(
                 "tracking: MLflow at %s lacks this run (%s); it is kept in %s: send it later with "
-                "chmed-ner report --sync",
+                "chmed-ner report --sync tracking.uri=%s",
                 self.uri,
-                without_credentials(str(failure)),
+                without_secrets(str(failure)),
                 self.directory,
+                self.uri,
             )
 
     def lose(self, error: BaseException) -> None:
         """From now on take notes only."""
         self._client = None
-        reason = str(without_credentials(str(error)))
+        reason = str(without_secrets(str(error)))
         if self._note is None:
             self._note = Unsent(uri=str(self.uri), reason=reason, tags=self._tags)
         self._note.write(self.directory)

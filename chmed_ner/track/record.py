@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import subprocess
 import uuid
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.errors import ChmedError, InputError
+from chmed_ner.errors import ChmedError, InputError, names_secret, without_secrets
 from chmed_ner.files import checkout, read_json, write_json
 from chmed_ner.knobs import NAMES_RUN, NO_RESULT, marked, named
 from chmed_ner.track.shape import shaped
@@ -23,19 +22,6 @@ NOT_PART = ("paths", "tracking", "resume", "rerun", "hydra", "name")
 PACKAGES = (
     "torch", "transformers", "peft", "opencc", "mlflow", "hydra-core", "numpy", "python-crfsuite",
 )  # fmt: skip
-SECRET = re.compile(r"(?i)(key|token|secret|password|credential)$")
-CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
-
-
-def without_credentials(value: Any) -> Any:
-    """`value` with `user:password@` taken out of every address in it."""
-    if isinstance(value, str):
-        return CREDENTIALS.sub("", value)
-    if isinstance(value, Mapping):
-        return {key: without_credentials(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [without_credentials(each) for each in value]
-    return value
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -45,7 +31,7 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
             flat |= flattened(value, f"{name}.")
-        elif not SECRET.search(str(key)):
+        elif not names_secret(key):
             flat[name] = str(value)[:5000]
     return flat
 
@@ -88,8 +74,9 @@ def git_commit() -> str:
 class RunRecord:
     """What `run.json` holds of a run; checksums are SHA-256 by file, `weights` those it tuned.
 
-    `status` is RUNNING, FINISHED, FAILED (for the reason `error`) or KILLED; `key` is unique and
-    finds the MLflow run whose id was lost in a crash.
+    `choices` are the options of the groups; `directory` is where the run was made; `status` is
+    RUNNING, FINISHED, FAILED (for the reason `error`) or KILLED; `key` is unique and finds the
+    MLflow run whose id was lost in a crash.
     """
 
     name: str
@@ -110,6 +97,8 @@ class RunRecord:
     versions: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
+    directory: str = ""
     started: str = ""
     seconds: float = 0.0
 
@@ -156,7 +145,7 @@ def note_tuned(directory: Path, weights: Mapping[str, str]) -> None:
 def failure_reason(error: BaseException) -> str:
     """Why a run failed, as it is recorded: the error's own words, without credentials."""
     said = str(error) if isinstance(error, ChmedError) else f"{type(error).__name__}: {error}"
-    return str(without_credentials(said))[:2000]
+    return str(without_secrets(said))[:2000]
 
 
 def config_hash(content: Mapping[str, Any], files: Mapping[str, str], backbone: str) -> str:

@@ -7,11 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from chmed_ner.errors import InputError, without_secrets
 from chmed_ner.files import let_go, take
 from chmed_ner.track.copied import ARTIFACTS, moved
-from chmed_ner.track.record import RunRecord, flattened, without_credentials
+from chmed_ner.track.record import RunRecord, flattened
 from chmed_ner.track.store import KEY_TAG, Store
 from chmed_ner.track.tracker import UNSENT_FILE, Description, Unsent, Value, read_history
+from chmed_ner.track.trust import check_links, check_store
 
 ERROR_TAG = "error"
 PARAMS_AT_ONCE = 100
@@ -29,9 +31,9 @@ class Synced:
     failed: dict[Path, str] = field(default_factory=dict)
 
 
-def sync(output: Path, uri: str | None = None) -> Synced:
+def sync(output: Path, uri: str | None = None, *, trust_endpoint: bool = False) -> Synced:
     """Upload every run under `output` of which MLflow lacks something, to `uri` (None: where it was
-    meant to go). Safe to repeat."""
+    meant to go, if that is trusted or the user's own). Safe to repeat."""
     synced, runs = Synced(), output / "runs"
     for note in sorted([*runs.glob(f"*/{UNSENT_FILE}"), *runs.glob(f"*/rescore/*/{UNSENT_FILE}")]):
         directory = note.parent
@@ -40,10 +42,14 @@ def sync(output: Path, uri: str | None = None) -> Synced:
             synced.running.append(directory)
             continue
         try:
-            upload_run(directory, Store(uri or _meant(directory, output), output / ARTIFACTS))
+            check_links(directory)
+            meant = uri or _meant(directory, output)
+            if not uri:
+                check_store(directory, meant, trust=trust_endpoint, own=output.absolute())
+            upload_run(directory, Store(meant, output / ARTIFACTS))
             synced.sent.append(directory)
         except Exception as error:  # of every kind: an artifact store has errors of its own library
-            synced.failed[directory] = str(without_credentials(str(error)))
+            synced.failed[directory] = str(without_secrets(str(error)))
         finally:
             let_go(lock)
     return synced
@@ -148,9 +154,11 @@ def close_run(client: Any, run_id: str, status: str, error: str, ended: int | No
 
 
 def send_artifacts(client: Any, run_id: str, directory: Path, names: Sequence[str]) -> None:
-    """Upload the named files and folders of a run directory that are there."""
+    """Upload the named files and folders of a run directory that are there; InputError: of none."""
     for name in names:
         path = directory / name
+        if not path.resolve().is_relative_to(directory.resolve()):
+            raise InputError(f"{directory}: {name} is no part of the run and is not sent")
         if path.is_dir():
             client.log_artifacts(run_id, str(path), artifact_path=name.lstrip("."))
         elif path.is_file():

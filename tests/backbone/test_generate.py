@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from chmed_ner.backbone.completions import (
+from chmed_ner.backbone import (
     CompletionStore,
     generate,
     read_completions,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from chmed_ner.backbone.completions import CompletionStore, read_completions
+from chmed_ner.backbone import CompletionStore, read_completions
 from chmed_ner.entities.types import Completion
 from chmed_ner.errors import InputError
 

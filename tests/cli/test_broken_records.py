@@ -19,6 +19,10 @@ BROKEN: dict[str, Any] = {
     "seed": 1.5,
     "config": [],
     "config.deep": DEEP,
+    "config.dataset": None,
+    "config.tracking": [],
+    "config.limit.test": "two",
+    "weights": None,
     "counts.leaked": None,
     "training_files": ["a"],
     "test_files": {"gold": 1},
@@ -80,7 +84,15 @@ def test_no_command_ends_in_a_traceback(
         command("run", "-m", *SCRIPTED, "seed=13", "limit.test=2", "tracking=dry", place),
         command("report", "--sync", place),
     ]
-    for each in ended:
+    text = tmp_path / "text"
+    text.write_text("我頭痛\n", encoding="utf-8")
+    opened = [
+        command("rescore", str(run), "restoration=first"),
+        command("predict", "--run", str(run), str(text)),
+    ]
+    for each in opened if file == "run.json" else ():
+        assert (each.code, each.text.count("\n")) == (2, 1), each.text
+    for each in [*ended, *opened]:
         assert "Traceback" not in each.text
         assert each.code in (0, 1, 2), each.text
         assert each.code == 0 or f"{run / file}" in each.text, each.text

@@ -218,7 +218,7 @@ def test_a_server_that_dies_in_mid_run_gets_the_run_later_once(
     assert (directory / "unsent.json").is_file()
     with server(Path(sys.executable), store, artifacts, port) as address:
         for said in ("1 sent", "0 sent"):
-            words = ("report", "--sync", f"paths.output={output}")
+            words = ("report", "--sync", "--trust-endpoint", f"paths.output={output}")
             out, err = process(*words, cwd=tmp_path).communicate(timeout=120)
             assert said in out, out + err
             check_equal(address, output, 1)

@@ -107,7 +107,7 @@ def test_leaks_are_dropped_and_counted() -> None:
     [("train", 0), ("train", -1), ("validation", -1), ("test", -1), ("test", 1.5), ("train", True)],
 )
 def test_limits_are_checked(key: str, value: int) -> None:
-    target = {"_target_": "chmed_ner.data.corpus.Limit", key: value}
+    target = {"_target_": "chmed_ner.data.Limit", key: value}
     with pytest.raises(InputError, match=rf"limit\.{key}="):
         build(target, "limit")
 

@@ -26,7 +26,7 @@ TOY = label_scheme(
 
 
 def built(name: str) -> Definitions:
-    definitions: Definitions = build(SETS[name], f"definitions {name}")
+    definitions: Definitions = build(SETS[name], "prompt.definitions")
     return definitions
 
 

@@ -306,7 +306,7 @@ def test_categories_may_hold_separators_and_punctuation(
     ],
 )
 def test_a_wrong_knob_is_refused_by_name(arguments: dict[str, str], words: list[str]) -> None:
-    target = f"{Extraction.__module__}.{Extraction.__name__}"
+    target = "chmed_ner.prompt.formats.Extraction"
     shipped = {"_target_": target, "order": "unique", "separator": "-"}
     with pytest.raises(InputError) as caught:
         option("prompt", "extraction", answer={**shipped, **arguments})

@@ -339,7 +339,7 @@ def test_marks_of_the_sentence_are_told_from_marks_of_the_answer() -> None:
 
 
 def test_an_unknown_style_is_refused() -> None:
-    target = f"{BioTags.__module__}.{BioTags.__name__}"
+    target = "chmed_ner.prompt.formats.BioTags"
     with pytest.raises(InputError, match=r"prompt\.answer\.style=line: give one of lines"):
         build({"_target_": target, "style": "line"}, "prompt.answer")
 

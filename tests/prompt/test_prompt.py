@@ -140,7 +140,7 @@ def test_a_script_without_wording_is_refused_by_name() -> None:
         (
             {
                 "answer": {
-                    "_target_": "chmed_ner.prompt.formats.extraction.Extraction",
+                    "_target_": "chmed_ner.prompt.formats.Extraction",
                     "order": "unique",
                     "separator": "-",
                     "sort": 1,

@@ -14,8 +14,8 @@ GENRES = ("FT", "SM", "WA")
 TYPES = ("BODY", "SYMP", "INST", "EXAM", "CHEM", "DISE", "DRUG", "SUPP", "TREAT", "TIME")
 POLICIES = ("longest_first", "all_occurrences", "first", "in_order")
 REASONS = (
-    "unparsable_line", "unknown_label", "not_in_sentence", "repeated_line", "altered_copy",
-    "repaired", "truncated", "empty", "refused", "cut", "off_grammar",
+    "unparsable_line", "unknown_label", "none_word", "not_in_sentence", "repeated_line", "draft",
+    "altered_copy", "repaired", "truncated", "empty", "unread", "refused", "cut", "off_grammar",
 )  # fmt: skip
 STAGES = ("prepare", "generate")
 NAMES = {
@@ -210,7 +210,8 @@ def test_no_secret_is_written_anywhere(output: Path) -> None:
 
 
 def test_addresses_lose_their_credentials_and_secret_keys_stay_out() -> None:
-    from chmed_ner.track.record import flattened, without_credentials
+    from chmed_ner.errors import without_secrets
+    from chmed_ner.track.record import flattened
 
     config = {
         "tracking": {"uri": "http://me:s3cret@host:5000/x", "upload_adapter": False},
@@ -218,7 +219,7 @@ def test_addresses_lose_their_credentials_and_secret_keys_stay_out() -> None:
         "paths": {"data": "/home/me@work/data"},
         "list": ["https://s3cret@host"],
     }
-    flat = flattened(without_credentials(config))
+    flat = flattened(without_secrets(config))
     assert "s3cret" not in str(flat)
     assert flat["tracking.uri"] == "http://host:5000/x"
     assert flat["paths.data"] == "/home/me@work/data"

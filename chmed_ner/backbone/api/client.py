@@ -19,7 +19,7 @@ import openai
 from chmed_ner.backbone.api.certificates import certificates
 from chmed_ner.backbone.api.endpoint import Endpoint
 from chmed_ner.backbone.api.verdicts import Verdict, said, verdict
-from chmed_ner.errors import InputError, RunError
+from chmed_ner.errors import InputError, RunError, without_secrets
 from chmed_ner.model import Reply
 
 CONNECT_SECONDS = 10.0
@@ -217,7 +217,7 @@ class Client(httpx2.AsyncClient):
         """What an answer that is none, or an error, says, on one line."""
         if isinstance(problem, httpx2.Response):
             content = _content(problem)
-            message = said(content) or " ".join(str(content).split())
+            message = without_secrets(said(content) or " ".join(str(content).split()))
             line = f"the server answers {problem.status_code} ({message[:300] or 'no message'})"
             if "Retry-After" in problem.headers:
                 line += f", Retry-After: {problem.headers['Retry-After']}"
@@ -230,7 +230,8 @@ class Client(httpx2.AsyncClient):
 
     def _cleaned(self, text: str) -> str:
         """`text` without the key and whatever looks like one."""
-        return _KEYLIKE.sub("[key]", text.replace(self._key, "[key]") if self._key else text)
+        text = text.replace(self._key, "[key]") if self._key else text
+        return _KEYLIKE.sub("[key]", without_secrets(text))
 
 
 def _content(response: httpx2.Response) -> Any:

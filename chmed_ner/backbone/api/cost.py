@@ -149,7 +149,7 @@ class AnswerCache:
             return
         probe = self.root / f"{os.getpid()}.probe.json"
         try:
-            write_json(probe, {})
+            write_json(probe, {}, private=True)
             probe.unlink()
         except OSError as error:
             raise InputError(
@@ -211,7 +211,7 @@ class AnswerCache:
 
     def _write(self, path: Path, content: Any) -> None:
         try:
-            write_json(path, content)
+            write_json(path, content, private=True)
         except OSError as error:
             log.warning("%s: cannot be written (%s); the run goes on", path, error.strerror)
 

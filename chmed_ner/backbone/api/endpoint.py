@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from chmed_ner.backbone.api.cost import FREE, Prices, likely_tokens
 from chmed_ner.backbone.regime import Backbone
 from chmed_ner.entities import Completion
-from chmed_ner.errors import InputError
+from chmed_ner.errors import InputError, note_secrets
 from chmed_ner.knobs import MAPPING, NO_RESULT, Count, NotNegative, Positive, one_of
 
 PATHS = {"chat": "chat/completions", "completions": "completions"}
@@ -89,6 +89,11 @@ class Endpoint(Backbone):
         return f"{self.base_url.rstrip('/')}/{PATHS[self.endpoint]}"
 
     @property
+    def address(self) -> str:
+        """Where questions go, with which key."""
+        return f"{self.url} (its key in {self.api_key_env})"
+
+    @property
     def prices(self) -> Prices | None:
         """The provider's prices; None where they are not given."""
         given = self.prompt_price, self.completion_price
@@ -123,6 +128,7 @@ class Endpoint(Backbone):
                 f"backbone={self.name}: no key; put it into the environment variable "
                 f"{self.api_key_env} (backbone.api_key_env names another)"
             )
+        note_secrets(key, "key")
         if not key.isascii() or not key.isprintable():
             raise InputError(
                 f"environment variable {self.api_key_env}: holds characters that no key has; set "

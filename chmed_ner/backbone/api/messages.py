@@ -8,6 +8,7 @@ from typing import Any
 
 from chmed_ner.backbone.api.endpoint import GRAMMAR_FIELDS, Endpoint
 from chmed_ner.entities import Grammar, ebnf
+from chmed_ner.errors import without_noted, without_secrets
 from chmed_ner.model import Reply, Request, cut_at_stop, messages
 
 _ENDS = re.compile(
@@ -74,7 +75,7 @@ class Wording:
         said = _message(choice)
         content = said.get("content") or said.get("text") or said.get("output_text")
         refusal = said.get("refusal") if isinstance(said.get("refusal"), str) else ""
-        text = "".join(_texts(content)) or refusal or ""
+        text = without_noted("".join(_texts(content)) or refusal or "")
         stop = self._stop(choice.get("finish_reason"), text)
         text, ended, lost = cut_at_stop(text, self.stop)
         stop = "refused" if refusal else "end" if ended else stop
@@ -122,7 +123,7 @@ def _choice(answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise ValueError("not a JSON object")
     if answer.get("error"):  # some gateways report an error with status 200
-        raise ValueError(f"error: {str(answer['error'])[:300]}")
+        raise ValueError(f"error: {without_secrets(str(answer['error']))[:300]}")
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ValueError("no choices in it")

@@ -19,12 +19,15 @@ from chmed_ner.run import (
     at_home,
     changed_choices,
     changed_config,
+    check_tracking,
     check_unchanged,
     conclude,
     configure,
     new_record,
     output_of,
+    own_output,
     read_corpus,
+    recorded_config,
     tracked,
 )
 from chmed_ner.track import RunRecord, Tracker, config_hash
@@ -70,18 +73,24 @@ class Generative(Method):
 
 
 def rescore(
-    run: Path, overrides: Sequence[str], output: Path | None = None
+    run: Path,
+    overrides: Sequence[str],
+    output: Path | None = None,
+    *,
+    trust_endpoint: bool = False,
 ) -> tuple[Path, dict[str, float]]:
     """Score the run in directory `run` again; returns the new directory and its metrics.
 
     It is tracked where the run lies now; in `output` where it was copied out of every output
     directory. Only parsing, restoration and tracking may change. InputError: anything else has
-    changed.
+    changed, or the record names an MLflow store that is not the user's, and is not trusted.
     """
     record = RunRecord.read(run)
-    kept = at_home(record.config, record.output, output_of(run, record, output))
-    config = changed_config(kept, overrides)
-    experiment = configure(config, changed_choices(run, overrides))
+    home = output_of(run, record, output)
+    config = changed_config(at_home(recorded_config(run, record), home), overrides)
+    experiment = configure(config, changed_choices(record, overrides))
+    own = own_output(run, output)
+    check_tracking(run, config, overrides, own=own, trust=trust_endpoint)
     corpus = read_corpus(experiment)
     check_unchanged(run, record, corpus)
     if not corpus.test:

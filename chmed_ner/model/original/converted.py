@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import cache_directory, checksums, files_sha256, keep, write_json
+from chmed_ner.files import cache_directory, checksums, keep, sha256_of, text_sha256, write_json
 from chmed_ner.model.original.layouts import Config, Layout
 from chmed_ner.model.original.source import json_object, shard_files, tensors_in
 
@@ -40,7 +40,8 @@ def converted_directory(
     """
     files = shard_files(source)
     place = cache_folder(cache, "converted")
-    digest = files_sha256([source / "config.json", *files])
+    names = (f"{file.name} {sha256_of(file)}\n" for file in (source / "config.json", *files))
+    digest = text_sha256("".join(names))
     target = place / f"{layout.slug}-{digest[:16]}-v{CONVERSION}"
 
     def convert(folder: Path) -> None:

@@ -337,7 +337,7 @@ def test_predict_asks_as_the_run_did(
     texts = tmp_path / "texts.txt"
     sentences = [each["sentence"] for each in lines]
     texts.write_text("\n".join([*sentences, "我昨天開始頭痛"]), encoding="utf-8")
-    assert main(["predict", "--run", str(directory(tmp_path)), str(texts)]) == 0
+    assert main(["predict", "--trust-endpoint", "--run", str(directory(tmp_path)), str(texts)]) == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(server.seen()) == asked + 1
     assert [each["entities"] for each in found][:-1] == [each["entities"] for each in lines]

@@ -80,7 +80,10 @@ def records(file: Path) -> list[dict[str, Any]]:
 def test_zero_shot_asks_in_the_model_s_own_way(kind: str, checkpoint: Path, asked: Path) -> None:
     record = json.loads((asked / "run.json").read_text(encoding="utf-8"))
     assert record["backbone"] == OPTIONS[kind]
-    config = build(record["config"]["prompt"], "prompt"), build(record["config"]["dataset"])
+    config = (
+        build(record["config"]["prompt"], "prompt"),
+        build(record["config"]["dataset"], "dataset"),
+    )
     prompt = config[0].task(config[1].scheme, "simplified")
     tokenizer = load_tokenizer(checkpoint)
     for answer, row in zip(
