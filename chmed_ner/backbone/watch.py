@@ -26,8 +26,8 @@ class Watch:
             self._seen += 1
             if each.reply.stop == "refused" or not each.request.usable(each.reply):
                 self._unread.append(each.reply.text)
-        if len(self._unread) >= MANY:
-            self._tell()
+            if len(self._unread) >= MANY:
+                self._tell()
 
     def finish(self) -> None:
         """There are no further answers: say if any of the first was unusable."""

@@ -1,6 +1,5 @@
 """The tuned weights of a run on disk: an adapter, or a model of its own; saved and opened again."""
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -181,7 +180,7 @@ def save_adapter(model: Any, state: Mapping[str, Any], directory: Path, base: st
     config["base_model_name_or_path"] = base
     if isinstance(config["target_modules"], list):
         config["target_modules"].sort()  # a set in PEFT, written in the order of its hashes
-    (partial / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_json(partial / ADAPTER_CONFIG, config)
     _place(partial, directory)
 
 

@@ -147,3 +147,22 @@ def test_a_kept_answer_says_what_it_answers(tmp_path: Path) -> None:
     kept = cache.get(key)
     assert kept is not None
     assert kept.seconds == 0
+
+
+def test_everything_in_the_cache_is_for_its_owner_alone(tmp_path: Path) -> None:
+    cache, keys = AnswerCache(tmp_path), ["ab1", "ab2", "cd3"]
+    for key in keys:
+        assert cache.claims.take(key)
+        cache.add_useless(key, (1, 1))
+    cache.put(keys[0], "url", {}, Reply("a", "end", 1, 1), 1.0)
+    cache.put(keys[1], "url", {}, Reply("a", "end", 1, 1), 1.0)
+    cache.record(keys[1])
+    found = [tmp_path / "api", *(tmp_path / "api").rglob("*")]
+    assert {path.suffixes[-1] for path in found if path.is_file()} == {
+        ".json",
+        ".useless",
+        ".claim",
+    }
+    assert len([path for path in found if path.is_file()]) == 5
+    for path in found:
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
