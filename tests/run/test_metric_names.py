@@ -16,6 +16,7 @@ POLICIES = ("longest_first", "all_occurrences", "first", "in_order")
 REASONS = (
     "unparsable_line", "unknown_label", "not_in_sentence", "repeated_line", "altered_copy",
     "repaired", "truncated", "empty", "refused", "cut", "off_grammar",
+    "none_word", "draft", "unread",
 )  # fmt: skip
 STAGES = ("prepare", "generate")
 NAMES = {

@@ -163,8 +163,7 @@ def test_the_text_of_a_completion() -> None:
         ([{"type": "reasoning_text", "text": "想"}, {"type": "tool_use", "input": {}}], ""),
         ([{"text": "想", "thought": True}, {"text": "无"}], "无"),
         ("\n\n头痛-症状\n\n胃痛-症状", "\n\n头痛-症状\n\n胃痛-症状"),
-        ("<think>\n头痛是症状\n</think>\n\n头痛-症状", "头痛-症状"),
-        ("<think>\n头痛是", ""),
+        ("<think>\n头痛是症状\n</think>\n\n头痛-症状",) * 2,
         ("头痛-症状\n<think>", "头痛-症状\n<think>"),
     ],
 )
