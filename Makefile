@@ -50,7 +50,7 @@ data: setup ## download the corpora: make data ARGS="rocling2023"
 
 mlflow-server: setup ## an MLflow server with artifact store: conf/tracking/README.md
 	@mkdir -p outputs/server
-	cd outputs/server && $(SERVER_STORE) $(SERVER_ARTIFACTS) $(CURDIR)/$(BIN)/mlflow server $(ARGS)
+	cd outputs/server && $(SERVER_STORE) $(SERVER_ARTIFACTS) $(abspath $(BIN))/mlflow server $(ARGS)
 
 bench: setup ## speed and memory beside TRL and transformers: make bench ARGS="--smoke"
 	$(BIN)/python experiments/benchmark/bench.py $(ARGS)

@@ -73,7 +73,7 @@ def test_recipes_call_programs_that_are_there(tmp_path: Path, target: str) -> No
             continue
         for part in re.split(r"&&|;", line):
             words = [word for word in part.split() if not re.match(r"[A-Z_]+=", word)]
-            programs += words[:1]
+            programs += words[:1] if words[:1] != ["cd"] else []  # the shell's own
     assert programs
     for program in programs:
         assert shutil.which(program), f"{target}: {program}"

@@ -164,7 +164,9 @@ def test_the_command_reads_a_file_or_standard_input(
     assert from_file.code == 0, from_file.text
     records = [json.loads(line) for line in from_file.out.splitlines()]
     assert [each["sentence"] for each in records] == ["頭痛", "", "沒事"]
-    assert [each["problems"] for each in records] == [{"empty": 1}, {}, {"empty": 1}]
+    assert [each["problems"] for each in records] == [
+        {"empty": 1, "unread": 1}, {}, {"empty": 1, "unread": 1},
+    ]  # fmt: skip
 
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     assert command("predict", "--run", str(finished_run)).out == from_file.out

@@ -285,6 +285,7 @@ def test_width_case_and_blanks_are_the_same_character() -> None:
         ("lines", "胃 B疾病。\n\n痛 I疾病。"),
         ("lines", "胃 疾病\n痛 疾病"),
         ("lines", "胃痛 B-疾病"),
+        ("lines", "1. 胃 B-疾病\n2. 痛 I-疾病"),
         ("lines", "胃 （B-疾病）\n痛 （I-疾病）"),
         ("one_line", "胃/B-疾病 痛/I-疾病"),
         ("one_line", "胃/B-疾病\n痛/I-疾病\n"),

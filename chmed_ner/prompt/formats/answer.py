@@ -72,8 +72,8 @@ class AnswerFormat(ABC):
     def grammar(
         self, sentence: str, labels: LabelScheme, script: str, in_order: bool
     ) -> Grammar | None:
-        """The answers that `parse` reads without a problem, with mentions in the order of the text
-        if `in_order`; None where the format has no grammar."""
+        """The answers that `parse` reads without a problem, words for none apart, with mentions in
+        the order of the text if `in_order`; None where the format has no grammar."""
         return None
 
     def room(self, characters: int, longest_name: int) -> int:

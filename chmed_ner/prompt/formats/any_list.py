@@ -8,6 +8,8 @@ from chmed_ner.prompt.formats.json_values import JsonReader, json_values, scanne
 from chmed_ner.prompt.formats.lines import LineReader, lines_of
 from chmed_ner.prompt.formats.lists import Found, Page
 
+_BREAKS = re.compile(r"\\n|<br ?/?>")
+"""Line ends that a model has written as text."""
 _LIKE_JSON = re.compile(r"[^{\[]*[{\[][^\"'“”]*[\"'“”]")
 
 
@@ -29,5 +31,5 @@ def read_list(text: str, page: Page) -> list[Found]:
 
 def _lines(text: str, page: Page) -> Iterator[Found]:
     reader = LineReader(page)
-    for line in lines_of(text):
+    for line in lines_of(_BREAKS.sub("\n", text)):
         yield from reader.read(line)

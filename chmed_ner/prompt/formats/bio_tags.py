@@ -21,6 +21,7 @@ STYLES = ("lines", "one_line", "runs")
 _SEPARATORS = re.compile(r"[\s/\-:：|｜,，=_→]+")
 _PREFIXED = re.compile(r"([BI])[-_－—:：/ ]*(.+)", re.IGNORECASE | re.DOTALL)
 _OUTSIDE = frozenset({"o", "0", "无", "無", "none", "其他", "其它"})
+_NUMBER = re.compile(r"\d+[.、)）]\s+")
 _MARKS = " |()（）[]【】。.，,;；"
 _ROOM = 12
 """Characters that a line may take beyond one character and the longest category's name."""
@@ -52,7 +53,10 @@ class BioTags(CopyFormat):
         tags: list[str] = []
         reader = _Reader(self.style, labels)
         lines = text.split() if self.style == "one_line" else re.split(r"[\r\n]", text)
-        for line in filter(str.strip, lines):
+        lines = list(filter(str.strip, lines))
+        if self.style != "one_line" and all(map(_NUMBER.match, lines)):
+            lines = [_NUMBER.sub("", line) for line in lines]
+        for line in lines:
             piece = reader.piece(line.rstrip())
             if isinstance(piece, str):
                 problems[piece] += 1

@@ -8,11 +8,12 @@ the sentence holds is taken, the mention first where both do; what keeps two rea
 import re
 
 from chmed_ner.prompt.formats.folding import bare, without_bullet
-from chmed_ner.prompt.formats.lists import MENTION_KEYS, TYPE_KEYS, Found, Page, key_of
+from chmed_ner.prompt.formats.lists import BRACKETS, MENTION_KEYS, TYPE_KEYS, Found, Page, key_of
 from chmed_ner.prompt.formats.nothing import means_none, says_none
 from chmed_ner.prompt.formats.parts import (
     DASHES,
     ENDS,
+    FIELD,
     SEPARATORS,
     Part,
     exact_mention,
@@ -20,7 +21,8 @@ from chmed_ner.prompt.formats.parts import (
     readings,
 )
 
-_PARTS = re.compile(r"((?:\([^()]*\)|（[^（）]*）|(?<=\d),(?=\d)|[^；;，、,\t])+)[；;，、,\t]*")
+_PARTS = re.compile(r"((?:\([^()]*\)|（[^（）]*）|(?<=\d),(?=\d)|[^；;，、,\t])+)([；;，、,\t]*)")
+_ENCLOSED = re.compile(r"([\[(（【{])([^\[\](){}（）【】]*)[\])）】}]")
 _EMPHASIS = re.compile(r"\*\*|__|`|^[#>]+")
 _HEADS = re.compile(r"[:：】\]#]|\*\*")
 _RULE = re.compile(r"[\s|｜:：\-–—=+]+")
@@ -33,20 +35,24 @@ def lines_of(text: str) -> list[str]:
     return [line for line in lines if not _FENCE.fullmatch(line)] or lines
 
 
+_State = tuple[str | None, str | None]
+
+
 class LineReader:
     """Reads an answer's lines one after the other: a heading's category holds for those below."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
         self._heading: str | None = None
-        self._known: dict[tuple[str, str | None], tuple[list[Found], str | None]] = {}
+        self._words: str | None = None  # of a record whose category comes on a line below
+        self._known: dict[tuple[str, *_State], tuple[list[Found], *_State]] = {}
 
     def read(self, line: str) -> list[Found]:
         """What a line names; nothing for a heading, and for one that says that there is nothing."""
-        key = line, self._heading  # a model that loops writes the same for ever
+        key = line, self._heading, self._words  # a model that loops writes the same for ever
         if key not in self._known:
-            self._known[key] = self._read(line), self._heading
-        found, self._heading = self._known[key]
+            self._known[key] = self._read(line), self._heading, self._words
+        found, self._heading, self._words = self._known[key]
         return found
 
     def _read(self, line: str) -> list[Found]:
@@ -57,6 +63,9 @@ class LineReader:
             return ["none_word"] if self._heading else []
         shown = without_bullet(line)
         plain = shown if "**" in page.sentence.text else _EMPHASIS.sub("", shown).strip()
+        plain = _ENCLOSED.sub(r"\2", plain) if _ENCLOSED.fullmatch(plain) else plain
+        if (field := self._field(plain)) is not None:
+            return field
         if _HEADS.search(line) and (tag := self._tag_of_heading(without_bullet(plain))):
             self._heading = tag
             return []
@@ -70,6 +79,21 @@ class LineReader:
         if says_none(plain):
             return []
         return [_reason(line, page)]
+
+    def _field(self, line: str) -> list[Found] | None:
+        """A line of a record: `实体：高血压`, and below it `类别：疾病`; None for another line."""
+        match = FIELD.fullmatch(line)
+        if not match:
+            return None
+        key, value = key_of(match[1]), match[2].strip(ENDS)
+        if key in MENTION_KEYS and self._page.holds(value):
+            self._words = value
+            return []
+        words, tag = self._words, self._page.noted_tag(bare(value))[0]
+        if key not in TYPE_KEYS or words is None or tag is None:
+            return None
+        self._words = None
+        return [self._page.mention(words, tag)]
 
     def _tag_of_heading(self, line: str) -> str | None:
         """The category that a line gives and nothing else."""
@@ -117,6 +141,8 @@ class LineReader:
     def _noted_mention(self, part: str, tag: str) -> list[Found]:
         """A mention, without the note that may follow it."""
         page = self._page
+        if not page.holds(part) and page.holds(part.strip(BRACKETS)):
+            part = part.strip(BRACKETS)
         if not page.holds(part):
             note = re.match(rf"(.+?)\s*[（(\[【{re.escape(DASHES)}]", part)
             if note and page.holds(note[1]):
@@ -125,7 +151,8 @@ class LineReader:
 
     def _listed(self, line: str, *, marked: bool) -> list[Found] | None:
         """The mentions in a line that is parted by commas and the like; None where it has none."""
-        parts = [read_part(part, self._page) for part in self._divided(line)]
+        divided = self._divided(line)
+        parts = [read_part(part, self._page) for part, _ in divided]
         if len(parts) == 2 and {bool(part.words) for part in parts} == {False, True}:
             words, named = sorted(parts, key=lambda part: not part.words)
             if named.tag and words.tag is None and self._page.holds(words.words):
@@ -133,13 +160,18 @@ class LineReader:
         found: list[Found] = []
         category: str | None = None
         waiting = 0
-        for before, part in zip([None, *parts], parts, strict=False):
+        listed: list[
+            str
+        ] = []  # words before a `、`: their category comes with the last of the list
+        for before, part, (_, mark) in zip([None, *parts], parts, divided, strict=False):
             if part.tag and part.first:
                 category = part.tag
                 found += self.mentions(part.words, part.tag) if part.words else []
             elif part.tag and part.words:
                 category = None
-                found += self._noted_mention(part.words, part.tag)
+                for each in [*listed, part.words]:
+                    found += self._noted_mention(each, part.tag)
+                listed.clear()
                 waiting += part.noted
             elif part.tag:
                 if before and before.tag and before.words and not before.first and found:
@@ -148,8 +180,11 @@ class LineReader:
                     waiting += 1
             elif category:
                 found += self.mentions(part.words, category)
+            elif mark == "、" and self._page.holds(part.words):
+                listed.append(part.words)
             else:
                 waiting += 1
+        waiting += len(listed)
         if category and not found:
             self._heading = category
             return []
@@ -170,19 +205,25 @@ class LineReader:
                 break
         return found or None
 
-    def _divided(self, line: str) -> list[str]:
-        parts = _split(line)
+    def _divided(self, line: str) -> list[tuple[str, str]]:
+        """The parts of a line, each with the mark behind it."""
+        parts = _marked_parts(line)
         words = line.split()
         linked = len(words) == 2 or all(SEPARATORS.search(word, 1) for word in words)
         if len(parts) > 1 or len(words) < 2 or not linked:
             return parts
         whole = read_part(line, self._page)
-        return parts if whole.tag and self._page.holds(whole.words) else words
+        held = whole.tag and self._page.holds(whole.words)
+        return parts if held else [(word, " ") for word in words]
 
 
 def _split(line: str) -> list[str]:
     """The parts of a line between commas, semicolons and tabs, brackets kept together."""
-    return [part for found in _PARTS.findall(line) if (part := found.strip())]
+    return [part for part, _ in _marked_parts(line)]
+
+
+def _marked_parts(line: str) -> list[tuple[str, str]]:
+    return [(part.strip(), mark) for part, mark in _PARTS.findall(line) if part.strip()]
 
 
 def _is_key(cell: str) -> bool:

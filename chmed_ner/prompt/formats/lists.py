@@ -22,6 +22,7 @@ MENTION_KEYS = frozenset(_MENTION_KEYS.split())
 """Under which names models give a mention."""
 TYPE_KEYS = frozenset(_TYPE_KEYS.split())
 """Under which names models give a category."""
+BRACKETS = "[]{}()（）【】［］｛｝\"'“”"
 _BETWEEN = re.compile(r"[（(）)\[\]【】<>《》/／|、，,；;：:\s]+")
 _NOTE = re.compile(r"(.+?)\s*([（(\[【<《/／|、，,；;：:].*)", re.DOTALL)
 _KIND = re.compile(r"(?:类实体|类别|类型|类|類別|類型|類|实体|實體|名称|名稱)$")
@@ -51,7 +52,8 @@ class Page:
         """The type that `name` means, also with its kind behind it, as `疾病类`; None for none."""
         if len(name) > self.labels.longest + 4:
             return None
-        return self.labels.tag_of(name) or self.labels.tag_of(_KIND.sub("", name))
+        bare_name = _KIND.sub("", name.strip(BRACKETS))
+        return self.labels.tag_of(name) or self.labels.tag_of(bare_name)
 
     def noted_tag(self, name: str) -> tuple[str | None, bool]:
         """The type that `name` means, and whether a note after it was left out.

@@ -5,11 +5,11 @@ import re
 from chmed_ner.entities import LabelScheme, folded, simplified_character
 
 _LONGEST = 16
+_ABSENT = "有|涉及|提及|提到|出现|发现|识别|检测|检出|包含|存在|适用|相关|任何|明确|出|到|的"
 _WORDS = re.compile(
-    r"(?:暂|尚|均|都|皆|并)?(?:无|没|未|不)"
-    r"(?:有|涉及|提及|提到|出现|发现|识别|检测|检出|包含|存在|适用|相关|任何|明确|出|到|的)*"
+    rf"(?:暂|尚|均|都|皆|并)?(?:无(?:{_ABSENT})*|(?:没|未|不)(?:{_ABSENT})+)"
     r"(?:医疗|医学|命名|此|该|类)*(?:实体|内容|信息|类别)?"
-    r"|空|none|null|nil|nan|n/?a|no|nothing|no(?:entit(?:y|ies))?(?:found|mentioned)?"
+    r"|none|null|nil|nan|n/?a|no|nothing|no(?:entit(?:y|ies))?(?:found|mentioned)?"
     r"|not(?:found|mentioned|applicable)"
 )
 _SAID = re.compile(

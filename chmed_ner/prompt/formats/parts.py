@@ -16,11 +16,12 @@ _ROOM = 40
 """Characters that white space and marks around a category's name may take beyond its length."""
 _BRACKETED = re.compile(r"(.+?)\s*[（(\[［【<《〈]\s*([^（(\[［【<《〈]*?)\s*[)）\]］】>》〉]+")
 _MARKS = re.compile(rf"[{DASHES}→⇒➔➡=|｜/（(\[［【<《〈]")
+_TAGGED = re.compile(r"<([^<>]+)>([^<>]+)</\1>")
 _HEADED = re.compile(r"[（(\[［【<《〈]\s*(.+?)\s*[)）\]］】>》〉]\s*([^:：].*)")
-_KEYED = re.compile(
-    rf"\A(?:{'|'.join(sorted(MENTION_KEYS | TYPE_KEYS, key=len, reverse=True))})\s*\d*\s*[:：=]\s*",
-    re.IGNORECASE,
-)
+_KEYS = "|".join(sorted(MENTION_KEYS | TYPE_KEYS, key=len, reverse=True))
+_KEYED = re.compile(rf"\A(?:{_KEYS})\s*\d*\s*[:：=]\s*", re.IGNORECASE)
+FIELD = re.compile(rf"({_KEYS})\s*\d*\s*[:：=]\s*([^:：，,；;]+)", re.IGNORECASE)
+"""A line of a record: the name of the field, and what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ def _read_part(part: str, page: Page) -> Part:
 
 def _linked(part: str, page: Page) -> Iterator[Part]:
     """The readings of words and a category in brackets or behind a link, in either order."""
-    bracketed = _BRACKETED.fullmatch(part.rstrip(ENDS)), _HEADED.fullmatch(part)
+    plain = part.rstrip(ENDS)
+    bracketed = [form.fullmatch(plain) for form in (_TAGGED, _BRACKETED, _HEADED)]
     pairs = [match.groups() for match in bracketed if match]
     pairs += [(part[: m.start()], part[m.end() :]) for m in _LINKS.finditer(part)]
     for left, right in pairs:

@@ -68,11 +68,11 @@ def requests(
 
 
 def check_answers(texts: list[str], replies: list[Any], answers: AnswerFormat) -> None:
-    """Whatever the model, every answer is read without a problem."""
+    """Whatever the model, every answer is read without a problem; words for none are no mention."""
     for text, reply in zip(texts, replies, strict=True):
         assert reply.stop == "end"
         answer = answers.parse(reply.text, text, LABELS)
-        assert not answer.problems, (text, reply.text)
+        assert set(answer.problems) <= {"none_word"}, (text, reply.text)
         assert all(mention.text in text for mention in answer.mentions)
 
 
