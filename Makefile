@@ -6,7 +6,7 @@ UV := 0.13.9
 PARALLEL := --numprocesses auto --dist loadfile
 SERVER_STORE = MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-sqlite:///$(CURDIR)/outputs/server/mlflow.db}"
 SERVER_ARTIFACTS = MLFLOW_ARTIFACTS_DESTINATION="$${MLFLOW_ARTIFACTS_DESTINATION:-$(CURDIR)/outputs/server/artifacts}"
-.PHONY: help setup demo test test-all lint run sweep ui report data mlflow-server bench app clean
+.PHONY: help setup demo test test-all lint run sweep ui report data mlflow-server bench gpu-check app clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ mlflow-server: setup ## an MLflow server with artifact store: conf/tracking/READ
 
 bench: setup ## speed and memory beside TRL and transformers: make bench ARGS="--smoke"
 	$(BIN)/python experiments/benchmark/bench.py $(ARGS)
+
+gpu-check: setup ## does the CUDA path keep its word? in 6 minutes, on random weights
+	$(BIN)/python experiments/benchmark/gpu_check.py $(ARGS)
 
 app: setup ## a page to type text and see entities (extra app): make app ARGS="--port 7861"
 	$(BIN)/python -m chmed_ner.cli.app $(ARGS)

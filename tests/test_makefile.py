@@ -21,7 +21,7 @@ SCRIPTED = "backbone=scripted regime=zero_shot tracking=dry limit.test=2"
 TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 EXERCISED = {
     "help", "setup", "demo", "test", "test-all", "lint", "run", "sweep", "data", "ui", "clean",
-    "mlflow-server", "bench", "app", "report",
+    "mlflow-server", "bench", "gpu-check", "app", "report",
 }  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def test_these_are_the_targets_and_help_lists_them(tmp_path: Path) -> None:
     "target",
     [
         "demo", "test", "test-all", "lint", "ui", "run", "data", "mlflow-server", "app", "bench",
-        "report",
+        "gpu-check", "report",
     ],
 )  # fmt: skip
 def test_recipes_call_programs_that_are_there(tmp_path: Path, target: str) -> None:

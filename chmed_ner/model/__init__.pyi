@@ -42,6 +42,7 @@ from .decoding.local import (
     may_be_packed as may_be_packed,
     misfit_told as misfit_told,
 )
+from .decoding.writing import GuidedWriter as GuidedWriter
 from .kernels.adapters import fused_layers_in as fused_layers_in
 from .kernels.attention import attend as attend
 from .kernels.head import Candidates as Candidates, head_loss as head_loss

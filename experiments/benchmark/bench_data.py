@@ -132,7 +132,7 @@ def _material(words: Sequence[str], seed: int) -> Material:
             "weight_decay": regime.weight_decay,
             "clip_norm": regime.clip_norm,
             "rank": regime.rank,
-            "alpha": regime.alpha,
+            "alpha": regime.alpha or 2.0 * regime.rank,
             "dropout": regime.dropout,
             "targets": regime.targets,
         },

@@ -48,7 +48,11 @@ class Watch:
         self.losses: list[float] = []
 
     def step(self) -> None:
-        """An optimiser step is over."""
+        """An optimiser step is over, on a GPU too."""
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         self.ends.append(time.perf_counter())
 
 
@@ -72,19 +76,25 @@ def settings(job: Mapping[str, Any], steps: int) -> dict[str, Any]:
     }
 
 
-def adapted(job: Mapping[str, Any]) -> Any:
-    """The backbone in the job's precision with fresh LoRA adapters in float32, PEFT's default.
-
-    The generator is seeded as our regime seeds it, so every side starts from the same adapters.
-    """
+def backbone(job: Mapping[str, Any]) -> Any:
+    """The job's backbone in its precision and on its device."""
     import torch
-    from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(
         job["model"], dtype=getattr(torch, job["dtype"]), attn_implementation="sdpa"
     )
-    model.to(job["device"])
+    return model.to(job["device"])
+
+
+def adapted(model: Any, job: Mapping[str, Any]) -> Any:
+    """`model` with fresh LoRA adapters in float32, PEFT's default.
+
+    The generator is seeded as our regime seeds it, so every side starts from the same adapters.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+
     model.config.use_cache = False
     torch.manual_seed(job["seed"])
     recipe = job["recipe"]
@@ -100,15 +110,17 @@ def adapted(job: Mapping[str, Any]) -> Any:
     )
 
 
-def train(job: Mapping[str, Any], batches: Sequence[Sequence[Example]], watch: Watch) -> None:
-    """Train `job["peer"]` (trl or trainer), one optimiser step for each of `batches`."""
+def train(
+    model: Any, job: Mapping[str, Any], batches: Sequence[Sequence[Example]], watch: Watch
+) -> None:
+    """Let `job["peer"]` (trl or trainer) train `model`, one optimiser step for each batch."""
     from transformers import AutoTokenizer, TrainerCallback
 
     class Stamp(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, *_: Any, **__: Any) -> None:
             watch.step()
 
-    model, tokenizer = adapted(job), AutoTokenizer.from_pretrained(job["model"])
+    model, tokenizer = adapted(model, job), AutoTokenizer.from_pretrained(job["model"])
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     examples = [each for batch in batches for each in batch]

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from bench_peers import Watch, train
+from bench_peers import Watch, backbone, train
 
 from chmed_ner.machine import peak_mib, prepare_memory
 from chmed_ner.train import Example, epoch_batches
@@ -32,17 +32,22 @@ def batches_of(job: Mapping[str, Any]) -> list[list[Example]]:
 def train_ours(job: Mapping[str, Any], watch: Watch) -> None:
     """Our loop on the job's examples, from the configuration that the job's words compose."""
     prepare_memory()  # as a run does; the peers keep torch's own setting
+    from chmed_ner.run import compose, configure
+
+    experiment = configure(compose(job["words"]), {})
+    train_loaded(experiment.backbone.tunable().load(), experiment.regime, job, watch)
+
+
+def train_loaded(loaded: Any, regime: Any, job: Mapping[str, Any], watch: Watch) -> None:
+    """Our loop on the job's examples, from a backbone in memory."""
     import torch
 
-    from chmed_ner.run import compose, configure
     from chmed_ner.train import AnswerLoss, KeptEpoch, Training, causal_lm
 
     def on_step(metrics: Mapping[str, float], _: int) -> None:
         watch.step()
         watch.losses.append(metrics["train/loss"])
 
-    experiment = configure(compose(job["words"]), {})
-    regime, loaded = experiment.regime, experiment.backbone.tunable().load()
     torch.manual_seed(job["seed"])
     model, examples = causal_lm(regime.prepared(loaded)), examples_of(job)
     kept = KeptEpoch(None, dict, on_step)
@@ -63,15 +68,17 @@ def training(job: Mapping[str, Any]) -> dict[str, Any]:
     if job["peer"] == "ours":
         train_ours(job, watch)
     else:
-        train(job, batches, watch)
+        train(backbone(job), job, batches, watch)
+    return {**timed(watch, batches, job["warm"]), "peak_mib": peak_mib()}
+
+
+def timed(watch: Watch, batches: Sequence[Sequence[Example]], warm: int) -> dict[str, Any]:
+    """Seconds of each step but the first `warm`, their examples, the losses of all steps."""
     assert len(watch.ends) == len(batches), "one step a batch"
-    warm = job["warm"]
-    ends = watch.ends[warm - 1 :]
     return {
-        "seconds": [after - before for before, after in pairwise(ends)],
+        "seconds": [after - before for before, after in pairwise(watch.ends[warm - 1 :])],
         "examples": sum(map(len, batches[warm:])),
         "losses": watch.losses,
-        "peak_mib": peak_mib(),
     }
 
 
@@ -79,7 +86,7 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     """The answers to `job["sentences"]` and the seconds they took; other sentences warm up."""
     if job["decoder"] != "generate":
         prepare_memory()
-    from chmed_ner.backbone import plan_batches, requests_for
+    from chmed_ner.backbone import requests_for
     from chmed_ner.methods import prompt_for
     from chmed_ner.model import GreedyGenerator
     from chmed_ner.run import compose, configure, read_corpus
@@ -100,24 +107,32 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     def answer(ids: Sequence[str]) -> dict[str, Any]:
         began = time.perf_counter()
         asked = requests_for([sentences[each] for each in ids], prompt, experiment.decoding)
-        replies = {}
-        for batch in plan_batches(asked, generator.length, generator.batch_size):
-            for request, reply in zip(batch, generator.answer(batch), strict=True):
-                replies[request.id] = reply
+        replies = answered(generator, asked)
         seconds = time.perf_counter() - began
         rows = [Example(tuple(generator.prompt_ids(request)), ()) for request in asked]
         return {
             "seconds": seconds,
-            "texts": [replies[each].text for each in ids],
-            "own_tokens": sum(reply.completion_tokens for reply in replies.values())
+            "texts": [reply.text for reply in replies],
+            "own_tokens": sum(reply.completion_tokens for reply in replies)
             + sum(map(len, rows))
             - len(rows) * len(shared_prefix(rows)),
-            "completion_tokens": sum(reply.completion_tokens for reply in replies.values()),
+            "completion_tokens": sum(reply.completion_tokens for reply in replies),
         }
 
     answer(job["warm_up"])
     found = [answer(ids) for ids in job["sentences"]]
     return {"parts": found, "peak_mib": peak_mib()}
+
+
+def answered(generator: Any, asked: Sequence[Any]) -> list[Any]:
+    """The replies to the requests `asked`, in their order; batches as a run makes them."""
+    from chmed_ner.backbone import plan_batches
+
+    replies = {}
+    for batch in plan_batches(asked, generator.length, generator.batch_size):
+        for request, reply in zip(batch, generator.answer(batch), strict=True):
+            replies[request.id] = reply
+    return [replies[request.id] for request in asked]
 
 
 def main() -> None:

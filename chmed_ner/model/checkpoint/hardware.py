@@ -50,7 +50,7 @@ def torch_dtype(dtype: str, device: Any) -> Any:
     if dtype != "auto":
         return getattr(torch, dtype)
     if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported()
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if native else torch.float32

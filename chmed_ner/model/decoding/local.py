@@ -15,7 +15,7 @@ from chmed_ner.model.checkpoint.hardware import is_split
 from chmed_ner.model.decoding.greedy import GreedyGenerator, guided_reply
 from chmed_ner.model.decoding.guesses import FREE
 from chmed_ner.model.decoding.loop import fast_reading_in, write_answers
-from chmed_ner.model.decoding.writing import FreeWriter, GuidedWriter, StopStrings
+from chmed_ner.model.decoding.writing import FreeWriter, GuidedWriter, StopStrings, Writer
 from chmed_ner.model.kernels.attention import asked_states
 from chmed_ner.model.kernels.cache import SlotCache
 from chmed_ner.model.kernels.head import Head
@@ -56,9 +56,16 @@ class LocalGenerator(GreedyGenerator):
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
         if not batch:
             return []
-        if self._is_served(batch):
+        if self.serves(batch):
             with collection_paused():
-                return self._answer_in_loop(batch)
+                return [
+                    guided_reply(writer, width)
+                    if isinstance(writer, GuidedWriter)
+                    else self.free_reply(writer.tokens, writer.ended, writer.count, width)
+                    for writer, width in zip(
+                        self.written(batch), map(self.length, batch), strict=True
+                    )
+                ]
         replies = []
         for start in range(0, len(batch), self.slots):
             replies += super().answer(batch[start : start + self.slots])
@@ -74,25 +81,21 @@ class LocalGenerator(GreedyGenerator):
         per_token = (time.perf_counter() - began) / PROBE / len(middle)
         return per_token * sum(r.max_new_tokens for batch in batches for r in batch)
 
-    def _answer_in_loop(self, batch: Sequence[Request]) -> list[Reply]:
+    def written(self, batch: Sequence[Request]) -> list[Writer]:
+        """The writers of the answers to a `batch` that the loop serves, when they are done."""
         model, stop = self.loaded.model, StopStrings(self.loaded.tokenizer, self.stop)
         prompts = [self.prompt_ids(request) for request in batch]
         ends = self._end_ids()
-        writers = [
+        writers: list[Writer] = [
             GuidedWriter(automaton, request.max_new_tokens)
             if automaton
             else FreeWriter(request.max_new_tokens, ends, stop)
             for request, automaton in zip(batch, self.automata(batch), strict=True)
         ]
         write_answers(model, Head(model), prompts, writers, self.slots, self._layouts, FREE)
-        return [
-            guided_reply(writer, len(prompt))
-            if isinstance(writer, GuidedWriter)
-            else self.free_reply(writer.tokens, writer.ended, writer.count, len(prompt))
-            for writer, prompt in zip(writers, prompts, strict=True)
-        ]
+        return writers
 
-    def _is_served(self, batch: Sequence[Request]) -> bool:
+    def serves(self, batch: Sequence[Request]) -> bool:
         """Does the loop compute what the model computes? Tried once."""
         if self._served is None:
             rows = [self.prompt_ids(request) for request in (*batch[:2], batch[-1])]
