@@ -27,18 +27,21 @@ def secret(number: int) -> str:
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Says the key that it was sent: in an answer, or in a refusal where that is cut."""
+    """Says the key that it was sent: in an answer, or where it is cut in the words of a refusal."""
 
     def do_POST(self) -> None:
         """Answer."""
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = f"{self.headers['Authorization']} {asked.get('api_key', '')}"
         message = {"role": "assistant", "content": f"头痛-症状\n{key}-疾病"}
+        if asked["model"] == "unread":
+            message["content"] = f"抱歉 {key}"
         content: Any = {"choices": [{"message": message, "finish_reason": "stop"}]}
-        if asked["model"] == "refused":
-            content = {"error": {"message": f"{'x' * 280}{key}{key}"}}
+        status = {"refused": 401, "filtered": 400}.get(asked["model"], 200)
+        if status != 200:
+            content = {"error": {"code": "content_filter", "message": f"{'x' * 280}{key}{key}"}}
         body = json.dumps(content).encode()
-        self.send_response(401 if asked["model"] == "refused" else 200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -87,6 +90,8 @@ WAYS: dict[str, tuple[str, list[str]]] = {
     "in a header": ("", asked("m", "+backbone.extra_body.x={Authorization:'Bearer SECRET'}")),
     "echoed in an answer": ("OPENAI_API_KEY=SECRET", asked("m")),
     "echoed at a cut": ("OPENAI_API_KEY=SECRET", asked("refused")),
+    "in an unread answer": ("OPENAI_API_KEY=SECRET", asked("unread")),
+    "in a filter's words": ("OPENAI_API_KEY=SECRET", asked("filtered")),
     "under another name": ("MINE=SECRET", asked("refused", "backbone.api_key_env=MINE")),
     "in a proxy": ("HTTP_PROXY=ftp://u:SECRET@h", asked("m")),
     "misspelt": ("", asked("m", "trackin.password='SECRET'")),
