@@ -1,7 +1,8 @@
 """A GGUF file unpacked once to bfloat16 safetensors, with its tokenizer and chat template.
 
-transformers unpacks it. What it would do without a word is refused here: leave tensors or a rotary
-scaling out, or keep one matrix twice, as embedding and as output head.
+transformers unpacks it. What it leaves out without a word is put back here (the rotary scaling of
+Llama 3.1 and of Gemma 3) or refused, and one matrix that the file has twice, as embedding and as
+output head, is one again.
 """
 
 import logging
@@ -22,6 +23,13 @@ SIGNIFICANT = {"F64": 53, "F32": 24, "F16": 11, "BF16": 8}
 END_OF_TEXT = "<|endoftext|>"
 """The end of a text in the vocabularies of Qwen and Phi, whose GGUF files name the turn's end only;
 their own generation_config.json lists both."""
+LLAMA3 = {
+    "rope_type": "llama3",
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+"""The rotary scaling of Llama 3.1 and later; a file holds what comes of it, in `rope_freqs`."""
 ROWS = 8192
 
 log = logging.getLogger(__name__)
@@ -90,6 +98,7 @@ def _unpack(file: Path, folder: Path, tied: bool) -> None:
         )
     except Exception as error:  # it fails in as many ways as there are files
         raise _refused(reader, file, first_line(error)) from error
+    _scale_rotary(model.config, reader, tensors)
     _check_complete(model, report["missing_keys"], reader, tensors, file)
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
@@ -146,11 +155,38 @@ def _check_complete(
     if surplus := held - sum(weight.numel() for weight in places):
         loose = min(tensors, key=lambda name: (name.startswith("blk."), tensors[name].n_elements))
         raise _refused(reader, file, f"{surplus} numbers have no place, perhaps {loose}")
-    architecture = reader.fields["general.architecture"].contents()
-    factor = reader.fields.get(f"{architecture}.rope.scaling.factor")
+    factor = _field(reader, "rope.scaling.factor")
     known = getattr(model.config, "rope_parameters", None)
-    if factor is not None and factor.contents() != 1 and "'factor'" not in str(known):
-        raise _refused(reader, file, f"its rotary scaling by {factor.contents():g} is left out")
+    if factor not in (None, 1) and "'factor'" not in str(known):
+        raise _refused(reader, file, f"its rotary scaling by {factor:g} is left out")
+
+
+def _scale_rotary(config: Any, reader: Any, tensors: dict[str, Any]) -> None:
+    """Put the file's rotary scaling into `config` where it is one that transformers computes; its
+    factors are then taken out of `tensors`."""
+    import torch
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    plain = getattr(config, "rope_parameters", None)
+    if plain and "rope_freqs.weight" in tensors:
+        factors = torch.from_numpy(tensors["rope_freqs.weight"].data.copy())
+        config.rope_parameters = {**plain, **LLAMA3, "factor": float(factors.max())}
+        steps = torch.arange(len(factors)) / len(factors)
+        scaled, _ = ROPE_INIT_FUNCTIONS["llama3"](config, torch.device("cpu"))
+        if torch.allclose(scaled * factors, plain["rope_theta"] ** -steps, rtol=1e-4):
+            del tensors["rope_freqs.weight"]
+        else:
+            config.rope_parameters = plain
+    if plain and _field(reader, "rope.scaling.type") == "linear":  # Gemma 3: of whole attention
+        scaling = plain.get("full_attention", plain)
+        scaling |= {"rope_type": "linear", "factor": _field(reader, "rope.scaling.factor")}
+
+
+def _field(reader: Any, name: str) -> Any:
+    """What the file says of its architecture's `name`; None if nothing."""
+    architecture = reader.fields["general.architecture"].contents()
+    field = reader.fields.get(f"{architecture}.{name}")
+    return None if field is None else field.contents()
 
 
 def _is_finer(head: Any, embedding: Any, file: Path) -> bool:

@@ -33,7 +33,7 @@ def fetch_gguf(
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.utils import logging as hub_logging
 
-    hub_logging.set_verbosity_error()  # a line for every attempt
+    hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # a line for every attempt
     log.info("fetching %s of %s from %s", file, repository, constants.ENDPOINT)
     folder = place.parents[len(Path(file).parts) - 1]
     above = folder.parents[: len(Path(repository).parts)]

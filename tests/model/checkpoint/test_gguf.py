@@ -23,6 +23,7 @@ from chmed_ner.backbone import Gguf, load_causal_lm
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
 from chmed_ner.model.asking import Request
+from chmed_ner.model.checkpoint.gguf import LLAMA3
 from chmed_ner.run.config import option
 
 TEMPLATE = (
@@ -42,27 +43,32 @@ EMBEDDING, HEAD = "token_embd.weight", "output.weight"
 
 
 class Written:
-    """A GGUF file of a random two-layer model, as llama.cpp's converter writes it.
+    """A GGUF file of a small random model, as llama.cpp's converter writes it.
 
     The tensors stand in the file by name; `packed` gives some of them another type than F32.
     """
 
-    def __init__(self, architecture: str, tokenizer: Any, **fields: Any) -> None:
+    def __init__(self, architecture: str, tokenizer: Any, rope: Any = None, **fields: Any) -> None:
         self.architecture = architecture
+        self.layers = 6 if architecture == "gemma3" else 2  # its sixth attends to the whole text
         self.tokenizer = tokenizer
         self.renamed: dict[str, str] = {}
         self.fields = {"context_length": 2048, "rope.freq_base": 10_000.0, **fields}
+        plain = {"rope_type": "default", "rope_theta": 10_000.0}
+        kinds = ("full_attention", "sliding_attention")
+        rope = rope or (dict.fromkeys(kinds, plain) if architecture == "gemma3" else plain)
+        width = 128 if architecture == "qwen3" else 16
         config = ARCHITECTURES[architecture](
-            vocab_size=len(tokenizer), hidden_size=64, intermediate_size=96, num_hidden_layers=2,
-            num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=2048,
+            vocab_size=len(tokenizer), hidden_size=64, intermediate_size=96, num_key_value_heads=2,
+            num_attention_heads=4, num_hidden_layers=self.layers, max_position_embeddings=2048,
             initializer_range=0.15, tie_word_embeddings=True, eos_token_id=1, pad_token_id=0,
-            bos_token_id=None, rope_theta=10_000.0, head_dim=128 if architecture == "qwen3" else 16,
+            bos_token_id=None, rope_parameters=rope, head_dim=width,
         )  # fmt: skip
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).float().eval()
         self.model: Any = model  # its numbers are those that bfloat16 has
         number = next(n for n, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
-        names = gguf.get_tensor_name_map(number, 2)
+        names = gguf.get_tensor_name_map(number, self.layers)
         self.tensors: dict[str, np.ndarray[Any, Any]] = {}
         for name, tensor in model.state_dict().items():
             stem, _, suffix = name.rpartition(".")
@@ -85,7 +91,7 @@ class Written:
         """The file, at `file`."""
         config, prefix = self.model.config, self.architecture
         writer = gguf.GGUFWriter(file, self.architecture)
-        writer.add_uint32(f"{prefix}.block_count", 2)
+        writer.add_uint32(f"{prefix}.block_count", self.layers)
         writer.add_uint32(f"{prefix}.embedding_length", 64)
         writer.add_uint32(f"{prefix}.feed_forward_length", 96)
         writer.add_uint32(f"{prefix}.attention.head_count", 4)
@@ -95,8 +101,8 @@ class Written:
             writer.add_uint32(f"{prefix}.rope.dimension_count", config.head_dim)
         writer.add_float32(f"{prefix}.attention.layer_norm_rms_epsilon", config.rms_norm_eps)
         for name, value in self.fields.items():
-            add = writer.add_float32 if isinstance(value, float) else writer.add_uint32
-            add(f"{prefix}.{name}", value)
+            adds = {float: writer.add_float32, str: writer.add_string, int: writer.add_uint32}
+            adds[type(value)](f"{prefix}.{name}", value)
         tokens = self.tokenizer.convert_ids_to_tokens(range(len(self.tokenizer)))
         merges = json.loads(self.tokenizer.backend_tokenizer.to_str())["model"]["merges"]
         kinds = [3 if token in SPECIAL else 1 for token in tokens]
@@ -206,6 +212,35 @@ def test_a_head_is_tied_to_the_finer_copy(
     assert (logits(model) - logits(theirs)).abs().max() < 1e-4
 
 
+def test_the_rotary_scaling_of_llama_3_1_is_put_back(tiny_tokenizer: Any, tmp_path: Path) -> None:
+    """transformers' reader leaves it out."""
+    rope = {**LLAMA3, "factor": 8.0, "rope_theta": 10_000.0}
+    written = Written("llama", tiny_tokenizer, rope)
+    plain = 10_000.0 ** -(torch.arange(8) / 8)
+    factors = plain / written.model.model.rotary_emb.inv_freq
+    assert 1 == round(float(factors[0]), 3) < factors[6] < round(float(factors[7]), 3) == 8
+    written.tensors["rope_freqs.weight"] = factors.numpy()
+    same_answers(written, tmp_path)
+
+
+def test_the_rotary_scaling_of_gemma_3_is_put_back(tiny_tokenizer: Any, tmp_path: Path) -> None:
+    rope = {
+        "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 10_000.0},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
+    }
+    fields = {"rope.scaling.type": "linear", "rope.scaling.factor": 8.0}
+    written = Written("gemma3", tiny_tokenizer, rope, **fields)
+    same_answers(written, tmp_path)
+
+
+def same_answers(written: Written, folder: Path) -> None:
+    place = backbone(written.write(folder / "tiny.gguf")).location()
+    model, _ = load_causal_lm(place, dtype="float32", device="cpu")
+    assert (logits(model) - logits(written.model)).abs().max() < 1e-4
+    theirs: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file="tiny.gguf")
+    assert (logits(theirs) - logits(written.model)).abs().max() > 1e-3
+
+
 def test_a_head_of_its_own_is_kept_where_that_is_said(tiny_tokenizer: Any, tmp_path: Path) -> None:
     written = Written("qwen2", tiny_tokenizer)
     written.tensors[HEAD] = written.tensors[EMBEDDING][::-1].copy()
@@ -240,11 +275,11 @@ def shorter_head(written: Written) -> None:
 
 
 def rotary_factors(written: Written) -> None:
-    written.tensors["rope_freqs.weight"] = np.ones(8, dtype=np.float32)
+    written.tensors["rope_freqs.weight"] = np.arange(1, 9, dtype=np.float32)
 
 
 def stretched(written: Written) -> None:
-    written.fields["rope.scaling.factor"] = 8.0
+    written.fields |= {"rope.scaling.type": "yarn", "rope.scaling.factor": 8.0}
 
 
 def one_tensor_less(written: Written) -> None:
