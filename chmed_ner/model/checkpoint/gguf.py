@@ -168,7 +168,7 @@ def _scale_rotary(config: Any, reader: Any, tensors: dict[str, Any]) -> None:
     from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
     plain = getattr(config, "rope_parameters", None)
-    if plain and "rope_freqs.weight" in tensors:
+    if plain and "rope_theta" in plain and "rope_freqs.weight" in tensors:
         factors = torch.from_numpy(tensors["rope_freqs.weight"].data.copy())
         config.rope_parameters = {**plain, **LLAMA3, "factor": float(factors.max())}
         steps = torch.arange(len(factors)) / len(factors)

@@ -36,23 +36,22 @@ def fetch_gguf(
     hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # a line for every attempt
     log.info("fetching %s of %s from %s", file, repository, constants.ENDPOINT)
     folder = place.parents[len(Path(file).parts) - 1]
-    above = folder.parents[: len(Path(repository).parts)]
     try:
         hf_hub_download(repository, file, revision=revision, local_dir=folder)
-    except Exception as error:  # no network, no such repository, a full disk
+        check_sha256(place, sha256)
+    except Exception as error:  # no network, no such repository, a full disk, another file
+        place.unlink(missing_ok=True)
+        if not any(folder.rglob("*.incomplete")):  # nothing to go on with
+            shutil.rmtree(folder / ".cache", ignore_errors=True)
+            for each in (folder, *folder.parents[: len(Path(repository).parts)]):
+                with suppress(OSError):  # it is not there, or another file is in it
+                    each.rmdir()
+        if isinstance(error, InputError):
+            raise
         raise InputError(
             f"backbone.path={repository}: {file} cannot be fetched from {constants.ENDPOINT} "
             f"({first_line(error)})"
         ) from error
-    try:
-        check_sha256(place, sha256)
-    except InputError:
-        place.unlink()
-        shutil.rmtree(folder / ".cache")  # what the client knows of it
-        for each in (folder, *above):
-            with suppress(OSError):  # another file is there
-                each.rmdir()
-        raise
 
 
 def join_installed(packages: Iterable[str], path: Path) -> None:
