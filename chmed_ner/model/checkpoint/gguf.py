@@ -52,9 +52,11 @@ def gguf_directory(
         log.info("converting %s for the first use (a minute or two)", name)
         file = bring(folder)
         check_sha256(file, sha256)
+        alone = folder / name  # transformers reads a tokenizer.json beside the file, too
+        if file != alone:
+            alone.symlink_to(file)
         _unpack(file, folder, tied)
-        if file.parent == folder:
-            file.unlink()
+        alone.unlink()
 
     return converted_once(
         cache_folder(cache, "converted") / copy, convert, "has room for two bytes a parameter"
@@ -76,7 +78,7 @@ def check_sha256(file: Path, expected: str | None) -> str:
 
 
 def _unpack(file: Path, folder: Path, tied: bool) -> None:
-    """Write the checkpoint that `file` holds into `folder`."""
+    """Write the checkpoint that `file` holds into `folder`, where it is or has a link."""
     quiet_hub()
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -88,9 +90,9 @@ def _unpack(file: Path, folder: Path, tied: bool) -> None:
     where: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
     automatic: Any = AutoModelForCausalLM
     try:
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **where)
         model, report = automatic.from_pretrained(
-            file.parent,
+            folder,
             dtype=torch.bfloat16,
             quantization_config=GgufConfig(dequantize=True),
             output_loading_info=True,
@@ -107,9 +109,9 @@ def _unpack(file: Path, folder: Path, tied: bool) -> None:
             model.get_input_embeddings().weight = model.get_output_embeddings().weight
         model.get_output_embeddings().weight = model.get_input_embeddings().weight
         model.config.tie_word_embeddings = True
-    if END_OF_TEXT in tokenizer.get_vocab():
-        ends = {tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(END_OF_TEXT)}
-        model.generation_config.eos_token_id = sorted(ends - {None})
+    rows = len(model.get_input_embeddings().weight)  # a class may add the token to its tokenizer
+    if (end := tokenizer.get_vocab().get(END_OF_TEXT, rows)) < rows:
+        model.generation_config.eos_token_id = sorted({tokenizer.eos_token_id, end} - {None})
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     written = AutoTokenizer.from_pretrained(folder, local_files_only=True)

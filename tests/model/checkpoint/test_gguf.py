@@ -152,11 +152,14 @@ def logits(model: Any) -> torch.Tensor:
 def test_the_model_in_the_file_is_the_model_that_answers(
     architecture: str, tiny_tokenizer: Any, tmp_path: Path
 ) -> None:
-    """Weights, tokenizer, chat template and ends; the file may go once it is converted."""
+    """Weights, tokenizer, chat template and ends, whatever is beside the file, which may go once
+    it is converted."""
     written = Written(architecture, tiny_tokenizer)
     file = written.write(tmp_path / "tiny.gguf")
+    (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
     chosen = backbone(file)
     place = Path(chosen.location())
+    (tmp_path / "tokenizer.json").unlink()
     assert place.parent == tmp_path / "cache" / "converted"
     assert [each.name for each in place.parent.iterdir()] == [place.name]
     assert not list(place.glob("*.gguf"))
@@ -168,6 +171,7 @@ def test_the_model_in_the_file_is_the_model_that_answers(
     for text in SENTENCES:
         assert tokenizer.encode(text) == read.encode(text)
         assert tokenizer.decode(tokenizer.encode(text), skip_special_tokens=True) == text
+    assert model.generation_config.eos_token_id == 1
     loaded = chosen.load()
     assert tokenizer.decode(loaded.wrapping.prompt_ids("头痛")) == (
         "<turn>user\n头痛</turn>\n<turn>assistant\n"
