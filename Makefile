@@ -6,7 +6,7 @@ UV := 0.13.9
 PARALLEL := --numprocesses auto --dist loadfile
 SERVER_STORE = MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-sqlite:///$(CURDIR)/outputs/server/mlflow.db}"
 SERVER_ARTIFACTS = MLFLOW_ARTIFACTS_DESTINATION="$${MLFLOW_ARTIFACTS_DESTINATION:-$(CURDIR)/outputs/server/artifacts}"
-.PHONY: help setup demo test test-all lint run sweep ui report data mlflow-server bench gpu-check app clean
+.PHONY: help setup demo test test-all lint run sweep ui report data model mlflow-server bench gpu-check app clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ report: setup ## a leaderboard of our runs, with figures: make report ARGS="--ex
 
 data: setup ## download the corpora: make data ARGS="rocling2023"
 	$(BIN)/chmed-ner data fetch $(ARGS)
+
+model: setup ## bring a language model's file: make model NAME=qwen2_5_coder_0_5b
+	$(BIN)/python -m experiments.models.fetch $(NAME)
 
 mlflow-server: setup ## an MLflow server with artifact store: conf/tracking/README.md
 	@mkdir -p outputs/server

@@ -21,7 +21,7 @@ SCRIPTED = "backbone=scripted regime=zero_shot tracking=dry limit.test=2"
 TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 EXERCISED = {
     "help", "setup", "demo", "test", "test-all", "lint", "run", "sweep", "data", "ui", "clean",
-    "mlflow-server", "bench", "gpu-check", "app", "report",
+    "mlflow-server", "bench", "gpu-check", "app", "report", "model",
 }  # fmt: skip
 
 
@@ -129,6 +129,12 @@ def test_data_fetches(tmp_path: Path) -> None:
     done = make(tmp_path, "data", f"ARGS=nothing --root {tmp_path}")
     assert done.returncode == 2
     assert "nothing" in done.stderr
+
+
+def test_model_brings_the_file_of_an_option(tmp_path: Path) -> None:
+    done = make(tmp_path, "-n", "model", "NAME=qwen2_5_coder_0_5b")
+    assert "python -m experiments.models.fetch qwen2_5_coder_0_5b" in done.stdout
+    assert make(ROOT, "model", "NAME=qwen3_8b").returncode == 2
 
 
 def test_clean_removes_caches_and_keeps_runs(tmp_path: Path) -> None:

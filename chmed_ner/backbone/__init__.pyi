@@ -15,10 +15,10 @@ from .completions import (
 )
 from .decoding import Constrained as Constrained, Greedy as Greedy
 from .few_shot import FewShot as FewShot
+from .gguf import Gguf as Gguf
 from .local_models import (
     CausalLM as CausalLM,
     Encoder as Encoder,
-    Gemma3 as Gemma3,
     load_causal_lm as load_causal_lm,
     load_tokenizer as load_tokenizer,
 )

@@ -13,11 +13,9 @@ from chmed_ner.files import sha256_of
 from chmed_ner.knobs import MAPPING, NO_RESULT, Count, Range, one_of
 from chmed_ner.model import (
     CHAT,
-    GEMMA3_SHA256,
     QUANTIZATIONS,
     LoadedModel,
     check_kind,
-    gemma3_directory,
     load_causal_lm as load_causal_lm,
     load_tokenizer as load_tokenizer,
     refuse_look_alikes,
@@ -58,8 +56,8 @@ class LocalModel(Backbone):
                 f"backbone={self.name} needs backbone.path: a folder with a checkpoint or a hub id"
             )
         place = Path(self.path).expanduser()
-        written_as_folder = place.is_absolute() or self.path.startswith(("./", "../", "~"))
-        if (written_as_folder or place.is_dir()) and not (place / "config.json").is_file():
+        local = place.is_dir() or is_no_hub_id(self.path)
+        if local and not (place / "config.json").is_file():
             raise InputError(
                 f"backbone.path={self.path}: no config.json there; give a folder with a checkpoint "
                 "or a hub id"
@@ -86,6 +84,11 @@ class LocalModel(Backbone):
         """The tokenizer's, special tokens left out."""
         tokenizer = load_tokenizer(self.location(), revision=self.revision)
         return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
+
+
+def is_no_hub_id(path: str) -> bool:
+    """Is it written as a place on this machine?"""
+    return path.startswith(("/", "./", "../", "~"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,25 +166,6 @@ def _forget_sampling(model: Any) -> None:
 
     ends = model.generation_config.eos_token_id
     model.generation_config = GenerationConfig(eos_token_id=ends)  # type: ignore[no-untyped-call]
-
-
-class Gemma3(CausalLM):
-    """The embedded default, Gemma 3 270M (base), from a PyPI package; `path` may name another
-    folder with the same architecture."""
-
-    def check(self) -> None:
-        """As for any local model, except that the default needs no path."""
-        check_kind(self.quantization)
-        if self.path:
-            super().check()
-
-    def location(self) -> str:
-        """The converted copy in the cache, made at first use, or `path`."""
-        return super().location() if self.path else str(gemma3_directory(self.cache))
-
-    def checksum(self) -> str:
-        """The GGUF file's SHA-256, or the checksum of `path`."""
-        return super().checksum() if self.path else GEMMA3_SHA256
 
 
 class Encoder(LocalModel):

@@ -14,9 +14,12 @@ from .asking import (
     says_something as says_something,
     wrapping as wrapping,
 )
-from .checkpoint.gemma3_gguf import (
-    GEMMA3_SHA256 as GEMMA3_SHA256,
-    gemma3_directory as gemma3_directory,
+from .checkpoint.gguf import check_sha256 as check_sha256, gguf_directory as gguf_directory
+from .checkpoint.gguf_source import (
+    copy_data as copy_data,
+    fetch_gguf as fetch_gguf,
+    gguf_place as gguf_place,
+    join_installed as join_installed,
 )
 from .checkpoint.hardware import (
     QUANTIZATIONS as QUANTIZATIONS,

@@ -26,7 +26,10 @@ from experiments.backbones.facts import read_facts
 
 CONF = Path(__file__).parents[2] / "conf" / "backbone"
 HERE = importlib.util.find_spec("bitsandbytes") is not None
-ELSEWHERE = {"gemma3_270m", "chatglm2_6b", "baichuan_7b", "chatgpt_3_5"}
+ELSEWHERE = {
+    "gemma3_270m", "chatglm2_6b", "baichuan_7b", "chatgpt_3_5", "qwen2_5_coder_0_5b",
+    "qwen2_5_coder_1_5b",
+}  # fmt: skip
 """Models with tests of their own."""
 
 IM = (

@@ -15,7 +15,7 @@ from experiments.backbones.table import BEGIN, END, main, with_table
 
 CONF = Path(__file__).parents[2] / "conf" / "backbone"
 HERE = importlib.util.find_spec("bitsandbytes") is not None
-LEFT_TO_THE_USER = {"causal_lm", "encoder", "openai_compatible", "scripted", "none"}
+LEFT_TO_THE_USER = {"causal_lm", "encoder", "gguf", "openai_compatible", "scripted", "none"}
 GROUPED = {"num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128}
 SIZES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen3_0_6b": ("Qwen3Config", {
@@ -87,6 +87,7 @@ SIZES: dict[str, tuple[str, dict[str, Any]]] = {
         "vocab_size": 262_208,
     }),
 }  # fmt: skip
+SIZES |= {f"qwen2_5_coder_{size}": SIZES[f"qwen2_5_{size}"] for size in ("0_5b", "1_5b")}
 """The sizes in the published config.json of each model, which decide its number of parameters."""
 
 

@@ -33,6 +33,7 @@ NEEDED = {
     ("regime", "adapter"): ["regime.path=some/run"],
     ("backbone", "causal_lm"): ["backbone.path=some/model"],
     ("backbone", "encoder"): ["backbone.path=some/model"],
+    ("backbone", "gguf"): ["backbone.path=some.gguf"],
     ("dataset", "column_files"): ["dataset.test={FT: test.txt}"],
     ("backbone", "openai_compatible"): [
         "backbone.base_url=http://127.0.0.1:8000/v1", "backbone.model=some-model",

@@ -7,11 +7,20 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import cache_directory, checksums, keep, sha256_of, text_sha256, write_json
+from chmed_ner.files import (
+    cache_directory,
+    checksums,
+    keep,
+    let_go,
+    sha256_of,
+    text_sha256,
+    write_json,
+)
 from chmed_ner.model.original.layouts import Config, Layout
 from chmed_ner.model.original.source import json_object, shard_files, tensors_in
 
@@ -87,9 +96,15 @@ def converted_once(target: Path, convert: Callable[[Path], None], needs: str) ->
     try:
         if not _is_whole(target):
             place.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(place / f"{target.name}.lock"):
+            lock = filelock.FileLock(place / f"{target.name}.lock")
+            lock.acquire()
+            try:
                 if not _is_whole(target):  # another process may have made it
                     _convert(target, convert)
+            finally:
+                let_go(lock)
+                with suppress(OSError):  # empty where the first conversion failed
+                    place.rmdir()
     except OSError as error:
         raise InputError(
             f"{place}: the converted model cannot be kept there ({error}); point CHMED_NER_CACHE "

