@@ -78,7 +78,7 @@ def named(target: object, key: str) -> type:
     if not isinstance(found, type):
         raise InputError(
             f"{key}._target_={target}: there is no such class; name one by its room, as in "
-            "chmed_ner.backbone.Gemma3"
+            "chmed_ner.backbone.Gguf"
         )
     return found
 

@@ -161,9 +161,10 @@ ENDPOINT = {
 MODULE = {"_target_": "chmed_ner.__main__.main"}
 MLFLOW = {"_target_": "chmed_ner.track.MLflowTracking", "upload_adapter": False}
 HUB = {
-    "_target_": "chmed_ner.backbone.Gemma3", "attention": "stranger/kernel", "name": "x",
+    "_target_": "chmed_ner.backbone.Gguf", "attention": "stranger/kernel", "name": "x",
     "path": None, "revision": None, "dtype": "auto", "device": "auto", "quantization": "none",
-    "batch_size": 1, "chat": "auto", "chat_options": {}, "cache": None,
+    "batch_size": 1, "chat": "auto", "chat_options": {}, "cache": None, "file": None,
+    "sha256": None, "packages": [], "tied": True,
 }  # fmt: skip
 PREDICT, RESCORE = ("predict", "--run", "RUN", "TEXT"), ("rescore", "RUN", "restoration=first")
 COMPARE, EXPORT = ("compare", "RUN", "RUN"), ("export", "--run", "RUN")
