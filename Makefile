@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := 0.13.9
+MODEL := gemma3_270m
 PARALLEL := --numprocesses auto --dist loadfile
 SERVER_STORE = MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-sqlite:///$(CURDIR)/outputs/server/mlflow.db}"
 SERVER_ARTIFACTS = MLFLOW_ARTIFACTS_DESTINATION="$${MLFLOW_ARTIFACTS_DESTINATION:-$(CURDIR)/outputs/server/artifacts}"
@@ -20,9 +21,10 @@ setup: .venv/.ready ## make .venv with the pinned dependencies
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --editable .
 	touch $@
 
-demo: setup ## zero-shot against LoRA-tuned Gemma 3 270M on the sample corpus (minutes)
-	$(BIN)/chmed-ner run sweep=regimes $(ARGS)
-	@echo; echo "compare the runs in the MLflow UI: make ui"
+demo: setup ## untuned, few-shot and tuned on the sample corpus (minutes): make demo MODEL=...
+	$(if $(filter qwen2_5_coder_%,$(MODEL)),$(BIN)/python -m experiments.models.fetch $(MODEL))
+	$(BIN)/chmed-ner run sweep=demo backbone=$(MODEL) $(ARGS)
+	@echo; echo "every sentence, gold beside predicted: report.html in a run's directory. compare the runs: make ui"
 
 test: setup ## the tests, without the slowest
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)

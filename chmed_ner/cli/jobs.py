@@ -14,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from chmed_ner.backbone import ZeroShot
 from chmed_ner.cli import keep_secrets
 from chmed_ner.cli.reports import Report
 from chmed_ner.errors import ChmedError, Clean, InputError, Stopped, without_secrets
@@ -28,6 +29,7 @@ from chmed_ner.run import (
     cell_name,
     claimed,
     configure,
+    leave_to_other_cells,
     mark_killed,
     register_config,
     warn_of_place,
@@ -119,7 +121,11 @@ def _run(
         raise InputError(
             "resume: a multirun cannot be resumed; the same command again does what is missing"
         )
-    experiment = configure(config, dict(settings.runtime.choices))
+    choices = dict(settings.runtime.choices)
+    if varied & {"method", "preset"}:
+        varied -= leave_to_other_cells(config, choices)
+    experiment = configure(config, choices)
+    report.zero_shot = isinstance(experiment.parts.get("regime"), ZeroShot)
     overrides = list(settings.overrides.task)
     named = {"dataset", "seed", *experiment.method.named_by} if config.name is None else set()
     report.name = cell_name(experiment.name, overrides, varied, named)

@@ -9,6 +9,11 @@ from chmed_ner.errors import printable
 
 STATES = ("done", "skipped", "failed", "running", "stopped")
 _UNANSWERED = ("unread", "refused", "off_grammar")
+_NEAR_ZERO = 5.0
+_BASE_MODEL = (
+    "F1 near 0: a base model goes on with the text instead of answering. Demonstrations "
+    "(regime=few_shot) or tuning (regime=lora) show it what to write."
+)
 SAID = {"skipped": "done before", "running": "another process is at it"}
 
 
@@ -23,6 +28,7 @@ class Report:
     metrics: dict[str, float] = field(default_factory=dict)
     error: str = ""
     code: int = 0
+    zero_shot: bool = False
 
 
 def exit_code(reports: Sequence[Report]) -> int:
@@ -51,6 +57,9 @@ def print_table(reports: Sequence[Report]) -> None:
             _print_genres(report.metrics)
         if report.directory:
             print(f"{name}: {report.directory}")
+    zero_shot = [report.metrics for report in reports if report.zero_shot]
+    if any(metrics.get("test/f1_high", math.nan) < _NEAR_ZERO for metrics in zero_shot):
+        print(f"\n{_BASE_MODEL}")
 
 
 def summary(reports: Sequence[Report]) -> str:

@@ -20,6 +20,7 @@ from .config import (
     compose as compose,
     configure as configure,
     hydra_message as hydra_message,
+    leave_to_other_cells as leave_to_other_cells,
     plain_config as plain_config,
     register_config as register_config,
 )

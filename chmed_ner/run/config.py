@@ -180,6 +180,19 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
     )
 
 
+def leave_to_other_cells(config: DictConfig, choices: dict[str, str | None]) -> set[str]:
+    """Take the groups that its method does not use out of a sweep's cell; returns them.
+
+    A sweep over methods names such a group for those of its cells that have a use for it:
+    `preset=crf,lora backbone=...`.
+    """
+    needs = getattr(named(config.method.get("_target_"), "method"), "needs", OPTIONAL)
+    spare = {group for group in set(OPTIONAL) - set(needs) if config[group] is not None}
+    for group in spare:
+        config[group] = choices[group] = None
+    return spare
+
+
 def _with_runs(node: Any, key: str, output: Path) -> Any:
     """`node` with the directories of the runs that its knobs name; absolute paths stay."""
     if not isinstance(node, Mapping) or "_target_" not in node:

@@ -161,6 +161,53 @@ def test_all_cells_refused_is_bad_configuration(scripted, tmp_path: Path) -> Non
     assert scripted("-m", *CELLS, f"paths.output={tmp_path}", "regime=lora", "seed=1,2").code == 2
 
 
+# ---------------------------------------------------------------- cells of several methods
+
+
+def test_a_backbone_is_for_the_cells_that_ask_one(scripted, tmp_path: Path) -> None:
+    words = ("-m", *CELLS, "limit.train=20", "preset=lexicon,zero_shot", f"paths.output={tmp_path}")
+    ended = scripted(*words)
+    assert ended.code == 0, ended.text
+    backbones = {
+        record(run)["name"]: record(run)["config"]["backbone"] for run in runs_of(tmp_path)
+    }
+    assert backbones["sample-lexicon-s13-preset-lexicon"] is None
+    assert len([each for each in backbones.values() if each]) == 1
+    ended = scripted(*words, "backbone.noise=0.5")  # nothing to the lexicon: it is done already
+    assert "2 runs: 1 done, 1 skipped, 0 failed" in ended.out
+    ended = scripted("-m", "method=crf", "seed=1,2", f"paths.output={tmp_path}")
+    assert (ended.code, ended.text.count("method=crf uses no backbone")) == (2, 4)
+
+
+def demo(command: Any, model: Path, output: Path, *words: str) -> list[str]:
+    """What a small demo of a tiny model prints, from its table on."""
+    ended = command(
+        "run", "sweep=demo", "backbone=causal_lm", f"backbone.path={model}", "tracking=dry",
+        *CELLS, "limit.train=32", "limit.validation=2", f"paths.output={output}", *words,
+    )  # fmt: skip
+    assert ended.code == 0, ended.text
+    return list(ended.out.split("95% interval\n")[1].splitlines())
+
+
+def test_a_table_says_why_an_untuned_base_model_finds_nothing(
+    command, tiny_llama: Path, tmp_path: Path
+) -> None:
+    told = "a base model goes on with the text"
+    lines = demo(command, tiny_llama, tmp_path, "preset=lexicon,zero_shot")
+    assert lines[1].split()[:4] == ["causal_lm-preset-zero_shot", "0.00", "0.00", "0.00"]
+    assert told in lines[-1]
+    assert sum(told in line for line in lines) == 1
+    assert told not in demo(command, tiny_llama, tmp_path, "preset=lexicon,lexicon")[-1]
+
+
+@pytest.mark.slow
+def test_the_demo_is_one_table(command, tiny_llama: Path, tmp_path: Path) -> None:
+    assert [line.split()[0] for line in demo(command, tiny_llama, tmp_path)[:5]] == [
+        "no_model-preset-lexicon", "no_model-preset-crf", "causal_lm-preset-zero_shot",
+        "causal_lm-preset-few_shot", "causal_lm-preset-inline_lora",
+    ]  # fmt: skip
+
+
 # ---------------------------------------------------------------- names
 
 
