@@ -110,8 +110,13 @@ class Regime(ABC):
     def check(self, backbone: Backbone, test_files: Mapping[str, str]) -> None:  # noqa: B027
         """InputError for what can be known to be wrong before anything is loaded."""
 
-    def check_prompt(self, prompt: "TaskPrompt") -> None:  # noqa: B027
-        """InputError when the prompt's answers do not suit the regime."""
+    def check_prompt(self, prompt: "TaskPrompt") -> None:
+        """InputError when the prompt does not suit the regime."""
+        if prompt.examples:
+            raise InputError(
+                f"regime={self.name}: a tuned model has learnt the form and reads no examples; use "
+                "examples@prompt.examples=none"
+            )
 
     def tuned_on(self, training_files: Mapping[str, str]) -> dict[str, str]:
         """The files, with their SHA-256, that the answers may come from."""
@@ -154,6 +159,9 @@ class ZeroShot(Regime):
     """The backbone as it is."""
 
     name = "zero_shot"
+
+    def check_prompt(self, prompt: "TaskPrompt") -> None:
+        """Every prompt suits it."""
 
     def prepare(self, backbone: Backbone, task: Task) -> Generator:
         return note_weights(backbone.generator(stop=self.stops(task.stop), seed=task.seed), task)

@@ -10,6 +10,7 @@ from .candidates import (
     write_pool as write_pool,
 )
 from .demonstrator import ORDERS as ORDERS, Demonstrator as Demonstrator
+from .examples import Examples as Examples
 from .formats.answer import PROBLEMS as PROBLEMS, Answer as Answer, AnswerFormat as AnswerFormat
 from .lexicon_hints import (
     HINTS_FILE as HINTS_FILE,

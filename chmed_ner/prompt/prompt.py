@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from chmed_ner.entities import Demonstration, Grammar, LabelScheme, Mention, Sentence
 from chmed_ner.errors import InputError
+from chmed_ner.prompt.examples import Examples
 from chmed_ner.prompt.formats.answer import Answer, AnswerFormat
 from chmed_ner.prompt.reasoning import said
 from chmed_ner.prompt.wording import Definitions, Hinting, Hints
@@ -27,6 +28,7 @@ class Prompt:
     answer: AnswerFormat
     stop: Sequence[str]
     definitions: Definitions | None
+    examples: Examples | None
     hints: Hints | None
 
     def __post_init__(self) -> None:
@@ -51,7 +53,8 @@ class Prompt:
     def task(self, labels: LabelScheme, script: str) -> "TaskPrompt":
         """The prompt for one label scheme in one script.
 
-        InputError where wording or hints lack the script, or the definitions a type.
+        InputError where wording or hints lack the script, the definitions a type, or the labels a
+        type of the examples.
         """
         words = self.wording.get(script)
         if words is None:
@@ -71,6 +74,7 @@ class Prompt:
             script=script,
             stop=tuple(self.stop),
             name=self.name,
+            examples=self.examples.read(labels, script) if self.examples else (),
             hints=self.hints,
         )
 
@@ -91,8 +95,9 @@ class Question:
 class TaskPrompt:
     """A prompt for its labels and script: pure text in, pure text out.
 
-    With `demonstrate`, its questions come with demonstrations; with `hints`, which need a `hinter`,
-    with known mentions after the line of the sentence.
+    Its questions come with its own `examples`, answered, and with `demonstrate` with demonstrations
+    after them; with `hints`, which need a `hinter`, with known mentions after the line of the
+    sentence.
     """
 
     instruction: str
@@ -102,15 +107,21 @@ class TaskPrompt:
     script: str
     stop: tuple[str, ...]
     name: str = ""
+    examples: tuple[Sentence, ...] = ()
     demonstrate: Demonstrate | None = None
     hints: Hints | None = None
     hinter: Hinting | None = None
 
     def ask(self, model_texts: Sequence[str]) -> list[Question]:
         """What the model is asked about each text; the instruction comes once, at the beginning."""
+        examples = tuple(map(self.demonstration, self.examples))
         if self.demonstrate is None:
-            return [Question(self.fill(text)) for text in model_texts]
-        return list(map(self._question, model_texts, self.demonstrate(model_texts)))
+            return [self._question(text, examples) for text in model_texts]
+        shown = self.demonstrate(model_texts)
+        return [
+            self._question(text, (*examples, *each))
+            for text, each in zip(model_texts, shown, strict=True)
+        ]
 
     def demonstration(self, sentence: Sentence) -> Demonstration:
         """A sentence and its answer, without the instruction."""

@@ -25,7 +25,7 @@ from chmed_ner.files import (
     sweep_directory,
 )
 from chmed_ner.knobs import NAMES_RUN, check_knobs, check_numbers, marked, named
-from chmed_ner.prompt import AnswerFormat, Definitions, Hints, Prompt
+from chmed_ner.prompt import AnswerFormat, Definitions, Examples, Hints, Prompt
 from chmed_ner.run.cells import runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
 from chmed_ner.run.names import checked_name, default_name
@@ -39,6 +39,7 @@ PARTS: Mapping[str, type] = {
     "prompt": Prompt,
     "prompt.answer": AnswerFormat,
     "prompt.definitions": Definitions,
+    "prompt.examples": Examples,
     "prompt.hints": Hints,
     "backbone": Backbone,
     "regime": Regime,

@@ -53,7 +53,8 @@ class Tuned(Recipe, Regime):
         self.backbone(backbone)
 
     def check_prompt(self, prompt: TaskPrompt) -> None:
-        """InputError: the loss needs a grammar, which the prompt's answers do not have."""
+        """InputError also: the loss needs a grammar, which the prompt's answers do not have."""
+        super().check_prompt(prompt)
         try:
             if self.candidate_softmax:
                 prompt.grammar("-", in_order=False)

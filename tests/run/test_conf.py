@@ -62,7 +62,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_there_is_something_to_test() -> None:
     assert {group for group, _ in OPTIONS} == {
-        *GROUPS, "definitions", "hints", "labels", "preset", "recipe",
+        *GROUPS, "definitions", "examples", "hints", "labels", "preset", "recipe",
     }  # fmt: skip
     assert all(sum(1 for group, _ in OPTIONS if group == each) for each in GROUPS)
     assert len(BUILT) >= 20

@@ -1,0 +1,40 @@
+"""A prompt's own example sentences, answered before the question; none is from a corpus."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chmed_ner.entities import LabelScheme, Sentence, Simplified, chunks
+from chmed_ner.errors import InputError
+from chmed_ner.prompt.formats.inline import Inline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """`sentences` in traditional characters, their entities marked: `[高血壓|DISE]傷[腦|BODY]。`"""
+
+    name: str
+    sentences: Sequence[str]
+
+    def __post_init__(self) -> None:
+        listed = isinstance(self.sentences, Sequence) and not isinstance(self.sentences, str)
+        if not listed or not all(isinstance(each, str) and each.strip() for each in self.sentences):
+            raise InputError(
+                f"examples '{self.name}', sentences={self.sentences!r}: must be a list of sentences"
+            )
+
+    def read(self, labels: LabelScheme, script: str) -> tuple[Sentence, ...]:
+        """The sentences as a model reads them; InputError for marks or a type that are wrong."""
+        return tuple(self._sentence(marked, labels, script) for marked in self.sentences)
+
+    def _sentence(self, marked: str, labels: LabelScheme, script: str) -> Sentence:
+        problems: Counter[str] = Counter()
+        text, tags = Inline().read(marked, labels, problems)
+        if problems:
+            raise InputError(
+                f"examples '{self.name}': {marked!r} needs marks such as [高血壓|DISE], of types "
+                f"of the label scheme '{labels.name}' ({', '.join(labels.tags)}); or use "
+                "examples@prompt.examples=none"
+            )
+        shown = Simplified().convert(text) if script == Simplified.name else text
+        return Sentence("", "example", "", text, None, chunks(tags), shown)
