@@ -1,4 +1,4 @@
-"""Column files as people write them: schemes, separators, other columns, tokens, what is refused."""
+"""Column files as people write them: schemes, separators, columns, tokens, what is refused."""
 
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,8 @@ def test_white_space_separates_sentences(blank: str, tmp_path: Path) -> None:
 
 
 def test_conll(tmp_path: Path) -> None:
-    content = "-DOCSTART- -X- O O\n\n头 -X- _ B-SYMP\n痛 -X- _ I-SYMP\n-DOCSTART- -X- -X- O\n\n胃 NN _ O\n"
+    content = "-DOCSTART- -X- O O\n\n头 -X- _ B-SYMP\n痛 -X- _ I-SYMP\n"
+    content += "-DOCSTART- -X- -X- O\n\n胃 NN _ O\n"
     assert found(content, tmp_path) == [("头痛", [HEAD]), ("胃", [])]
 
 

@@ -77,8 +77,10 @@ def test_an_entity_that_is_not_its_mention_is_named(
             {"start": "2", "end": "4", "label": "sym", "word": "头痛"},
             {"start": "9", "end": "10", "label": "x", "word": "。"}]},
         {"text": TEXT, "entities": [[2, 4, "sym"], [9, 10, "x"]]},
-        {"text": TEXT, "relations": [{"from": 1}], "ner": [["sym", 2, 4, "头痛"], ["x", 9, 10, "。"]]},
-        {"文本": TEXT, "实体": [{"开始": 2, "结束": 4, "类型": "sym"}, {"开始": 9, "结束": 10, "类型": "x"}]},
+        {"text": TEXT, "relations": [{"from": 1}],
+         "ner": [["sym", 2, 4, "头痛"], ["x", 9, 10, "。"]]},
+        {"文本": TEXT, "实体": [{"开始": 2, "结束": 4, "类型": "sym"},
+                              {"开始": 9, "结束": 10, "类型": "x"}]},
         {"context": TEXT, "mentions": [{"pos": [2, 4], "type": "sym", "name": "头痛"},
                                        {"pos": [9, 10], "type": "x", "name": "。"}]},
     ],
@@ -137,19 +139,19 @@ def test_units_of_javascript(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
         ('{"text": "a", "entities": []}\n{"text": \n', "line 2: not JSON"),
         ('[{"text": "a", "entities": []},\n', "line 1: not JSON"),
         ('{"text": "a", "entities": []}\n[]', "line 2: [] is not an object"),
-        ('{"text": "a", "entities": []}\n{"text": "b"}', "line 2: `entities` must be a list"),
+        ('{"text": "a", "entities": []}\n{"text": "b"}', "line 2: `entities` must be a list; add it"),
         ('{"text": "a", "entities": []}\n{"entities": []}', "line 2: `text` must be a text"),
         ('{"text": "a", "entities": [[0, "x"]]}', "line 1: [0, 'x'] is no entity"),
-        ('{"text": "ab", "entities": [{"start": 0, "end": 1, "type": "x"}, {"start": 1, "end": 2}]}',
-         "line 1: {'start': 1, 'end': 2} has no type under `type`"),
+        ('{"text": "ab", "entities": [{"start": 0, "end": 1, "type": "x"}, '
+         '{"start": 1, "end": 2}]}', "line 1: {'start': 1, 'end': 2} has no type under `type`"),
         ('{"text": "ab", "entities": [{"start": 0, "end": 1, "type": "x"}, '
          '{"start": "q", "end": 2, "type": "x"}]}', "line 1: offset 'q' of an entity"),
         ('{"text": "\\ud800", "entities": []}', "line 1: holds a lone surrogate"),
-        (b"PK\3\4abc", "a ZIP archive; unpack it"),
+        (b"PK\3\4\xff", "it is a ZIP archive: unpack it"),
         (json.dumps({"text": TEXT}, ensure_ascii=False).encode("gb18030"), "iconv -f GB18030"),
         (json.dumps({"text": TEXT}, ensure_ascii=False).encode("big5", "replace"), "iconv -f BIG5"),
         (json.dumps({"text": TEXT}, ensure_ascii=False).encode("utf-16"), "UTF-16"),
-        ("{}".encode("utf-16-le"), "NUL"),
+        (json.dumps({"text": TEXT}, ensure_ascii=False).encode("utf-16-le"), "byte"),
         ("", "holds no annotated text"),
     ],
 )  # fmt: skip
@@ -198,7 +200,8 @@ def test_dictionaries_of_spans(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "record",
     [
-        {"id": 7, "text": TEXT, "label": [[2, 4, "sym"], [2, 3, "bod"], [7, 9, "sym"]], "Comments": []},
+        {"id": 7, "text": TEXT, "Comments": [],
+         "label": [[2, 4, "sym"], [2, 3, "bod"], [7, 9, "sym"]]},
         {"id": 7, "data": TEXT, "label": [[7, 9, "sym"], [2, 3, "bod"], [2, 4, "sym"]]},
         {"id": 7, "text": TEXT, "labels": [[2, 4, "sym"], [2, 3, "bod"], [7, 9, "sym"]]},
         {"id": 7, "text": TEXT, "Comments": [], "label": [], "entities": [
