@@ -48,6 +48,7 @@ from .restoration import (
 )
 from .types import (
     SEPARATOR as SEPARATOR,
+    AnnotatedText as AnnotatedText,
     Completion as Completion,
     Demonstration as Demonstration,
     Mention as Mention,

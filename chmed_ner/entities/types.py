@@ -58,6 +58,21 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotatedText:
+    """A text as its file holds it: entities in text order (start, then longest first), nested or not.
+
+    `tags` are the file's own where it has one a character; `line` (from 1) is where it begins; `id`
+    the file's own.
+    """
+
+    text: str
+    entities: tuple[Span, ...]
+    tags: tuple[str, ...] | None = None
+    line: int = 0
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Demonstration:
     """A question and its right answer, shown to a model before the question that is asked."""
 
