@@ -68,6 +68,13 @@ def _user_data() -> Path:
     return platformdirs.user_data_path("chmed_ner", appauthor=False)
 
 
+def located(path: str, root: Path) -> Path:
+    """Where the user's `path` is: seen from the current directory if it is there, else from `root`
+    (`paths.data`)."""
+    given = Path(path).expanduser()
+    return given.absolute() if given.exists() else root / given
+
+
 @contextmanager
 def replacing(path: Path, mode: str = "w", *, private: bool = False) -> Iterator[Any]:
     """A file (UTF-8 text without secrets, or bytes with `wb`) that replaces `path` at the end of

@@ -39,6 +39,12 @@ from .lexicon import (
     entries_from_json as entries_from_json,
     mention_strings as mention_strings,
 )
+from .pieces import (
+    across_cuts as across_cuts,
+    cut as cut,
+    joined as joined,
+    pieces as pieces,
+)
 from .restoration import (
     POLICIES as POLICIES,
     Headline as Headline,

@@ -103,7 +103,7 @@ def _shown(
                 [(span, predicted_marks.get(span, 0)) for span in predicted],
             ),
             [_entity(sentence, pairing, known) for pairing in found],
-            answers.get(sentence.id, ()),
+            [each for _, piece in pieces(sentence, answers) for each in answers.get(piece.id, ())],
         )
 
 
