@@ -92,6 +92,8 @@ class Assessment(Generative):
             )
         if not corpus.test:
             raise InputError("limit.test=0: an assessment needs test sentences; give 1 or more")
+        if not corpus.gold:
+            raise InputError("dataset.gold=false: an assessment measures F1; test files with gold")
         for words in self.paraphrases[name]:
             reworded_prompt(experiment, words)
 

@@ -94,8 +94,8 @@ def rescore(
     check_tracking(run, config, overrides, own=own, trust=trust_endpoint)
     corpus = read_corpus(experiment)
     check_unchanged(run, record, corpus)
-    if not corpus.test:
-        raise InputError(f"{run}: the run has no test sentence to score; rescore one that has")
+    if not corpus.test or not corpus.gold:
+        raise InputError(f"{run}: the run has no test sentence with gold; rescore one that has")
     prompt = prompt_for(experiment, corpus, run)
     store = CompletionStore(run / "completions.jsonl")
     requests = requests_for(cut(corpus.test), prompt, experiment.decoding)
