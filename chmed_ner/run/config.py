@@ -158,9 +158,13 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
     check_numbers(content["seed"], "seed")
     output = Path(content["paths"]["output"]).absolute()
     content |= {group: _with_runs(content[group], group, output) for group in ("regime", "method")}
+    data = Path(content["paths"]["data"]).absolute()
     built = {group: build(content[group], group) for group in GROUPS if content[group] is not None}
     if missing := [group for group in REQUIRED if group not in built]:
         raise InputError(f"{missing[0]}=null: every run needs one; name it with {missing[0]}=...")
+    if built["dataset"].guesses:  # once: the run's record and all that reads it know the types
+        built["dataset"] = built["dataset"].with_labels(data)
+        content["dataset"] = {**content["dataset"], "labels": built["dataset"].labels}
     method: Method = built["method"]
     parts = {group: built[group] for group in OPTIONAL if group in built}
     _check_needs(method, parts, choices)
@@ -173,7 +177,7 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
         name=checked_name(content["name"] or default_name(method, content, choices)),
         limit=build({**content["limit"], "_target_": "chmed_ner.data.Limit"}, "limit"),
         resume=content["resume"] is not None,
-        data=Path(content["paths"]["data"]).absolute(),
+        data=data,
         output=output,
         choices={key: str(value) for key, value in choices.items() if value is not None},
         config=without_secrets(content),
