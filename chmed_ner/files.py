@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,15 @@ def config_directory() -> Path:
 def sweep_directory() -> Path:
     """The named grids, `experiments/`: in the checkout, or in the installed package."""
     return (checkout() or PACKAGE) / "experiments"
+
+
+OWN_CONFIG: ContextVar[Path | None] = ContextVar("OWN_CONFIG", default=None)
+"""The folder of the user's own Hydra groups (`--config-dir`)."""
+
+
+def own_config_directory() -> Path:
+    """OWN_CONFIG; the named grids again without one."""
+    return OWN_CONFIG.get() or sweep_directory()
 
 
 def data_directory() -> Path:

@@ -21,6 +21,7 @@ from chmed_ner.files import (
     config_directory,
     data_directory,
     output_directory,
+    own_config_directory,
     read_text,
     sweep_directory,
 )
@@ -29,7 +30,7 @@ from chmed_ner.prompt import AnswerFormat, Definitions, Hints, Prompt
 from chmed_ner.run.cells import runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
 from chmed_ner.run.names import checked_name, default_name
-from chmed_ner.run.overrides import check_overrides
+from chmed_ner.run.overrides import check_overrides, spelled_out
 from chmed_ner.run.schema import RootSchema, check_keys
 from chmed_ner.track import Tracking, find_run
 
@@ -62,6 +63,7 @@ def register_config() -> None:
         "output_directory": lambda: str(output_directory()),
         "cache_directory": lambda: str(cache_directory()),
         "sweep_directory": lambda: str(sweep_directory()),
+        "own_config_directory": lambda: str(own_config_directory()),
         "runs_directory": runs_directory,
     }
     for name, resolver in resolvers.items():
@@ -74,9 +76,9 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     check_overrides(overrides)
     try:
         with initialize_config_dir(str(config_directory()), version_base="1.3"):
-            return hydra_compose("config", overrides=list(overrides))
+            return hydra_compose("config", overrides=spelled_out(overrides))
     except UnicodeDecodeError:
-        check_encodings([config_directory(), sweep_directory()])
+        check_encodings([config_directory(), sweep_directory(), own_config_directory()])
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InputError(hydra_message(error)) from None
