@@ -47,7 +47,7 @@ from .nesting import (
     layers as layers,
     nestable as nestable,
 )
-from .pieces import (
+from .cutting import (
     across_cuts as across_cuts,
     cut as cut,
     joined as joined,

@@ -59,13 +59,13 @@ def _read(path: Path, options: Options) -> Annotations:
     if options.scheme:
         _check(sentences, parts, options.scheme)
     notes.append(f"scheme {options.scheme or scheme}, tags {order}")
-    return Annotations(
-        tuple(
-            _text(rows, tags, [plain(part) for part in its])
-            for rows, tags, its in zip(sentences, written, parts, strict=True)
-        ),
-        tuple(notes),
+    texts = (
+        _text(rows, tags, [plain(part) for part in its])
+        for rows, tags, its in zip(sentences, written, parts, strict=True)
     )
+    if "IOB1" in (options.scheme, scheme):  # read as BIO its tags would need repairs
+        texts = (replace(text, tags=None) for text in texts)
+    return Annotations(tuple(texts), tuple(notes))
 
 
 def _separator(read: Sequence[Line]) -> str | None:
@@ -171,7 +171,7 @@ def _check(sentences: Sentences, parts: Sequence[Sequence[Tag]], scheme: str) ->
         for row, (prefix, _) in zip(rows, tags, strict=True):
             if prefix not in SCHEMES[scheme] + OUTSIDE:
                 row.line.refuse(
-                    f"prefix {shown(prefix)} is not one of {scheme} (dataset.scheme); correct the "
+                    f"prefix {shown(prefix)} is not one of {scheme} (dataset.tag_scheme); correct the "
                     "tag, or leave the scheme out."
                 )
 
