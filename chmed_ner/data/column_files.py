@@ -4,7 +4,7 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 from chmed_ner.data.columns import BIO_TAG, shown
 from chmed_ner.data.dataset import Dataset, Source
 from chmed_ner.data.documents import sentences_of
-from chmed_ner.data.formats import FORMATS, Annotations, Options, read_annotated
+from chmed_ner.data.formats import FORMATS, Annotations, read_annotated
 from chmed_ner.entities import (
     AnnotatedText,
     LabelScheme,
@@ -25,7 +25,7 @@ from chmed_ner.entities import (
 )
 from chmed_ner.errors import InputError
 from chmed_ner.files import located
-from chmed_ner.knobs import MAPPING, Count, at_least, one_of
+from chmed_ner.knobs import MAPPING, Count, one_of
 
 log = logging.getLogger(__name__)
 
@@ -41,27 +41,16 @@ class ColumnFiles(Dataset):
     """A user's own corpus: files in a format of `FORMATS`, and a label scheme.
 
     `test`, `train` and `validation` are a file, a list or a mapping of genres to files. A file
-    without a genre gets the test genre where there is only one, else `mixed`. `tag_scheme` to
-    `units` are the `Options` of the reader. A text of more than `max_characters` is cut for the
-    model. `source` says where the corpus is to be had, `checksums` are the SHA-256 of the published
-    files.
+    without a genre gets the test genre where there is only one, else `mixed`. `options` are
+    those of the reader. A text of more than `max_characters` is cut for the model. `source` says
+    where the corpus is to be had, `checksums` are the SHA-256 of the published files.
     """
 
     test: Files
     train: Files
     validation: Files
     format: Annotated[str, one_of(*FORMATS)]
-    tag_scheme: str | None
-    separator: str | None
-    column: Annotated[int | None, at_least(2)]
-    text_key: str | None
-    entities_key: str | None
-    start_key: str | None
-    end_key: str | None
-    type_key: str | None
-    mention_key: str | None
-    end: str | None
-    units: str | None
+    options: Annotated[Mapping[str, Any], MAPPING]
     max_characters: Count | None
     source: str | None
     checksums: Annotated[Mapping[str, str], MAPPING]
@@ -93,8 +82,7 @@ class ColumnFiles(Dataset):
     def annotations(self, path: Path, *, gold: bool) -> Annotations:
         """What a file holds; without `gold` its texts count alone. A reader of one's own is a
         subclass that overrides this."""
-        options = {each.name: getattr(self, each.name) for each in fields(Options)}
-        options |= {"scheme": self.tag_scheme, "gold": None if gold else False}
+        options = self.options if gold else {**self.options, "gold": False}
         return read_annotated(path, self.format, options)
 
     def with_labels(self, root: Path) -> "ColumnFiles":

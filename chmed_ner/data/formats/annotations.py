@@ -1,4 +1,4 @@
-"""What every reader takes and gives, and text that is UTF-8."""
+"""What every reader takes and gives."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,19 +6,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
 
-from chmed_ner.data.columns import opened
 from chmed_ner.entities import AnnotatedText
-from chmed_ner.errors import InputError, not_utf8, other_encoding
-from chmed_ner.files import without_mark
 from chmed_ner.knobs import at_least, one_of
+
+ENDS = ("exclusive", "inclusive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a file is to be read; what is None is recognised. `column` counts from 1.
-
-    `units` are what offsets count. `gold` False: a file without annotation, read for its texts.
-    """
+    """How a file is to be read; None is recognised. `column` (of the tags) counts from 1, `units`
+    are what offsets count; `gold` False reads the texts alone."""
 
     scheme: Annotated[str | None, one_of("BIO", "IOB1", "BIOES", "BILOU", "BMES")] = None
     separator: Annotated[str | None, one_of("space", "tab")] = None
@@ -29,7 +26,7 @@ class Options:
     end_key: str | None = None
     type_key: str | None = None
     mention_key: str | None = None
-    end: Annotated[str | None, one_of("inclusive", "exclusive")] = None
+    end: Annotated[str | None, one_of(*ENDS)] = None
     units: Annotated[str | None, one_of("characters", "utf16")] = None
     gold: bool | None = None
 
@@ -45,27 +42,7 @@ class Annotations:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A reader, and the options that it takes."""
+    """A reader, and the options that it takes beside `gold`."""
 
     read: Callable[[Path, Options], Annotations]
-    options: tuple[str, ...]
-
-
-def read_unicode(path: Path, *, keep_mark: bool = False) -> str:
-    """The text of a UTF-8 file, without a byte order mark unless it is kept.
-
-    InputError: a missing file, an archive, another encoding.
-    """
-    with opened(path) as stream:
-        raw = stream.read()
-    if raw.startswith(b"PK\3\4"):
-        raise InputError(f"{path}: a ZIP archive; unpack it and name the file that it holds")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}, line {line}: {not_utf8(error)}") from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise InputError(f"{path}, line {line}: holds a NUL byte; {other_encoding(raw)}")
-    return text if keep_mark else without_mark(text, str(path))
+    options: tuple[str, ...] = ()

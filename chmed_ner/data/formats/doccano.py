@@ -1,17 +1,12 @@
-"""doccano's exports (JSON lines, or JSON): spans under `entities`, `label`, `labels` or `annotations`.
+"""doccano's exports: spans under `entities`, `label`, `labels` or `annotations`, without mentions.
 
-It counts UTF-16 units, or characters where its project counts grapheme clusters, and writes no
-mentions: `units` says which, where a text has characters beyond U+FFFF.
+doccano counts UTF-16 units unless its project counts grapheme clusters: `units` says which, where
+a text has characters beyond U+FFFF.
 """
 
-from pathlib import Path
+from functools import partial
 
-from chmed_ner.data.formats.annotations import Annotations, Format, Options
+from chmed_ner.data.formats.annotations import Format
 from chmed_ner.data.formats.span_json import read_spans
 
-
-def _read(path: Path, options: Options) -> Annotations:
-    return read_spans(path, options, ["exclusive"])
-
-
-FORMAT = Format(_read, ("text_key", "entities_key", "units", "gold"))
+FORMAT = Format(partial(read_spans, ends=["exclusive"]), ("text_key", "entities_key", "units"))
