@@ -19,7 +19,7 @@ from chmed_ner.entities import (
     LabelScheme,
     Sentence,
     Span,
-    chunks,
+    layers,
     split_tag,
     tags_of,
 )
@@ -33,6 +33,7 @@ _GENRE = re.compile(r"[\w][\w.-]*")
 ONLY = "all"
 """The genre of a test file that is given without one."""
 
+Spans = tuple[Span, ...]
 Files = str | Sequence[str] | Mapping[str, str] | None
 
 
@@ -186,7 +187,18 @@ class AnnotatedFile(Source):
         if not self.gold:
             return sentence
         entities = tuple(replace(span, type=self._tag(text, span)) for span in text.entities)
+        if _overlap(entities) and not self.dataset.scheme.nested:
+            entities = self._outermost(text, entities, split)
         return replace(sentence, tags=self._tags(text, entities), entities=entities)
+
+    def _outermost(self, text: AnnotatedText, entities: Spans, split: str) -> Spans:
+        """What a flat scheme can learn; InputError for gold, which would be other gold."""
+        problem = "entities overlap, but the label scheme is flat"
+        cure = "correct them, or let entities lie in others: ++dataset.labels.nested=true"
+        if split == "test":
+            self._refuse(text, f"{problem}; {cure}")
+        log.warning("%s: %s: the outermost are kept; %s", self._place(text), problem, cure)
+        return layers(entities)[0]
 
     def _tag(self, text: AnnotatedText, span: Span) -> str:
         labels = self.dataset.scheme
@@ -200,20 +212,13 @@ class AnnotatedFile(Source):
             )
         return tag
 
-    def _tags(self, text: AnnotatedText, entities: tuple[Span, ...]) -> tuple[str, ...] | None:
+    def _tags(self, text: AnnotatedText, entities: Spans) -> tuple[str, ...] | None:
         """The file's own BIO tags, else those of the entities; None where these are nested."""
-        if not _overlap(entities):
-            own = text.tags or ()
-            if all(map(BIO_TAG.fullmatch, own)) and chunks(own) == text.entities:
-                return tuple(map(self._renamed, own))
-            return tags_of(entities, len(text.text))
-        if not self.dataset.scheme.nested:
-            self._refuse(
-                text,
-                "entities overlap, but the label scheme is flat; correct them, or let entities lie "
-                "in others: ++dataset.labels.nested=true",
-            )
-        return None
+        if _overlap(entities):
+            return None
+        if text.tags and all(map(BIO_TAG.fullmatch, text.tags)):
+            return tuple(map(self._renamed, text.tags))
+        return tags_of(entities, len(text.text))
 
     def _renamed(self, tag: str) -> str:
         """A tag of the file with the scheme's own name of its type."""
@@ -221,8 +226,10 @@ class AnnotatedFile(Source):
         return f"{prefix}-{self.dataset.scheme.tag_of(type_) or type_}" if type_ else tag
 
     def _refuse(self, text: AnnotatedText, problem: str) -> NoReturn:
-        line = f", line {text.line}" if text.line else ""
-        raise InputError(f"{self.path}{line}: {problem}")
+        raise InputError(f"{self._place(text)}: {problem}")
+
+    def _place(self, text: AnnotatedText) -> str:
+        return f"{self.path}, line {text.line}" if text.line else str(self.path)
 
 
 def _overlap(spans: Sequence[Span]) -> bool:

@@ -95,7 +95,12 @@ class ROCLING2023(_TrainedOnHealthNER):
         cure = f"dataset.genres (all, unless it is set) asks for it: {_fetch('rocling2023')}"
         return tuple(
             Source(
-                name, root / name, f"rocling2023/{genre}/", (genre,), cure + leave_out, gold=self.gold
+                name,
+                root / name,
+                f"rocling2023/{genre}/",
+                (genre,),
+                cure + leave_out,
+                gold=self.gold,
             )
             for genre, name in names.items()
         )

@@ -124,8 +124,7 @@ class Assessment(Generative):
         ]
         metrics = measures(test, readings)
         rows: list[dict[str, str | float]] = [
-            {"kind": each.kind, "variant": each.name, **single(test, each)}
-            for each in readings
+            {"kind": each.kind, "variant": each.name, **single(test, each)} for each in readings
         ]
         table = write_tables(directory / FOLDER, metrics, rows)
         log.info("assessment over %d variants of the prompt:\n%s", len(readings), table)
