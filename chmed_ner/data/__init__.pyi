@@ -7,6 +7,7 @@ from .catalog import (
     check_file as check_file,
     named_corpora as named_corpora,
 )
+from .column_files import ColumnFiles as ColumnFiles
 from .columns import (
     Row as Row,
     ScorerTags as ScorerTags,
@@ -22,7 +23,6 @@ from .dataset import (
 from .datasets import (
     ROCLING2022 as ROCLING2022,
     ROCLING2023 as ROCLING2023,
-    ColumnFiles as ColumnFiles,
     HealthNER as HealthNER,
 )
 from .documents import (

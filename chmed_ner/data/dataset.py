@@ -1,9 +1,10 @@
 """What every dataset of `conf/dataset/` offers, its files, and the sample that is shipped."""
 
+import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,9 +12,10 @@ from typing import Any, ClassVar
 from chmed_ner.data.catalog import altered_files
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.corpus import Corpus, Limit, Sentences, Splits, assemble
+from chmed_ner.data.formats import read_annotated
 from chmed_ner.entities import LabelScheme, Sentence, label_scheme
 from chmed_ner.errors import InputError
-from chmed_ner.files import sha256_of
+from chmed_ner.files import checksums as checksums_in, sha256_of, text_sha256
 from chmed_ner.knobs import Portion, Share
 
 log = logging.getLogger(__name__)
@@ -24,7 +26,8 @@ class Source:
     """A file of a dataset: an official column file, of one genre.
 
     `name` is its path relative to the data root, or as the user gave it; `prefix` begins the ids of
-    its sentences; `cure` helps when it is missing; sentences from number `end` on are left out.
+    its sentences; `cure` helps when it is missing; sentences from number `end` on are left out;
+    without `gold` it may hold characters alone; `sha256` is that of the published file.
     """
 
     name: str
@@ -33,18 +36,26 @@ class Source:
     genres: tuple[str, ...]
     cure: str
     end: int | None = None
+    gold: bool = True
+    sha256: str | None = None
 
     def read(self, split: str, labels: LabelScheme) -> tuple[Sentence, ...]:
         """Its sentences; InputError for bad content."""
         (genre,) = self.genres
+        if not self.gold:
+            texts = read_annotated(self.path, "columns", {"gold": False}).texts[: self.end]
+            return tuple(
+                Sentence(f"{self.prefix}{number:05d}", split, genre, each.text)
+                for number, each in enumerate(texts)
+            )
         found = read_columns(self.path, prefix=self.prefix, split=split, genre=genre, labels=labels)
         return found[: self.end]
 
 
 def missing(sources: Iterable[Source]) -> str | None:
-    """The first source that is no file, and the cure, if any."""
+    """The first source that is not there, and the cure, if any."""
     for source in sources:
-        if not source.path.is_file():
+        if not source.path.exists():
             return f"{source.path}: no such file; {source.cure}"
     return None
 
@@ -56,10 +67,14 @@ def read_sources(
     return tuple(sentence for source in sources for sentence in source.read(split, labels))
 
 
-def checksums(sources: Iterable[Source]) -> Mapping[str, str]:
-    """The SHA-256 of each file by its name; a warning for an official file that was altered."""
+def checksums(sources: Sequence[Source]) -> Mapping[str, str]:
+    """The SHA-256 of each file by its name (of a folder: of the list of its files and theirs); a
+    warning for an official file that was altered."""
     paths = {source.name: source.path for source in sources}
-    found = {name: sha256_of(path) for name, path in paths.items()}
+    found = {
+        name: text_sha256(json.dumps(checksums_in(path))) if path.is_dir() else sha256_of(path)
+        for name, path in paths.items()
+    }
     for name in altered_files(found):
         log.warning(
             "%s: not the published file (SHA-256 %s...), so no figure on it is official; move it "
@@ -68,6 +83,15 @@ def checksums(sources: Iterable[Source]) -> Mapping[str, str]:
             found[name][:12],
             name.partition("/")[0],
         )
+    for source in sources:
+        if source.sha256 not in (None, found[source.name]):
+            log.warning(
+                "%s: not the published file (its SHA-256 begins with %s, the published one's with "
+                "%s), so figures on it do not compare with published ones",
+                source.path,
+                found[source.name][:12],
+                str(source.sha256)[:12],
+            )
     return found
 
 
@@ -85,32 +109,50 @@ class MissingTrainingFileError(InputError):
 class Dataset(ABC):
     """Named files in named splits, read into a corpus; subclasses say which files.
 
-    `labels` is a scheme of `conf/labels`; training does not depend on `genres` (None: all).
+    `labels` is a scheme of `conf/labels`; training does not depend on `genres` (None: all). Without
+    `gold` the test files are predicted, not scored.
     """
 
     name: str
     labels: Mapping[str, Any]
     genres: Sequence[str] | None
+    gold: bool
     validation_share: Share
     empty_share: Portion
     split_seed: int | None
 
     def __post_init__(self) -> None:
         """InputError: labels that are no scheme, genres outside the choices."""
-        _ = self.scheme, self.tested
+        _ = self.tested
+        if not self.guesses:
+            _ = self.scheme
+
+    @property
+    def guesses(self) -> bool:
+        """Whether the types are still to be found in the files (labels=auto)."""
+        return isinstance(self.labels, Mapping) and self.labels.get("types", ...) is None
+
+    def with_labels(self, root: Path) -> "Dataset":
+        """The dataset with the types that its files hold, for labels=auto; else itself."""
+        if self.guesses:
+            raise InputError(
+                f"labels=auto: dataset '{self.name}' has a scheme of its own; leave it out"
+            )
+        return self
 
     @cached_property
     def scheme(self) -> LabelScheme:
         """The entity types."""
         labels = self.labels
-        if not isinstance(labels, Mapping) or set(labels) != {"name", "types"}:
+        if not isinstance(labels, Mapping) or set(labels) - {"nested"} != {"name", "types"}:
             raise InputError(
                 "dataset.labels: needs the keys name and types; choose a scheme of conf/labels "
                 "with labels@dataset.labels=health10"
             )
         if not isinstance(labels["types"], Mapping):
             raise InputError("dataset.labels.types: must map each tag to its names")
-        return label_scheme(str(labels["name"]), labels["types"])
+        nested = labels.get("nested", False)
+        return label_scheme(str(labels["name"]), labels["types"], nested=nested)
 
     @cached_property
     def tested(self) -> tuple[str, ...]:
@@ -173,6 +215,7 @@ class Dataset(ABC):
             seed=seed if self.split_seed is None else self.split_seed,
             limit=limit,
             empty_share=self.empty_share,
+            gold=self.gold,
         )
 
     def _read(self, root: Path, training: bool) -> Splits:
@@ -198,6 +241,8 @@ class Dataset(ABC):
         if problem := missing(sources):
             raise InputError(problem)
         test = read_sources(sources, "test", self.scheme)
+        if not self.gold:
+            test = tuple(replace(sentence, tags=None, entities=()) for sentence in test)
         found = {sentence.genre for sentence in test}
         for genre in self.tested:
             if genre not in found:

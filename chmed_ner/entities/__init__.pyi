@@ -7,6 +7,12 @@ from .bio import (
     split_tag as split_tag,
     tags_of as tags_of,
 )
+from .cutting import (
+    across_cuts as across_cuts,
+    cut as cut,
+    joined as joined,
+    pieces as pieces,
+)
 from .grammar import (
     NOTHING_LOST as NOTHING_LOST,
     Grammar as Grammar,
@@ -38,6 +44,14 @@ from .lexicon import (
     entries_as_json as entries_as_json,
     entries_from_json as entries_from_json,
     mention_strings as mention_strings,
+)
+from .nesting import (
+    check_nested as check_nested,
+    crosses as crosses,
+    in_text_order as in_text_order,
+    inside as inside,
+    layers as layers,
+    nestable as nestable,
 )
 from .restoration import (
     POLICIES as POLICIES,

@@ -41,7 +41,8 @@ class Sentence:
     """One sentence of a corpus.
 
     `tags` are those of the file, one per code point of `text` (None without gold); `entities` are
-    the chunks the official scorer sees in them. `model_text` is `text` in the script a model reads.
+    the chunks the official scorer sees in them. `model_text` is `text` in the script a model reads;
+    at `cuts` a longer text than a model can read at once is cut (`pieces`).
     """
 
     id: str
@@ -51,6 +52,7 @@ class Sentence:
     tags: tuple[str, ...] | None = None
     entities: tuple[Span, ...] = ()
     model_text: str = ""
+    cuts: tuple[int, ...] = ()
 
     def mention(self, span: Span) -> str:
         """The characters of `span` in the original text."""

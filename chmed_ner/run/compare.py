@@ -61,8 +61,10 @@ def read_run(directory: Path) -> TestedRun:
         )
     corpus = _tested(directory, record)
     sentences = {sentence.id: sentence for sentence in corpus.test}
-    if not sentences:
-        raise InputError(f"{directory}: the run has no test sentence; compare runs that have")
+    if not sentences or not corpus.gold:
+        raise InputError(
+            f"{directory}: the run has no test sentence with gold; compare runs that have"
+        )
     return TestedRun(directory, record, sentences, _spans(directory, sentences), corpus.labels)
 
 

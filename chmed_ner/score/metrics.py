@@ -19,6 +19,7 @@ from chmed_ner.entities import (
     Span,
     ceiling,
     gold_mentions,
+    pieces,
     tags_of,
 )
 from chmed_ner.errors import InputError
@@ -46,7 +47,7 @@ MentionsById = Mapping[str, Sequence[Mention]]
 ProblemsById = Mapping[str, Mapping[str, int]]
 """Sentence id -> reason -> how often."""
 
-_NAME_PART = re.compile(r"[A-Za-z0-9_.-]+")
+_NAME_PART = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,8 @@ class Answers:
     """What a run answered to its test sentences, and what it takes to score that.
 
     `spans` are those of each restoration policy, `headline` names the policy that counts, unless
-    the method `placed` its entities. `mentions` were listed, `targets` a perfect model lists.
+    the method `placed` its entities. `mentions` were listed, `targets` a perfect model lists, for
+    each piece of a sentence where pieces were asked for.
     `training_mentions` are in the script of `text`. `completions`: how many there are.
     """
 
@@ -94,8 +96,9 @@ class Answers:
             )
         placed = {} if self.placed is None else {"the method": self.placed}
         spans = {f"spans of {name}": each for name, each in {**self.spans, **placed}.items()}
-        mentions = {"listed mentions": self.mentions, "target mentions": self.targets}
-        _check_ids(self.sentences, {**spans, **mentions})
+        _check_ids(self.sentences, {**spans, "listed mentions": self.mentions})
+        asked = [piece for each in self.sentences for _, piece in pieces(each, self.targets)]
+        _check_ids(asked, {"target mentions": self.targets})
         for what, predicted in spans.items():
             for sentence in self.sentences:
                 try:
@@ -130,7 +133,7 @@ def check_names(parts: Iterable[str]) -> None:
         if not _NAME_PART.fullmatch(part):
             raise InputError(
                 f"{part!r} cannot be part of a metric name; name genres, types and reasons with "
-                "the characters A-Z a-z 0-9 _ . - alone"
+                "letters, digits, `_`, `.` and `-` alone"
             )
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from chmed_ner.entities import Mention, Scores, Sentence, Span, restore
+from chmed_ner.entities import Mention, Scores, Sentence, Span, joined, pieces, restore
 from chmed_ner.errors import InputError
 
 Entity = TypeVar("Entity", Span, Mention)
@@ -77,11 +77,15 @@ def tag_scores(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> Scores:
 def target_ceiling_scores(
     policy: str, sentences: Iterable[Sentence], listed: Mapping[str, Sequence[Mention]]
 ) -> Scores:
-    """The ceiling of a prompt format: what it writes for gold, by sentence id, restored.
+    """The ceiling of a prompt format: what it writes for gold, by sentence or piece id, restored.
 
     KeyError for an unknown policy or id.
     """
-    return span_scores(
-        (sentence.entities, restore(policy, sentence.model_text, listed[sentence.id]))
-        for sentence in sentences
-    )
+
+    def reached(sentence: Sentence) -> tuple[Span, ...]:
+        asked = [piece for _, piece in pieces(sentence, listed)]
+        return joined(
+            sentence, {each.id: restore(policy, each.model_text, listed[each.id]) for each in asked}
+        )
+
+    return span_scores((sentence.entities, reached(sentence)) for sentence in sentences)

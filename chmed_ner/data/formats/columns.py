@@ -56,8 +56,9 @@ def _read(path: Path, options: Options) -> Annotations:
         parts = [[split(tag, order, prefixes) or (OUTSIDE, "") for tag in tags] for tags in written]
         plainly = [[plain(*part) for part in its] for its in parts]
         notes += [f"scheme {options.scheme or scheme_of(parts)}, tags {order}"]
+    own = tagged and "IOB1" not in notes[-1]  # as BIO its tags would need repairs
     each = zip(sentences, plainly, written, strict=True)
-    texts = tuple(_text(rows, tags, its if tagged else ()) for rows, tags, its in each)
+    texts = tuple(_text(rows, tags, its if own else ()) for rows, tags, its in each)
     return Annotations(texts, tuple(notes))
 
 
