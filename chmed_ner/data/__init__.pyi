@@ -34,7 +34,6 @@ from .documents import (
 )
 from .download import Server as Server, fetch_file as fetch_file
 from .predictions import (
-    ANNOTATION_FORMATS as ANNOTATION_FORMATS,
     SAME_CHARACTERS as SAME_CHARACTERS,
     check_same_characters as check_same_characters,
     prediction_record as prediction_record,
@@ -52,4 +51,9 @@ from .statistics import (
     parts_of as parts_of,
     published_for as published_for,
     statistics_markdown as statistics_markdown,
+)
+from .writing import (
+    ANNOTATION_FORMATS as ANNOTATION_FORMATS,
+    as_gold as as_gold,
+    write_annotations as write_annotations,
 )
