@@ -1,0 +1,68 @@
+"""What every reader takes and gives, and text that is UTF-8."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated
+
+from chmed_ner.data.columns import opened
+from chmed_ner.entities import AnnotatedText
+from chmed_ner.errors import InputError, not_utf8, other_encoding
+from chmed_ner.files import without_mark
+from chmed_ner.knobs import at_least, one_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a file is to be read; what is None is recognised. `column` counts from 1.
+
+    `units` are what offsets count. `gold` False: a file without annotation, read for its texts.
+    """
+
+    scheme: Annotated[str | None, one_of("BIO", "IOB1", "BIOES", "BILOU", "BMES")] = None
+    separator: Annotated[str | None, one_of("space", "tab")] = None
+    column: Annotated[int | None, at_least(2)] = None
+    text_key: str | None = None
+    entities_key: str | None = None
+    start_key: str | None = None
+    end_key: str | None = None
+    type_key: str | None = None
+    mention_key: str | None = None
+    end: Annotated[str | None, one_of("inclusive", "exclusive")] = None
+    units: Annotated[str | None, one_of("characters", "utf16")] = None
+    gold: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """The texts of a file, what was recognised in it, and what was met, counted by kind."""
+
+    texts: tuple[AnnotatedText, ...]
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A reader, and the options that it takes."""
+
+    read: Callable[[Path, Options], Annotations]
+    options: tuple[str, ...]
+
+
+def read_unicode(path: Path) -> str:
+    """The text of a UTF-8 file without a byte order mark; InputError: missing, other encodings."""
+    with opened(path) as stream:
+        raw = stream.read()
+    if raw.startswith(b"PK\3\4"):
+        raise InputError(f"{path}: a ZIP archive; unpack it and name the file that it holds")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}, line {line}: {not_utf8(error)}") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError(f"{path}, line {line}: holds a NUL byte; {other_encoding(raw)}")
+    return without_mark(text, str(path))
