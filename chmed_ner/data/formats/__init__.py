@@ -5,14 +5,28 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from chmed_ner.data.formats import pipes
+from chmed_ner.data.formats import (
+    brat,
+    columns,
+    doccano,
+    label_studio,
+    pipes,
+    span_dict,
+    span_json,
+)
 from chmed_ner.data.formats.annotations import Annotations, Format, Options
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import check_knobs
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
+        "columns": columns.FORMAT,
+        "span_json": span_json.FORMAT,
         "pipes": pipes.FORMAT,
+        "span_dict": span_dict.FORMAT,
+        "doccano": doccano.FORMAT,
+        "label_studio": label_studio.FORMAT,
+        "brat": brat.FORMAT,
     }
 )
 """The readers by the name that `dataset.format` gives them."""

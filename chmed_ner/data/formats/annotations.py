@@ -51,8 +51,11 @@ class Format:
     options: tuple[str, ...]
 
 
-def read_unicode(path: Path) -> str:
-    """The text of a UTF-8 file without a byte order mark; InputError: missing, other encodings."""
+def read_unicode(path: Path, *, keep_mark: bool = False) -> str:
+    """The text of a UTF-8 file, without a byte order mark unless it is kept.
+
+    InputError: a missing file, an archive, another encoding.
+    """
     with opened(path) as stream:
         raw = stream.read()
     if raw.startswith(b"PK\3\4"):
@@ -65,4 +68,4 @@ def read_unicode(path: Path) -> str:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise InputError(f"{path}, line {line}: holds a NUL byte; {other_encoding(raw)}")
-    return without_mark(text, str(path))
+    return text if keep_mark else without_mark(text, str(path))

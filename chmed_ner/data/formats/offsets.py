@@ -17,6 +17,7 @@ from chmed_ner.data.columns import shown
 from chmed_ner.data.formats.annotations import Annotations
 from chmed_ner.entities import AnnotatedText, Span
 from chmed_ner.errors import InputError
+from chmed_ner.files import BYTE_ORDER_MARK
 
 log = logging.getLogger(__name__)
 
@@ -58,134 +59,140 @@ _PLACES: Mapping[str, Callable[[str], Sequence[int]]] = {
     "characters": lambda text: range(len(text) + 1),
     "utf16": _utf16,
     "lines": lambda text: [each.start() for each in re.finditer(r"(?s)\r\n|.|\Z", text)],
-    "mark": lambda text: [-1, *range(len(text) + 1)],
+    "unmarked": lambda text: range(text.startswith(BYTE_ORDER_MARK), len(text) + 1),
 }
 """The character at each offset (-1: within one), by what is counted: characters; UTF-16 units;
-characters with CRLF as one; characters with the byte order mark before them."""
+characters with CRLF as one; characters after the byte order mark."""
 
 Way = tuple[str, str]
 """How offsets are counted: one of `ENDS`, and a key of `_PLACES`."""
-Places = Mapping[str, Sequence[int]]
-Same = Callable[[str, str], bool]
 
 
-def _exactly(found: str, mention: str) -> bool:
-    return found == mention
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An entity with the span in `text` that it is, by each way that does not leave the text."""
 
+    document: Document
+    marked: Marked
+    spans: Mapping[Way, Span]
 
-def _loosely(found: str, mention: str) -> bool:
-    """Whether they differ only in what tools change: white space, width and case."""
-    plain = ("".join(unicodedata.normalize("NFKC", text).split()) for text in (found, mention))
-    return len({text.casefold() for text in plain}) == 1
+    def exact(self, way: Way) -> bool:
+        """Whether, counted in this way, it is its mention, if it has one."""
+        found, mention = self.spans.get(way), self.marked.mention
+        return found is not None and mention in (None, self.document.text[found.start : found.end])
 
+    def loose(self, way: Way) -> bool:
+        """The same, but for what tools change in a mention: white space, width and case."""
+        found, mention = self.spans.get(way), self.marked.mention
+        if found is None or mention is None:
+            return False
+        there = self.document.text[found.start : found.end]
+        plain = ("".join(unicodedata.normalize("NFKC", each).split()) for each in (there, mention))
+        return len({each.casefold() for each in plain}) == 1
 
-def _span(text: str, marked: Marked, places: Places, way: Way, same: Same) -> Span | None:
-    """The span of `marked` counted in this way; None: outside the text, or not its mention."""
-    end, units = way
-    of, first, last = places[units], marked.start, marked.end + (end == "inclusive")
-    if not 0 <= first < last < len(of) or not 0 <= of[first] < of[last]:
+    def span(self, ways: Sequence[Way]) -> tuple[Way, Span] | None:
+        """The first way that fits, and the span; the mention alone allows another than the first.
+        """
+        tried = ways if self.marked.mention is not None else ways[:1]
+        for fits in (self.exact, self.loose):
+            for way in filter(fits, tried):
+                return way, self.spans[way]
         return None
-    span = Span(of[first], of[last], marked.type)
-    if marked.mention is None or same(text[span.start : span.end], marked.mention):
-        return span
-    return None
+
+    def problem(self) -> str:
+        """Where it is, and why it is no span."""
+        marked, text = self.marked, self.document.text
+        place = f"{self.document.file}, line {marked.line or self.document.line}"
+        what = f"{place}: entity {marked.type} {marked.start} {marked.end}"
+        if marked.mention is None:
+            return f"{what} is empty or outside of its text, which has {len(text):,} characters"
+        there = text[max(0, marked.start) : max(0, marked.end)]
+        return f"{what} is not its mention {shown(marked.mention)} (there: {shown(there)})"
 
 
 def resolve(
     path: Path,
     documents: Sequence[Document],
     ends: Sequence[str],
-    units: Sequence[str] = ("characters",),
+    units: Sequence[str] = ("characters", "utf16"),
 ) -> Annotations:
     """`documents` with spans: counted as most entities of the file fit, of equals the first way.
 
     An entity whose mention fits another way only is taken that way. One that fits none is left out,
     named in a warning and counted. InputError: most are such, or a text holds a lone surrogate.
     """
-    places = [{each: _PLACES[each](document.text) for each in units} for document in documents]
-    ways = list(product(ends, units))
-    fits = Counter(
-        way
-        for document, its in zip(documents, places, strict=True)
-        for marked in document.entities
-        for way in ways
-        if _span(document.text, marked, its, way, _exactly)
-    )
+    scales = [{unit: _PLACES[unit](each.text) for unit in units} for each in documents]
+    differ = {u for each, of in zip(documents, scales, strict=True) for u in units[1:]
+              if len(of[u]) != len(each.text) + 1}  # fmt: skip
+    ways = [way for way in product(ends, units) if way[1] in {units[0], *differ}]
+    read = [
+        [_read(document, marked, ways, of) for marked in document.entities]
+        for document, of in zip(documents, scales, strict=True)
+    ]
+    entities = [entity for each in read for entity in each]
+    fits = Counter(way for entity in entities for way in ways if entity.exact(way))
     ways.sort(key=lambda way: -fits[way])  # stable: of equals the first
-    used: Counter[Way] = Counter()
-    bad: list[str] = []
+    found = [[entity.span(ways) for entity in each] for each in read]
+    used = Counter(each[0] for spans in found for each in spans if each)
     texts = tuple(
-        _text(document, its, ways, used, bad)
-        for document, its in zip(documents, places, strict=True)
+        _text(document, [each[1] for each in spans if each])
+        for document, spans in zip(documents, found, strict=True)
     )
-    total = used.total() + len(bad)
-    if 2 * len(bad) > total:
+    bad = [entity.problem() for entity in entities if entity.span(ways) is None]
+    if 2 * len(bad) > len(entities):
         raise InputError(
-            f"{bad[0]}; {len(bad):,} of {total:,} entities are wrong: set dataset.end or the keys, "
-            "or give the text that was annotated"
+            f"{bad[0]}; {len(bad):,} of {len(entities):,} entities are wrong: set dataset.end or "
+            "the keys, or give the text that was annotated"
         )
     for problem in bad:
         log.warning("%s; left out: correct its offsets", problem)
-    _warn_of_guess(path, documents, ways, fits)
-    kept = sum(len(text.entities) for text in texts)
-    return Annotations(
-        texts,
-        tuple(
-            f"{used[way]:,} of {total:,} entities: {way[0]} ends, offsets in {way[1]}"
-            for way in ways
-            if used[way]
-        ),
-        {
-            "bad_offsets": len(bad),
-            "repeated": used.total() - kept,
-            "crossing": sum(_crossing(text.entities) for text in texts),
-        },
+    _warn_of_guess(path, entities, [way for way in ways if fits[way] == fits[ways[0]]])
+    notes = (
+        f"{used[way]:,} of {len(entities):,} entities: {way[0]} ends, offsets count {way[1]}"
+        for way in ways
+        if used[way]
     )
+    counts = {
+        "bad_offsets": len(bad),
+        "repeated": used.total() - sum(len(text.entities) for text in texts),
+        "crossing": sum(_crossing(text.entities) for text in texts),
+    }
+    return Annotations(texts, tuple(notes), counts)
 
 
-def _text(
-    document: Document, places: Places, ways: Sequence[Way], used: Counter[Way], bad: list[str]
-) -> AnnotatedText:
-    where = f"{document.file}, line {document.line}"
+def _read(
+    document: Document, marked: Marked, ways: Sequence[Way], of: Mapping[str, Sequence[int]]
+) -> _Read:
+    spans = {}
+    for end, units in ways:
+        places, first, last = of[units], marked.start, marked.end + (end == "inclusive")
+        if 0 <= first < last < len(places) and 0 <= places[first] < places[last]:
+            spans[end, units] = Span(places[first], places[last], marked.type)
+    return _Read(document, marked, spans)
+
+
+def _text(document: Document, spans: Sequence[Span]) -> AnnotatedText:
     if _SURROGATE.search(document.text):
-        raise InputError(f"{where}: holds a lone surrogate, which is not text; repair the line")
-    spans = []
-    for marked in document.entities:
-        tried = ways if marked.mention is not None else ways[:1]
-        for same, way in product((_exactly, _loosely), tried):
-            if span := _span(document.text, marked, places, way, same):
-                spans.append(span)
-                used[way] += 1
-                break
-        else:
-            bad.append(
-                f"{document.file}, line {marked.line or document.line}: entity {marked.type} "
-                f"{marked.start} {marked.end} " + _problem(document.text, marked)
-            )
+        raise InputError(
+            f"{document.file}, line {document.line}: holds a lone surrogate, which is not text; "
+            "repair the line"
+        )
     return AnnotatedText(document.text, ordered(spans), None, document.line, document.id)
 
 
-def _problem(text: str, marked: Marked) -> str:
-    if marked.mention is not None:
-        there = text[max(0, marked.start) : max(0, marked.end)]
-        return f"is not its mention {shown(marked.mention)} (there: {shown(there)})"
-    return f"is empty or outside of its text, which has {len(text):,} characters"
-
-
-def _warn_of_guess(
-    path: Path, documents: Sequence[Document], ways: Sequence[Way], fits: Counter[Way]
-) -> None:
-    """Say what neither a mention nor an offset has decided."""
-    marked = [each for document in documents for each in document.entities]
-    if any(each.mention is not None for each in marked):
+def _warn_of_guess(path: Path, entities: Sequence[_Read], equal: Sequence[Way]) -> None:
+    """Say which way was taken of those that no mention and no offset tells apart."""
+    if any(each.marked.mention is not None for each in entities):
         return
-    equal = [way for way in ways if fits[way] == fits[ways[0]]] if marked else []
-    for at, option in ((0, "end"), (1, "units")):
-        if len({way[at] for way in equal}) > 1:
+    for way in equal[1:]:
+        if any(each.spans.get(way) != each.spans.get(equal[0]) for each in entities):
             log.warning(
-                "%s: nothing in it says which %s its offsets have; read as %s (dataset.%s)",
-                path, option, ways[0][at], option,
-            )  # fmt: skip
+                "%s: nothing in it decides between %s and %s; read as the first (dataset.end, "
+                "dataset.units)",
+                path,
+                " ends in ".join(equal[0]),
+                " ends in ".join(way),
+            )
 
 
 def ordered(spans: Sequence[Span]) -> tuple[Span, ...]:
