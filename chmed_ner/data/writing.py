@@ -41,6 +41,9 @@ def doccano(documents: Iterable[Annotated]) -> Iterator[str]:
         yield json_line({"id": each.prediction.id, "text": text, "label": label})
 
 
+_MODEL = {"model_version": "chmed_ner"}
+
+
 def label_studio(documents: Iterable[Annotated]) -> Iterator[str]:
     """Label Studio's JSON list of tasks, for a `<Text name="text" value="$text"/>` with a
     `<Labels name="label" toName="text">`: annotations where people made them, else predictions."""
@@ -195,14 +198,15 @@ def write_annotations(path: Path, style: str, documents: Iterable[Annotated]) ->
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
 
 
+_DROPPED = re.compile("\\A\ufeff|\r")
 _FILE_NAME = re.compile(r"\w[\w.-]*")
 
 
 def _write_brat(folder: Path, documents: Iterable[Annotated]) -> None:
     """`ID.txt` and `ID.ann` for each document; numbers where its id is no name of a file.
 
-    A carriage return becomes a space: programs that read texts by lines would drop it, and move
-    every offset after it.
+    A carriage return, or a byte order mark at the beginning, becomes a space: programs that read
+    texts drop it, and every offset after it would move.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is there already; name a new folder")
@@ -212,7 +216,7 @@ def _write_brat(folder: Path, documents: Iterable[Annotated]) -> None:
         name = id_ if _FILE_NAME.fullmatch(id_) and not id_.isdigit() else f"{number:05d}"
         if (folder / f"{name}.txt").exists():
             raise InputError(f"{folder}: two documents have the id {id_!r}; give each its own")
-        document = replace(each.document, text=each.document.text.replace("\r", " "))
+        document = replace(each.document, text=_DROPPED.sub(" ", each.document.text))
         for ending, text in (
             ("txt", document.text),
             ("ann", "".join(brat([replace(each, document=document)]))),
