@@ -103,14 +103,15 @@ class Dataset(ABC):
     def scheme(self) -> LabelScheme:
         """The entity types."""
         labels = self.labels
-        if not isinstance(labels, Mapping) or set(labels) != {"name", "types"}:
+        if not isinstance(labels, Mapping) or set(labels) - {"nested"} != {"name", "types"}:
             raise InputError(
                 "dataset.labels: needs the keys name and types; choose a scheme of conf/labels "
                 "with labels@dataset.labels=health10"
             )
         if not isinstance(labels["types"], Mapping):
             raise InputError("dataset.labels.types: must map each tag to its names")
-        return label_scheme(str(labels["name"]), labels["types"])
+        nested = labels.get("nested", False)
+        return label_scheme(str(labels["name"]), labels["types"], nested=nested)
 
     @cached_property
     def tested(self) -> tuple[str, ...]:

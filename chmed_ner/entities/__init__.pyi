@@ -39,6 +39,14 @@ from .lexicon import (
     entries_from_json as entries_from_json,
     mention_strings as mention_strings,
 )
+from .nesting import (
+    check_nested as check_nested,
+    crosses as crosses,
+    in_text_order as in_text_order,
+    inside as inside,
+    layers as layers,
+    nestable as nestable,
+)
 from .restoration import (
     POLICIES as POLICIES,
     Headline as Headline,

@@ -38,13 +38,16 @@ def folded(name: str) -> str:
 class LabelScheme:
     """The types of a corpus in official order; `longest` is the longest name's length.
 
+    `nested`: an entity may lie inside another.
+
     InputError: two types share a tag, a name or an alias, or a name is not one line of text.
     """
 
-    def __init__(self, name: str, labels: Sequence[Label]) -> None:
+    def __init__(self, name: str, labels: Sequence[Label], *, nested: bool = False) -> None:
         if not labels:
             raise InputError(f"labels '{name}': no types given; list at least one under `types`")
         self.name = name
+        self.nested = nested
         self.labels = tuple(labels)
         self.tags = tuple(label.tag for label in self.labels)
         self.longest = 0
@@ -94,13 +97,19 @@ _TEXTS = ("traditional", "simplified", "definition")
 _KEYS = (*_TEXTS, "aliases", "symbols")
 
 
-def label_scheme(name: str, types: Mapping[str, Mapping[str, object] | None]) -> LabelScheme:
-    """The scheme of a `conf/labels/*.yaml` file: `types: {TAG: {traditional, ...}}`.
+def label_scheme(
+    name: str, types: Mapping[str, Mapping[str, object] | None], *, nested: bool = False
+) -> LabelScheme:
+    """The scheme of a `conf/labels/*.yaml` file: `types: {TAG: {traditional, ...}}`, `nested`.
 
     `simplified` and `traditional` default to each other, then to the tag. InputError: a wrong key,
     or what YAML reads as something else than text.
     """
-    return LabelScheme(name, [_label(name, tag, entry) for tag, entry in types.items()])
+    if not isinstance(nested, bool):
+        raise InputError(f"labels '{name}': nested={nested!r} must be true or false")
+    return LabelScheme(
+        name, [_label(name, tag, entry) for tag, entry in types.items()], nested=nested
+    )
 
 
 def _check_text(where: str, value: object) -> None:

@@ -8,7 +8,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from chmed_ner.entities import OUTSIDE, Mention, Span, chunks, simplified_character, split_tag
+from chmed_ner.entities import (
+    OUTSIDE,
+    Mention,
+    Span,
+    chunks,
+    nestable,
+    simplified_character,
+    split_tag,
+)
 
 if TYPE_CHECKING:
     from rapidfuzz.distance import Opcode
@@ -31,29 +39,40 @@ class Placed:
     characters: int  # of the sentence, that have a place in the copy
 
 
-def place(copy: str, tags: Sequence[str], sentence: str) -> Placed:
-    """The entities that `tags` (one BIO tag per character of `copy`) mark, on `sentence`.
+Tags = Sequence[str]
+"""One BIO tag per character."""
+
+
+def place(copy: str, tags: Tags, sentence: str, inner: Sequence[Tags] = ()) -> Placed:
+    """The entities that `tags` mark in `copy`, on `sentence`; and those inside them that `inner`
+    mark, a layer after the other.
 
     An entity is lost when fewer than half of its characters have a place, or when those are too far
-    apart. It covers up to `LONGEST_ALTERED` places that the copy leaves out within it.
+    apart. It covers up to `LONGEST_ALTERED` places that the copy leaves out within it; one that
+    crosses another then is lost, too.
     """
     plain = comparable(copy)
     units, owners = aligned_units(comparable(sentence), plain)
     places, edits = align(plain, units)
     places = [owners[at] if at >= 0 else -1 for at in places]
-    found: list[str | None] = [None] * len(sentence)
-    for at, tag in zip(places, tags, strict=True):
-        if at >= 0:
-            found[at] = found[at] or tag
-    lost = []
-    for entity in chunks(tags):
-        at_places = [at for at in places[entity.start : entity.end] if at >= 0]
-        if not _together(at_places, entity.end - entity.start):
-            lost.append(Mention(copy[entity.start : entity.end], entity.type))
-            for at in at_places:
-                found[at] = OUTSIDE
+    spans: list[Span] = []
+    lost: list[Mention] = []
+    for layer in (tags, *inner):
+        found: list[str | None] = [None] * len(sentence)
+        for at, tag in zip(places, layer, strict=True):
+            if at >= 0:
+                found[at] = found[at] or tag
+        for entity in chunks(layer):
+            at_places = [at for at in places[entity.start : entity.end] if at >= 0]
+            if not _together(at_places, entity.end - entity.start):
+                lost.append(Mention(copy[entity.start : entity.end], entity.type))
+                for at in at_places:
+                    found[at] = OUTSIDE
+        spans += chunks(_bridged(found))
+    kept = nestable(spans)
+    lost += [Mention(sentence[s.start : s.end], s.type) for s in spans if s not in kept]
     characters = len({at for at in places if at >= 0})
-    return Placed(chunks(_bridged(found)), tuple(lost), edits, characters)
+    return Placed(kept, tuple(lost), edits, characters)
 
 
 def _together(places: Sequence[int], length: int) -> bool:

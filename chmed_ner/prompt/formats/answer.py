@@ -4,11 +4,19 @@ that copy the sentence, and so carry the entities' places, have in common."""
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import ClassVar
 
-from chmed_ner.entities import Grammar, LabelScheme, Mention, Sentence, Span, gold_mentions
+from chmed_ner.entities import (
+    Grammar,
+    LabelScheme,
+    Mention,
+    Sentence,
+    Span,
+    gold_mentions,
+    nestable,
+)
 from chmed_ner.prompt.formats.alignment import place
 from chmed_ner.prompt.formats.nothing import means_none
 
@@ -37,8 +45,8 @@ class Answer:
     """A completion understood: the mentions in listed order, and its problems counted by reason.
 
     A mention that the sentence does not hold stays, counted as `not_in_sentence`. Where the format
-    carries places, `spans` are the entities (in text order, without overlaps, in code points) and
-    `placed_characters` how many characters of the sentence were copied; else both are None.
+    carries places, `spans` are the entities (in text order, none across another, in code points)
+    and `placed_characters` how many characters of the sentence were copied; else both are None.
     """
 
     mentions: tuple[Mention, ...]
@@ -56,6 +64,9 @@ class Answer:
 
 class AnswerFormat(ABC):
     """A way of writing a sentence's entities down."""
+
+    nests: ClassVar[bool] = True
+    """Can it say that an entity lies inside another?"""
 
     @abstractmethod
     def gold(self, sentence: Sentence) -> Answer:
@@ -91,8 +102,9 @@ def without_entities(text: str) -> Answer | None:
     return None
 
 
-TaggedCopy = tuple[str, Sequence[str]]
-"""What an answer has copied, and a BIO tag for each of its characters."""
+TaggedCopy = tuple[str, Sequence[Sequence[str]]]
+"""What an answer has copied, and a BIO tag for each of its characters; of entities that nest a
+layer of tags after the other, from the outermost in."""
 
 
 class CopyFormat(AnswerFormat):
@@ -102,7 +114,9 @@ class CopyFormat(AnswerFormat):
     """Characters that an answer spends on one of the copy, at most, without a category's name."""
 
     def gold(self, sentence: Sentence) -> Answer:
-        return Answer(gold_mentions(sentence), spans=sentence.entities)
+        """The entities, but for one that crosses another, which no copy can say."""
+        kept = replace(sentence, entities=nestable(sentence.entities))
+        return Answer(gold_mentions(kept), spans=kept.entities)
 
     def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:
         """The entities of `text` on `sentence`; what comes after three copies counts as altered."""
@@ -111,18 +125,18 @@ class CopyFormat(AnswerFormat):
         problems: Counter[str] = Counter()
         most = 3 * len(sentence) + 32
         readable = text[: most * (labels.longest + self.most_marks)]
-        copy, tags = self.read(readable, labels, problems)
+        copy, (tags, *inner) = self.read(readable, labels, problems)
         unread = len(text) - len(readable) + max(0, len(copy) - most)
-        placed = place(copy[:most], tags[:most], sentence)
+        placed = place(copy[:most], tags[:most], sentence, [layer[:most] for layer in inner])
         found = [Mention(sentence[span.start : span.end], span.type) for span in placed.spans]
         known = set(found)
         lost = [mention for mention in dict.fromkeys(placed.lost) if mention not in known]
         problems["altered_copy"] = placed.edits + unread
         problems["not_in_sentence"] = len(lost)
-        problems["repeated_line"] = len(placed.lost) - len(lost)
+        problems["repeated_line"] += len(placed.lost) - len(lost)
         counted = {reason: n for reason, n in problems.items() if n}
         return Answer((*found, *lost), counted, placed.spans, placed.characters)
 
     @abstractmethod
     def read(self, text: str, labels: LabelScheme, problems: Counter[str]) -> TaggedCopy:
-        """The copy in `text`, with the tags that it has there."""
+        """The copy in `text`, with the tags that it has there, at least one layer of them."""

@@ -31,6 +31,7 @@ _ROOM = 12
 class BioTags(CopyFormat):
     """Tagged characters, in one of the `STYLES`."""
 
+    nests = False
     most_marks = _ROOM
     style: Annotated[str, one_of(*STYLES)]
 
@@ -64,7 +65,7 @@ class BioTags(CopyFormat):
             words, tag = piece
             copy.append(words)
             tags += [tag, *[_inside(tag)] * (len(words) - 1)]
-        return "".join(copy), tags
+        return "".join(copy), [tags]
 
     def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:
         """Every character with a tag, or every stretch with a name."""

@@ -37,43 +37,68 @@ class CopyGrammar(Grammar):
         return self
 
 
+_Marked = tuple[bool, int, tuple[bool, ...], frozenset[int] | None]
+"""Whether a category comes next; the next character; for each open mark, whether it begins where
+the one around it does; the categories of the entities that cover all since the innermost open mark,
+None just after that mark."""
+
+
 @dataclass(eq=False)
 class MarkedGrammar(CopyGrammar):
-    """The copy with entities marked: `[`, characters, `|`, category and closing mark."""
+    """The copy with entities marked: `[`, characters, `|`, category and closing mark.
 
+    Up to `deepest` marks are open at once; no entity is marked twice with one category, so as many
+    begin together as there are categories.
+    """
+
+    start: ClassVar[Node] = (False, 0, (), frozenset())
     names: tuple[str, ...]  # each with the closing mark
+    deepest: int = 1
+    distinct: bool = True
 
     def steps(self, node: Node) -> Iterable[Step]:
         """The next character, a mark that opens, the bar, or a category that closes."""
-        kind, at, tag = cast("_Place", node)
-        if kind == _NAMING:
-            for name in self.names:
-                yield name, (_OUTSIDE, at, "")
+        naming, at, opened, covering = cast("_Marked", node)
+        if naming:
+            for number, name in enumerate(self.names):
+                if number not in (covering or ()):
+                    yield name, self._closed(node, number)
             return
         if at < len(self.shown):
-            inside = (_OPEN, at + 1, "some")
-            yield self.shown[at], inside if kind == _OPEN else (_OUTSIDE, at + 1, "")
-            if kind == _OUTSIDE:
-                yield "[", (_OPEN, at, "")
-        if kind == _OPEN and tag:
-            yield "|", (_NAMING, at, "")
+            yield self.shown[at], (False, at + 1, opened, frozenset())
+            begins = self.distinct and covering is None
+            together = 1 + (opened[::-1].index(False) if opened else 0)
+            if len(opened) < self.deepest and not (begins and together == len(self.names)):
+                yield "[", (False, at, (*opened, begins), None)
+        if opened and covering is not None:
+            yield "|", (True, at, opened, covering)
 
     def ends(self, node: Node) -> bool:
         """After the last character, with nothing open."""
-        kind, at, _ = cast("_Place", node)
-        return kind == _OUTSIDE and at == len(self.shown)
+        naming, at, opened, _ = cast("_Marked", node)
+        return not naming and not opened and at == len(self.shown)
 
     def way_out(self, node: Node) -> Step:
         """Close what is open, copy the rest."""
-        kind, at, tag = cast("_Place", node)
-        if kind == _NAMING or (kind == _OPEN and tag):
-            shortest = min(self.names, key=len)
-            text = shortest if kind == _NAMING else "|" + shortest
-            return text, (_OUTSIDE, at, "")
-        return self.shown[at], (_OPEN, at + 1, "some") if kind == _OPEN else (_OUTSIDE, at + 1, "")
+        naming, at, opened, covering = cast("_Marked", node)
+        if naming or (opened and covering is not None):
+            left = [number for number in range(len(self.names)) if number not in (covering or ())]
+            shortest = min(left, key=lambda number: len(self.names[number]))
+            text = self.names[shortest]
+            return text if naming else "|" + text, self._closed(node, shortest)
+        return self.shown[at], (False, at + 1, opened, frozenset())
 
     def words(self) -> Iterable[str]:
         return "[", "|", *self.names
+
+    def forgetful(self) -> Grammar:
+        """An entity may be marked twice with one category."""
+        return replace(self, distinct=False)
+
+    def _closed(self, node: Node, number: int) -> Node:
+        _, at, opened, covering = cast("_Marked", node)
+        covers = opened[-1] and self.distinct
+        return (False, at, opened[:-1], (covering or frozenset()) | {number} if covers else frozenset())
 
 
 @dataclass(eq=False)

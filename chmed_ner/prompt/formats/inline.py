@@ -1,15 +1,16 @@
 """The sentence copied with its entities marked in place: `患者有[高血压|疾病]。`
 
-A mark of the sentence's own, or a backslash, has a backslash before it; white space other than a
-plain space is written `␣`. The copy carries the positions: see `alignment`. Reading also takes
-full-width marks and `【】`, and a category before the mention; marks without a category are text.
+Where entities nest, marks do: `[[胃|身体]痛|症状]`. A mark of the sentence's own, or a backslash, has
+a backslash before it; white space other than a plain space is written `␣`. The copy carries the
+positions: see `alignment`. Reading also takes full-width marks and `【】`, and a category before the
+mention; marks without a category are text.
 """
 
 import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from chmed_ner.entities import Grammar, LabelScheme, Span, tags_of
+from chmed_ner.entities import Grammar, LabelScheme, Span, in_text_order, layers, tags_of
 from chmed_ner.prompt.formats.alignment import BLANK
 from chmed_ner.prompt.formats.answer import Answer, CopyFormat, TaggedCopy
 from chmed_ner.prompt.formats.copy_grammar import MarkedGrammar
@@ -17,6 +18,8 @@ from chmed_ner.prompt.formats.copy_grammar import MarkedGrammar
 _OPENING, _BARS, _CLOSING = "[［【", "|｜", "]］】"
 _MARKS = re.compile(r"[\[［【|｜\]］】\\]")
 _PIECES = re.compile(r"\\[\[［【|｜\]］】\\]|[\[［【|｜\]］】]|[^\[［【|｜\]］】\\]+|\\")
+DEEPEST = 6
+"""Marks that are open at once, at most, where entities nest; GENIA and ACE need no more."""
 
 
 class Inline(CopyFormat):
@@ -25,27 +28,35 @@ class Inline(CopyFormat):
     most_marks = 5
 
     def write(self, answer: Answer, sentence: str, labels: LabelScheme, script: str) -> str:
-        parts, start = [], 0
-        for span in answer.spans or ():
-            name = _escaped(labels.name_of(span.type, script))
-            parts += [
-                _escaped(sentence[start : span.start]),
-                f"[{_escaped(sentence[span.start : span.end])}|{name}]",
-            ]
-            start = span.end
-        return "".join([*parts, _escaped(sentence[start:])])
+        parts: list[str] = []
+        opened: list[Span] = []
+        start = 0
+        end = Span(len(sentence), len(sentence), "")
+        for span in (*in_text_order(answer.spans or ()), end):
+            while opened and opened[-1].end <= span.start:
+                closed = opened.pop()
+                name = _escaped(labels.name_of(closed.type, script))
+                parts += [_escaped(sentence[start : closed.end]), f"|{name}]"]
+                start = closed.end
+            parts += [_escaped(sentence[start : span.start]), "[" if span is not end else ""]
+            opened.append(span)
+            start = span.start
+        return "".join(parts)
 
     def read(self, text: str, labels: LabelScheme, problems: Counter[str]) -> TaggedCopy:
-        page = _Page(labels, problems)
+        page = _Page(labels, problems, DEEPEST if labels.nested else 1)
         for piece in _PIECES.findall(text):
             page.read(piece)
         copy = page.finished()
-        return copy, tags_of(page.spans, len(copy))
+        spans = set(copy.spans)
+        problems["repeated_line"] += len(copy.spans) - len(spans)
+        return copy.text, [tags_of(layer, len(copy.text)) for layer in layers(spans)]
 
     def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:
-        """The sentence with pieces of it marked, none within another."""
+        """The sentence with pieces of it marked, none within another unless the labels nest."""
         names = tuple(f"{_escaped(name)}]" for name in labels.names(script))
-        return MarkedGrammar(tuple(map(_escaped, sentence)), names)
+        deepest = DEEPEST if labels.nested else 1
+        return MarkedGrammar(tuple(map(_escaped, sentence)), names, deepest)
 
     def room(self, characters: int, longest_name: int) -> int:
         """Twice the sentence: the copy, and a name and three marks for each entity."""
@@ -53,68 +64,87 @@ class Inline(CopyFormat):
 
 
 @dataclass
+class _Copied:
+    """A stretch of the copy, and the entities in it."""
+
+    text: str = ""
+    spans: list[Span] = field(default_factory=list)
+
+
+@dataclass
+class _Open:
+    """The stretches since a mark that opens (one of no width for the whole copy); `bar` is the
+    place of the last bar among them."""
+
+    parts: list[_Copied]
+    bar: int = 0
+
+    def joined(self, start: int = 0, end: int | None = None) -> _Copied:
+        """The stretches from `start` to `end` as one."""
+        texts, spans, length = [], [], 0
+        for part in self.parts[start:end]:
+            spans += [Span(s.start + length, s.end + length, s.type) for s in part.spans]
+            texts.append(part.text)
+            length += len(part.text)
+        return _Copied("".join(texts), spans)
+
+
+@dataclass
 class _Page:
-    """What has been copied so far, and the mark that is still open."""
+    """What has been copied so far, and the marks that are still open, at most `deepest`."""
 
     labels: LabelScheme
     problems: Counter[str]
-    parts: list[str] = field(default_factory=list)
-    length: int = 0
-    spans: list[Span] = field(default_factory=list)
-    open: list[str] | None = None
-    bar: int = 0  # the place of the last bar in `open`
+    deepest: int
+    open: list[_Open] = field(default_factory=lambda: [_Open([])])
 
     def read(self, piece: str) -> None:
         """Take the next piece: a mark, an escaped mark, or text."""
         if piece in _OPENING:
-            self._leave_open()
-            self.open, self.bar = [piece], 0
-        elif self.open is None:
-            self._copy(_unescaped(piece))
-        elif piece in _CLOSING:
+            if len(self.open) > self.deepest:
+                self._leave_open()
+            self.open.append(_Open([_Copied(piece)]))
+        elif piece in _CLOSING and len(self.open) > 1:
             self._close(piece)
         else:
             if piece in _BARS:
-                self.bar = len(self.open)
-            self.open.append(_unescaped(piece))
+                self.open[-1].bar = len(self.open[-1].parts)
+            self._copy(_Copied(_unescaped(piece)))
 
-    def finished(self) -> str:
-        """The copy; `spans` are the entities in it."""
-        self._leave_open()
-        return "".join(self.parts)
+    def finished(self) -> _Copied:
+        """The copy and the entities in it."""
+        while len(self.open) > 1:
+            self._leave_open()
+        return self.open[0].joined()
 
-    def _copy(self, text: str) -> None:
-        self.parts.append(text)
-        self.length += len(text)
+    def _copy(self, copied: _Copied) -> None:
+        self.open[-1].parts.append(copied)
 
     def _leave_open(self) -> None:
         """An opening mark without its closing one is text; the words that it opens stay."""
-        if self.open is None:
-            return
-        if self.bar:
+        left = self.open.pop()
+        if left.bar:
             self.problems["unparsable_line"] += 1
-            self._copy("".join(self.open[1 : self.bar]))
+            self._copy(left.joined(1, left.bar))
         else:
-            self._copy("".join(self.open))
-        self.open = None
+            self._copy(left.joined())
 
     def _close(self, mark: str) -> None:
-        opened, self.open = self.open or [], None
-        if not self.bar:
-            self._copy("".join(opened) + mark)
+        closed = self.open.pop()
+        if not closed.bar:
+            self._copy(_Copied(closed.joined().text + mark, closed.joined().spans))
             return
-        words, name = "".join(opened[1 : self.bar]), "".join(opened[self.bar + 1 :])
-        type_ = self.labels.tag_of(name)
-        if type_ is None and (type_ := self.labels.tag_of(words)):
+        words, name = closed.joined(1, closed.bar), closed.joined(closed.bar + 1)
+        type_ = self.labels.tag_of(name.text)
+        if type_ is None and (type_ := self.labels.tag_of(words.text)):
             words = name
-        start = self.length
-        self._copy(words)
         if type_ is None:
             self.problems["unknown_label"] += 1
-        elif not words:
+        elif not words.text:
             self.problems["unparsable_line"] += 1
         else:
-            self.spans.append(Span(start, self.length, type_))
+            words.spans.append(Span(0, len(words.text), type_))
+        self._copy(words)
 
 
 def _escaped(text: str) -> str:

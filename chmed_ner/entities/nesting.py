@@ -1,0 +1,76 @@
+"""Entities inside others: their order, the flat layers they form, which sets of them are legal."""
+
+from collections.abc import Iterable
+
+from chmed_ner.entities.types import Span
+
+Spans = tuple[Span, ...]
+
+
+def order(span: Span) -> tuple[int, int, str]:
+    """The key of the text order: by start, the longer first, then by type."""
+    return span.start, -span.end, span.type
+
+
+def in_text_order(spans: Iterable[Span]) -> Spans:
+    """The spans so ordered that an entity comes before those inside it."""
+    return tuple(sorted(spans, key=order))
+
+
+def crosses(one: Span, other: Span) -> bool:
+    """Do they overlap, neither inside the other?"""
+    first, second = (one, other) if one.start <= other.start else (other, one)
+    return first.start < second.start < first.end < second.end
+
+
+def layers(spans: Iterable[Span]) -> list[Spans]:
+    """The spans as flat layers, at least one: the outermost first, then those inside them, ...
+
+    Of two that cross, the second in text order is in a layer below the first.
+    """
+    found: list[list[Span]] = [[]]
+    for span in in_text_order(spans):
+        for layer in found:
+            if not layer or layer[-1].end <= span.start:
+                layer.append(span)
+                break
+        else:
+            found.append([span])
+    return [tuple(layer) for layer in found]
+
+
+def nestable(spans: Iterable[Span]) -> Spans:
+    """The spans in text order, each once, without those that cross an earlier one that is kept."""
+    kept: list[Span] = []
+    for span in in_text_order(set(spans)):
+        if not any(crosses(span, other) for other in kept):
+            kept.append(span)
+    return tuple(kept)
+
+
+def inside(spans: Iterable[Span]) -> frozenset[Span]:
+    """Those that lie inside a longer one."""
+    found = set()
+    reach = furthest = 0  # the furthest end of the places before this one, with and without it
+    place = (0, 0)
+    for span in in_text_order(spans):
+        if (span.start, span.end) != place:
+            place, reach = (span.start, span.end), furthest
+        if span.end <= reach:
+            found.add(span)
+        furthest = max(furthest, span.end)
+    return frozenset(found)
+
+
+def check_nested(spans: Iterable[Span], length: int) -> None:
+    """ValueError: a span outside a sentence of `length` characters, given twice, or that crosses
+    another."""
+    opened: list[Span] = []
+    for span in in_text_order(spans):
+        if not 0 <= span.start < span.end <= length:
+            raise ValueError(f"{span} is not inside a sentence of {length} characters")
+        while opened and opened[-1].end <= span.start:
+            opened.pop()
+        if opened and (span == opened[-1] or span.end > opened[-1].end):
+            raise ValueError(f"{span} overlaps another span and is not inside it")
+        opened.append(span)
