@@ -14,7 +14,7 @@ from typing import Any
 
 from chmed_ner.data.documents import Annotated, Document, sentences_of
 from chmed_ner.data.predictions import prediction_record
-from chmed_ner.entities import AnnotatedText, Prediction, Span, tags_of
+from chmed_ner.entities import AnnotatedText, Prediction, Span, layers, tags_of
 from chmed_ner.errors import InputError
 from chmed_ner.files import json_line, replacing
 
@@ -124,7 +124,7 @@ def _sentences(
     except ValueError as error:
         raise InputError(
             f"text {each.prediction.id}: {error}, which BIO tags cannot say; write brat, doccano, "
-            "label_studio or jsonl"
+            "label_studio or jsonl, or convert the outermost alone (--outermost)"
         ) from None
     inside = {position for span in spans for position in range(span.start + 1, span.end)}
     rows: list[tuple[int, str]] = []
@@ -175,11 +175,19 @@ ANNOTATION_FORMATS: Mapping[str, Writer] = {
 }
 
 
-def as_gold(texts: Iterable[AnnotatedText]) -> Iterator[Annotated]:
-    """What people annotated, as documents to be written; a text without an id has its number."""
+def as_gold(texts: Iterable[AnnotatedText], *, outermost: bool = False) -> Iterator[Annotated]:
+    """What people annotated, as documents to be written; a text without an id has its number.
+
+    `outermost`: no entity over another; what is left out is counted in a warning.
+    """
+    left_out = 0
     for number, each in enumerate(texts):
-        found = Prediction(each.id or str(number), "", "", each.text, each.entities)
+        spans = layers(each.entities)[0] if outermost else each.entities
+        left_out += len(each.entities) - len(spans)
+        found = Prediction(each.id or str(number), "", "", each.text, spans)
         yield Annotated(Document(each.text, "\n"), found, tuple(sentences_of(each.text)), gold=True)
+    if left_out:
+        log.warning("%d entities inside others, or crossing them, are left out", left_out)
 
 
 def write_annotations(path: Path, style: str, documents: Iterable[Annotated]) -> None:
