@@ -1,7 +1,7 @@
 """doccano's exports (JSON lines, or JSON): spans under `entities`, `label`, `labels` or `annotations`.
 
-It counts UTF-16 units, or characters where its project counts grapheme clusters, and writes no
-mentions: `units` says which, where a text has characters beyond U+FFFF.
+It counts UTF-16 units (old versions: characters) and writes no mentions: `units` says which,
+where a text has characters beyond U+FFFF.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from chmed_ner.data.formats.span_json import read_spans
 
 
 def _read(path: Path, options: Options) -> Annotations:
-    return read_spans(path, options, ["exclusive"])
+    return read_spans(path, options, ["exclusive"], ["utf16", "characters"])
 
 
 FORMAT = Format(_read, ("text_key", "entities_key", "units", "gold"))

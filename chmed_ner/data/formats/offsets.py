@@ -122,8 +122,8 @@ def resolve(
     named in a warning and counted. InputError: most are such, or a text holds a lone surrogate.
     """
     scales = [{unit: _PLACES[unit](each.text) for unit in units} for each in documents]
-    differ = {u for each, of in zip(documents, scales, strict=True) for u in units[1:]
-              if len(of[u]) != len(each.text) + 1}  # fmt: skip
+    differ = {u for of in scales for u in units[1:]
+              if len(of[u]) != len(of[units[0]])}  # fmt: skip
     ways = [way for way in product(ends, units) if way[1] in {units[0], *differ}]
     read = [
         [_read(document, marked, ways, of) for marked in document.entities]

@@ -34,7 +34,12 @@ class _Keys:
     mention: str | None
 
 
-def read_spans(path: Path, options: Options, ends: Sequence[str]) -> Annotations:
+def read_spans(
+    path: Path,
+    options: Options,
+    ends: Sequence[str],
+    units: Sequence[str] = ("characters", "utf16"),
+) -> Annotations:
     """The texts with their spans; InputError: a key that is missing or not recognised."""
     records = read_records(path)
     values = [record.values for record in records]
@@ -56,8 +61,7 @@ def read_spans(path: Path, options: Options, ends: Sequence[str]) -> Annotations
         Document(path, record.line, text, [_marked(record, each, keys) for each in found], record.id)
         for record, text, found in zip(records, texts, listed, strict=True)
     ]
-    units = [options.units] if options.units else ["characters", "utf16"]
-    return resolve(path, documents, ends, units)
+    return resolve(path, documents, ends, [options.units] if options.units else units)
 
 
 def _read(path: Path, options: Options) -> Annotations:
