@@ -12,20 +12,20 @@ from chmed_ner.errors import InputError
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("input", metavar="IN", help="a file; of brat a folder")
-    parser.add_argument("output", metavar="OUT", help="a file, - (standard output); of brat a folder")
+    parser.add_argument("output", metavar="OUT", help="a new file, -, or for brat a folder")
     parser.add_argument("--from", dest="source", choices=FORMATS, required=True)
     parser.add_argument("--to", dest="target", choices=ANNOTATION_FORMATS, required=True)
     parser.add_argument(
         "options",
         nargs="*",
         metavar="KEY=VALUE",
-        help="how IN is to be read where that is not recognised, such as end=inclusive (the reader's "
-        "keys of conf/dataset/column_files.yaml)",
+        help="how IN is to be read where that is not recognised, such as end=inclusive (the keys "
+        "of a dataset that has a format)",
     )
     parser.add_argument(
         "--outermost",
         action="store_true",
-        help="of entities over one another write the outermost alone, the first of those that cross",
+        help="of entities over one another write the outermost, of those that cross the first",
     )
 
 
@@ -40,10 +40,10 @@ def execute(arguments: argparse.Namespace) -> int:
             sys.stdout.buffer.write(text.encode("utf-8"))
     else:
         write_annotations(Path(output), arguments.target, documents)
-    counts = {"texts": len(found.texts), "entities": sum(len(each.entities) for each in found.texts)}
+    entities = sum(len(each.entities) for each in found.texts)
     for note in found.notes:
         print(note, file=sys.stderr)
-    for name, count in {**counts, **found.counts}.items():
+    for name, count in {"texts": len(found.texts), "entities": entities, **found.counts}.items():
         print(f"{name}: {count:,}", file=sys.stderr)
     return 0
 

@@ -14,6 +14,7 @@ from chmed_ner.entities import (
     Prediction,
     Script,
     Sentence,
+    Simplified,
     Span,
     convert_leniently,
     restore,
@@ -196,7 +197,9 @@ def extractor(
         words.append("regime=zero_shot")
     config: dict[str, Any] = plain_config(compose(words))
     if labels is not None and not isinstance(labels, str):
-        config["dataset"]["labels"] = {"name": "labels", "types": dict.fromkeys(labels)}
+        simplified = Simplified().convert
+        types = {name: {"traditional": name, "simplified": simplified(name)} for name in labels}
+        config["dataset"]["labels"] = {"name": "labels", "types": types}
     experiment = configure(config, {})
     if experiment.reads_training or "prompt" not in experiment.parts:
         raise InputError(

@@ -41,7 +41,10 @@ def test_options_say_what_is_not_recognised(command, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("in.txt", "in.txt", "--from", "columns", "--to", "bio"), "one of the files that are read"),
+        (
+            ("in.txt", "in.txt", "--from", "columns", "--to", "bio"),
+            "is one of the files",
+        ),
         (("in.txt", "out", "--from", "columns", "--to", "bio", "inclusive"), "give KEY=VALUE"),
         (("in.txt", "out", "--from", "columns", "--to", "bio", "end=inclusive"), "no such option"),
         (("none.txt", "out", "--from", "columns", "--to", "bio"), "none.txt: no such file"),

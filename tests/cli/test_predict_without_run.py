@@ -16,7 +16,7 @@ from chmed_ner.errors import InputError
 
 TEXT = "😀她有糖尿病，又頭痛"
 ANSWER = "糖尿病-疾病\n头痛-症状"
-FOUND = (Entity("糖尿病", "疾病", 3, 6), Entity("頭痛", "症状", 8, 10))
+FOUND = (Entity("糖尿病", "疾病", 3, 6), Entity("頭痛", "症狀", 8, 10))
 
 
 class Reader(BaseHTTPRequestHandler):
@@ -58,13 +58,13 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[s
 
 
 def test_a_text_and_categories_are_enough(settings: list[str], tmp_path: Path) -> None:
-    options = {"backbone": "openai_compatible", "labels": ["疾病", "症状"]}
+    options = {"backbone": "openai_compatible", "labels": ["疾病", "症狀"]}
     with chmed_ner.extractor(*settings, **options) as extract:  # type: ignore[arg-type]
         assert extract(TEXT) == FOUND
         assert extract.extract(["沒事", TEXT]) == [(), FOUND]
         long = "沒事。" * 300 + TEXT
         assert [long[each.start : each.end] for each in extract(long)] == ["糖尿病", "頭痛"]
-        assert extract.predict([TEXT])[0].entities == (Span(3, 6, "疾病"), Span(8, 10, "症状"))
+        assert extract.predict([TEXT])[0].entities == (Span(3, 6, "疾病"), Span(8, 10, "症狀"))
     assert {each.name for each in tmp_path.iterdir()} <= {"cache"}, "nothing is left behind"
 
 
@@ -77,9 +77,7 @@ def test_categories_can_be_those_of_a_scheme(settings: list[str]) -> None:
 
 
 @pytest.mark.parametrize("style", ["jsonl", "bio", "conll", "brat", "doccano", "label_studio"])
-def test_the_command_needs_no_run(
-    command, settings: list[str], tmp_path: Path, style: str
-) -> None:
+def test_the_command_needs_no_run(command, settings: list[str], tmp_path: Path, style: str) -> None:
     (tmp_path / "a=b.txt").write_bytes(f"{TEXT}\r\n無\r\n".encode())
     words = ("backbone=openai_compatible", "labels@dataset.labels=health10", *settings)
     told = ("./a=b.txt", "--format", style)
