@@ -33,11 +33,8 @@ from .documents import (
     read_documents as read_documents,
 )
 from .download import Server as Server, fetch_file as fetch_file
-from .formats import (
-    FORMATS as FORMATS,
-    Annotations as Annotations,
-    read_annotated as read_annotated,
-)
+from .formats import FORMATS as FORMATS, read_annotated as read_annotated
+from .formats.annotations import Annotations as Annotations
 from .predictions import (
     SAME_CHARACTERS as SAME_CHARACTERS,
     check_same_characters as check_same_characters,

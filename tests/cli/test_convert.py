@@ -46,7 +46,10 @@ def test_options_say_what_is_not_recognised(command, tmp_path: Path) -> None:
             "is one of the files",
         ),
         (("in.txt", "out", "--from", "columns", "--to", "bio", "inclusive"), "give KEY=VALUE"),
-        (("in.txt", "out", "--from", "columns", "--to", "bio", "end=inclusive"), "no such option"),
+        (
+            ("in.txt", "out", "--from", "columns", "--to", "bio", "end=inclusive"),
+            "format columns does not take it",
+        ),
         (("none.txt", "out", "--from", "columns", "--to", "bio"), "none.txt: no such file"),
         (("in.txt", "no/way", "--from", "columns", "--to", "bio"), "cannot be written"),
     ],

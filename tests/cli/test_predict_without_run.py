@@ -90,7 +90,7 @@ def test_the_command_needs_no_run(command, settings: list[str], tmp_path: Path, 
     else:
         assert (tmp_path / "out").read_text(encoding="utf-8") == printed.out
     reader = {"jsonl": "span_json", "bio": "columns", "conll": "columns"}.get(style, style)
-    found = read_annotated(tmp_path / "out", reader).texts
+    found = read_annotated(tmp_path / "out", reader, {}).texts
     assert [text.text for text in found] == [TEXT, "無"]
     assert found[0].entities == (Span(3, 6, "DISE"), Span(8, 10, "SYMP"))
 

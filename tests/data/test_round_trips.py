@@ -39,7 +39,7 @@ def spans(text: AnnotatedText) -> list[tuple[str, str]]:
 def test_every_span_comes_back(style: str, tmp_path: Path) -> None:
     path = tmp_path / "out"
     write_annotations(path, style, as_gold(FLAT))
-    found = read_annotated(path, READERS[style]).texts
+    found = read_annotated(path, READERS[style], {}).texts
     assert list(map(spans, found)) == list(map(spans, FLAT))
     if style != "conll":  # it holds no white space
         assert [each.entities for each in found] == [each.entities for each in FLAT]
@@ -50,7 +50,7 @@ def test_every_span_comes_back(style: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("style", ["brat", "doccano", "label_studio", "jsonl"])
 def test_entities_over_one_another_and_over_line_ends_come_back(style: str, tmp_path: Path) -> None:
     write_annotations(tmp_path / "out", style, as_gold(NESTED))
-    found = read_annotated(tmp_path / "out", READERS[style]).texts
+    found = read_annotated(tmp_path / "out", READERS[style], {}).texts
     assert [sorted(each.entities) for each in found] == [sorted(each.entities) for each in NESTED]
 
 
@@ -63,7 +63,7 @@ def test_columns_refuse_what_they_cannot_say(
     assert not (tmp_path / "out").exists(), "never half a file"
     write_annotations(tmp_path / "out", style, as_gold(NESTED, outermost=True))
     assert "2 entities inside others, or crossing them, are left out" in caplog.text
-    found = read_annotated(tmp_path / "out", "columns").texts
+    found = read_annotated(tmp_path / "out", "columns", {}).texts
     kept = [each for text in found for each in spans(text)][-2:]
     assert kept == [("dis", "肝硬化"), ("bod", "肝")], "no sentence ends inside an entity"
     odd = AnnotatedText("頭痛", (Span(0, 2, "body part"),))
@@ -125,12 +125,12 @@ def test_no_gold_span_of_a_corpus_moves_or_is_lost(
     name: str, corpora_dir: Path, tmp_path: Path
 ) -> None:
     source, entities = CORPORA[name]
-    gold = read_annotated(corpora_dir / name, source).texts
+    gold = read_annotated(corpora_dir / name, source, {}).texts
     assert sum(len(each.entities) for each in gold) == entities
     for style, reader in READERS.items():
         if source != "pipes" or style not in ("bio", "conll"):
             write_annotations(tmp_path / style, style, as_gold(gold))
-            found = read_annotated(tmp_path / style, reader).texts
+            found = read_annotated(tmp_path / style, reader, {}).texts
             if style == "conll":  # sentences and their visible characters, not documents
                 one, other = ([each for text in texts for each in spans(text)]
                               for texts in (gold, found))  # fmt: skip

@@ -15,10 +15,8 @@ from chmed_ner.knobs import at_least, one_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a file is to be read; what is None is recognised. `column` counts from 1.
-
-    `units` are what offsets count. `gold` False: a file without annotation, read for its texts.
-    """
+    """How a file is to be read; None is recognised. `column` (of the tags) counts from 1, `units`
+    are what offsets count; `gold` False reads the texts alone."""
 
     scheme: Annotated[str | None, one_of("BIO", "IOB1", "BIOES", "BILOU", "BMES")] = None
     separator: Annotated[str | None, one_of("space", "tab")] = None
@@ -45,17 +43,14 @@ class Annotations:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A reader, and the options that it takes."""
+    """A reader, and the options that it takes beside `gold`."""
 
     read: Callable[[Path, Options], Annotations]
-    options: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
 
 def read_unicode(path: Path, *, keep_mark: bool = False) -> str:
-    """The text of a UTF-8 file, without a byte order mark unless it is kept.
-
-    InputError: a missing file, an archive, another encoding.
-    """
+    """The text of a UTF-8 file; InputError: it is missing, an archive, or in another encoding."""
     with opened(path) as stream:
         raw = stream.read()
     if raw.startswith(b"PK\3\4"):
@@ -66,6 +61,5 @@ def read_unicode(path: Path, *, keep_mark: bool = False) -> str:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}, line {line}: {not_utf8(error)}") from None
     if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise InputError(f"{path}, line {line}: holds a NUL byte; {other_encoding(raw)}")
+        raise InputError(f"{path}: holds NUL bytes; {other_encoding(raw)}")
     return text if keep_mark else without_mark(text, str(path))

@@ -1,7 +1,7 @@
-"""doccano's exports (JSON lines, or JSON): spans under `entities`, `label`, `labels` or `annotations`.
+"""doccano's exports: spans under `entities`, `label`, `labels` or `annotations`, without mentions.
 
-It counts UTF-16 units (old versions: characters) and writes no mentions: `units` says which,
-where a text has characters beyond U+FFFF.
+doccano counts UTF-16 units unless its project counts grapheme clusters: `units` says which, where
+a text has characters beyond U+FFFF.
 """
 
 from pathlib import Path
@@ -14,4 +14,4 @@ def _read(path: Path, options: Options) -> Annotations:
     return read_spans(path, options, ["exclusive"], ["utf16", "characters"])
 
 
-FORMAT = Format(_read, ("text_key", "entities_key", "units", "gold"))
+FORMAT = Format(_read, ("text_key", "entities_key", "units"))

@@ -2,16 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from chmed_ner.data.columns import shown
-from chmed_ner.data.formats.annotations import read_unicode
+from chmed_ner.data.formats.annotations import Options, read_unicode
 from chmed_ner.errors import InputError
 
-_GAP = re.compile(r"[ \t\r\n,]*")
+_GAP = re.compile(r"[\s,]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +24,7 @@ class Record:
     @property
     def id(self) -> str:
         """Its `id`, empty where it has none."""
-        value = self.values.get("id")
-        return str(value) if isinstance(value, str | int) else ""
+        return str(self.values.get("id", ""))
 
     def refuse(self, problem: str) -> NoReturn:
         """Raise InputError for this record; `problem` says what is wrong and the cure."""
@@ -35,57 +33,62 @@ class Record:
     def text(self, key: str) -> str:
         """The text under `key`; InputError: there is none."""
         value = self.values.get(key)
-        if not isinstance(value, str):
-            self.refuse(f"key `{key}` must hold the text; correct it, or set dataset.text_key")
-        return value
+        return value if isinstance(value, str) else self.refuse(f"`{key}` must be a text; add it")
+
+    def list(self, key: str) -> list[Any]:
+        """The list of entities under `key`; InputError: there is none."""
+        value = self.values.get(key)
+        return value if isinstance(value, list) else self.refuse(
+            f"`{key}` must be a list of entities; add it (dataset.gold=false: texts alone)"
+        )  # fmt: skip
 
     def number(self, value: object) -> int:
-        """An offset, written as a whole number; InputError: something else."""
-        plain = value if isinstance(value, str) else str(value)
-        if isinstance(value, bool) or not re.fullmatch(r"-?\d{1,18}", plain):
-            self.refuse(f"offset {shown(plain)} of an entity is no whole number; correct it")
-        return int(plain)
+        """An offset, which may be written as text; InputError: it is no whole number."""
+        return int(str(value)) if is_offset(value) else self.refuse(
+            f"offset {value!r:.40} of an entity is no whole number; correct it"
+        )  # fmt: skip
+
+
+def is_offset(value: object) -> bool:
+    """Whether `value` is a whole number, or a text of one."""
+    return not isinstance(value, bool) and re.fullmatch(r"-?\d{1,18}", str(value)) is not None
 
 
 def read_records(path: Path) -> list[Record]:
-    """The objects of a file; InputError: not JSON, no list of objects, cut short."""
-    text = read_unicode(path)
-    start = len(text) - len(text.lstrip())
-    listed = text.startswith("[", start)
-    records = []
-    at, line, decoder = start + listed, 1 + text.count("\n", 0, start), json.JSONDecoder()
+    """The objects of a file; InputError: it is not JSON, holds something else, or is cut short."""
+    text = read_unicode(path).rstrip()
+    listed = text.lstrip().startswith("[")
+    at, line, records = text.find("[") + 1 if listed else 0, 1, list[Record]()
+    line += text.count("\n", 0, at)
     while True:
-        begin = _GAP.match(text, at).end()  # type: ignore[union-attr]
+        begin = at + len(_GAP.match(text, at)[0])  # type: ignore[index]
+        if begin == len(text) - listed and text[begin:] == "]" * listed:
+            return records
         line += text.count("\n", at, begin)
-        if begin == len(text) and not listed:
-            return records
-        if listed and text.startswith("]", begin) and not text[begin + 1 :].strip():
-            return records
         try:
-            value, at = decoder.raw_decode(text, begin)
+            value, at = json.JSONDecoder().raw_decode(text, begin)
         except (ValueError, RecursionError) as error:
             line = getattr(error, "lineno", line)
-            cut = "; the file may be cut short" if not text[begin:].strip() else ""
             raise InputError(
-                f"{path}, line {line}: not JSON ({_words(error)}){cut}; give a list of "
-                "objects, or one object a line"
+                f"{path}, line {line}: not JSON ({error}); give a list of objects, or an object a "
+                "line; if the file was cut short, copy it again"
             ) from None
         if not isinstance(value, dict):
-            kind = type(value).__name__
-            raise InputError(f"{path}, line {line}: a JSON {kind} where an object is needed")
+            raise InputError(f"{path}, line {line}: {value!r:.40} is not an object; correct it")
         records.append(Record(path, line, value))
         line += text.count("\n", begin, at)
 
 
-def _words(error: Exception) -> str:
-    """What an error of the decoder says, without the place."""
-    return str(error).partition(":")[0] or type(error).__name__
-
-
-def recognised(
-    objects: Iterable[Mapping[str, Any]], pattern: str, holds: Callable[[Any], bool]
-) -> str | None:
-    """The key that holds such values: the first whose name fits, else the only one; else None."""
-    keys = list(dict.fromkeys(key for each in objects for key, value in each.items() if holds(value)))
-    named = [key for key in keys if re.search(pattern, key, re.IGNORECASE)]
-    return (named or (keys if len(keys) == 1 else [None]))[0]
+def key_of(
+    path: Path, options: Options, name: str, objects: Iterable[Mapping[str, Any]],
+    pattern: str, holds: Callable[[Any], bool],
+) -> str:  # fmt: skip
+    """The key that the option `name` sets, or that holds such values: the first whose name fits,
+    else the only one; InputError: there is neither."""
+    found = {key: key for each in objects for key, value in each.items() if holds(value)}
+    named = [key for key in found if re.search(pattern, key, re.IGNORECASE)]
+    chosen = getattr(options, name) or next(iter(named or (found if len(found) == 1 else ())), None)
+    if not chosen:
+        keys = ", ".join({key: key for each in objects for key in each}) or "no keys"
+        raise InputError(f"{path}: no {name} is recognised; set dataset.options.{name} ({keys})")
+    return str(chosen)

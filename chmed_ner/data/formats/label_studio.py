@@ -1,118 +1,96 @@
 """Label Studio's JSON and JSON-MIN exports of tasks whose regions lie in a text.
 
-Of several annotations of a task the ground truth is read, else the one that was changed last; a
-task without annotation is left out. Where no task has one, the predictions are read.
+Of several annotations the ground truth is read, else the one that was changed last; a task without
+is left out. Predictions are read where no task of the file has an annotation.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from chmed_ner.data.formats.annotations import Annotations, Format, Options
-from chmed_ner.data.formats.json_records import Record, read_records, recognised
+from chmed_ner.data.formats.json_records import Record, key_of, read_records
 from chmed_ner.data.formats.offsets import Document, Marked, resolve
 
 log = logging.getLogger(__name__)
 
-_UNITS = ("characters", "utf16", "lines")
-
-Regions = Sequence[Mapping[str, Any]]
-
-
-def _read(path: Path, options: Options) -> Annotations:
-    records = read_records(path)
-    counts: Counter[str] = Counter()
-    keys = [key for record in records for key in ("annotations", "completions", "predictions")
-            if record.values.get(key)]  # fmt: skip
-    key = min(keys, default="annotations")  # in this order: what people made before predictions
-    documents = []
-    for record in records:
-        full = isinstance(record.values.get("data"), dict)
-        task = Record(path, record.line, record.values["data"]) if full else record
-        regions = _chosen(record, key, counts) if full else _listed(task, options)
-        if regions is None and options.gold is not False:
-            counts["unannotated"] += 1
-            continue
-        text = task.text(_text_key(task, options))
-        marked = [] if options.gold is False else _marked(record, regions or [], counts)
-        documents.append(Document(path, record.line, text, marked, record.id))
-    units = [options.units] if options.units else _UNITS
-    found = resolve(path, documents, ["exclusive"], units)
-    for kind, what in _WARNED.items():
-        if counts[kind]:
-            log.warning("%s: %d %s", path, counts[kind], what)
-    notes = (f"read from `{key}`", *found.notes)
-    return replace(found, notes=notes, counts={**found.counts, **counts})
-
-
-_WARNED = {
-    "unannotated": "tasks without annotation left out: label them, or export the labelled alone",
-    "several_annotations": "tasks with several annotations: the ground truth was read, else the "
-    "one that was changed last",
-    "other_regions": "regions that are no span of the text left out: label plain text "
-    "(<Labels> on <Text>)",
+_WARNINGS = {
+    "unannotated": "tasks without annotation left out: export the labelled ones alone",
+    "several_annotations": "tasks with several annotations: the ground truth was read, or the last",
+    "other_regions": "regions left out that are no span of a text: label a <Text> with <Labels>",
 }
 
 
-def _text_key(task: Record, options: Options) -> str:
-    texts = [{key: task.values[key] for key in task.values if key != "created_at"}]
-    key = options.text_key or recognised(texts, "^text$", lambda v: isinstance(v, str))
-    if not key:
-        task.refuse(f"which key holds the text? Set dataset.text_key ({', '.join(task.values)})")
-    return key
-
-
-def _chosen(record: Record, key: str, counts: Counter[str]) -> Regions | None:
-    """The regions of the annotation to read; None: the task has none."""
-    made = [each for each in record.values.get(key) or []
-            if isinstance(each, dict) and not each.get("was_cancelled")]  # fmt: skip
-    if not made:
-        return None
-    counts["several_annotations"] += len(made) > 1
-    best = max(
-        enumerate(made),
-        key=lambda each: (
-            bool(each[1].get("ground_truth")),
-            str(each[1].get("updated_at") or each[1].get("created_at") or ""),
-            each[0],
-        ),
-    )[1]
-    return _objects(record, "result", best.get("result"))
-
-
-def _listed(record: Record, options: Options) -> Regions | None:
-    """The regions of JSON-MIN, whose key is the name of the labels' tag; None: it has none."""
-    key = options.entities_key or recognised(
-        [record.values], "label", lambda v: isinstance(v, list) and bool(v) and "start" in v[0]
+def _read(path: Path, options: Options) -> Annotations:
+    counts: Counter[str] = Counter()
+    records = read_records(path)
+    made = {key for each in records for key in ("annotations", "completions", "predictions")
+            if each.values.get(key)}  # fmt: skip
+    key = min(made, default="")  # in this order: what people made comes first
+    documents = []
+    for record in records:
+        data = record.values.get("data")
+        task = replace(record, values=data) if isinstance(data, dict) else record
+        text = task.text(key_of(path, options, "text_key", [task.values], "^text$", _is_text))
+        if options.gold is False:
+            documents.append(Document(path, record.line, text, (), record.id))
+            continue
+        regions = _minimal(task, options) if task is record else _chosen(record, key, counts)
+        if regions is None:
+            counts["unannotated"] += 1
+        else:
+            marked = _marked(record, regions, counts)
+            documents.append(Document(path, record.line, text, marked, record.id))
+    for kind, words in _WARNINGS.items():
+        if counts[kind]:
+            log.warning("%s: %d %s", path, counts[kind], words)
+    units = [options.units] if options.units else ["characters", "utf16", "CRLF as one"]
+    found = resolve(path, documents, ["exclusive"], units)
+    return replace(
+        found, notes=(f"read: {key or 'JSON-MIN'}", *found.notes), counts={**found.counts, **counts}
     )
-    return _objects(record, key, record.values.get(key)) if key else None
 
 
-def _objects(record: Record, key: str, value: object) -> Regions:
-    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-        record.refuse(f"key `{key}` must hold a list of regions; export the tasks again as JSON")
-    return value
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
-def _marked(record: Record, regions: Regions, counts: Counter[str]) -> list[Marked]:
-    """The entities of the regions; one with several labels is several."""
+def _chosen(record: Record, key: str, counts: Counter[str]) -> list[Any] | None:
+    """The regions of the annotation to read; None: there is none."""
+    made = [each for each in record.values.get(key) or () if not each.get("was_cancelled")]
+    counts["several_annotations"] += len(made) > 1
+    made.sort(key=lambda each: str(each.get("updated_at") or each.get("created_at") or ""))
+    made.sort(key=lambda each: bool(each.get("ground_truth")))
+    return replace(record, values=made[-1]).list("result") if made else None
+
+
+def _minimal(task: Record, options: Options) -> list[Any] | None:
+    """The regions of JSON-MIN, whose key is the name of the labels' tag; None: there is none."""
+    lists = {
+        key: value
+        for key, value in task.values.items()
+        if isinstance(value, list) and value and isinstance(value[0], dict) and "start" in value[0]
+    }
+    key = options.entities_key or next(iter(lists), None)
+    return lists.get(key) if key else None
+
+
+def _marked(record: Record, regions: list[Any], counts: Counter[str]) -> list[Marked]:
+    """The entities of the regions; one of several labels is several."""
     found = []
     for region in regions:
-        value = region.get("value", region)
-        kind = region.get("type", "labels")
-        labels = value.get(kind, value.get("labels")) if isinstance(value, dict) else None
+        kind, value = region.get("type", "labels"), region.get("value", region)
+        labels = value.get(kind) if isinstance(value, Mapping) else None
         if labels is None or not isinstance(value.get("start"), int):
-            if kind.endswith("labels"):
-                counts["other_regions"] += 1
-            continue  # a relation, a choice for the whole text
-        start, end = record.number(value["start"]), record.number(value.get("end"))
-        text = value.get("text")
-        mention = text.replace("\\n", "\n") if isinstance(text, str) else None
+            counts["other_regions"] += "start" in (value or ())
+            continue  # a relation, a choice of the whole text; a place in HTML or sound
+        start, end, mention = value["start"], record.number(value.get("end")), value.get("text")
+        mention = mention.replace("\\n", "\n") if isinstance(mention, str) else None
         found += [Marked(start, end, str(label), mention, record.line) for label in labels]
     return found
 
 
-FORMAT = Format(_read, ("text_key", "entities_key", "units", "gold"))
+FORMAT = Format(_read, ("text_key", "entities_key", "units"))
