@@ -49,11 +49,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _options(words: list[str]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"{word}: give KEY=VALUE, such as end=inclusive")
-        plain = {"true": True, "false": False}.get(value, value)
-        found[key] = int(value) if value.isdecimal() else plain
-    return found
+    pairs = [word.split("=", maxsplit=1) for word in words]
+    if wrong := [pair[0] for pair in pairs if len(pair) == 1]:
+        raise InputError(f"{wrong[0]}: give KEY=VALUE, such as end=inclusive")
+    return {key: int(value) if value.isdecimal() else value for key, value in pairs}

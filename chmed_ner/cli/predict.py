@@ -32,8 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--run",
-        help="a run directory, an MLflow run id, or latest; without it the backbone is asked as it "
-        "is",
+        help="a run directory, an MLflow run id, or latest; without it the backbone as it is",
     )
     add_place(parser)
     add_trust(parser)
@@ -41,8 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="PATH",
-        help="write a file, or with --format brat a folder of texts and their annotations, instead "
-        "of standard output",
+        help="write this file, or with --format brat this folder of texts and annotations",
     )
     parser.add_argument(
         "--max-characters",
@@ -64,7 +62,8 @@ def execute(arguments: argparse.Namespace) -> int:
     if len(files) > 1:
         raise InputError(f"{files[1]}: one file at a time; {files[0]} is named already")
     (name,) = files
-    check_target(arguments.out, [Path(name)], key="--out")
+    folder = arguments.format == "brat"
+    check_target(None if folder else arguments.out, [Path(name)], key="--out")
     run = _run(arguments, overrides)  # before it waits for standard input
     with ExitStack() as stack:
         stream = _opened(name, stack)
@@ -85,19 +84,12 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> Path | None:
-    if arguments.run is None:
-        if overrides:
-            return None
+    if (arguments.run is None) != bool(overrides):
         raise InputError(
-            "name a model: --run RUN (a run directory, an MLflow run id, or latest), or settings, "
-            "such as backbone=qwen3_0_6b labels@dataset.labels=health10"
+            "give either --run RUN (a run directory, an MLflow run id, or latest), which has its "
+            "settings, or settings, such as backbone=qwen3_0_6b (a file named so is ./NAME)"
         )
-    if overrides:
-        raise InputError(
-            f"{overrides[0]}: a run has its own settings; leave out --run, or this (a file of that "
-            f"name is ./{overrides[0]})"
-        )
-    return find(arguments.run, arguments)
+    return find(arguments.run, arguments) if arguments.run else None
 
 
 def _opened(name: str, stack: ExitStack) -> BinaryIO:

@@ -41,9 +41,6 @@ def doccano(documents: Iterable[Annotated]) -> Iterator[str]:
         yield json_line({"id": each.prediction.id, "text": text, "label": label})
 
 
-_MODEL = {"model_version": "chmed_ner"}
-
-
 def label_studio(documents: Iterable[Annotated]) -> Iterator[str]:
     """Label Studio's JSON list of tasks, for a `<Text name="text" value="$text"/>` with a
     `<Labels name="label" toName="text">`: annotations where people made them, else predictions."""
@@ -65,13 +62,8 @@ def label_studio(documents: Iterable[Annotated]) -> Iterator[str]:
 
 def _region(number: int, text: str, span: Span) -> dict[str, Any]:
     value = {"start": span.start, "end": span.end, "text": text[span.start : span.end]}
-    return {
-        "id": str(number),
-        "from_name": "label",
-        "to_name": "text",
-        "type": "labels",
-        "value": {**value, "labels": [span.type]},
-    }
+    place = {"id": str(number), "from_name": "label", "to_name": "text", "type": "labels"}
+    return {**place, "value": {**value, "labels": [span.type]}}
 
 
 def bio(documents: Iterable[Annotated]) -> Iterator[str]:
@@ -80,11 +72,9 @@ def bio(documents: Iterable[Annotated]) -> Iterator[str]:
     for each in documents:
         text = each.document.text
         lines = [line.span() for line in re.finditer("[^\n]*\n|[^\n]+", text)]
-        written = [
-            "".join(f"{text[position]} {tag}\n" for position, tag in rows) + "\n"
-            for rows in _sentences(each, lines, lambda character: character != "\n")
-        ]
-        yield "".join(written) or "\n"
+        sentences = _sentences(each, lines, lambda character: character != "\n")
+        written = ("".join(f"{text[at]} {tag}\n" for at, tag in rows) for rows in sentences)
+        yield "".join(f"{rows}\n" for rows in written) or "\n"
 
 
 def conll(documents: Iterable[Annotated]) -> Iterator[str]:
@@ -93,11 +83,10 @@ def conll(documents: Iterable[Annotated]) -> Iterator[str]:
     InputError: entities over one another."""
     for each in documents:
         text = each.document.text
-        written = ["-DOCSTART- -X- O O\n\n"]
-        for rows in _sentences(each, each.sentences, lambda character: not character.isspace()):
-            lines = (f"{text[place]} {place} {place + 1} {tag}\n" for place, tag in rows)
-            written.append("".join(lines) + "\n")
-        yield "".join(written)
+        sentences = _sentences(each, each.sentences, lambda character: not character.isspace())
+        written = ("".join(f"{text[at]} {at} {at + 1} {tag}\n" for at, tag in rows)
+                   for rows in sentences)  # fmt: skip
+        yield "-DOCSTART- -X- O O\n\n" + "".join(f"{rows}\n" for rows in written)
 
 
 def _sentences(
@@ -113,12 +102,8 @@ def _sentences(
         _check_type(each, span.type)
         there = [place[at] for at in range(span.start, span.end) if at in place]
         kept += [Span(there[0], there[-1] + 1, span.type)] if there else []
-    if len(kept) < len(spans):
-        log.warning(
-            "text %s: %d entities of white space alone are left out: a column holds none",
-            each.prediction.id,
-            len(spans) - len(kept),
-        )
+    if lost := len(spans) - len(kept):
+        log.warning("text %s: %d entities of white space left out", each.prediction.id, lost)
     try:
         tags = dict(zip(seen, tags_of(kept, len(seen)), strict=True))
     except ValueError as error:
@@ -225,9 +210,6 @@ def _write_brat(folder: Path, documents: Iterable[Annotated]) -> None:
         if (folder / f"{name}.txt").exists():
             raise InputError(f"{folder}: two documents have the id {id_!r}; give each its own")
         document = replace(each.document, text=_DROPPED.sub(" ", each.document.text))
-        for ending, text in (
-            ("txt", document.text),
-            ("ann", "".join(brat([replace(each, document=document)]))),
-        ):
-            content = text.encode("utf-8", "surrogatepass")
-            (folder / f"{name}.{ending}").write_bytes(content)
+        marks = "".join(brat([replace(each, document=document)]))
+        for ending, text in (("txt", document.text), ("ann", marks)):
+            (folder / f"{name}.{ending}").write_bytes(text.encode("utf-8", "surrogatepass"))

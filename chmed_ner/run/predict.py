@@ -46,14 +46,10 @@ class Extractor(ABC):
 
     def extract(self, texts: Sequence[str]) -> list[tuple[Entity, ...]]:
         """The entities of each text; together they are read faster than one by one."""
+        found = [each.prediction for each in annotate(self, [list(map(Document, texts))])]
         return [
-            tuple(
-                Entity(text[span.start : span.end], span.type, span.start, span.end)
-                for span in found.prediction.entities
-            )
-            for text, found in zip(
-                texts, annotate(self, [[Document(text) for text in texts]]), strict=True
-            )
+            tuple(Entity(each.text[s.start : s.end], s.type, s.start, s.end) for s in each.entities)
+            for each in found
         ]
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
@@ -203,19 +199,16 @@ def extractor(
     experiment = configure(config, {})
     if experiment.reads_training or "prompt" not in experiment.parts:
         raise InputError(
-            "only a backbone that is asked as it is needs no run: these settings need training "
-            "data; take regime=zero_shot, or regime=adapter with a tuned run, and neither another "
-            "method nor hints; or make a run with them, and name that"
+            "these settings need training data: make a run with them, and name it; without a run "
+            "take regime=zero_shot, or adapter with a tuned one, method=generative, and no hints"
         )
     experiment.backbone.check()
     experiment.regime.check(experiment.backbone, {})
-    # a saved adapter is all that this can take from a run
     return _prompted(experiment, experiment.regime.inherited("") or Path(), experiment.seed)
 
 
 def _prompted(experiment: Experiment, directory: Path, seed: int) -> Predictor:
-    """The backbone with what its regime finds in `directory`; InputError: they do not go
-    together."""
+    """The backbone with what its regime finds in `directory`; InputError: they do not fit."""
     prompt = experiment.prompt.task(experiment.dataset.scheme, experiment.script.name)
     experiment.decoding.check(prompt, experiment.backbone)
     experiment.regime.check_prompt(prompt)

@@ -98,10 +98,10 @@ def test_the_command_needs_no_run(command, settings: list[str], tmp_path: Path, 
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ((), "name a model: --run RUN"),
-        (("a.txt",), "name a model: --run RUN"),
+        ((), "give either --run RUN"),
+        (("a.txt",), "give either --run RUN"),
         (("backbone=scripted", "a.txt", "b.txt"), "b.txt: one file at a time"),
-        (("--run", "latest", "backbone=scripted"), "a run has its own settings"),
+        (("--run", "latest", "backbone=scripted"), "which has its settings"),
         (("method=crf", "a.txt"), "need training data"),
         (("regime=few_shot", "a.txt"), "need training data"),
         (("hints@prompt.hints=lexicon", "a.txt"), "need training data"),
