@@ -1,4 +1,4 @@
-"""What every reader takes and gives, and text that is UTF-8."""
+"""What every reader takes and gives."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,11 +6,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
 
-from chmed_ner.data.columns import opened
 from chmed_ner.entities import AnnotatedText
-from chmed_ner.errors import InputError, not_utf8, other_encoding
-from chmed_ner.files import without_mark
 from chmed_ner.knobs import at_least, one_of
+
+ENDS = ("exclusive", "inclusive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +26,7 @@ class Options:
     end_key: str | None = None
     type_key: str | None = None
     mention_key: str | None = None
-    end: Annotated[str | None, one_of("inclusive", "exclusive")] = None
+    end: Annotated[str | None, one_of(*ENDS)] = None
     units: Annotated[str | None, one_of("characters", "utf16")] = None
     gold: bool | None = None
 
@@ -47,19 +46,3 @@ class Format:
 
     read: Callable[[Path, Options], Annotations]
     options: tuple[str, ...] = ()
-
-
-def read_unicode(path: Path, *, keep_mark: bool = False) -> str:
-    """The text of a UTF-8 file; InputError: it is missing, an archive, or in another encoding."""
-    with opened(path) as stream:
-        raw = stream.read()
-    if raw.startswith(b"PK\3\4"):
-        raise InputError(f"{path}: a ZIP archive; unpack it and name the file that it holds")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}, line {line}: {not_utf8(error)}") from None
-    if "\0" in text:
-        raise InputError(f"{path}: holds NUL bytes; {other_encoding(raw)}")
-    return text if keep_mark else without_mark(text, str(path))

@@ -39,9 +39,8 @@ def _read(path: Path, options: Options) -> Annotations:
         read = list(lines(stream, str(path)))
     tabs = all("\t" in line.text[1:] for line in read if not _ends(line))
     separator = options.separator or ("tab" if tabs else "space or tab")
-    sentences = list(_sentences(read, _SEPARATORS[separator], options.gold is not False))
-    if not sentences:
-        return Annotations(())
+    tagged = options.gold is not False
+    sentences = list(_sentences(read, _SEPARATORS[separator], tagged))
     notes = [f"separator {separator}"]
     undone = [_unsegmented(each) for each in sentences]
     if all(undone):
@@ -49,19 +48,17 @@ def _read(path: Path, options: Options) -> Annotations:
         notes += ["digits of a segmentation taken from the tokens"]
     longer = sum(len(row.token) > 1 for each in sentences for row in each)
     notes += [f"{longer:,} tokens of several characters"] if longer else []
-    if options.gold is False:
-        texts = (_text(each, [OUTSIDE] * len(each), ()) for each in sentences)
-        return Annotations(tuple(texts), tuple(notes))
-    prefixes = SCHEMES[options.scheme] + OUTSIDE if options.scheme else "BIOMESLUW"
-    place, order = _column(sentences, options, prefixes)
-    written = [[row.columns[place] for row in each] for each in sentences]
-    parts = [[split(tag, order, prefixes) or (OUTSIDE, "") for tag in tags] for tags in written]
-    notes += [f"scheme {options.scheme or scheme_of(parts)}, tags {order}"]
-    texts = (
-        _text(rows, [plain(*part) for part in its], tags)
-        for rows, its, tags in zip(sentences, parts, written, strict=True)
-    )
-    return Annotations(tuple(texts), tuple(notes))
+    written = plainly = [[OUTSIDE] * len(each) for each in sentences]
+    if tagged and sentences:
+        prefixes = SCHEMES[options.scheme] + OUTSIDE if options.scheme else "BIOMESLUW"
+        place, order = _column(sentences, options, prefixes)
+        written = [[row.columns[place] for row in each] for each in sentences]
+        parts = [[split(tag, order, prefixes) or (OUTSIDE, "") for tag in tags] for tags in written]
+        plainly = [[plain(*part) for part in its] for its in parts]
+        notes += [f"scheme {options.scheme or scheme_of(parts)}, tags {order}"]
+    each = zip(sentences, plainly, written, strict=True)
+    texts = tuple(_text(rows, tags, its if tagged else ()) for rows, tags, its in each)
+    return Annotations(texts, tuple(notes))
 
 
 def _sentences(read: Sequence[Line], between: str, tagged: bool) -> Iterator[list[_Row]]:
@@ -102,44 +99,38 @@ def _unsegmented(rows: Sequence[_Row]) -> list[_Row] | None:
     found: list[_Row] = []
     number = -1
     for row in rows:
-        for digits in (str(number + 1), "0"):
-            token = row.token.removesuffix(digits)
-            if token and token != row.token:
-                number = int(digits)
-                found.append(row._replace(token=token))
-                break
-        else:
+        ends = (each for each in (str(number + 1), "0") if row.token[1:].endswith(each))
+        if (digits := next(ends, None)) is None:
             return None
+        number = int(digits)
+        found.append(row._replace(token=row.token.removesuffix(digits)))
     return found
 
 
 def _column(
     sentences: Sequence[Sequence[_Row]], options: Options, prefixes: str
 ) -> tuple[int, str]:
-    """The place of the tags among the columns after the token, and the order of their parts.
-
-    It is the column set, else the last, else the last one that holds nothing but tags.
-    """
+    """The place of the tags among the columns after the token, and the order of their parts: the
+    column set, else the last, else the last one that holds nothing but tags."""
     rows = [row for each in sentences for row in each]
     fewest = min(rows, key=lambda row: len(row.columns))
     places = [-1, *reversed(range(len(fewest.columns)))]
-    if options.column is not None:
-        places = [options.column - 2]
+    places = places if options.column is None else [options.column - 2]
     if places[0] >= len(fewest.columns):
         fewest.line.refuse(f"has no column {options.column} (dataset.options.column); {_CURE}.")
     orders = ((place, order_of({row.columns[place] for row in rows}, prefixes)) for place in places)
     place, order = next((each for each in orders if each[1]), (places[0], None))
+    for row in rows:
+        if not order and not split(row.columns[place], "B-X", prefixes):
+            row.line.refuse(
+                f"invalid tag {shown(row.columns[place])} (prefixes: {prefixes}); write O and "
+                "B-TYPE, B_TYPE or TYPE-B last, or set dataset.options.column or .scheme."
+            )
     tag, line = rows[-1].columns[place], rows[-1].line
-    if not order:
-        row = next(row for row in rows if not split(row.columns[place], "B-X", prefixes))
-        row.line.refuse(
-            f"invalid tag {shown(row.columns[place])} (prefixes: {prefixes}); write O and B-TYPE, "
-            "B_TYPE or TYPE-B in the last column, or set dataset.options.column or .scheme."
-        )
     longer = (row.columns[place] for row in rows if row.columns[place] != tag)
     if not line.ended and tag != OUTSIDE and any(each.startswith(tag) for each in longer):
         line.refuse(f"tag {shown(tag)} is only the beginning of another of this file.")
-    return place, order
+    return place, order or ""
 
 
 def _text(rows: Sequence[_Row], tags: Sequence[str], written: Sequence[str]) -> AnnotatedText:

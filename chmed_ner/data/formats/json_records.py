@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from chmed_ner.data.formats.annotations import Options, read_unicode
+from chmed_ner.data.formats.annotations import Options
 from chmed_ner.errors import InputError
+from chmed_ner.files import read_text
 
 _GAP = re.compile(r"[\s,]*")
 
@@ -21,32 +22,25 @@ class Record:
     line: int
     values: Mapping[str, Any]
 
-    @property
-    def id(self) -> str:
-        """Its `id`, empty where it has none."""
-        return str(self.values.get("id", ""))
-
     def refuse(self, problem: str) -> NoReturn:
         """Raise InputError for this record; `problem` says what is wrong and the cure."""
         raise InputError(f"{self.file}, line {self.line}: {problem}")
 
-    def text(self, key: str) -> str:
-        """The text under `key`; InputError: there is none."""
+    def get(self, key: str, kind: type) -> Any:
+        """The text or list under `key`; InputError: there is none."""
         value = self.values.get(key)
-        return value if isinstance(value, str) else self.refuse(f"`{key}` must be a text; add it")
-
-    def list(self, key: str) -> list[Any]:
-        """The list of entities under `key`; InputError: there is none."""
-        value = self.values.get(key)
-        return value if isinstance(value, list) else self.refuse(
-            f"`{key}` must be a list of entities; add it (dataset.gold=false: texts alone)"
-        )  # fmt: skip
+        if not isinstance(value, kind):
+            wanted = (
+                "a text; add it" if kind is str else "a list; add it (dataset.gold=false: none)"
+            )
+            self.refuse(f"`{key}` must be {wanted}")
+        return value
 
     def number(self, value: object) -> int:
         """An offset, which may be written as text; InputError: it is no whole number."""
-        return int(str(value)) if is_offset(value) else self.refuse(
-            f"offset {value!r:.40} of an entity is no whole number; correct it"
-        )  # fmt: skip
+        if not is_offset(value):
+            self.refuse(f"offset {value!r:.40} of an entity is no whole number; correct it")
+        return int(str(value))
 
 
 def is_offset(value: object) -> bool:
@@ -56,7 +50,7 @@ def is_offset(value: object) -> bool:
 
 def read_records(path: Path) -> list[Record]:
     """The objects of a file; InputError: it is not JSON, holds something else, or is cut short."""
-    text = read_unicode(path).rstrip()
+    text = read_text(path).rstrip()
     listed = text.lstrip().startswith("[")
     at, line, records = text.find("[") + 1 if listed else 0, 1, list[Record]()
     line += text.count("\n", 0, at)
@@ -69,10 +63,8 @@ def read_records(path: Path) -> list[Record]:
             value, at = json.JSONDecoder().raw_decode(text, begin)
         except (ValueError, RecursionError) as error:
             line = getattr(error, "lineno", line)
-            raise InputError(
-                f"{path}, line {line}: not JSON ({error}); give a list of objects, or an object a "
-                "line; if the file was cut short, copy it again"
-            ) from None
+            problem = f"not JSON ({error}); write a list of objects, or an object a line"
+            raise InputError(f"{path}, line {line}: {problem}") from None
         if not isinstance(value, dict):
             raise InputError(f"{path}, line {line}: {value!r:.40} is not an object; correct it")
         records.append(Record(path, line, value))
@@ -87,8 +79,8 @@ def key_of(
     else the only one; InputError: there is neither."""
     found = {key: key for each in objects for key, value in each.items() if holds(value)}
     named = [key for key in found if re.search(pattern, key, re.IGNORECASE)]
-    chosen = getattr(options, name) or next(iter(named or (found if len(found) == 1 else ())), None)
-    if not chosen:
+    chosen = getattr(options, name) or next(iter(named or found), "")
+    if not chosen or (len(found) > 1 and not named and not getattr(options, name)):
         keys = ", ".join({key: key for each in objects for key in each}) or "no keys"
         raise InputError(f"{path}: no {name} is recognised; set dataset.options.{name} ({keys})")
     return str(chosen)

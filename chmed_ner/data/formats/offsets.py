@@ -1,7 +1,7 @@
-"""Offsets as files write them become spans: the mention decides how they are counted.
+"""Offsets as files write them become spans.
 
-Copies of one corpus differ: ends are inclusive or exclusive; a tool written in JavaScript counts
-UTF-16 units, a program on Windows may count CRLF as one character.
+Copies of one corpus differ in how they count: ends are inclusive or exclusive, a tool in JavaScript
+counts UTF-16 units, a program on Windows CRLF as one character. The mention decides.
 """
 
 import logging
@@ -18,11 +18,8 @@ from chmed_ner.data.columns import shown
 from chmed_ner.data.formats.annotations import Annotations
 from chmed_ner.entities import AnnotatedText, Span
 from chmed_ner.errors import InputError
-from chmed_ner.files import BYTE_ORDER_MARK
 
 log = logging.getLogger(__name__)
-
-ENDS = ("exclusive", "inclusive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text with its entities as written; it begins on `line` of `file`."""
+    """A text that begins on `line` of `file`, with its entities as written."""
 
     file: Path
     line: int
@@ -56,44 +53,33 @@ _UNITS: Mapping[str, Callable[[str], Sequence[int]]] = {
     "characters": lambda text: range(len(text) + 1),
     "utf16": _utf16,
     "CRLF as one": lambda text: [each.start() for each in re.finditer(r"(?s)\r\n|.|\Z", text)],
-    "after the mark": lambda text: range(text.startswith(BYTE_ORDER_MARK), len(text) + 1),
 }
 """The character at each offset (-1: within one), by what is counted."""
+_places = lru_cache(maxsize=8)(lambda text, units: _UNITS[units](text))
 
 Way = tuple[str, str]
 """How offsets are counted: one of `ENDS`, and one of `_UNITS`."""
 
 
-@lru_cache(maxsize=8)
-def _places(text: str, units: str) -> Sequence[int]:
-    return _UNITS[units](text)
-
-
-def _spans(text: str, marked: Marked, ways: Iterable[Way]) -> dict[Way, Span]:
-    """The span by each way to count that leaves one in the text."""
+def _spans(
+    text: str, marked: Marked, ways: Iterable[Way], read: Callable[[str], str] | None = None
+) -> dict[Way, Span]:
+    """The span by each way to count that leaves one; with `read`, that is the mention if any."""
     found = {}
     for end, units in ways:
         places = _places(text, units)
         first, last = marked.start, marked.end + (end == "inclusive")
         if 0 <= first < last < len(places) and 0 <= places[first] < places[last]:
-            found[end, units] = Span(places[first], places[last], marked.type)
+            span = Span(places[first], places[last], marked.type)
+            there = text[span.start : span.end]
+            if not read or marked.mention is None or read(there) == read(marked.mention):
+                found[end, units] = span
     return found
 
 
 def _plain(mention: str) -> str:
     """A mention without what tools change in it: white space, width and case."""
     return "".join(unicodedata.normalize("NFKC", mention).split()).casefold()
-
-
-def _fitting(
-    text: str, marked: Marked, ways: Iterable[Way], read: Callable[[str], str] = str
-) -> dict[Way, Span]:
-    """Those of the spans that are the mention, if there is one."""
-    found = _spans(text, marked, ways)
-    if marked.mention is None:
-        return found
-    wanted = read(marked.mention)
-    return {way: s for way, s in found.items() if read(text[s.start : s.end]) == wanted}
 
 
 def resolve(
@@ -107,17 +93,17 @@ def resolve(
     An entity whose mention fits another way only is taken that way. One that fits none is left out,
     named in a warning and counted. InputError: most are such, or a text holds a lone surrogate.
     """
-    plain = [each.text for each in documents]
-    first = [len(_places(text, units[0])) for text in plain]
-    differ = [u for u in units[1:] if [len(_places(text, u)) for text in plain] != first]
+    texts = [each.text for each in documents]
+    first = [len(_places(text, units[0])) for text in texts]
+    differ = [u for u in units[1:] if [len(_places(text, u)) for text in texts] != first]
     ways = list(product(ends, [units[0], *differ]))
     marks = [(each.text, marked) for each in documents for marked in each.entities]
-    fits = Counter(way for text, marked in marks for way in _fitting(text, marked, ways))
+    fits = Counter(way for text, marked in marks for way in _spans(text, marked, ways, str))
     ways.sort(key=lambda way: -fits[way])  # stable: of equals the first
     equal = [way for way in ways if fits[way] == fits[ways[0]]]
     used: Counter[Way] = Counter()
     bad: list[str] = []
-    texts = tuple(_text(each, ways, used, bad) for each in documents)
+    resolved = tuple(_resolved(each, ways, used, bad) for each in documents)
     if 2 * len(bad) > len(marks):
         raise InputError(
             f"{bad[0]}; {len(bad):,} of {len(marks):,} entities are wrong: set "
@@ -125,41 +111,39 @@ def resolve(
         )
     for problem in bad:
         log.warning("%s; left out: correct its offsets", problem)
-    if any(
-        marked.mention is None and len(set(_spans(text, marked, equal).values())) > 1
-        for text, marked in marks
-    ):
+    open_ = (each for each in marks if each[1].mention is None)
+    if any(len({*_spans(text, marked, equal).values()}) > 1 for text, marked in open_):
         said = " or ".join(f"{end} ends in {unit}" for end, unit in equal)
         log.warning("%s: %s? Read as the first; dataset.options.end, .units set it", path, said)
-    kept = sum(len(each.entities) for each in texts)
-    crossing = sum(_crossing(each.entities) for each in texts)
-    return Annotations(
-        texts,
-        tuple(f"{used[way]:,} entities: {' ends, offsets in '.join(way)}" for way in used),
-        {"bad_offsets": len(bad), "repeated": used.total() - kept, "crossing": crossing},
-    )
+    counts = {
+        "bad_offsets": len(bad),
+        "repeated": used.total() - sum(len(each.entities) for each in resolved),
+        "crossing": sum(_crossing(each.entities) for each in resolved),
+    }
+    notes = (f"{used[way]:,} entities: {' ends, offsets in '.join(way)}" for way in used)
+    return Annotations(resolved, tuple(notes), counts)
 
 
-def _text(
+def _resolved(
     document: Document, ways: Sequence[Way], used: Counter[Way], bad: list[str]
 ) -> AnnotatedText:
-    text, place = document.text, f"{document.file}, line {document.line}"
+    text, file = document.text, document.file
     if re.search("[\ud800-\udfff]", text):
+        place = f"{file}, line {document.line}"
         raise InputError(f"{place}: holds a lone surrogate, which is not text; repair the line")
     spans = []
     for marked in document.entities:
         tried = ways if marked.mention is not None else ways[:1]
-        found = _fitting(text, marked, tried) or _fitting(text, marked, tried, _plain)
-        for way in list(found)[:1]:
+        if found := _spans(text, marked, tried, str) or _spans(text, marked, tried, _plain):
+            way, span = next(iter(found.items()))
             used[way] += 1
-            spans.append(found[way])
-        if not found:
-            is_not = f"is not in its text of {len(text):,} characters"
-            if marked.mention is not None:
-                there = text[max(marked.start, 0) : max(marked.end, 0)]
-                is_not = f"is {shown(there)}, not {shown(marked.mention)}"
-            offsets = f"{marked.type} {marked.start} {marked.end}"
-            bad.append(f"{document.file}, line {marked.line}: entity {offsets} {is_not}")
+            spans.append(span)
+        else:
+            there, said = text[max(marked.start, 0) : max(marked.end, 0)], marked.mention
+            missed = f"is not in its text of {len(text):,} characters"
+            missed = missed if said is None else f"is {shown(there)}, not {shown(said)}"
+            what = f"entity {marked.type} {marked.start} {marked.end} {missed}"
+            bad.append(f"{file}, line {marked.line}: {what}")
     return AnnotatedText(text, ordered(spans), None, document.line, document.id)
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from chmed_ner.data.formats.annotations import Annotations, Format, Options
+from chmed_ner.data.formats.annotations import ENDS, Annotations, Format, Options
 from chmed_ner.data.formats.json_records import Record, read_records
-from chmed_ner.data.formats.offsets import ENDS, Document, Marked, resolve
+from chmed_ner.data.formats.offsets import Document, Marked, resolve
 
 
 def _read(path: Path, options: Options) -> Annotations:
@@ -12,7 +12,7 @@ def _read(path: Path, options: Options) -> Annotations:
     documents = []
     for record in read_records(path):
         marked = [] if options.gold is False else _marked(record, key)
-        documents.append(Document(path, record.line, record.text(text_key), marked, record.id))
+        documents.append(Document(path, record.line, record.get(text_key, str), marked))
     return resolve(path, documents, [options.end] if options.end else ENDS[::-1])
 
 
@@ -25,10 +25,8 @@ def _marked(record: Record, key: str) -> list[Marked]:
             for start, end in places
         ]
     except (KeyError, AttributeError, TypeError, ValueError):
-        record.refuse(
-            f"`{key}` must hold {{TYPE: {{MENTION: [[start, end]]}}}}; correct it "
-            "(dataset.gold=false: texts alone)"
-        )
+        form = "{TYPE: {MENTION: [[start, end]]}}"
+        record.refuse(f"`{key}` must hold {form}; correct it (dataset.gold=false: texts alone)")
 
 
 FORMAT = Format(_read, ("text_key", "entities_key", "end"))

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.data.formats.annotations import Annotations, Format, Options
+from chmed_ner.data.formats.annotations import ENDS, Annotations, Format, Options
 from chmed_ner.data.formats.json_records import Record, is_offset, key_of, read_records
-from chmed_ner.data.formats.offsets import ENDS, Document, Marked, resolve
+from chmed_ner.data.formats.offsets import Document, Marked, resolve
 
 _TEXT = "^(original|raw)?_?(text|data|sentence|content|context|passage|document|文本|原文)$"
 _ENTITIES = "entit|mention|span|annotation|label|^ner|实体|标注"
@@ -26,7 +26,7 @@ Entity = Mapping[str, Any]
 def read_spans(
     path: Path,
     options: Options,
-    ends: Sequence[str],
+    ends: Sequence[str] = ENDS,
     units: Sequence[str] = ("characters", "utf16"),
 ) -> Annotations:
     """The texts with their spans; InputError: a key that is missing or not recognised."""
@@ -36,42 +36,40 @@ def read_spans(
     key = partial(key_of, path, options)
     values = [record.values for record in records]
     text_key = key("text_key", values, _TEXT, lambda value: isinstance(value, str))
-    texts = [record.text(text_key) for record in records]
+    texts = [record.get(text_key, str) for record in records]
     listed: list[list[Entity]] = [[] for _ in records]
     if options.gold is not False:
         filled = [{name: each[name] for name in each if each[name]} for each in values]
-        list_key = key("entities_key", [*filled, *values], _ENTITIES, _holds_entities)
-        listed = [[_entity(record, each) for each in record.list(list_key)] for record in records]
+        at = key("entities_key", [*filled, *values], _ENTITIES, _holds_entities)
+        listed = [[_entity(record, each) for each in record.get(at, list)] for record in records]
     entities = [entity for each in listed for entity in each]
-    keys = {"": ""}
+    keys = ["", "", "", ""]
     if entities:
-        start = key("start_key", entities, _START, _is_place)
-        pair = any(isinstance(each.get(start), list) for each in entities)
+        start = key(
+            "start_key", entities, _START, lambda value: is_offset(value) or _is_pair(value)
+        )
+        pair = any(_is_pair(each.get(start)) for each in entities)
         end = start if pair else key("end_key", entities, _END, is_offset)
-        mention = options.mention_key or _mention_key(texts, listed, options, (start, end))
-        rest = [{name: each[name] for name in each if name not in (start, end, mention)}
-                for each in entities]  # fmt: skip
-        type_ = key("type_key", rest, _TYPE, lambda value: isinstance(value, str | int | list))
-        keys = {"start": start, "end": end, "type": type_, "mention": mention}
+        mention = options.mention_key or _mention_key(texts, listed, (start, end, options.type_key))
+        rest = [
+            {n: v for n, v in each.items() if n not in (start, end, mention)} for each in entities
+        ]
+        keys = [start, end, key("type_key", rest, _TYPE, lambda value: value is not None), mention]
     documents = [
-        Document(path, record.line, text, [_marked(record, each, keys) for each in its], record.id)
+        Document(path, record.line, text, [_marked(record, each, keys) for each in its],
+                 str(record.values.get("id", "")))
         for record, text, its in zip(records, texts, listed, strict=True)
-    ]
-    return resolve(path, documents, ends, [options.units] if options.units else units)
-
-
-def _read(path: Path, options: Options) -> Annotations:
-    return read_spans(path, options, [options.end] if options.end else ENDS)
+    ]  # fmt: skip
+    units = [options.units] if options.units else units
+    return resolve(path, documents, [options.end] if options.end else ends, units)
 
 
 def _holds_entities(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(each, dict | list) for each in value)
 
 
-def _is_place(value: object) -> bool:
-    return is_offset(value) or (
-        isinstance(value, list) and len(value) == 2 and all(map(is_offset, value))
-    )
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(is_offset, value))
 
 
 def _entity(record: Record, value: Any) -> Entity:
@@ -87,45 +85,36 @@ def _entity(record: Record, value: Any) -> Entity:
 
 
 def _mention_key(
-    texts: Sequence[str],
-    listed: Sequence[Sequence[Entity]],
-    options: Options,
-    others: Container[str],
+    texts: Sequence[str], listed: Sequence[Sequence[Entity]], others: Container[str | None]
 ) -> str:
     """The key whose values are found in their texts most often, if half of them are; else empty.
 
-    A key that alone can be the type is none.
+    The last of the keys that can be the type is none.
     """
     found: Counter[str] = Counter()
-    types = set()
     for text, entities in zip(texts, listed, strict=True):
         for name, value in ((n, v) for each in entities for n, v in each.items()):
-            if name not in others and name != options.type_key:
-                types.add(name)
+            if name not in others:
                 found[name] += isinstance(value, str) and value != "" and value in text
     best, times = max(found.items(), key=lambda each: each[1], default=("", 0))
-    enough = 2 * times >= sum(map(len, listed)) and (options.type_key or len(types) > 1)
+    enough = 2 * times >= sum(map(len, listed)) and (len(found) > 1 or None not in others)
     return best if enough else ""
 
 
-def _marked(record: Record, entity: Entity, keys: Mapping[str, str]) -> Marked:
-    for name in ("start", "end", "type"):
-        if entity.get(keys[name]) is None:
-            record.refuse(f"{entity!r:.60} has no {name} under `{keys[name]}`; add it")
-    start, end, type_ = (entity[keys[name]] for name in ("start", "end", "type"))
-    if keys["start"] == keys["end"]:
-        start, end = start if _is_place(start) and isinstance(start, list) else (None, None)
-    mention = entity.get(keys["mention"])
-    return Marked(
-        record.number(start),
-        record.number(end),
-        str(type_[0] if isinstance(type_, list) and type_ else type_).strip(),
-        mention if isinstance(mention, str) else None,
-        record.line,
-    )
+def _marked(record: Record, entity: Entity, keys: Sequence[str]) -> Marked:
+    values = [entity.get(key) for key in keys]
+    for name, key, value in zip(("start", "end", "type"), keys, values, strict=False):
+        if value is None:
+            record.refuse(f"{entity!r:.60} has no {name} under `{key}`; add it")
+    start, end, type_, mention = values
+    if isinstance(start, list) and _is_pair(start):
+        start, end = start
+    type_ = type_[0] if isinstance(type_, list) and type_ else type_
+    mention = mention if isinstance(mention, str) else None
+    return Marked(record.number(start), record.number(end), str(type_), mention, record.line)
 
 
 FORMAT = Format(
-    _read,
+    read_spans,
     ("text_key", "entities_key", "start_key", "end_key", "type_key", "mention_key", "end", "units"),
 )

@@ -1,4 +1,4 @@
-"""Column files as people write them: schemes, separators, other columns, tokens, what is refused."""
+"""Column files as people write them: schemes, separators, columns, tokens, what is refused."""
 
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,9 @@ STOMACH = ("胃痛", "SYMP")
 def test_schemes(
     tags: str, entities: list[Any], scheme: str, separator: str, end: str, tmp_path: Path
 ) -> None:
-    content = end.join(f"{c}{separator}{t}" for c, t in zip("头痛胃痛天", tags.split(), strict=True))
+    content = end.join(
+        f"{c}{separator}{t}" for c, t in zip("头痛胃痛天", tags.split(), strict=True)
+    )
     assert found(content + end, tmp_path) == [("头痛胃痛天", entities)]
     notes = read("\ufeff" + content, tmp_path).notes
     assert f"scheme {scheme}, " in notes[-1]
@@ -66,7 +68,8 @@ def test_white_space_separates_sentences(blank: str, tmp_path: Path) -> None:
 
 
 def test_conll(tmp_path: Path) -> None:
-    content = "-DOCSTART- -X- O O\n\n头 -X- _ B-SYMP\n痛 -X- _ I-SYMP\n-DOCSTART- -X- -X- O\n\n胃 NN _ O\n"
+    content = "-DOCSTART- -X- O O\n\n头 -X- _ B-SYMP\n痛 -X- _ I-SYMP\n"
+    content += "-DOCSTART- -X- -X- O\n\n胃 NN _ O\n"
     assert found(content, tmp_path) == [("头痛", [HEAD]), ("胃", [])]
 
 
@@ -108,7 +111,9 @@ def test_tags_of_the_file_are_kept_where_the_scorer_finds_the_same(tmp_path: Pat
 
 
 def test_odd_characters_are_tokens(tmp_path: Path) -> None:
-    assert found('" O\n# B-A\n\t O\n\u2028 O\n\x0b O\n', tmp_path) == [('"#\t\u2028\x0b', [("#", "A")])]
+    assert found('" O\n# B-A\n\t O\n\u2028 O\n\x0b O\n', tmp_path) == [
+        ('"#\t\u2028\x0b', [("#", "A")])
+    ]
     assert found("\ufeff O\n头 O\n", tmp_path) == [("\ufeff头", [])]
 
 
