@@ -1,3 +1,4 @@
 """What a program that imports chmed_ner uses."""
 
-from .run.predict import load as load
+from .entities.types import Entity as Entity
+from .run.predict import extractor as extractor, load as load

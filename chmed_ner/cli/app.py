@@ -18,7 +18,7 @@ from chmed_ner.data import Annotated, Document, annotate
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import output_directory
 from chmed_ner.report import plain
-from chmed_ner.run import FittedPredictor, Predictor, load
+from chmed_ner.run import Extractor, load
 from chmed_ner.track import RunRecord, records_in
 
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
@@ -57,7 +57,7 @@ class OpenRun:
         self._runs, self._trust = runs, trust_endpoint
         self._lock = threading.Lock()
         self._name = ""
-        self._model: Predictor | FittedPredictor | None = None
+        self._model: Extractor | None = None
 
     def annotate(self, name: str, text: str) -> list[Annotated]:
         """The lines of `text` with their entities; InputError: no such run, too long a text."""

@@ -1,28 +1,47 @@
 """`chmed-ner predict`: raw text in, one document a line; entities out, offsets in the original."""
 
 import argparse
+import re
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from chmed_ner.cli.options import add_place, add_trust, find
-from chmed_ner.data import ANNOTATION_FORMATS, MAX_CHARACTERS, annotate, read_documents
+from chmed_ner.cli.options import add_place, add_trust, check_target, find
+from chmed_ner.data import (
+    ANNOTATION_FORMATS,
+    MAX_CHARACTERS,
+    annotate,
+    read_documents,
+    write_annotations,
+)
 from chmed_ner.errors import InputError
+
+_OVERRIDE = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@]*=")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--run", required=True, help="a run directory, an MLflow run id, or latest")
     parser.add_argument(
-        "file",
-        nargs="?",
-        default="-",
-        help="text, a document a line; - (the default) is standard input",
+        "words",
+        nargs="*",
+        metavar="FILE or OVERRIDE",
+        help="text, a document a line; - (the default) is standard input; and, without --run, the "
+        "settings, such as backbone=qwen3_0_6b labels@dataset.labels=health10",
+    )
+    parser.add_argument(
+        "--run",
+        help="a run directory, an MLflow run id, or latest; without it the backbone as it is",
     )
     add_place(parser)
     add_trust(parser)
     parser.add_argument("--format", choices=ANNOTATION_FORMATS, default="jsonl")
+    parser.add_argument(
+        "--out",
+        metavar="PATH",
+        help="write this file, or with --format brat this folder of texts and annotations",
+    )
     parser.add_argument(
         "--max-characters",
         type=int,
@@ -33,24 +52,44 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Write the predictions to standard output, each as soon as it is there."""
-    from chmed_ner.run import load
+    """Write the predictions, to standard output each as soon as it is there."""
+    from chmed_ner.run import extractor, load
 
     if arguments.max_characters < 1:
         raise InputError(f"--max-characters {arguments.max_characters}: give 1 or more")
-    run = find(arguments.run, arguments)  # before it waits for standard input
+    overrides = [word for word in arguments.words if _OVERRIDE.match(word)]
+    files = [word for word in arguments.words if word not in overrides] or ["-"]
+    if len(files) > 1:
+        raise InputError(f"{files[1]}: one file at a time; {files[0]} is named already")
+    (name,) = files
+    folder = arguments.format == "brat"
+    check_target(None if folder else arguments.out, [Path(name)], key="--out")
+    run = _run(arguments, overrides)  # before it waits for standard input
     with ExitStack() as stack:
-        stream = _opened(arguments.file, stack)
-        predictor = load(run, trust_endpoint=arguments.trust_endpoint)
-        stack.callback(predictor.close)
-        annotated = annotate(
-            predictor, read_documents(stream, arguments.file), arguments.max_characters
-        )
+        stream = _opened(name, stack)
+        if run is None:
+            model = extractor(*overrides)
+        else:
+            model = load(run, trust_endpoint=arguments.trust_endpoint)
+        stack.enter_context(model)
+        annotated = annotate(model, read_documents(stream, name), arguments.max_characters)
+        if arguments.out is not None:
+            write_annotations(Path(arguments.out), arguments.format, annotated)
+            return 0
         for text in ANNOTATION_FORMATS[arguments.format](annotated):
             # UTF-8 whatever the locale says; lone surrogates as they came in
             sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
             sys.stdout.buffer.flush()
     return 0
+
+
+def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> Path | None:
+    if (arguments.run is None) != bool(overrides):
+        raise InputError(
+            "give either --run RUN (a run directory, an MLflow run id, or latest), which has its "
+            "settings, or settings, such as backbone=qwen3_0_6b (a file named so is ./NAME)"
+        )
+    return find(arguments.run, arguments) if arguments.run else None
 
 
 def _opened(name: str, stack: ExitStack) -> BinaryIO:

@@ -36,7 +36,6 @@ from .download import Server as Server, fetch_file as fetch_file
 from .formats import FORMATS as FORMATS, read_annotated as read_annotated
 from .formats.annotations import Annotations as Annotations
 from .predictions import (
-    ANNOTATION_FORMATS as ANNOTATION_FORMATS,
     SAME_CHARACTERS as SAME_CHARACTERS,
     check_same_characters as check_same_characters,
     prediction_record as prediction_record,
@@ -54,4 +53,9 @@ from .statistics import (
     parts_of as parts_of,
     published_for as published_for,
     statistics_markdown as statistics_markdown,
+)
+from .writing import (
+    ANNOTATION_FORMATS as ANNOTATION_FORMATS,
+    as_gold as as_gold,
+    write_annotations as write_annotations,
 )

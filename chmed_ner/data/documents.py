@@ -37,11 +37,15 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Annotated:
-    """A document with its prediction; `sentences` are `[start, end)` and cover the text."""
+    """A document with its entities; `sentences` are `[start, end)` and cover the text.
+
+    `gold`: people annotated it, no model.
+    """
 
     document: Document
     prediction: Prediction
     sentences: tuple[tuple[int, int], ...]
+    gold: bool = False
 
 
 class Predicts(Protocol):

@@ -1,17 +1,16 @@
-"""Predictions as files: `predictions.jsonl`, official columns, and the formats of `predict`."""
+"""Predictions as files: `predictions.jsonl` and official columns."""
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from chmed_ner.data.columns import BIO_TAG, ColumnFile, Row, opened, shown
-from chmed_ner.data.documents import Annotated
 from chmed_ner.entities import Prediction, Sentence, Span, tags_of
 from chmed_ner.errors import InputError
-from chmed_ner.files import json_line, replacing, write_json_lines
+from chmed_ner.files import replacing, write_json_lines
 
 
 def prediction_record(prediction: Prediction, *, split: bool = True) -> dict[str, Any]:
@@ -104,74 +103,6 @@ def _prediction(record: Any) -> Prediction:
     if not same:
         raise ValueError("an entity's mention or a key is another")
     return prediction
-
-
-Writer = Callable[[Iterable[Annotated]], Iterator[str]]
-
-
-def jsonl(documents: Iterable[Annotated]) -> Iterator[str]:
-    """One JSON object a document, as in `predictions.jsonl`, without split and genre."""
-    for each in documents:
-        yield json_line(prediction_record(each.prediction, split=False))
-
-
-def bio(documents: Iterable[Annotated]) -> Iterator[str]:
-    """The official column format: character, space, tag; an empty line after each document."""
-    for each in documents:
-        text = each.document.text
-        tags = tags_of(each.prediction.entities, len(text))
-        lines = (f"{character} {tag}\n" for character, tag in zip(text, tags, strict=True))
-        yield "".join(lines) + "\n"
-
-
-def conll(documents: Iterable[Annotated]) -> Iterator[str]:
-    """CoNLL-2003's layout: `-DOCSTART-` before a document, an empty line after each sentence;
-    character, its offsets `[start, end)` in the document, BIO tag; no white space.
-    """
-    for each in documents:
-        text = each.document.text
-        seen = [position for position, character in enumerate(text) if not character.isspace()]
-        tags = dict(zip(seen, _visible_tags(each, seen), strict=True))
-        lines = ["-DOCSTART-\t-\t-\tO\n\n"]
-        for start, end in each.sentences:
-            rows = [
-                f"{text[position]}\t{position}\t{position + 1}\t{tags[position]}\n"
-                for position in range(start, end)
-                if position in tags
-            ]
-            lines += [*rows, "\n"] if rows else []
-        yield "".join(lines)
-
-
-def _visible_tags(each: Annotated, seen: list[int]) -> tuple[str, ...]:
-    """A tag for each position in `seen`; an entity begins at the first of its that is there."""
-    place = {position: number for number, position in enumerate(seen)}
-    spans = []
-    for span in each.prediction.entities:
-        kept = [place[position] for position in range(span.start, span.end) if position in place]
-        spans += [Span(kept[0], kept[-1] + 1, span.type)] if kept else []
-    return tags_of(spans, len(seen))
-
-
-def brat(documents: Iterable[Annotated]) -> Iterator[str]:
-    """brat standoff lines; offsets are code points of the input file, line ends included."""
-    number, offset = 0, 0
-    for each in documents:
-        text, lines = each.document.text, []
-        for span in each.prediction.entities:
-            number += 1
-            place = f"{span.type} {offset + span.start} {offset + span.end}"
-            lines.append(f"T{number}\t{place}\t{text[span.start : span.end]}\n")
-        yield "".join(lines)
-        offset += len(text) + len(each.document.end)
-
-
-ANNOTATION_FORMATS: Mapping[str, Writer] = {
-    "jsonl": jsonl,
-    "bio": bio,
-    "brat": brat,
-    "conll": conll,
-}
 
 
 _UNWRITABLE = re.compile("[\n\0\ud800-\udfff]")

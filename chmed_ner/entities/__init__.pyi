@@ -65,6 +65,7 @@ from .types import (
     AnnotatedText as AnnotatedText,
     Completion as Completion,
     Demonstration as Demonstration,
+    Entity as Entity,
     Mention as Mention,
     Prediction as Prediction,
     Scores as Scores,

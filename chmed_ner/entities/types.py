@@ -29,6 +29,16 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Entity:
+    """An entity with its characters: `text` is `[start, end)`, in code points, of what was read."""
+
+    text: str
+    type: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Mention:
     """An entity as a model writes it: its characters and its type, without a position."""
 

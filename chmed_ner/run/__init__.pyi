@@ -40,7 +40,7 @@ from .place import (
     own_output as own_output,
     warn_of_place as warn_of_place,
 )
-from .predict import FittedPredictor as FittedPredictor, Predictor as Predictor, load as load
+from .predict import Extractor as Extractor, extractor as extractor, load as load
 from .recorded import (
     changed_choices as changed_choices,
     changed_config as changed_config,

@@ -1,15 +1,20 @@
-"""A finished run's model on raw text."""
+"""A model on raw text: that of a finished run, or a backbone that is asked as it is."""
 
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from chmed_ner.backbone import Backbone, Greedy, answers, faults, plan_batches, requests_for
+from chmed_ner.data import Document, annotate
 from chmed_ner.entities import (
     Completion,
+    Entity,
     Prediction,
     Script,
     Sentence,
+    Simplified,
     Span,
     convert_leniently,
     restore,
@@ -18,8 +23,8 @@ from chmed_ner.errors import InputError
 from chmed_ner.machine import keep_threads_awake, prepare_memory, progress
 from chmed_ner.model import Answered, Generator, Reply
 from chmed_ner.prompt import TaskPrompt, reopen_hints
-from chmed_ner.run.config import configure
-from chmed_ner.run.experiment import SpanModel
+from chmed_ner.run.config import compose, configure, plain_config
+from chmed_ner.run.experiment import Experiment, SpanModel
 from chmed_ner.run.recorded import recorded_config
 from chmed_ner.track import RunRecord, check_address, find_run
 
@@ -30,9 +35,59 @@ Found = tuple[tuple[Span, ...], Mapping[str, int]]
 """The entities of a text, and the problems met in reading it."""
 
 
+class Extractor(ABC):
+    """A model ready for text, in the script that it reads; a `with` block frees it at its end."""
+
+    script: Script
+
+    def __call__(self, text: str) -> tuple[Entity, ...]:
+        """The entities of a text of any length, in its order."""
+        return self.extract([text])[0]
+
+    def extract(self, texts: Sequence[str]) -> list[tuple[Entity, ...]]:
+        """The entities of each text; together they are read faster than one by one."""
+        found = [each.prediction for each in annotate(self, [list(map(Document, texts))])]
+        return [
+            tuple(Entity(each.text[s.start : s.end], s.type, s.start, s.end) for s in each.entities)
+            for each in found
+        ]
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction a text, in order, ids `0`, `1` ...; offsets are code points of the texts.
+
+        The sentences of a run's test split, given together, get that run's predictions.
+        """
+        converted = [convert_leniently(self.script, text) for text in texts]
+        sentences = [
+            Sentence(str(number), "predict", "", text, None, (), model_text)
+            for number, (text, (model_text, _)) in enumerate(zip(texts, converted, strict=True))
+        ]
+        predictions = []
+        found = zip(sentences, converted, self._read(sentences), strict=True)
+        for sentence, (_, odd), (spans, problems) in found:
+            counted = {**problems, **({UNREADABLE: odd} if odd else {})}
+            read = Prediction(sentence.id, "predict", "", sentence.text, spans, counted)
+            predictions.append(read)
+        return predictions
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the model."""
+
+    @abstractmethod
+    def _read(self, sentences: Sequence[Sentence]) -> list[Found]:
+        """What is found in each sentence."""
+
+    def __enter__(self) -> "Extractor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 @dataclass
-class Predictor:
-    """The model, prompt, script and restoration of one run, ready for text.
+class Predictor(Extractor):
+    """A prompted model: generator, prompt, script and restoration.
 
     `paid` sums up all answers so far, those from a cache left out: a budget is for all of them.
     """
@@ -43,13 +98,6 @@ class Predictor:
     decoding: Greedy
     policy: str
     paid: Completion = NOTHING
-
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """One prediction a text, in order, ids `0`, `1` ...; offsets are code points of the texts.
-
-        The sentences of a run's test split, given together, get that run's predictions.
-        """
-        return _predictions(self.script, texts, self._read)
 
     def close(self) -> None:
         """Free the model."""
@@ -76,15 +124,11 @@ class Predictor:
 
 
 @dataclass
-class FittedPredictor:
-    """A fitted model (a lexicon, a CRF ...) and the script it reads, ready for text."""
+class FittedPredictor(Extractor):
+    """A fitted model: a lexicon, a CRF ..."""
 
     model: SpanModel
     script: Script
-
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """One prediction a text, as `Predictor.predict`."""
-        return _predictions(self.script, texts, self._read)
 
     def close(self) -> None:
         """Free the model."""
@@ -93,22 +137,6 @@ class FittedPredictor:
     def _read(self, sentences: Sequence[Sentence]) -> list[Found]:
         found = self.model.find([sentence.model_text for sentence in sentences])
         return [(spans, {}) for spans in found]
-
-
-def _predictions(
-    script: Script, texts: Sequence[str], read: Callable[[Sequence[Sentence]], list[Found]]
-) -> list[Prediction]:
-    converted = [convert_leniently(script, text) for text in texts]
-    sentences = [
-        Sentence(str(number), "predict", "", text, None, (), model_text)
-        for number, (text, (model_text, _)) in enumerate(zip(texts, converted, strict=True))
-    ]
-    predictions = []
-    found = zip(sentences, converted, read(sentences), strict=True)
-    for sentence, (_, odd), (spans, problems) in found:
-        counted = {**problems, **({UNREADABLE: odd} if odd else {})}
-        predictions.append(Prediction(sentence.id, "predict", "", sentence.text, spans, counted))
-    return predictions
 
 
 def _with(paid: Completion, answered: Answered) -> Completion:
@@ -124,10 +152,8 @@ def _with(paid: Completion, answered: Answered) -> Completion:
     )
 
 
-def load(
-    run: str | Path, *, output: Path | None = None, trust_endpoint: bool = False
-) -> Predictor | FittedPredictor:
-    """The predictor of a run: a directory, or an MLflow run id or `latest` under `output`.
+def load(run: str | Path, *, output: Path | None = None, trust_endpoint: bool = False) -> Extractor:
+    """The model of a run: a directory, or an MLflow run id or `latest` under `output`.
 
     InputError: no such run, another backbone than its own, no model left behind, or the record
     names an endpoint and is not trusted.
@@ -144,10 +170,51 @@ def load(
     model = experiment.method.reopen(directory, experiment.parts.get("backbone"))
     if model is not None:
         return FittedPredictor(model, experiment.script)
+    return _prompted(experiment, directory, record.seed)
+
+
+def extractor(
+    *overrides: str, labels: str | Sequence[str] | None = None, **options: str
+) -> Extractor:
+    """A backbone that is asked as it is, without a run: `extractor(backbone="qwen3_0_6b",
+    labels=["疾病", "症状"])`.
+
+    `labels`: a scheme of conf/labels, or the categories themselves, which are then the types.
+    `options` name those of other groups (`prompt="json"`), `overrides` are settings as on the
+    command line (`"backbone.path=/models/mine"`). InputError: a wrong setting, or one that needs
+    something learnt.
+    """
+    prepare_memory()
+    keep_threads_awake()
+    words = [f"{group}={option}" for group, option in options.items()] + list(overrides)
+    if isinstance(labels, str):
+        words.append(f"labels@dataset.labels={labels}")
+    if not any(word.startswith(("regime=", "method=", "preset=")) for word in words):
+        words.append("regime=zero_shot")
+    config: dict[str, Any] = plain_config(compose(words))
+    if labels is not None and not isinstance(labels, str):
+        simplified = Simplified().convert
+        types = {name: {"traditional": name, "simplified": simplified(name)} for name in labels}
+        config["dataset"]["labels"] = {"name": "labels", "types": types}
+    experiment = configure(config, {})
+    if experiment.reads_training or "prompt" not in experiment.parts:
+        raise InputError(
+            "these settings need training data: make a run with them, and name it; without a run "
+            "take regime=zero_shot, or adapter with a tuned one, method=generative, and no hints"
+        )
+    experiment.backbone.check()
+    experiment.regime.check(experiment.backbone, {})
+    return _prompted(experiment, experiment.regime.inherited("") or Path(), experiment.seed)
+
+
+def _prompted(experiment: Experiment, directory: Path, seed: int) -> Predictor:
+    """The backbone with what its regime finds in `directory`; InputError: they do not fit."""
     prompt = experiment.prompt.task(experiment.dataset.scheme, experiment.script.name)
+    experiment.decoding.check(prompt, experiment.backbone)
+    experiment.regime.check_prompt(prompt)
     prompt = reopen_hints(prompt, directory)
     regime = experiment.regime
-    prompt = regime.demonstrated(prompt, experiment.backbone, directory, seed=record.seed)
+    prompt = regime.demonstrated(prompt, experiment.backbone, directory, seed=seed)
     generator = regime.reopen(experiment.backbone, directory, prompt.stop)
     return Predictor(generator, prompt, experiment.script, experiment.decoding, experiment.policy)
 

@@ -8,7 +8,7 @@ import pytest
 
 from chmed_ner.data.columns import read_columns
 from chmed_ner.data.documents import Annotated, Document, annotate
-from chmed_ner.data.predictions import bio, brat, conll, jsonl
+from chmed_ner.data.writing import bio, brat, conll, jsonl
 from chmed_ner.entities.bio import chunks
 from chmed_ner.entities.types import Prediction, Span
 
@@ -69,16 +69,16 @@ def test_bio_is_read_back_as_a_corpus(tmp_path: Path) -> None:
 
 def test_conll_has_documents_sentences_and_offsets() -> None:
     written = "".join(conll(annotated()))
-    documents = written.split("-DOCSTART-\t-\t-\tO\n\n")[1:]
+    documents = written.split("-DOCSTART- -X- O O\n\n")[1:]
     assert len(documents) == len(TEXTS)
     assert [len(document.split("\n\n")) - 1 for document in documents] == [3, 0, 1, 1, 1]
     for document, text in zip(documents, TEXTS, strict=True):
-        rows = [line.split("\t") for line in document.splitlines() if line]
+        rows = [line.split(" ") for line in document.splitlines() if line]
         assert all(len(row) == 4 and not row[0].isspace() for row in rows)
         assert all(text[int(row[1]) : int(row[2])] == row[0] for row in rows)
-    tags = [line.split("\t")[3] for line in documents[0].splitlines() if line]
+    tags = [line.split(" ")[3] for line in documents[0].splitlines() if line]
     assert [span.type for span in chunks(tags)] == ["SYMP", "DRUG", "SYMP"]
-    assert documents[4].splitlines()[0] == "痛\t2\t3\tB-SYMP", "its first visible character"
+    assert documents[4].splitlines()[0] == "痛 2 3 B-SYMP", "its first visible character"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

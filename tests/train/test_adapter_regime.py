@@ -76,6 +76,19 @@ def test_predict_gives_either_run_s_own_predictions(runs: tuple[Path, Path, Path
         assert found == wanted
 
 
+def test_a_saved_adapter_needs_no_run_of_its_own_to_answer(
+    runs: tuple[Path, Path, Path], tiny_llama: Path
+) -> None:
+    _, tuned, _ = runs
+    rows = rows_of_test(tuned)
+    settings = (f"backbone.path={tiny_llama}", "backbone.dtype=float32", "backbone.device=cpu",
+                f"regime.path={tuned}", "decoding.tokens_per_character=0")  # fmt: skip
+    with chmed_ner.extractor(*settings, backbone="causal_lm", regime="adapter") as model:
+        found = model.predict([str(row["sentence"]) for row in rows])
+    assert [len(each.entities) for each in found] == [len(row["entities"]) for row in rows]  # type: ignore[arg-type]
+    assert [each.problems for each in found] == [row["problems"] for row in rows]
+
+
 def test_the_adapter_knows_what_it_was_tuned_on_at_second_hand_too(
     runs: tuple[Path, Path, Path], tiny_llama: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

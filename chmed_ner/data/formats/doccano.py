@@ -9,4 +9,5 @@ from functools import partial
 from chmed_ner.data.formats.annotations import Format
 from chmed_ner.data.formats.span_json import read_spans
 
-FORMAT = Format(partial(read_spans, ends=["exclusive"]), ("text_key", "entities_key", "units"))
+_read = partial(read_spans, ends=["exclusive"], units=["utf16", "characters"])
+FORMAT = Format(_read, ("text_key", "entities_key", "units"))

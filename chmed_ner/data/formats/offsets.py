@@ -94,7 +94,8 @@ def resolve(
     named in a warning and counted. InputError: most are such, or a text holds a lone surrogate.
     """
     texts = [each.text for each in documents]
-    differ = [u for u in units[1:] if any(len(_places(t, u)) != len(t) + 1 for t in texts)]
+    first = [len(_places(text, units[0])) for text in texts]
+    differ = [u for u in units[1:] if [len(_places(text, u)) for text in texts] != first]
     ways = list(product(ends, [units[0], *differ]))
     marks = [(each.text, marked) for each in documents for marked in each.entities]
     fits = Counter(way for text, marked in marks for way in _spans(text, marked, ways, str))

@@ -23,7 +23,12 @@ _TYPE = "type|label|categ|class|tag|group|类"
 Entity = Mapping[str, Any]
 
 
-def read_spans(path: Path, options: Options, ends: Sequence[str] = ENDS) -> Annotations:
+def read_spans(
+    path: Path,
+    options: Options,
+    ends: Sequence[str] = ENDS,
+    units: Sequence[str] = ("characters", "utf16"),
+) -> Annotations:
     """The texts with their spans; InputError: a key that is missing or not recognised."""
     records = read_records(path)
     if not records:
@@ -55,7 +60,7 @@ def read_spans(path: Path, options: Options, ends: Sequence[str] = ENDS) -> Anno
                  str(record.values.get("id", "")))
         for record, text, its in zip(records, texts, listed, strict=True)
     ]  # fmt: skip
-    units = [options.units] if options.units else ["characters", "utf16"]
+    units = [options.units] if options.units else units
     return resolve(path, documents, [options.end] if options.end else ends, units)
 
 

@@ -128,9 +128,9 @@ def test_units_of_javascript(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     assert found(read([bare], tmp_path, "doccano")) == [[("头痛", "s")]]
     assert not caplog.records  # offset 1 is within 😷 for JavaScript
     bare["label"] = [[2, 4, "s"]]
-    assert found(read([bare], tmp_path, "doccano")) == [[("痛。", "s")]]
-    assert "exclusive ends in characters or exclusive ends in utf16?" in caplog.text
-    assert found(read([bare], tmp_path, "doccano", units="utf16")) == [[("头痛", "s")]]
+    assert found(read([bare], tmp_path, "doccano")) == [[("头痛", "s")]]
+    assert "exclusive ends in utf16 or exclusive ends in characters?" in caplog.text
+    assert found(read([bare], tmp_path, "doccano", units="characters")) == [[("痛。", "s")]]
 
 
 @pytest.mark.parametrize(
