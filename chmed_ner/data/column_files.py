@@ -5,24 +5,15 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import pairwise
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
-from chmed_ner.data.columns import BIO_TAG, shown
-from chmed_ner.data.dataset import Dataset, Source
-from chmed_ner.data.documents import sentences_of
-from chmed_ner.data.formats import FORMATS, Annotations, read_annotated
-from chmed_ner.entities import (
-    AnnotatedText,
-    LabelScheme,
-    Sentence,
-    Span,
-    layers,
-    split_tag,
-    tags_of,
-)
+from chmed_ner.data.annotated_file import AnnotatedFile, overlap
+from chmed_ner.data.dataset import Dataset
+from chmed_ner.data.formats import FORMATS, read_annotated
+from chmed_ner.data.formats.annotations import Annotations
+from chmed_ner.data.sources import Source
 from chmed_ner.errors import InputError
 from chmed_ner.files import located
 from chmed_ner.knobs import MAPPING, Count, one_of
@@ -33,7 +24,6 @@ _GENRE = re.compile(r"[\w][\w.-]*")
 ONLY = "all"
 """The genre of a test file that is given without one."""
 
-Spans = tuple[Span, ...]
 Files = str | Sequence[str] | Mapping[str, str] | None
 
 
@@ -95,7 +85,7 @@ class ColumnFiles(Dataset):
             text.entities
             for each in sources
             if each.path.exists()
-            for text in self.annotations(each.path, gold=each.gold).texts
+            for text in each.annotations(each.path).texts
         ]
         types = dict.fromkeys(sorted({span.type for spans in found for span in spans}))
         if not types:
@@ -109,7 +99,7 @@ class ColumnFiles(Dataset):
             len(types),
             ", ".join(types),
         )
-        nested = any(map(_overlap, found))
+        nested = any(map(overlap, found))
         tags = {re.sub(r"[^\w.-]+", "_", each): {"traditional": each} for each in types}
         return replace(self, labels={"name": "auto", "types": tags, "nested": nested})
 
@@ -126,7 +116,7 @@ class ColumnFiles(Dataset):
         """The validation files, None when there are none."""
         return self._sources(root, "validation") or None
 
-    def _sources(self, root: Path, split: str) -> tuple[Source, ...]:
+    def _sources(self, root: Path, split: str) -> tuple[AnnotatedFile, ...]:
         files = self._listed[split]
         by_genre = split == "test" and isinstance(self.test, Mapping)
         parts = [genre if by_genre else str(number) for number, (genre, _) in enumerate(files)]
@@ -135,7 +125,7 @@ class ColumnFiles(Dataset):
             for part, file in zip(parts, files, strict=True)
         )
 
-    def _source(self, root: Path, split: str, file: tuple[str, str], part: str) -> Source:
+    def _source(self, root: Path, split: str, file: tuple[str, str], part: str) -> AnnotatedFile:
         genre, path = file
         cure = f"dataset.{split} names {path!r}"
         if self.source:
@@ -153,88 +143,9 @@ class ColumnFiles(Dataset):
             cure=cure,
             gold=self.gold or split != "test",
             sha256=self.checksums.get(path),
-            dataset=self,
+            annotations=partial(self.annotations, gold=self.gold or split != "test"),
+            longest=self.max_characters,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnnotatedFile(Source):
-    """A file (of brat: a folder) of `dataset`, whose types are names or aliases of the scheme."""
-
-    dataset: ColumnFiles
-
-    def read(self, split: str, labels: LabelScheme) -> tuple[Sentence, ...]:
-        """Its sentences, with the file's own ids if each has one; InputError for bad content."""
-        found = self.dataset.annotations(self.path, gold=self.gold)
-        for note in found.notes:
-            log.info("%s: %s", self.path, note)
-        if counts := {kind: count for kind, count in found.counts.items() if count}:
-            said = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-            log.warning("%s: %s", self.path, said)
-        own = {text.id for text in found.texts}
-        named = "" not in own and len(own) == len(found.texts)
-        return tuple(
-            self._sentence(text, f"{self.prefix}{text.id if named else f'{number:05d}'}", split)
-            for number, text in enumerate(found.texts)
-        )
-
-    def _sentence(self, text: AnnotatedText, id_: str, split: str) -> Sentence:
-        (genre,) = self.genres
-        longest = self.dataset.max_characters
-        long = longest is not None and len(text.text) > longest
-        cuts = [start for start, _ in sentences_of(text.text, longest)][1:] if long else []
-        sentence = Sentence(id_, split, genre, text.text, cuts=tuple(cuts))
-        if not self.gold:
-            return sentence
-        entities = tuple(replace(span, type=self._tag(text, span)) for span in text.entities)
-        if _overlap(entities) and not self.dataset.scheme.nested:
-            entities = self._outermost(text, entities, split)
-        return replace(sentence, tags=self._tags(text, entities), entities=entities)
-
-    def _outermost(self, text: AnnotatedText, entities: Spans, split: str) -> Spans:
-        """What a flat scheme can learn; InputError for gold, which would be other gold."""
-        problem = "entities overlap, but the label scheme is flat"
-        cure = "correct them, or let entities lie in others: ++dataset.labels.nested=true"
-        if split == "test":
-            self._refuse(text, f"{problem}; {cure}")
-        log.warning("%s: %s: the outermost are kept; %s", self._place(text), problem, cure)
-        return layers(entities)[0]
-
-    def _tag(self, text: AnnotatedText, span: Span) -> str:
-        labels = self.dataset.scheme
-        tag = labels.tag_of(span.type)
-        if tag is None:
-            self._refuse(
-                text,
-                f"type {shown(span.type)} of {shown(text.text[span.start : span.end])} is not in "
-                f"the label scheme '{labels.name}' ({', '.join(labels.tags)}); correct it, add it "
-                "to the aliases of a type, or take the types of the files: labels=auto",
-            )
-        return tag
-
-    def _tags(self, text: AnnotatedText, entities: Spans) -> tuple[str, ...] | None:
-        """The file's own BIO tags, else those of the entities; None where these are nested."""
-        if _overlap(entities):
-            return None
-        if text.tags and all(map(BIO_TAG.fullmatch, text.tags)):
-            return tuple(map(self._renamed, text.tags))
-        return tags_of(entities, len(text.text))
-
-    def _renamed(self, tag: str) -> str:
-        """A tag of the file with the scheme's own name of its type."""
-        prefix, type_ = split_tag(tag)
-        return f"{prefix}-{self.dataset.scheme.tag_of(type_) or type_}" if type_ else tag
-
-    def _refuse(self, text: AnnotatedText, problem: str) -> NoReturn:
-        raise InputError(f"{self._place(text)}: {problem}")
-
-    def _place(self, text: AnnotatedText) -> str:
-        return f"{self.path}, line {text.line}" if text.line else str(self.path)
-
-
-def _overlap(spans: Sequence[Span]) -> bool:
-    """Do two of the spans, which are in text order, overlap?"""
-    return any(one.end > other.start for one, other in pairwise(spans))
 
 
 def _listed(key: str, files: Files, genre: str) -> tuple[tuple[str, str], ...]:

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from chmed_ner.data.dataset import Dataset, Source, example
+from chmed_ner.data.dataset import Dataset, example
 from chmed_ner.data.healthner import GENRES as HEALTHNER_GENRES, read_healthner
+from chmed_ner.data.sources import Source
 from chmed_ner.entities import LabelScheme, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import one_of

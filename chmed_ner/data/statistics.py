@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Any
 
-from chmed_ner.data.dataset import Source
+from chmed_ner.data.sources import Source
 from chmed_ner.entities import POLICIES, LabelScheme, Sentence, ceiling, inside, split_tag
 from chmed_ner.files import markdown_table
 

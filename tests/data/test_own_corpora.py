@@ -24,8 +24,9 @@ COUNTS: dict[str, dict[str, tuple[int, int, int]]] = {
 CHINESE = '{"text": "他患有肺炎。", "entities": [{"start": 3, "end": 5, "label": "疾病和诊断"}]}\n'
 
 
+@pytest.mark.usefixtures("corpora_dir")
 @pytest.mark.parametrize("name", COUNTS)
-def test_stats_counts_each_corpus_as_it_is(name: str, corpora_dir: Path, tmp_path: Path) -> None:
+def test_stats_counts_each_corpus_as_it_is(name: str, tmp_path: Path) -> None:
     file = tmp_path / "stats.json"
     assert main(["stats", f"dataset={name}", "--json", str(file)]) == 0
     stats = json.loads(file.read_text(encoding="utf-8"))
@@ -69,7 +70,7 @@ def test_a_lone_file_and_the_types_found_in_it(
     assert corpus.labels.tags == ("疾病和诊断",)
     assert corpus.test[0].tags == ("O", "O", "O", "B-疾病和诊断", "I-疾病和诊断", "O")
     assert "labels=auto: the 1 types" in caplog.text
-    with pytest.raises(InputError, match="mine.jsonl, line 1: type '疾病和诊断' of '肺炎'"):
+    with pytest.raises(InputError, match=r"mine\.jsonl, line 1: type '疾病和诊断' of '肺炎'"):
         mine(file, "dataset.format=span_json")
     assert mine(file, "dataset.format=span_json", "labels=yidu_s4k").test[0].entities[0].type == (
         "disease"
@@ -135,7 +136,7 @@ def test_training_texts_are_cut(tmp_path: Path) -> None:
 def test_overlapping_entities_in_a_flat_scheme(tmp_path: Path, caplog: Any) -> None:
     both = [{"start": 0, "end": 2, "label": "DISE"}, {"start": 0, "end": 1, "label": "BODY"}]
     file = written(tmp_path / "a.jsonl", json.dumps({"text": "肺炎", "entities": both}) + "\n")
-    with pytest.raises(InputError, match="a.jsonl, line 1: entities overlap"):
+    with pytest.raises(InputError, match=r"a\.jsonl, line 1: entities overlap"):
         mine(file, "dataset.format=span_json")
     nested = mine(file, "dataset.format=span_json", "++dataset.labels.nested=true").test[0]
     assert (len(nested.entities), nested.tags) == (2, None)
