@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from chmed_ner.entities.nesting import crosses, in_text_order, order
 from chmed_ner.entities.cutting import pieces
+from chmed_ner.entities.nesting import crosses, in_text_order, order
 from chmed_ner.entities.types import Mention, Scores, Sentence, Span
 from chmed_ner.errors import InputError
 
@@ -25,9 +25,7 @@ def occurrences(text: str, mention: str, start: int = 0) -> Iterable[int]:
         position = text.find(mention, position + 1)
 
 
-def _place(
-    text: str, mentions: Sequence[Mention], nested: bool, most: int | None = None
-) -> Spans:
+def _place(text: str, mentions: Sequence[Mention], nested: bool, most: int | None = None) -> Spans:
     """Distinct mentions at their occurrences (the first `most`) that overlap no earlier span."""
     taken = bytearray(len(text))
     spans: list[Span] = []
@@ -99,9 +97,7 @@ POLICIES: dict[str, Callable[[str, Sequence[Mention], bool], Spans]] = {
 """Every policy by its name in the configuration and in metric names."""
 
 
-def restore(
-    policy: str, text: str, mentions: Sequence[Mention], *, nested: bool = False
-) -> Spans:
+def restore(policy: str, text: str, mentions: Sequence[Mention], *, nested: bool = False) -> Spans:
     """The spans of `mentions` in `text`, both in one script; KeyError for an unknown policy."""
     return POLICIES[policy](text, mentions, nested)
 

@@ -71,7 +71,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedText:
-    """A text as its file holds it: entities in text order (start, then longest first), nested or not.
+    """A text as its file holds it: entities by start, the longest first, nested or not.
 
     `tags` are the file's own where it has one a character; `line` (from 1) is where it begins; `id`
     the file's own.
