@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chmed_ner.entities import LabelScheme, Sentence, Simplified, chunks
+from chmed_ner.entities import LabelScheme, Sentence, Simplified, chunks, in_text_order
 from chmed_ner.errors import InputError
 from chmed_ner.prompt.formats.inline import Inline
 
@@ -29,12 +29,13 @@ class Examples:
 
     def _sentence(self, marked: str, labels: LabelScheme, script: str) -> Sentence:
         problems: Counter[str] = Counter()
-        text, tags = Inline().read(marked, labels, problems)
-        if problems:
+        text, layers = Inline().read(marked, labels, problems)
+        if problems.total():
             raise InputError(
                 f"examples '{self.name}': {marked!r} needs marks such as [高血壓|DISE], of types "
                 f"of the label scheme '{labels.name}' ({', '.join(labels.tags)}); or use "
                 "examples@prompt.examples=none"
             )
         shown = Simplified().convert(text) if script == Simplified.name else text
-        return Sentence("", "example", "", text, None, chunks(tags), shown)
+        entities = in_text_order(span for tags in layers for span in chunks(tags))
+        return Sentence("", "example", "", text, None, entities, shown)

@@ -1,7 +1,7 @@
 """Two finished runs on the same test sentences, compared by what they predicted."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -149,7 +149,8 @@ def _difference(one: Sentence, two: Sentence) -> str:
     """What differs between two sentences of one id; empty for nothing."""
     if one.genre != two.genre:
         return f"genre {one.genre}, but {two.genre}"
-    columns = (("text", one.text, two.text), ("gold", one.tags or (), two.tags or ()))
+    golds: list[Sequence[object]] = [each.tags or each.entities for each in (one, two)]
+    columns = (("text", one.text, two.text), ("gold", *golds))
     for what, ones, twos in columns:
         for position, (a, b) in enumerate(zip_longest(ones, twos)):
             if a != b:
@@ -157,5 +158,5 @@ def _difference(one: Sentence, two: Sentence) -> str:
     return ""
 
 
-def _shown(value: str | None) -> str:
+def _shown(value: object) -> str:
     return "at its end" if value is None else repr(value)

@@ -12,6 +12,7 @@ from chmed_ner.entities import (
     Sentence,
     Span,
     gold_mentions,
+    in_text_order,
     joined,
     pieces,
     restore,
@@ -27,12 +28,13 @@ class Findings:
     """What was found in the sentences of one split, long ones put together again.
 
     `answers` and `targets` (what a perfect model lists) are by the id of a sentence, or of each of
-    its pieces; every other mapping is by sentence id.
+    its pieces; every other mapping is by sentence id. `nested`: entities may lie inside others.
     """
 
     sentences: Sequence[Sentence]
     answers: Mapping[str, Answer]
     targets: Mapping[str, tuple[Mention, ...]]
+    nested: bool = False
 
     @cached_property
     def spans(self) -> Mapping[str, Entities]:
@@ -40,7 +42,10 @@ class Findings:
         asked = {p.id: p.model_text for each in self._asked.values() for p in each}
         return {
             policy: self._joined(
-                {id_: restore(policy, asked[id_], a.mentions) for id_, a in self.answers.items()}
+                {
+                    id_: restore(policy, asked[id_], answer.mentions, nested=self.nested)
+                    for id_, answer in self.answers.items()
+                }
             )
             for policy in POLICIES
         }
@@ -104,7 +109,11 @@ class Outcome:
 
 
 def placed_outcome(
-    sentences: Sequence[Sentence], placed: Entities, *, seconds: float = 0.0
+    sentences: Sequence[Sentence],
+    placed: Entities,
+    *,
+    nested: bool = False,
+    seconds: float = 0.0,
 ) -> Outcome:
     """The outcome of a method that places entities itself, for the sentences of every kept split.
 
@@ -112,13 +121,16 @@ def placed_outcome(
     """
     test = [sentence for sentence in sentences if sentence.split == "test"]
     others = [sentence for sentence in sentences if sentence.split != "test"]
-    return Outcome(_placed(test, placed), _placed(others, placed), seconds=seconds)
+    return Outcome(_placed(test, placed, nested), _placed(others, placed, nested), seconds=seconds)
 
 
-def _placed(sentences: Sequence[Sentence], placed: Entities) -> Findings:
+def _placed(sentences: Sequence[Sentence], placed: Entities, nested: bool) -> Findings:
     answers = {}
     for sentence in sentences:
         text, spans = sentence.model_text, placed[sentence.id]
-        listed = tuple(Mention(text[span.start : span.end], span.type) for span in sorted(spans))
+        listed = tuple(
+            Mention(text[span.start : span.end], span.type) for span in in_text_order(spans)
+        )
         answers[sentence.id] = Answer(listed, spans=spans)
-    return Findings(sentences, answers, {each.id: gold_mentions(each) for each in sentences})
+    targets = {each.id: gold_mentions(each) for each in sentences}
+    return Findings(sentences, answers, targets, nested)

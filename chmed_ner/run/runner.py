@@ -64,7 +64,7 @@ def conclude(
         predictions_of(each.sentences, each.predicted(experiment.policy), each.problems)
         for each in (outcome.test, outcome.validation)
     ]
-    write_predictions(directory, chain(*found))
+    write_predictions(directory, chain(*found), nested=corpus.labels.nested)
     scored = score(experiment, corpus, outcome) if corpus.test and corpus.gold else {}
     metrics = {**scored, **measured} if corpus.test else {}
     write_json(directory / "metrics.json", metrics)
@@ -91,6 +91,7 @@ def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str,
             completions=len(found.sentences) if outcome.completions else 0,
             reasons=outcome.reasons,
             seed=experiment.seed,
+            nested=corpus.labels.nested,
         )
     )
 
