@@ -7,6 +7,12 @@ from .bio import (
     split_tag as split_tag,
     tags_of as tags_of,
 )
+from .cutting import (
+    across_cuts as across_cuts,
+    cut as cut,
+    joined as joined,
+    pieces as pieces,
+)
 from .grammar import (
     NOTHING_LOST as NOTHING_LOST,
     Grammar as Grammar,
@@ -46,12 +52,6 @@ from .nesting import (
     inside as inside,
     layers as layers,
     nestable as nestable,
-)
-from .cutting import (
-    across_cuts as across_cuts,
-    cut as cut,
-    joined as joined,
-    pieces as pieces,
 )
 from .restoration import (
     POLICIES as POLICIES,

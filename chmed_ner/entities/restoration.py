@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from chmed_ner.entities.nesting import crosses, in_text_order, order
 from chmed_ner.entities.cutting import pieces
+from chmed_ner.entities.nesting import crosses, in_text_order, order
 from chmed_ner.entities.types import Mention, Scores, Sentence, Span
 from chmed_ner.errors import InputError
 
