@@ -83,17 +83,18 @@ class AnnotatedFile(Source):
         if tag is None:
             self._refuse(
                 text,
-                f"type {shown(span.type)} of {shown(text.text[span.start : span.end])} is not in "
-                f"the label scheme '{labels.name}' ({', '.join(labels.tags)}); correct it, add it "
+                f"{shown(text.text[span.start : span.end])}: type {shown(span.type)} is not in the "
+                f"label scheme '{labels.name}' ({', '.join(labels.tags)}); correct it, add it "
                 "to the aliases of a type, or take the types of the files: labels=auto",
+                span.start if text.tags else 0,  # a line a character
             )
         return tag
 
-    def _refuse(self, text: AnnotatedText, problem: str) -> NoReturn:
-        raise InputError(f"{self._place(text)}: {problem}")
+    def _refuse(self, text: AnnotatedText, problem: str, further: int = 0) -> NoReturn:
+        raise InputError(f"{self._place(text, further)}: {problem}")
 
-    def _place(self, text: AnnotatedText) -> str:
-        return f"{self.path}, line {text.line}" if text.line else str(self.path)
+    def _place(self, text: AnnotatedText, further: int = 0) -> str:
+        return f"{self.path}, line {text.line + further}" if text.line else str(self.path)
 
 
 def _tags(text: AnnotatedText, entities: Spans, labels: LabelScheme) -> tuple[str, ...] | None:

@@ -346,7 +346,7 @@ def test_column_files_say_where_they_looked(mine: Path, monkeypatch: pytest.Monk
 def test_a_tag_outside_the_scheme_in_a_training_file(mine: Path) -> None:
     write_columns(mine / "own" / "train.txt", [("胃", ("B-ORGAN",))])
     said = message(lambda: column_files(train="own/train.txt").load(mine, seed=1, limit=ALL))
-    assert "train.txt, line 1: type 'ORGAN' of '胃'" in said
+    assert "train.txt, line 1: '胃': type 'ORGAN' is" in said
     assert "DISE, BODY" in said
 
 

@@ -70,7 +70,7 @@ def test_a_lone_file_and_the_types_found_in_it(
     assert corpus.labels.tags == ("疾病和诊断",)
     assert corpus.test[0].tags == ("O", "O", "O", "B-疾病和诊断", "I-疾病和诊断", "O")
     assert "labels=auto: the 1 types" in caplog.text
-    with pytest.raises(InputError, match=r"mine\.jsonl, line 1: type '疾病和诊断' of '肺炎'"):
+    with pytest.raises(InputError, match=r"mine\.jsonl, line 1: '肺炎': type '疾病和诊断' is"):
         mine(file, "dataset.format=span_json")
     assert mine(file, "dataset.format=span_json", "labels=yidu_s4k").test[0].entities[0].type == (
         "disease"
