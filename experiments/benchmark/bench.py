@@ -1,6 +1,7 @@
 """Speed and memory against TRL, transformers' Trainer and transformers' `generate`.
 
     python experiments/benchmark/bench.py [--run RUN] [--decoding] [--growth] [--smoke] [WORD ...]
+    python experiments/benchmark/bench.py --llamacpp [--smoke] [WORD ...]
 
 Prints ratios with their spread and writes them to `bench.json` (a flat object of medians), with
 everything else in `bench_details.json`. What the keys mean and what is held equal stands in
@@ -10,7 +11,6 @@ README.md beside this file. A WORD is an override of `chmed-ner run` (`dataset=s
 
 import argparse
 import logging
-import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ from bench_about import about
 from bench_data import material
 from bench_decoding import Decoding, Plan, compare, end_to_end, tuned
 from bench_growth import expected_seconds, growth_with_length, growth_with_sentences
+from bench_llamacpp import against_llamacpp
 from bench_run import Sides
 from bench_training import KEYS, Found, training
 
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", help="a LoRA-tuned run to decode with, instead of a short tuning")
     parser.add_argument("--growth", action="store_true", help="the greedy loop's growth as well")
     parser.add_argument("--decoding", action="store_true", help="decoding alone")
+    parser.add_argument("--llamacpp", action="store_true", help="llama.cpp's server, nothing else")
     parser.add_argument("--smoke", action="store_true", help="the smallest scale: a try, no result")
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--output", type=Path, default=output_directory() / "bench")
@@ -64,7 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_intermixed_args(arguments)
     logging.getLogger("chmed_ner").setLevel(logging.ERROR)
     try:
-        measure(chosen, SMOKE if chosen.smoke else FULL)
+        if chosen.llamacpp:
+            against_llamacpp(chosen.words, chosen.seed, chosen.output, smoke=chosen.smoke)
+        else:
+            measure(chosen, SMOKE if chosen.smoke else FULL)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -76,10 +81,7 @@ def measure(chosen: argparse.Namespace, scale: Scale) -> None:
     began = time.perf_counter()
     what = material(chosen.words, chosen.seed)
     print(f"{' '.join(what.words)}; weights in {what.dtype} on {what.device}", flush=True)
-    work = chosen.output / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    sides = Sides(work)
+    sides = Sides.fresh(chosen.output)
     run = tuned(sides, what, scale.tuning_steps, chosen.run)
     trained = Found(skipped=dict.fromkeys(KEYS, "decoding alone was asked for"))
     if not chosen.decoding:

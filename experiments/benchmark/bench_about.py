@@ -11,7 +11,7 @@ from typing import Any
 from chmed_ner.machine import cores
 from chmed_ner.track import git_commit, versions
 
-PEERS = ("trl", "datasets", "accelerate")
+PEERS = ("trl", "datasets", "accelerate", "xllamacpp")
 """Packages that only the peers use."""
 
 

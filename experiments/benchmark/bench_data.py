@@ -2,10 +2,10 @@
 
 import random
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from chmed_ner.errors import InputError
 from chmed_ner.methods import prompt_for
@@ -14,6 +14,7 @@ from chmed_ner.run import compose, configure, read_corpus
 from chmed_ner.train import Example, LoRA, encode, epoch_batches
 
 Batch = list[Example]
+Built = TypeVar("Built")
 
 DATASETS = (
     "dataset=rocling2022",
@@ -69,8 +70,7 @@ class Material:
 
     def sentences(self, count: int, seed: int, name: str) -> list[str]:
         """A seeded sample of at most `count` test sentences."""
-        draw = random.Random(f"{name} {seed}")
-        return draw.sample(self.test, min(count, len(self.test)))
+        return drawn(self.test, count, seed, name)
 
     def by_length(self, groups: int, count: int) -> list[list[str]]:
         """`count` sentences around the middle of each of `groups` equal parts by length."""
@@ -81,20 +81,35 @@ class Material:
         ]
 
 
+def drawn(test: Sequence[str], count: int, seed: int, name: str) -> list[str]:
+    """A seeded sample of at most `count` ids of the `test` sentences."""
+    return random.Random(f"{name} {seed}").sample(test, min(count, len(test)))
+
+
 def material(words: Sequence[str], seed: int) -> Material:
     """The material that `words` (Hydra overrides) describe; InputError when they do not.
 
     Without `dataset=` among them, HealthNER and ROCLING-2022 where they are, else the sample.
     """
-    words = (*words, *HELD, f"seed={seed}")
-    if any(word.startswith("dataset=") for word in words):
-        return _material(words, seed)
+    return on_dataset((*words, *HELD, f"seed={seed}"), lambda chosen: _material(chosen, seed))
+
+
+def on_dataset(words: Sequence[str], build: Callable[[Sequence[str]], Built]) -> Built:
+    """What `build` makes of `words`, with the first of `DATASETS` whose files are there unless
+    they name one."""
+    if named(words, "dataset"):
+        return build(words)
     for dataset in DATASETS[:-1]:
         try:
-            return _material((*words, *dataset.split()), seed)
+            return build((*words, *dataset.split()))
         except InputError as error:
             print(f"{dataset}: {error}")
-    return _material((*words, DATASETS[-1]), seed)
+    return build((*words, DATASETS[-1]))
+
+
+def named(words: Sequence[str], group: str) -> bool:
+    """Do `words` choose an option of `group`?"""
+    return any(word.startswith(f"{group}=") for word in words)
 
 
 def _material(words: Sequence[str], seed: int) -> Material:

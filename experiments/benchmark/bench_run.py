@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -23,11 +24,19 @@ class Sides:
         self.folder = folder
         self.count = 0
 
-    def run(self, name: str, job: Mapping[str, Any]) -> dict[str, Any]:
+    @classmethod
+    def fresh(cls, output: Path) -> "Sides":
+        """Those whose folder is `work` in `output`, emptied."""
+        work = output / "work"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        return cls(work)
+
+    def run(self, name: str, job: Mapping[str, Any], script: Path = SIDE) -> dict[str, Any]:
         """The result of a job; SystemExit with the end of its log when it fails."""
         job_file, result = self._file(name, "job.json"), self._file(name, "result.json")
         job_file.write_text(json.dumps(job, ensure_ascii=False), encoding="utf-8")
-        self._call(name, [str(SIDE), str(job_file), str(result)])
+        self._call(name, [str(script), str(job_file), str(result)])
         found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return found
 

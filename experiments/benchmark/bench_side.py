@@ -96,8 +96,10 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
     corpus = read_corpus(experiment)
     sentences = {sentence.id: sentence for sentence in corpus.test}
     prompt = prompt_for(experiment, corpus, Path(job["scratch"]))
-    generator: Any = adapted_generator(
-        experiment.backbone.tunable(), Path(job["adapter"]), prompt.stop
+    generator: Any = (
+        adapted_generator(experiment.backbone.tunable(), Path(job["adapter"]), prompt.stop)
+        if job["adapter"]
+        else experiment.backbone.generator(stop=prompt.stop, seed=experiment.seed)
     )
     if job["decoder"] == "generate":
         generator = GreedyGenerator(
@@ -113,6 +115,8 @@ def decoding(job: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "seconds": seconds,
             "texts": [reply.text for reply in replies],
+            "stops": [reply.stop for reply in replies],
+            "prompt_tokens": [reply.prompt_tokens for reply in replies],
             "own_tokens": sum(reply.completion_tokens for reply in replies)
             + sum(map(len, rows))
             - len(rows) * len(shared_prefix(rows)),
