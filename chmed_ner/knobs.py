@@ -13,6 +13,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -20,6 +21,8 @@ from chmed_ner.errors import InputError
 
 FACE = re.compile(r"chmed_ner\.([a-z]+|prompt\.formats)")
 """The modules whose classes a `_target_` may name."""
+OWN_CONFIG: ContextVar[Path | None] = ContextVar("OWN_CONFIG", default=None)
+"""The folder of the user's own Hydra groups (`--config-dir`)."""
 TRUSTED: ContextVar[tuple[str, ...]] = ContextVar("TRUSTED", default=())
 """How targets outside chmed_ner begin that the user trusts (`--allow-target my_package.`). Nothing
 that is read, no configuration and no record of a run, can set it."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import OWN_CONFIG, write_json
-from chmed_ner.knobs import TRUSTED
+from chmed_ner.files import write_json
+from chmed_ner.knobs import OWN_CONFIG, TRUSTED
 
 
 def own_options(prog: str) -> argparse.ArgumentParser:

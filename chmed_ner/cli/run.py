@@ -23,13 +23,13 @@ from chmed_ner.errors import ChmedError, Clean, InputError, printable, without_s
 from chmed_ner.files import (
     cache_directory,
     config_directory,
-    own_config_directory,
     sweep_directory,
 )
 from chmed_ner.run import (
     check_encodings,
     check_overrides,
     hydra_message,
+    own_config_directory,
     register_config,
     spelled_out,
 )

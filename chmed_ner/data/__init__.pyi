@@ -48,6 +48,7 @@ from .repairs import (
     log_changes as log_changes,
     write_conflicts as write_conflicts,
 )
+from .sources import located as located
 from .statistics import (
     corpus_statistics as corpus_statistics,
     parts_of as parts_of,

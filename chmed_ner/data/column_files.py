@@ -13,9 +13,8 @@ from chmed_ner.data.annotated_file import AnnotatedFile, overlap
 from chmed_ner.data.dataset import Dataset
 from chmed_ner.data.formats import FORMATS, read_annotated
 from chmed_ner.data.formats.annotations import Annotations
-from chmed_ner.data.sources import Source
+from chmed_ner.data.sources import Source, located
 from chmed_ner.errors import InputError
-from chmed_ner.files import located
 from chmed_ner.knobs import MAPPING, Count, one_of
 
 log = logging.getLogger(__name__)

@@ -15,6 +15,13 @@ from chmed_ner.files import checksums as checksums_in, sha256_of, text_sha256
 log = logging.getLogger(__name__)
 
 
+def located(path: str, root: Path) -> Path:
+    """Where the user's `path` is: seen from the current directory if it is there, else from `root`
+    (`paths.data`)."""
+    given = Path(path).expanduser()
+    return given.absolute() if given.exists() else root / given
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A file of a dataset: an official column file, of one genre.

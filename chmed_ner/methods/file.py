@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 from chmed_ner.backbone import Backbone
-from chmed_ner.data import SAME_CHARACTERS, Corpus, Limit, Row, ScorerTags, read_rows
+from chmed_ner.data import SAME_CHARACTERS, Corpus, Limit, Row, ScorerTags, located, read_rows
 from chmed_ner.entities import LabelScheme, Sentence, Span, chunks
 from chmed_ner.errors import InputError
-from chmed_ner.files import located, sha256_of
+from chmed_ner.files import sha256_of
 from chmed_ner.knobs import Range, are_texts
 from chmed_ner.run import Experiment, Method, Outcome, placed_outcome
 from chmed_ner.track import Tracker

@@ -21,6 +21,7 @@ from .config import (
     configure as configure,
     hydra_message as hydra_message,
     leave_to_other_cells as leave_to_other_cells,
+    own_config_directory as own_config_directory,
     plain_config as plain_config,
     register_config as register_config,
 )

@@ -21,11 +21,10 @@ from chmed_ner.files import (
     config_directory,
     data_directory,
     output_directory,
-    own_config_directory,
     read_text,
     sweep_directory,
 )
-from chmed_ner.knobs import NAMES_RUN, check_knobs, check_numbers, marked, named
+from chmed_ner.knobs import NAMES_RUN, OWN_CONFIG, check_knobs, check_numbers, marked, named
 from chmed_ner.prompt import AnswerFormat, Definitions, Examples, Hints, Prompt
 from chmed_ner.run.cells import runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
@@ -83,6 +82,11 @@ def compose(overrides: Sequence[str]) -> DictConfig:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InputError(hydra_message(error)) from None
+
+
+def own_config_directory() -> Path:
+    """The user's own Hydra groups; the named grids again without any."""
+    return OWN_CONFIG.get() or sweep_directory()
 
 
 def check_encodings(folders: Iterable[Path]) -> None:

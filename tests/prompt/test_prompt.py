@@ -45,7 +45,7 @@ def toy(words: Mapping[str, str], **options: Any) -> TaskPrompt:
 def prompt(wording: Any, **options: Any) -> Prompt:
     """A prompt with extraction's answers and no words but `wording`."""
     answer = Extraction(order="unique", separator="-")
-    others: dict[str, Any] = {"stop": (), "definitions": None, "hints": None}
+    others: dict[str, Any] = {"stop": (), "definitions": None, "examples": None, "hints": None}
     return Prompt(name="toy", wording=wording, answer=answer, **(others | options))
 
 

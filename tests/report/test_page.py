@@ -376,12 +376,12 @@ def test_bad_spans_are_refused_and_the_old_page_stays(tmp_path: Path) -> None:
     path.write_text("old", encoding="utf-8")
     cases: list[tuple[dict[str, list[Span]], str]] = [
         ({}, "toy/1.*missing"),
-        ({"toy/1": [Span(0, 3, "DISE")]}, "toy/1.*2 characters"),
-        ({"toy/1": [Span(0, 2, "DISE"), Span(1, 2, "BODY")]}, "toy/1.*overlaps"),
+        ({"toy/1": [Span(0, 4, "DISE")]}, "toy/1.*3 characters"),
+        ({"toy/1": [Span(0, 2, "DISE"), Span(1, 3, "BODY")]}, "toy/1.*overlaps"),
     ]
     for spans, message in cases:
         with pytest.raises(InputError, match=message):
-            page_of(path, sentences=[sentence("頭痛")], spans=spans)
+            page_of(path, sentences=[sentence("頭很痛")], spans=spans)
         assert path.read_text(encoding="utf-8") == "old"
         assert list(tmp_path.iterdir()) == [path]
 

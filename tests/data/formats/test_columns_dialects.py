@@ -104,9 +104,10 @@ def test_tokens_of_several_characters(tmp_path: Path) -> None:
 
 
 def test_tags_of_the_file_are_kept_where_the_scorer_finds_the_same(tmp_path: Path) -> None:
-    (text,) = read("一 I-DISE\n二 i-DISE\n三 O-DISE\n", tmp_path).texts
-    assert text.tags == ("I-DISE", "i-DISE", "O-DISE")
-    assert text.entities == (Span(0, 2, "DISE"),)
+    (text,) = read("一 I-DISE\n二 i-DISE\n三 O-DISE\n四 B-DISE\n", tmp_path).texts
+    assert text.tags == ("I-DISE", "i-DISE", "O-DISE", "B-DISE")
+    assert text.entities == (Span(0, 2, "DISE"), Span(3, 4, "DISE"))
+    assert read("一 I-DISE\n二 I-DISE\n", tmp_path).texts[0].tags is None
     assert read("一 b-DISE\n二 b-DISE\n", tmp_path).texts[0].tags is None
 
 
