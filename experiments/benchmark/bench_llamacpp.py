@@ -21,13 +21,15 @@ MEMORY = "decode_memory_vs_llamacpp"
 SETTINGS: dict[str, tuple[Any, ...]] = {
     "slots": (4, 8, 16, 2, 1),
     "threads": tuple(range(cores(), 0, -1)),
+    "threads_awake": (False, True),
     "flash_attention": ("auto", "disabled"),
     "ubatch": (512, 128, 2048),
     "batch": (2048, 512),
     "unified_cache": (False, True),
     "guesses": ("none", "ngram_simple", "ngram_mod"),
 }
-"""What is tried of llama.cpp's server; `auto` is flash attention wherever it can be."""
+"""What is tried of llama.cpp's server; `auto` is flash attention wherever it can be, and threads
+are kept awake between products as ours are, or not."""
 
 
 @dataclass(frozen=True)

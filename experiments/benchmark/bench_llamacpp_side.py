@@ -6,6 +6,7 @@ all slots busy. Nothing of torch is loaded.
 
 import http.client
 import json
+import os
 import sys
 import threading
 import time
@@ -26,9 +27,12 @@ CELLS = 256
 
 def started(job: Mapping[str, Any]) -> Any:
     """The server with the job's file and setting; returns when the model is loaded."""
+    setting = job["setting"]
+    if not setting["threads_awake"]:  # as a server that a person starts; read when it is loaded
+        os.environ.pop("GOMP_SPINCOUNT", None)
     import xllamacpp
 
-    setting, told = job["setting"], xllamacpp.CommonParams()
+    told = xllamacpp.CommonParams()
     told.model.path = job["file"]
     told.n_parallel = setting["slots"]
     told.n_ctx = setting["slots"] * -(-job["context"] // CELLS) * CELLS
@@ -81,10 +85,10 @@ class Clients:
 
 def main() -> None:
     """Do the job and write its result."""
-    import xllamacpp
-
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     server = started(job)
+    import xllamacpp
+
     clients = Clients(server.listening_address, job["setting"]["slots"])
     clients.answers(job["warm_up"])
     began = time.perf_counter()

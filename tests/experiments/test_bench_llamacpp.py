@@ -46,7 +46,8 @@ def test_both_sides_answer_the_same_questions(tmp_path: Path, tiny_tokenizer: An
     assert agreement["same_text"] > 0  # its keys and values are float16: ties fall otherwise
     tried = details["llamacpp"]["choice"]["tried"]
     best = min(tried, key=lambda each: each["seconds"])
-    assert best == settings["llamacpp"] | {"seconds": best["seconds"]}
+    best.pop("seconds")
+    assert best.items() <= settings["llamacpp"].items()
     assert f"decode_vs_llamacpp: {found['decode_vs_llamacpp']:.2f}" in done.stdout
 
 
