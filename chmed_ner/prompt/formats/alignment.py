@@ -70,7 +70,8 @@ def place(copy: str, tags: Tags, sentence: str, inner: Sequence[Tags] = ()) -> P
                     found[at] = OUTSIDE
         spans += chunks(_bridged(found))
     kept = nestable(spans)
-    lost += [Mention(sentence[s.start : s.end], s.type) for s in spans if s not in kept]
+    across = set(spans).difference(kept)
+    lost += [Mention(sentence[s.start : s.end], s.type) for s in spans if s in across]
     characters = len({at for at in places if at >= 0})
     return Placed(kept, tuple(lost), edits, characters)
 
