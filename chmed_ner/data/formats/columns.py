@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from chmed_ner.data.columns import Line, lines, opened, shown
 from chmed_ner.data.formats.annotations import Annotations, Format, Options
-from chmed_ner.data.formats.offsets import ordered
 from chmed_ner.data.formats.tags import SCHEMES, order_of, plain, scheme_of, split
 from chmed_ner.entities import OUTSIDE, AnnotatedText, Span, chunks
 from chmed_ner.errors import InputError
@@ -137,7 +136,7 @@ def _column(
 def _text(rows: Sequence[_Row], tags: Sequence[str], written: Sequence[str]) -> AnnotatedText:
     """A sentence; its tags as written, if the scorer finds the same entities in them."""
     places = list(accumulate((len(row.token) for row in rows), initial=0))
-    spans = ordered(Span(places[s.start], places[s.end], s.type) for s in chunks(tags))
+    spans = tuple(Span(places[s.start], places[s.end], s.type) for s in chunks(tags))
     own = None
     with suppress(InputError):
         if len(written) == places[-1] and chunks(written) == spans:

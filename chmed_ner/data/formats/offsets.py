@@ -16,7 +16,7 @@ from pathlib import Path
 
 from chmed_ner.data.columns import shown
 from chmed_ner.data.formats.annotations import Annotations
-from chmed_ner.entities import AnnotatedText, Span
+from chmed_ner.entities import AnnotatedText, Span, crosses, in_text_order
 from chmed_ner.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -144,18 +144,13 @@ def _resolved(
             missed = missed if said is None else f"is {shown(there)}, not {shown(said)}"
             what = f"entity {marked.type} {marked.start} {marked.end} {missed}"
             bad.append(f"{file}, line {marked.line}: {what}")
-    return AnnotatedText(text, ordered(spans), None, document.line, document.id)
-
-
-def ordered(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """The spans in text order, the longest of one start first, each once."""
-    return tuple(sorted(set(spans), key=lambda span: (span.start, -span.end, span.type)))
+    return AnnotatedText(text, in_text_order(set(spans)), None, document.line, document.id)
 
 
 def _crossing(spans: Sequence[Span]) -> int:
     """How many pairs of spans (in text order) overlap without one lying inside the other."""
     return sum(
-        first.start < second.start and first.end < second.end
+        crosses(first, second)
         for number, first in enumerate(spans, start=1)
         for second in takewhile(lambda each: each.start < first.end, spans[number:])  # noqa: B023
     )
