@@ -55,6 +55,7 @@ def are_texts(values: Any, least: int = 1) -> bool:
     return listed and all(isinstance(each, str) and each for each in values)
 
 
+TEXTS = Range("a list of texts, [] for none", lambda value: are_texts(value, least=0))
 MAPPING = Range("a mapping, {} for none", lambda value: isinstance(value, Mapping))
 LAYERS = Range(
     "all-linear, or a list of layer names", lambda value: value == "all-linear" or are_texts(value)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from chmed_ner.backbone.local_models import CausalLM, is_no_hub_id
 from chmed_ner.errors import InputError
-from chmed_ner.knobs import NO_RESULT, Range, are_texts
+from chmed_ner.knobs import NO_RESULT, TEXTS
 from chmed_ner.model import (
     check_kind,
     check_sha256,
@@ -18,7 +18,6 @@ from chmed_ner.model import (
 )
 
 _WHERE = "a .gguf file, or a hub id with backbone.file=NAME.gguf"
-PACKAGES = Range("a list of packages, [] for none", lambda value: are_texts(value, least=0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +31,7 @@ class Gguf(CausalLM):
 
     file: str | None
     sha256: str | None
-    packages: Annotated[Sequence[str], PACKAGES, NO_RESULT]
+    packages: Annotated[Sequence[str], TEXTS, NO_RESULT]
     tied: bool
 
     def check(self) -> None:

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from chmed_ner.entities import LabelScheme, Sentence, Simplified, chunks, in_text_order
 from chmed_ner.errors import InputError
+from chmed_ner.knobs import TEXTS
 from chmed_ner.prompt.formats.inline import Inline
 
 
@@ -14,14 +16,7 @@ class Examples:
     """`sentences` in traditional characters, their entities marked: `[高血壓|DISE]傷[腦|BODY]。`"""
 
     name: str
-    sentences: Sequence[str]
-
-    def __post_init__(self) -> None:
-        listed = isinstance(self.sentences, Sequence) and not isinstance(self.sentences, str)
-        if not listed or not all(isinstance(each, str) and each.strip() for each in self.sentences):
-            raise InputError(
-                f"examples '{self.name}', sentences={self.sentences!r}: must be a list of sentences"
-            )
+    sentences: Annotated[Sequence[str], TEXTS]
 
     def read(self, labels: LabelScheme, script: str) -> tuple[Sentence, ...]:
         """The sentences as a model reads them; InputError for marks or a type that are wrong."""

@@ -82,7 +82,8 @@ def test_wrong_marks_are_named(marked: str) -> None:
     assert marked in str(caught.value)
 
 
-@pytest.mark.parametrize("sentences", ["[高血壓|DISE]", [1], [""], None])
-def test_sentences_are_a_list_of_texts(sentences: Any) -> None:
-    with pytest.raises(InputError, match="must be a list of sentences"):
-        Examples(name="mine", sentences=sentences)
+@pytest.mark.parametrize("sentences", ["text", "[1]", "['']", "null"])
+def test_sentences_are_a_list_of_texts(sentences: str) -> None:
+    words = [f"prompt.examples.sentences={sentences}"]
+    with pytest.raises(InputError, match=r"prompt\.examples\.sentences=.*a list of texts"):
+        configure(compose(words), {})

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,15 @@ def test_a_scheme_of_many_types(tmp_path: Path) -> None:
     folder = written(tmp_path, SENTENCES, SPANS, (), label_scheme("many", many))
     with Image.open(folder / "confusion.png") as image:
         assert max(image.size) < 2000
+
+
+def test_a_corpus_whose_only_genre_is_all_counts_once(tmp_path: Path) -> None:
+    alone = tuple(replace(each, genre="all") for each in SENTENCES)
+    folder = written(tmp_path / "alone", alone)
+    assert {row["genre"] for row in rows(folder, "confusion")} == {"all"}
+    together = written(tmp_path / "together")
+    for name in ("confusion", "errors_by_type", "f1_by_entity_length", "f1_by_seen"):
+        assert rows(folder, name) == [r for r in rows(together, name) if r["genre"] == "all"]
 
 
 def test_without_test_sentences_nothing_is_written(tmp_path: Path) -> None:

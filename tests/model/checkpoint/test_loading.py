@@ -176,8 +176,12 @@ def test_a_spoiled_checkpoint_is_refused(
 
 
 def test_heads_of_other_kinds_and_old_constants_are_no_part_of_the_model(checkpoint: Path) -> None:
+    model, _ = load_causal_lm(checkpoint, dtype="float32", device="cpu")
     added("v_head.weight", "model.layers.0.self_attn.rotary_emb.inv_freq")(checkpoint)
-    load_causal_lm(checkpoint, dtype="float32", device="cpu")
+    again, _ = load_causal_lm(checkpoint, dtype="float32", device="cpu")
+    found = again.state_dict()
+    assert found.keys() == model.state_dict().keys()
+    assert all(torch.equal(found[name], each) for name, each in model.state_dict().items())
 
 
 @pytest.mark.parametrize(
