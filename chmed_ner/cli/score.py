@@ -1,13 +1,16 @@
 """`chmed-ner score`: the official scores of official-format files."""
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from chmed_ner.cli.options import add_json, check_target, write_and_print
-from chmed_ner.data import ScorerTags, check_same_characters, read_rows
+from chmed_ner.data import ColumnFile, ScorerTags, check_same_characters, read_rows
 from chmed_ner.errors import InputError
 from chmed_ner.score import OfficialScores, score_sentences, score_table, scores_json
+
+log = logging.getLogger(__name__)
 
 _USE = "give GOLD PRED, or --genre NAME GOLD PRED for each genre, not both"
 
@@ -62,5 +65,18 @@ def score_files(pairs: Sequence[tuple[str, Path, Path]]) -> dict[str, OfficialSc
             )
         gold, predicted = (read_rows(path, ScorerTags()) for path in (gold_path, predicted_path))
         check_same_characters(gold, predicted)
+        _warn_of_bilou(gold)
+        _warn_of_bilou(predicted)
         scores[genre] = score_sentences(gold.tags(), predicted.tags(), separators=gold.separators)
     return scores
+
+
+def _warn_of_bilou(file: ColumnFile) -> None:
+    """`conlleval` ends a chunk after E and S; U and L are to it as I is."""
+    tags = (tag for sentence in file.tags() for tag in sentence)
+    if odd := next((tag for tag in tags if tag.startswith(("U-", "L-"))), None):
+        log.warning(
+            "%s: %s is BILOU, of which the official scorer does not know U- and L-: neighbours of "
+            "one type are one entity to it; write BIO: chmed-ner convert --from columns --to bio",
+            file.path, odd,
+        )  # fmt: skip

@@ -9,6 +9,7 @@ from .catalog import (
 )
 from .column_files import ColumnFiles as ColumnFiles
 from .columns import (
+    ColumnFile as ColumnFile,
     Row as Row,
     ScorerTags as ScorerTags,
     read_columns as read_columns,

@@ -69,6 +69,23 @@ def test_every_character_is_data(files) -> None:
     assert scored(files("\ufeff好 O\n", "好 O\n")).tokens == 1
 
 
+@pytest.mark.parametrize(
+    ("side", "tag"), [("gold", "U-BODY"), ("gold", "L-BODY"), ("predicted", "U-BODY"), ("", "")]
+)
+def test_bilou_is_scored_with_a_warning(
+    files, side: str, tag: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = {"gold": GOLD, "predicted": PREDICTED}
+    if side:
+        given[side] = given[side].replace("B-BODY", tag)
+    scored(files(**given))
+    said = [each.getMessage() for each in caplog.records]
+    assert len(said) == bool(side)
+    for message in said:
+        assert f"{side}.txt: {tag} is BILOU" in message
+        assert "chmed-ner convert" in message
+
+
 def test_odd_tags_are_scored_not_repaired(files) -> None:
     gold = "通 B-CHEM\n道 i-CHEM\n蛋 O-SYMP\n白 I-SYMP\n"
     predicted = "通 B-CHEM\n道 I-CHEM\n蛋 O\n白 B-SYMP\n"
