@@ -31,13 +31,17 @@ def requests_for(
             genre=sentence.genre,
             prompt=question.prompt,
             max_new_tokens=decoding.max_new_tokens(prompt.room(len(sentence.model_text))),
-            target="" if sentence.tags is None else prompt.target(sentence),
+            target=prompt.target(sentence) if _has_gold(sentence, prompt) else "",
             grammar=decoding.grammar(prompt, sentence.model_text),
             demonstrations=question.demonstrations,
             usable=partial(_readable, prompt, sentence.model_text),
         )
         for sentence, question in zip(sentences, questions, strict=True)
     ]
+
+
+def _has_gold(sentence: Sentence, prompt: TaskPrompt) -> bool:
+    return sentence.tags is not None or prompt.labels.nested
 
 
 def _readable(prompt: TaskPrompt, model_text: str, reply: Reply) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from chmed_ner.cli import keep_secrets
 from chmed_ner.cli.options import add_trust
 from chmed_ner.data import Annotated, Document, annotate
+from chmed_ner.entities import layers
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import output_directory
 from chmed_ner.report import plain
@@ -83,11 +84,14 @@ class OpenRun:
 
 
 def highlighted(found: Sequence[Annotated]) -> list[tuple[str, str | None]]:
-    """The text in pieces with the type of each, None outside entities; nothing in it acts."""
+    """The text in pieces with the type of each, None outside entities; nothing in it acts.
+
+    Of entities inside others the outermost are shown; `table` has all.
+    """
     pieces: list[tuple[str, str | None]] = []
     for each in found:
         text, position = each.document.text, 0
-        for span in each.prediction.entities:
+        for span in layers(each.prediction.entities)[0]:
             pieces.append((text[position : span.start], None))
             pieces.append((text[span.start : span.end], span.type))
             position = span.end

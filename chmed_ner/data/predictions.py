@@ -9,7 +9,7 @@ from typing import Any
 
 from chmed_ner.data.columns import BIO_TAG, ColumnFile, Row, opened, shown
 from chmed_ner.data.documents import Annotated
-from chmed_ner.entities import Prediction, Sentence, Span, tags_of
+from chmed_ner.entities import Prediction, Sentence, Span, check_nested, tags_of
 from chmed_ner.errors import InputError
 from chmed_ner.files import json_line, replacing, write_json_lines
 
@@ -49,13 +49,16 @@ def predictions_of(
     ]
 
 
-def write_predictions(directory: Path, found: Iterable[Prediction]) -> None:
-    """Write `predictions.jsonl`, and `submission/<GENRE>.txt` for the test split."""
+def write_predictions(
+    directory: Path, found: Iterable[Prediction], *, nested: bool = False
+) -> None:
+    """Write `predictions.jsonl`, and `submission/<GENRE>.txt` for the test split; the latter not if
+    entities may be `nested`, which BIO tags cannot say."""
     listed = list(found)
     write_json_lines(directory / "predictions.jsonl", map(prediction_record, listed))
     by_genre: dict[str, list[Prediction]] = {}
     for prediction in listed:
-        if prediction.split == "test":
+        if prediction.split == "test" and not nested:
             by_genre.setdefault(prediction.genre, []).append(prediction)
     for genre, members in by_genre.items():
         rows = [(each.text, tags_of(each.entities, len(each.text))) for each in members]
@@ -97,7 +100,7 @@ def _prediction(record: Any) -> Prediction:
             entities=tuple(Span(e["start"], e["end"], e["type"]) for e in record["entities"]),
             problems=record["problems"],
         )
-        tags_of(prediction.entities, len(prediction.text))
+        check_nested(prediction.entities, len(prediction.text))
         same = prediction_record(prediction) == record
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None

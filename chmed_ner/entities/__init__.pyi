@@ -46,6 +46,7 @@ from .nesting import (
     inside as inside,
     layers as layers,
     nestable as nestable,
+    order as order,
 )
 from .restoration import (
     POLICIES as POLICIES,

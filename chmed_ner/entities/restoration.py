@@ -24,9 +24,7 @@ def occurrences(text: str, mention: str, start: int = 0) -> Iterable[int]:
         position = text.find(mention, position + 1)
 
 
-def _place(
-    text: str, mentions: Sequence[Mention], nested: bool, most: int | None = None
-) -> Spans:
+def _place(text: str, mentions: Sequence[Mention], nested: bool, most: int | None = None) -> Spans:
     """Distinct mentions at their occurrences (the first `most`) that overlap no earlier span."""
     taken = bytearray(len(text))
     spans: list[Span] = []
@@ -98,9 +96,7 @@ POLICIES: dict[str, Callable[[str, Sequence[Mention], bool], Spans]] = {
 """Every policy by its name in the configuration and in metric names."""
 
 
-def restore(
-    policy: str, text: str, mentions: Sequence[Mention], *, nested: bool = False
-) -> Spans:
+def restore(policy: str, text: str, mentions: Sequence[Mention], *, nested: bool = False) -> Spans:
     """The spans of `mentions` in `text`, both in one script; KeyError for an unknown policy."""
     return POLICIES[policy](text, mentions, nested)
 

@@ -61,7 +61,8 @@ class PredictedFiles(Method):
         """The entities of the test split, as the files have them."""
         with tracker.timed("prepare"):
             found = self._entities(experiment, corpus)
-        return placed_outcome(corpus.test, {s.id: found[s.id] for s in corpus.test})
+        placed = {s.id: found[s.id] for s in corpus.test}
+        return placed_outcome(corpus.test, placed, nested=corpus.labels.nested)
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:
         """Refused by InputError: the system that wrote the files is not here."""

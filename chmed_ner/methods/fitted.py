@@ -5,13 +5,20 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from chmed_ner.backbone import Backbone
 from chmed_ner.data import Corpus
-from chmed_ner.entities import Lexicon, Sentence, Span, entries_as_json, entries_from_json
+from chmed_ner.entities import (
+    Lexicon,
+    Sentence,
+    Span,
+    entries_as_json,
+    entries_from_json,
+    layers,
+)
 from chmed_ner.errors import InputError
 from chmed_ner.files import read_json, sha256_of, write_json
 from chmed_ner.knobs import Range
@@ -101,14 +108,30 @@ class Fitted(Method):
             log.info("the model is there already: it is not fitted again")
         else:
             with tracker.timed("prepare"):
-                self.fit(experiment, corpus, directory, tracker)
+                self.fit(experiment, self._flat(corpus), directory, tracker)
         model = self.reopen(directory, experiment.parts.get("backbone"))
         try:
             placed, seconds = placed_by(model, corpus.test)
             placed |= placed_by(model, corpus.validation)[0]
         finally:
             model.close()
-        return placed_outcome([*corpus.test, *corpus.validation], placed, seconds=seconds)
+        sentences = [*corpus.test, *corpus.validation]
+        return placed_outcome(sentences, placed, nested=corpus.labels.nested, seconds=seconds)
+
+    def _flat(self, corpus: Corpus) -> Corpus:
+        """The corpus with the outermost entities of the training split alone."""
+        if not corpus.labels.nested:
+            return corpus
+        train = tuple(replace(each, entities=layers(each.entities)[0]) for each in corpus.train)
+        left = sum(len(each.entities) for each in train)
+        every = sum(len(each.entities) for each in corpus.train)
+        if left < every:
+            log.warning(
+                "method=%s learns no entities inside others: %d of %d training entities are left "
+                "out; method=generative learns all",
+                self.name, every - left, every,
+            )  # fmt: skip
+        return replace(corpus, train=train)
 
 
 def placed_by(

@@ -11,6 +11,11 @@ from chmed_ner.prompt.reasoning import said
 from chmed_ner.prompt.wording import Definitions, Hinting, Hints
 
 FIELDS = {"instruction": "{categories}", "sentence": "{sentence}"}
+NESTED = {
+    "simplified": "实体里面还有实体的，里面的也要写出。\n",
+    "traditional": "實體裡面還有實體的，裡面的也要寫出。\n",
+}
+"""What follows the instruction where entities may lie inside others."""
 _FIELD = re.compile(r"\{(?:[^\W\d][^{}]*)?\}")  # `{}` and `{name...}`; other braces are text
 
 
@@ -51,7 +56,8 @@ class Prompt:
     def task(self, labels: LabelScheme, script: str) -> "TaskPrompt":
         """The prompt for one label scheme in one script.
 
-        InputError where wording or hints lack the script, or the definitions a type.
+        InputError where wording or hints lack the script, the definitions a type, or the answer
+        format a way to say that entities nest.
         """
         words = self.wording.get(script)
         if words is None:
@@ -59,12 +65,19 @@ class Prompt:
                 f"prompt '{self.name}' has no wording for script={script}; add the key "
                 f"wording.{script} with `instruction` and `sentence`"
             )
+        if labels.nested and not self.answer.nests:
+            raise InputError(
+                f"prompt '{self.name}': its answers cannot say that an entity lies inside another, "
+                f"as labels '{labels.name}' allow; use prompt=inline, extraction or json"
+            )
         if self.hints is not None:
             self.hints.check(script)
         categories = "、".join(labels.names(script))
         defined = self.definitions.text(labels, script) if self.definitions else ""
         return TaskPrompt(
-            instruction=words["instruction"].replace("{categories}", categories) + defined,
+            instruction=words["instruction"].replace("{categories}", categories)
+            + (NESTED[script] if labels.nested else "")
+            + defined,
             template=words["sentence"],
             answer=self.answer,
             labels=labels,

@@ -147,7 +147,8 @@ def _difference(one: Sentence, two: Sentence) -> str:
     """What differs between two sentences of one id; empty for nothing."""
     if one.genre != two.genre:
         return f"genre {one.genre}, but {two.genre}"
-    columns = (("text", one.text, two.text), ("gold", one.tags or (), two.tags or ()))
+    golds = [each.tags or each.entities for each in (one, two)]
+    columns = (("text", one.text, two.text), ("gold", *golds))
     for what, ones, twos in columns:
         for position, (a, b) in enumerate(zip_longest(ones, twos)):
             if a != b:

@@ -4,7 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from chmed_ner.entities import POLICIES, Completion, Mention, Sentence, Span, gold_mentions, restore
+from chmed_ner.entities import (
+    POLICIES,
+    Completion,
+    Mention,
+    Sentence,
+    Span,
+    gold_mentions,
+    in_text_order,
+    restore,
+)
 from chmed_ner.prompt import Answer
 
 Entities = Mapping[str, tuple[Span, ...]]
@@ -15,12 +24,13 @@ Entities = Mapping[str, tuple[Span, ...]]
 class Findings:
     """What was found in the sentences of one split; every mapping is by sentence id.
 
-    `targets` is what a perfect model lists.
+    `targets` is what a perfect model lists; `nested`: entities may lie inside others.
     """
 
     sentences: Sequence[Sentence]
     answers: Mapping[str, Answer]
     targets: Mapping[str, tuple[Mention, ...]]
+    nested: bool = False
 
     @cached_property
     def spans(self) -> Mapping[str, Entities]:
@@ -28,7 +38,8 @@ class Findings:
         texts = {sentence.id: sentence.model_text for sentence in self.sentences}
         return {
             policy: {
-                id_: restore(policy, texts[id_], a.mentions) for id_, a in self.answers.items()
+                id_: restore(policy, texts[id_], answer.mentions, nested=self.nested)
+                for id_, answer in self.answers.items()
             }
             for policy in POLICIES
         }
@@ -69,7 +80,11 @@ class Outcome:
 
 
 def placed_outcome(
-    sentences: Sequence[Sentence], placed: Entities, *, seconds: float = 0.0
+    sentences: Sequence[Sentence],
+    placed: Entities,
+    *,
+    nested: bool = False,
+    seconds: float = 0.0,
 ) -> Outcome:
     """The outcome of a method that places entities itself, for the sentences of every kept split.
 
@@ -77,13 +92,17 @@ def placed_outcome(
     """
     test = [sentence for sentence in sentences if sentence.split == "test"]
     others = [sentence for sentence in sentences if sentence.split != "test"]
-    return Outcome(_placed(test, placed), _placed(others, placed), seconds=seconds)
+    found = [_placed(split, placed, nested) for split in (test, others)]
+    return Outcome(*found, seconds=seconds)
 
 
-def _placed(sentences: Sequence[Sentence], placed: Entities) -> Findings:
+def _placed(sentences: Sequence[Sentence], placed: Entities, nested: bool) -> Findings:
     answers = {}
     for sentence in sentences:
         text, spans = sentence.model_text, placed[sentence.id]
-        listed = tuple(Mention(text[span.start : span.end], span.type) for span in sorted(spans))
+        listed = tuple(
+            Mention(text[span.start : span.end], span.type) for span in in_text_order(spans)
+        )
         answers[sentence.id] = Answer(listed, spans=spans)
-    return Findings(sentences, answers, {each.id: gold_mentions(each) for each in sentences})
+    targets = {each.id: gold_mentions(each) for each in sentences}
+    return Findings(sentences, answers, targets, nested)

@@ -71,8 +71,10 @@ class Predictor:
     def _understood(self, text: str, reply: Reply) -> Found:
         answer = self.prompt.parse(reply.text, text, reply.stop)
         placed = answer.spans
-        spans = restore(self.policy, text, answer.mentions) if placed is None else placed
-        return spans, {**answer.problems, **faults(reply)}
+        if placed is None:
+            nested = self.prompt.labels.nested
+            placed = restore(self.policy, text, answer.mentions, nested=nested)
+        return placed, {**answer.problems, **faults(reply)}
 
 
 @dataclass

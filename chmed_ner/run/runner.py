@@ -63,7 +63,7 @@ def conclude(
         predictions_of(each.sentences, each.predicted(experiment.policy), each.problems)
         for each in (outcome.test, outcome.validation)
     ]
-    write_predictions(directory, chain(*found))
+    write_predictions(directory, chain(*found), nested=corpus.labels.nested)
     metrics = {**score(experiment, corpus, outcome), **measured} if corpus.test else {}
     write_json(directory / "metrics.json", metrics)
     tracker.log(metrics, 0)
@@ -88,6 +88,7 @@ def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str,
             completions=len(outcome.completions),
             reasons=outcome.reasons,
             seed=experiment.seed,
+            nested=corpus.labels.nested,
         )
     )
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from chmed_ner.entities import Scores, Span
+from chmed_ner.score.spans import nesting_scores
 
 ENTITY_LENGTHS = (1, 2, 3, 4, 5, 7, 10)
 """Code points: the longest of each bucket; longer ones share the last bucket."""
@@ -180,13 +181,14 @@ def confusions(gold: Iterable[Span], predicted: Iterable[Span]) -> Counter[Confu
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """One genre's test sentences, taken apart."""
+    """One genre's test sentences, taken apart; `nesting` as `nesting_scores`."""
 
     confusions: Mapping[Confusion, int]
     entity_length: Mapping[str, Scores]
     sentence_length: Mapping[str, Scores]
     seen: Mapping[str, Scores]
     one_character: Mapping[tuple[str, str], Scores]
+    nesting: Mapping[str, Scores]
 
 
 def break_down(
@@ -202,6 +204,7 @@ def break_down(
         by_sentence_length(sentences),
         by_seen(sentences, training_mentions),
         of_one_character(sentences),
+        nesting_scores((sentence.gold, sentence.predicted) for sentence in sentences),
     )
 
 

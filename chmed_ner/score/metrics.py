@@ -18,6 +18,7 @@ from chmed_ner.entities import (
     Sentence,
     Span,
     ceiling,
+    check_nested,
     gold_mentions,
     tags_of,
 )
@@ -33,6 +34,7 @@ from chmed_ner.score.breakdowns import (
 from chmed_ner.score.spans import (
     SpanPair,
     mention_scores,
+    nesting_scores,
     scores_by_type,
     span_scores,
     tag_scores,
@@ -55,7 +57,8 @@ class Answers:
 
     `spans` are those of each restoration policy, `headline` names the policy that counts, unless
     the method `placed` its entities. `mentions` were listed, `targets` a perfect model lists.
-    `training_mentions` are in the script of `text`. `completions`: how many there are.
+    `training_mentions` are in the script of `text`. `completions`: how many there are. `nested`:
+    entities may lie inside others, and there are no tags.
     """
 
     sentences: Sequence[Sentence]
@@ -71,12 +74,13 @@ class Answers:
     reasons: Sequence[str] = ()
     seed: int
     resamples: int = 1000
+    nested: bool = False
 
     def __post_init__(self) -> None:
-        """InputError for a sentence without gold, ids that do not agree, spans that overlap or
+        """InputError for a sentence without gold, ids that do not agree, illegal spans or such that
         leave their sentence, an unknown policy, and a name that no metric can have."""
         for sentence in self.sentences:
-            if sentence.tags is None:
+            if sentence.tags is None and not self.nested:
                 raise InputError(
                     f"sentence {sentence.id}: has no gold tags; score a split that has"
                 )
@@ -96,10 +100,11 @@ class Answers:
         spans = {f"spans of {name}": each for name, each in {**self.spans, **placed}.items()}
         mentions = {"listed mentions": self.mentions, "target mentions": self.targets}
         _check_ids(self.sentences, {**spans, **mentions})
+        check = check_nested if self.nested else tags_of
         for what, predicted in spans.items():
             for sentence in self.sentences:
                 try:
-                    tags_of(predicted[sentence.id], len(sentence.text))
+                    check(predicted[sentence.id], len(sentence.text))
                 except ValueError as error:
                     raise InputError(f"{what}, sentence {sentence.id}: {error}") from None
 
@@ -158,7 +163,7 @@ def run_metrics(answers: Answers) -> Metrics:
 
 
 def _test(answers: Answers) -> Metrics:
-    """The official figures: flat spans written as BIO tags are the chunks `conlleval` counts."""
+    """Figures of exact spans, the official ones: flat spans written as BIO tags are the chunks `conlleval` counts."""
     by_genre = {genre: scores_by_type(answers.pairs(genre)) for genre in answers.genres}
     metrics: Metrics = {}
     for figure in ("f1", "precision", "recall"):
@@ -191,12 +196,15 @@ def _tags_and_seen(answers: Answers) -> Metrics:
         by_seen([ScoredSentence(s.text, s.entities, predicted[s.id]) for s in members], known)
         for members in answers.genres.values()
     ]
-    return {
-        "test/tag_f1": answers.macro_f1(
+    tags: Metrics = {}
+    if not answers.nested:
+        tags["test/tag_f1"] = answers.macro_f1(
             lambda members: tag_scores(
                 (s.tags or (), tags_of(predicted[s.id], len(s.text))) for s in members
             )
-        ),
+        )
+    return {
+        **tags,
         "test/seen_f1": mean([side[SEEN].f1 for side in sides if side[SEEN].gold]),
         "test/unseen_f1": mean([side[UNSEEN].f1 for side in sides if side[UNSEEN].gold]),
         "infer/mention_f1": answers.macro_f1(
@@ -207,6 +215,18 @@ def _tags_and_seen(answers: Answers) -> Metrics:
     }
 
 
+def _nesting(answers: Answers) -> Metrics:
+    """Of a nested corpus; a genre without gold entities in a part is left out of its mean."""
+    if not answers.nested:
+        return {}
+    genres = [nesting_scores(answers.pairs(genre)) for genre in answers.genres]
+    return {
+        f"nested/{part}/{figure}": mean([getattr(g[part], figure) for g in genres if g[part].gold])
+        for part in genres[0]
+        for figure in ("f1", "precision", "recall")
+    }
+
+
 def _restoration(answers: Answers) -> Metrics:
     metrics: Metrics = {}
     for policy, spans in answers.spans.items():
@@ -214,9 +234,12 @@ def _restoration(answers: Answers) -> Metrics:
             span_scores((sentence.entities, spans[sentence.id]) for sentence in members).f1
             for members in answers.genres.values()
         ]
-        reachable = partial(target_ceiling_scores, policy, listed=answers.targets)
+        highest = partial(ceiling, policy, nested=answers.nested)
+        reachable = partial(
+            target_ceiling_scores, policy, listed=answers.targets, nested=answers.nested
+        )
         metrics[f"restore/{policy}/f1"] = mean(f1s)
-        metrics[f"restore/{policy}/ceiling_f1"] = answers.macro_f1(partial(ceiling, policy))
+        metrics[f"restore/{policy}/ceiling_f1"] = answers.macro_f1(highest)
         metrics[f"restore/{policy}/target_ceiling_f1"] = answers.macro_f1(reachable)
     return metrics
 
@@ -244,6 +267,6 @@ def _errors(answers: Answers) -> Metrics:
 
 
 MEASURES: tuple[Callable[[Answers], Metrics], ...] = (
-    _test, _intervals, _tags_and_seen, _restoration, _parse_rates, _errors,
+    _test, _intervals, _tags_and_seen, _nesting, _restoration, _parse_rates, _errors,
 )  # fmt: skip
 """Every function that measures something, in the order of the metrics."""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from chmed_ner.entities import Mention, Scores, Sentence, Span, restore
+from chmed_ner.entities import Mention, Scores, Sentence, Span, inside, restore
 from chmed_ner.errors import InputError
 
 Entity = TypeVar("Entity", Span, Mention)
@@ -49,6 +49,26 @@ def span_scores(pairs: Iterable[SpanPair]) -> Scores:
     return total(scores_by_type(pairs))
 
 
+OUTERMOST, INSIDE = "outermost", "inside"
+
+
+def nesting_scores(pairs: Iterable[SpanPair]) -> dict[str, Scores]:
+    """`span_scores` of the `outermost` entities, and of those `inside` a longer one.
+
+    A predicted entity that gold has is where gold has it, another where the prediction has it; so
+    an entity inside another is found even where that other is missed.
+    """
+    parts: dict[str, list[SpanPair]] = {OUTERMOST: [], INSIDE: []}
+    for gold, predicted in pairs:
+        within = inside(gold) | (inside(predicted) - frozenset(gold))
+        for part, here in ((OUTERMOST, False), (INSIDE, True)):
+            wanted, given = (
+                [s for s in side if (s in within) == here] for side in (gold, predicted)
+            )
+            parts[part].append((wanted, given))
+    return {part: span_scores(each) for part, each in parts.items()}
+
+
 def mention_scores(
     pairs: Iterable[tuple[Collection[Mention], Collection[Mention]]],
 ) -> Scores:
@@ -75,13 +95,20 @@ def tag_scores(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> Scores:
 
 
 def target_ceiling_scores(
-    policy: str, sentences: Iterable[Sentence], listed: Mapping[str, Sequence[Mention]]
+    policy: str,
+    sentences: Iterable[Sentence],
+    listed: Mapping[str, Sequence[Mention]],
+    *,
+    nested: bool = False,
 ) -> Scores:
     """The ceiling of a prompt format: what it writes for gold, by sentence id, restored.
 
     KeyError for an unknown policy or id.
     """
     return span_scores(
-        (sentence.entities, restore(policy, sentence.model_text, listed[sentence.id]))
+        (
+            sentence.entities,
+            restore(policy, sentence.model_text, listed[sentence.id], nested=nested),
+        )
         for sentence in sentences
     )

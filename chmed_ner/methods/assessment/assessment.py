@@ -139,9 +139,10 @@ class Assessment(Generative):
             prompt = prompt_for(replace(experiment, parts=parts), corpus, directory)
             variants.append(Variant("paraphrases", f"paraphrase{number}", prompt))
         for number in range(1, self.label_orders + 1):
-            labels = list(corpus.labels.labels)
+            scheme, labels = corpus.labels, list(corpus.labels.labels)
             random.Random(f"label order {experiment.seed} {number}").shuffle(labels)
-            other = replace(corpus, labels=LabelScheme(corpus.labels.name, labels))
+            shuffled = LabelScheme(scheme.name, labels, nested=scheme.nested)
+            other = replace(corpus, labels=shuffled)
             prompt = prompt_for(experiment, other, directory)
             variants.append(Variant("label_orders", f"label_order{number}", prompt))
         for seed in range(experiment.seed + 1, experiment.seed + 1 + self.seeds):

@@ -120,7 +120,10 @@ class Ensemble(Method):
             weights = self._weights(alone)
             election = self._election(corpus, votes, weights)
         began, sentences = time.perf_counter(), [*corpus.test, *corpus.validation]
-        placed = {s.id: elected(election.count(s), election.thresholds) for s in sentences}
+        nested = corpus.labels.nested
+        placed = {
+            s.id: elected(election.count(s), election.thresholds, nested=nested) for s in sentences
+        }
         seconds = time.perf_counter() - began
         together = placed_f1(corpus.validation, placed)
         tracker.log({"train/dev_f1": together}, 0)
@@ -135,7 +138,7 @@ class Ensemble(Method):
             ],
         }
         write_json(directory / ENSEMBLE_FILE, content)
-        return placed_outcome(sentences, placed, seconds=seconds)
+        return placed_outcome(sentences, placed, nested=nested, seconds=seconds)
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:
         """Refused by InputError: the votes are over the run's own sentences."""
@@ -146,14 +149,14 @@ class Ensemble(Method):
 
     def _election(self, corpus: Corpus, votes: Votes, weights: Sequence[float]) -> Election:
         """The way of counting, with what is chosen on the validation split."""
-        types = corpus.labels.tags
+        types, nested = corpus.labels.tags, corpus.labels.nested
 
         def ballots(sentence: Sentence) -> Ballots:
             return [each[sentence.id] for each in votes]
 
         if self.voting == STACKED:
             known = frozenset((s.mention(e), e.type) for s in corpus.train for e in s.entities)
-            stacking = fit(corpus.validation, ballots, known, types)
+            stacking = fit(corpus.validation, ballots, known, types, nested=nested)
             return Election(
                 lambda sentence: stacking.candidates(sentence, ballots(sentence), known),
                 dict.fromkeys(types, stacking.threshold),
@@ -165,7 +168,7 @@ class Ensemble(Method):
             return vote(ballots(sentence), weights)
 
         judged = [(sentence.entities, count(sentence)) for sentence in corpus.validation]
-        return Election(count, choose_thresholds(types, judged))
+        return Election(count, choose_thresholds(types, judged, nested=nested))
 
     def _weights(self, alone: Sequence[float]) -> list[float]:
         """The votes of each run, whose F1 on the validation split is `alone` (percent)."""

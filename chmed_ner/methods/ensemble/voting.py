@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
 
-from chmed_ner.entities import Sentence, Span
+from chmed_ner.entities import Sentence, Span, crosses, in_text_order
 from chmed_ner.errors import InputError
 from chmed_ner.score import span_scores
 
@@ -58,8 +58,11 @@ VOTINGS: dict[str, Callable[[Ballots, Sequence[float]], list[Candidate]]] = {
 """Every way of counting by its name in the configuration."""
 
 
-def elected(candidates: Iterable[Candidate], thresholds: Mapping[str, float]) -> tuple[Span, ...]:
-    """The candidates that reach their type's threshold, in text order, none overlapping.
+def elected(
+    candidates: Iterable[Candidate], thresholds: Mapping[str, float], *, nested: bool = False
+) -> tuple[Span, ...]:
+    """The candidates that reach their type's threshold, in text order, none overlapping; `nested`,
+    some may be inside others.
 
     Of two that overlap the one with more votes stays, of equals the longer, then the earlier one.
     """
@@ -68,16 +71,22 @@ def elected(candidates: Iterable[Candidate], thresholds: Mapping[str, float]) ->
     taken: list[Span] = []
     for each in passed:
         span = each.span
-        if all(span.end <= other.start or other.end <= span.start for other in taken):
+        if nested:
+            fits = not any(crosses(span, other) for other in taken)
+        else:
+            fits = all(span.end <= other.start or other.end <= span.start for other in taken)
+        if fits:
             taken.append(span)
-    return tuple(sorted(taken))
+    return in_text_order(taken)
 
 
 Judged = Sequence[tuple[Sequence[Span], Sequence[Candidate]]]
 """Sentences with gold: their entities and the candidates."""
 
 
-def choose_thresholds(types: Sequence[str], sentences: Judged) -> dict[str, float]:
+def choose_thresholds(
+    types: Sequence[str], sentences: Judged, *, nested: bool = False
+) -> dict[str, float]:
     """The thresholds by type with the best micro F1 on `sentences`.
 
     First one for all types, a majority unless another share is better, then type by type until none
@@ -87,7 +96,9 @@ def choose_thresholds(types: Sequence[str], sentences: Judged) -> dict[str, floa
 
     def improved(thresholds: dict[str, float], moved: Sequence[str]) -> dict[str, float]:
         trials = [{**thresholds, **dict.fromkeys(moved, share)} for share in shares]
-        return max([thresholds, *trials], key=lambda trial: elected_f1(sentences, trial))
+        return max(
+            [thresholds, *trials], key=lambda trial: elected_f1(sentences, trial, nested=nested)
+        )
 
     best = improved(dict.fromkeys(types, MAJORITY), types)
     while True:
@@ -98,9 +109,13 @@ def choose_thresholds(types: Sequence[str], sentences: Judged) -> dict[str, floa
             return best
 
 
-def elected_f1(sentences: Judged, thresholds: Mapping[str, float]) -> float:
+def elected_f1(
+    sentences: Judged, thresholds: Mapping[str, float], *, nested: bool = False
+) -> float:
     """Micro F1 (percent) of what is elected."""
-    return span_scores((gold, elected(found, thresholds)) for gold, found in sentences).f1
+    return span_scores(
+        (gold, elected(found, thresholds, nested=nested)) for gold, found in sentences
+    ).f1
 
 
 def _share(votes: float, weights: Sequence[float]) -> float:
@@ -168,6 +183,8 @@ def fit(
     ballots: Callable[[Sentence], Ballots],
     known: Known,
     types: Sequence[str],
+    *,
+    nested: bool = False,
 ) -> Stacking:
     """The regression of `sentences`, whose gold entities say which candidates are right.
 
@@ -194,14 +211,15 @@ def fit(
     weights = {name: float(weight) for name, weight in zip(names, model.coef_[0], strict=True)}
     untuned = Stacking(weights, float(model.intercept_[0]), threshold=0.5)
     judged = [(s.entities, untuned.candidates(s, ballots(s), known)) for s in sentences]
-    return Stacking(untuned.weights, untuned.intercept, half_of_f1(judged, types))
+    return Stacking(untuned.weights, untuned.intercept, half_of_f1(judged, types, nested=nested))
 
 
-def half_of_f1(judged: Judged, types: Sequence[str]) -> float:
+def half_of_f1(judged: Judged, types: Sequence[str], *, nested: bool = False) -> float:
     """The threshold that is half of the F1 (0 to 1) it gives on `judged`, or the last of ROUNDS."""
     threshold = 0.5
     for _ in range(ROUNDS):
-        before, threshold = threshold, elected_f1(judged, dict.fromkeys(types, threshold)) / 200
+        before = threshold
+        threshold = elected_f1(judged, dict.fromkeys(types, threshold), nested=nested) / 200
         if threshold == before:
             break
     return threshold

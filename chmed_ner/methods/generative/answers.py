@@ -83,4 +83,5 @@ def read_completions(
         each = completions[s.id]
         read = prompt.parse(each.text, s.model_text, each.stop)
         answers[s.id] = replace(read, problems={**read.problems, **faults(each)})
-    return Findings(sentences, answers, {s.id: prompt.target_mentions(s) for s in sentences})
+    targets = {s.id: prompt.target_mentions(s) for s in sentences}
+    return Findings(sentences, answers, targets, prompt.labels.nested)

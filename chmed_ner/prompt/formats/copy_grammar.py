@@ -98,7 +98,12 @@ class MarkedGrammar(CopyGrammar):
     def _closed(self, node: Node, number: int) -> Node:
         _, at, opened, covering = cast("_Marked", node)
         covers = opened[-1] and self.distinct
-        return (False, at, opened[:-1], (covering or frozenset()) | {number} if covers else frozenset())
+        return (
+            False,
+            at,
+            opened[:-1],
+            (covering or frozenset()) | {number} if covers else frozenset(),
+        )
 
 
 @dataclass(eq=False)

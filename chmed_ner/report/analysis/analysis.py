@@ -59,7 +59,7 @@ def write_analysis(
     genres = {genre: break_down(scored[genre], training_mentions) for genre in groups}
     types = types_in(genres[ALL].confusions, labels.labels)
     folder = directory / ANALYSIS_FOLDER
-    _write_tables(folder, genres, [label.tag for label in types])
+    _write_tables(folder, genres, [label.tag for label in types], nested=labels.nested)
     for name, content in (
         ("confusion", confusion_figure(genres[ALL].confusions, types)),
         ("errors_by_type", error_figure(genres[ALL].confusions, types)),
@@ -69,7 +69,9 @@ def write_analysis(
         write_bytes(folder / f"{name}.png", content)
 
 
-def _write_tables(directory: Path, genres: Mapping[str, Breakdown], types: Sequence[str]) -> None:
+def _write_tables(
+    directory: Path, genres: Mapping[str, Breakdown], types: Sequence[str], *, nested: bool
+) -> None:
     tables: dict[str, tuple[Sequence[str], Callable[[Breakdown], Rows]]] = {
         "confusion": (
             ("gold", "predicted", "kind", "entities"),
@@ -84,6 +86,8 @@ def _write_tables(directory: Path, genres: Mapping[str, Breakdown], types: Seque
             lambda each: ((*part, *_figures(found)) for part, found in each.one_character.items()),
         ),
     }
+    if nested:
+        tables["f1_by_nesting"] = (("entities", *FIGURES), lambda each: _parts(each.nesting))
     for name, (header, rows_of) in tables.items():
         with replacing(directory / f"{name}.csv") as file:
             writer = csv.writer(file, lineterminator="\n")

@@ -48,17 +48,30 @@
   const answer = (number, spans, text) => {
     const line = element("p", "answer");
     const words = element("span");
+    const open = []; // the entities that hold the next character, outermost first
     let cursor = 0;
-    for (const [start, end, type, mark] of spans) {
-      put(words, text.slice(cursor, start));
-      const [style, name] = data.types[type];
-      const entity = element("mark", mark ? `${style} e` : style, text.slice(start, end));
-      const note = mark > 1 ? `·${data.kinds[mark - 2][0]}` : "";
-      entity.append(element("small", "", name + note));
-      words.append(entity);
+    const innermost = () => (open.length ? open.at(-1).entity : words);
+    const copyTo = (end) => {
+      put(innermost(), text.slice(cursor, end));
       cursor = end;
+    };
+    const closeUpTo = (start) => {
+      while (open.length && open.at(-1).end <= start) {
+        copyTo(open.at(-1).end);
+        const { entity, note } = open.pop();
+        entity.append(element("small", "", note));
+      }
+    };
+    for (const [start, end, type, mark] of spans) {
+      closeUpTo(start);
+      copyTo(start);
+      const [style, name] = data.types[type];
+      const entity = element("mark", mark ? `${style} e` : style);
+      innermost().append(entity);
+      open.push({ entity, end, note: name + (mark > 1 ? `·${data.kinds[mark - 2][0]}` : "") });
     }
-    put(words, text.slice(cursor));
+    closeUpTo(text.length);
+    copyTo(text.length);
     line.append(element("small", "", data.lines[number]), words);
     return line;
   };

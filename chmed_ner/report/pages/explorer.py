@@ -5,11 +5,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from heapq import heapify, heappop, heappush
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.entities import Completion, Sentence, Span
+from chmed_ner.entities import Completion, Sentence, Span, order
 from chmed_ner.errors import InputError
 from chmed_ner.files import replacing
 from chmed_ner.report.pages.document import (
@@ -76,7 +77,7 @@ class Explorer:
     def write(self, path: Path, title: str, above: str, outlined: str) -> None:
         """Write a page of these sentences, `above` before them, atomically.
 
-        InputError for an entity that overlaps another of its line or leaves its sentence.
+        InputError for an entity that leaves its sentence.
         """
         script = page_file("explorer.js") if self.sentences else ""
         with replacing(path) as file:
@@ -181,18 +182,31 @@ def _select(id_: str, name: str, options: Sequence[tuple[str, str]]) -> str:
 def _spans(
     sentence: Sentence, line: Sequence[tuple[Span, int]], types: Mapping[str, int]
 ) -> list[list[int]]:
-    """[start, end, type, mark] in UTF-16 units, by which the script cuts, from left to right."""
+    """[start, end, type, mark] in UTF-16 units, by which the script cuts, in text order.
+
+    One that crosses another comes in two pieces, so that each lies inside all that it overlaps.
+    """
     text = sentence.text
     units = list(accumulate((1 + (character > "\uffff") for character in text), initial=0))
-    found, cursor = [], 0
-    for span, mark in sorted(line):
-        if not cursor <= span.start < span.end <= len(text):
+    found: list[list[int]] = []
+    ends: list[int] = []  # of the entities that are open, the outermost first
+    left = [(*order(span), mark) for span, mark in line]
+    heapify(left)
+    while left:
+        start, minus_end, type_, mark = heappop(left)
+        end = -minus_end
+        if not 0 <= start < end <= len(text):
             raise InputError(
-                f"sentence {sentence.id!r}: {span} overlaps another entity or does not lie in the "
-                f"{len(text)} characters of the sentence; restore flat spans first"
+                f"sentence {sentence.id!r}: {Span(start, end, type_)} does not lie in the "
+                f"{len(text)} characters of the sentence; restore its entities first"
             )
-        found.append([units[span.start], units[span.end], types[span.type], mark])
-        cursor = span.end
+        while ends and ends[-1] <= start:
+            ends.pop()
+        if ends and end > ends[-1]:
+            heappush(left, (ends[-1], -end, type_, mark))
+            end = ends[-1]
+        ends.append(end)
+        found.append([units[start], units[end], types[type_], mark])
     return found
 
 

@@ -66,7 +66,7 @@ def write_page(
     """Write the page of one run to `path`, atomically; `spans` are the entities by sentence id.
 
     Without `training_mentions` seen and unseen strings are not told apart. InputError: a sentence
-    has no entry in `spans`, or entities overlap or leave their sentence.
+    has no entry in `spans`, or an entity leaves its sentence.
     """
     marks = EntityMarks(labels)
     explorer = Explorer(
@@ -158,6 +158,7 @@ def _metric_tables(metrics: Metrics, sentences: Sequence[Sentence], marks: Entit
     tables = [
         _genre_table(metrics, sentences, genres),
         _type_table(metrics, sentences, genres, marks),
+        _nesting_table(metrics),
         _restoration_table(metrics),
         _problem_table(metrics),
         html_table("實體錯誤（個數）", ["錯誤", "個數"], errors),
@@ -203,6 +204,15 @@ def _type_table(
         for type_ in [*types, *sorted(scored - set(types))]
     ]
     return html_table("各類別的 F1（%；小字為標準實體數）", ["類別", *map(visible, genres)], rows)
+
+
+def _nesting_table(metrics: Metrics) -> str:
+    rows = [
+        (name, _cells(metrics, f"nested/{part}", _FIGURES))
+        for part, name in (("outermost", "最外層"), ("inside", "在其他實體之內"))
+        if f"nested/{part}/f1" in metrics
+    ]
+    return html_table("巢狀實體（%）", ["實體", *(name for _, name in _FIGURES)], rows)
 
 
 def _restoration_table(metrics: Metrics) -> str:
