@@ -227,6 +227,8 @@ def other_encoding(data: bytes) -> str:
     """The cure for text that is no UTF-8, by the encoding that it most likely has."""
     pairs = {data[at : at + 2] for at in range(0, len(data), 2)}
     likely = max(_ENCODINGS, key=lambda each: _common(data, each))
+    if data.startswith(b"PK\3\4"):
+        return "it is a ZIP archive: unpack it, and name the file that it holds"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         likely = "UTF-16"
     elif b"\n\0" in pairs or b"\0\n" in pairs:

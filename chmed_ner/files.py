@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,15 @@ def sweep_directory() -> Path:
     return (checkout() or PACKAGE) / "experiments"
 
 
+OWN_CONFIG: ContextVar[Path | None] = ContextVar("OWN_CONFIG", default=None)
+"""The folder of the user's own Hydra groups (`--config-dir`)."""
+
+
+def own_config_directory() -> Path:
+    """OWN_CONFIG; the named grids again without one."""
+    return OWN_CONFIG.get() or sweep_directory()
+
+
 def data_directory() -> Path:
     """The corpora: `CHMED_NER_DATA`, else the user's data directory."""
     return _from_environment("CHMED_NER_DATA") or _user_data() / "corpora"
@@ -66,6 +76,13 @@ def _user_data() -> Path:
     import platformdirs
 
     return platformdirs.user_data_path("chmed_ner", appauthor=False)
+
+
+def located(path: str, root: Path) -> Path:
+    """Where the user's `path` is: seen from the current directory if it is there, else from `root`
+    (`paths.data`)."""
+    given = Path(path).expanduser()
+    return given.absolute() if given.exists() else root / given
 
 
 @contextmanager

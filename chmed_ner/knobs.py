@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import chain
 from types import NoneType, UnionType
@@ -19,6 +20,9 @@ from chmed_ner.errors import InputError
 
 FACE = re.compile(r"chmed_ner\.([a-z]+|prompt\.formats)")
 """The modules whose classes a `_target_` may name."""
+TRUSTED: ContextVar[tuple[str, ...]] = ContextVar("TRUSTED", default=())
+"""How targets outside chmed_ner begin that the user trusts (`--allow-target my_package.`). Nothing
+that is read, no configuration and no record of a run, can set it."""
 PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -67,11 +71,17 @@ def at_least(least: int) -> Range:
 def named(target: object, key: str) -> type:
     """The class that a `_target_` names by the face of its room; InputError for anything else.
 
-    A target may be a stranger's: no other module than a face is imported.
+    A target may be a stranger's: no other module than a face, or one that is TRUSTED, is imported.
     """
-    if not isinstance(target, str) or not target.startswith("chmed_ner."):
-        raise InputError(f"{key}._target_={target}: only targets inside chmed_ner are built")
+    own = isinstance(target, str) and target.startswith("chmed_ner.")
+    if not isinstance(target, str) or not (own or target.startswith(TRUSTED.get())):
+        raise InputError(
+            f"{key}._target_={target}: only targets inside chmed_ner are built; code of your own "
+            "that you trust needs --allow-target my_package. on the command line"
+        )
     face, _, name = target.rpartition(".")
+    if not own:
+        return _trusted(target, face, name, key)
     found: object = None
     with suppress(ImportError, AttributeError):
         found = getattr(importlib.import_module(face), name) if FACE.fullmatch(face) else None
@@ -80,6 +90,20 @@ def named(target: object, key: str) -> type:
             f"{key}._target_={target}: there is no such class; name one by its room, as in "
             "chmed_ner.backbone.Gguf"
         )
+    return found
+
+
+def _trusted(target: str, module: str, name: str, key: str) -> type:
+    """The class in a module of the user's own."""
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"{key}._target_={target}: {error}; correct the name, or let Python find the module: "
+            "install it, or set PYTHONPATH to its folder"
+        ) from None
+    if not isinstance(found, type):
+        raise InputError(f"{key}._target_={target}: is no class; name a class")
     return found
 
 

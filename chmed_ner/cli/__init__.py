@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -67,7 +68,7 @@ def keep_secrets(words: Sequence[str]) -> None:
 
 def _code_of(words: list[str]) -> int:
     try:
-        code = _execute(words)
+        code = copy_context().run(_execute, words)
         sys.stdout.flush()
     except ChmedError as error:
         code = _failed(str(error), error.exit_code)
@@ -133,15 +134,21 @@ def _execute(words: list[str]) -> int:
     name, rest = words[0], words[1:]
     if name not in COMMANDS:
         raise InputError(f"no command {name!r}; choose from {', '.join(COMMANDS)}")
+    from chmed_ner.cli.options import own_options, use_own
+
     module = importlib.import_module(f"chmed_ner.cli.{name}")
-    if name == "run":
-        return int(module.execute(rest))
-    parser = argparse.ArgumentParser(prog=f"chmed-ner {name}", description=COMMANDS[name])
-    module.configure(parser)
+    own = own_options(f"chmed-ner {name}")
+    parser = argparse.ArgumentParser(
+        prog=f"chmed-ner {name}", description=COMMANDS[name], parents=[own]
+    )
     # `data` has subcommands, with which argparse cannot intermix options and overrides
     parse = parser.parse_args if name == "data" else parser.parse_intermixed_args
     try:
-        given = parse(rest)
+        theirs, rest = own.parse_known_args(rest)
+        if name != "run":
+            module.configure(parser)
+            given = parse(rest)
     except SystemExit as end:  # after --help, or after a word that it does not know
         return int(end.code or 0)
-    return int(module.execute(given))
+    use_own(theirs)
+    return int(module.execute(rest if name == "run" else given))

@@ -18,6 +18,7 @@ from chmed_ner.cli import keep_secrets
 from chmed_ner.cli.reports import Report
 from chmed_ner.errors import ChmedError, Clean, InputError, Stopped, without_secrets
 from chmed_ner.files import read_json, write_json
+from chmed_ner.knobs import TRUSTED
 from chmed_ner.machine import take_share
 from chmed_ner.methods import assist, assisted, assists, check_processes
 from chmed_ner.run import (
@@ -59,7 +60,7 @@ class Job:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy for another process, where our resolvers must be made known first."""
-        return _job_elsewhere, (self.words, str(self.journal))
+        return _job_elsewhere, (self.words, str(self.journal), TRUSTED.get())
 
     def __call__(self, config: DictConfig) -> float | None:
         """The run's validation F1, None if it has none. The report is kept even when it fails."""
@@ -102,8 +103,9 @@ class Job:
         return {each.key_or_group for each in given if each.is_sweep_override()}
 
 
-def _job_elsewhere(words: list[str], journal: str) -> Job:
+def _job_elsewhere(words: list[str], journal: str, trusted: tuple[str, ...]) -> Job:
     register_config()
+    TRUSTED.set(trusted)
     keep_secrets(words)
     job = Job(words, Path(journal))
     job.away = True

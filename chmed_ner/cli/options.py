@@ -1,4 +1,5 @@
-"""Options that several commands share: `--runs-in DIR`, `--trust-endpoint`, `--json FILE`."""
+"""Options that commands share: `--config-dir` and `--allow-target` (all of them), `--runs-in DIR`,
+`--trust-endpoint`, `--json FILE`."""
 
 import argparse
 import json
@@ -6,7 +7,43 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import write_json
+from chmed_ner.files import OWN_CONFIG, write_json
+from chmed_ner.knobs import TRUSTED
+
+
+def own_options(prog: str) -> argparse.ArgumentParser:
+    """A parser of the options that every command has."""
+    parser = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
+    parser.add_argument(
+        "--config-dir",
+        metavar="DIR",
+        help="a folder with options of your own, laid out as conf/: DIR/dataset/mine.yaml is "
+        "dataset=mine",
+    )
+    parser.add_argument(
+        "--allow-target",
+        metavar="PACKAGE.",
+        action="append",
+        default=[],
+        help="a _target_ may name classes whose names begin so, as in my_package. : code of your "
+        "own that you trust (for a run that is not yours, whoever made it chooses the settings)",
+    )
+    return parser
+
+
+def use_own(arguments: argparse.Namespace) -> None:
+    """Use what `own_options` read, from now on in this context; InputError: it cannot be."""
+    if arguments.config_dir is not None:
+        folder = Path(arguments.config_dir).expanduser().absolute()
+        if not folder.is_dir():
+            raise InputError(f"--config-dir {arguments.config_dir}: no such folder")
+        OWN_CONFIG.set(folder)
+    for prefix in arguments.allow_target:
+        if not prefix.endswith(".") or prefix == ".":
+            raise InputError(
+                f"--allow-target {prefix}: give a package with a dot at its end, as in my_package."
+            )
+    TRUSTED.set(tuple(arguments.allow_target))
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:

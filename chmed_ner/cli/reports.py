@@ -67,7 +67,9 @@ def _outcome(report: Report) -> str:
     if report.state == "running":
         return said
     figures = "tuned; no test sentence was asked for"
-    if report.metrics:
+    if report.metrics and "test/f1" not in report.metrics:
+        figures = "predicted; the test files hold no gold"
+    elif report.metrics:
         figures = "  ".join([_figures(report.metrics), *_shares(report.metrics)])
     return f"{figures}  ({said})" if said else figures
 

@@ -20,8 +20,19 @@ from chmed_ner.cli import COMMANDS
 from chmed_ner.cli.jobs import Job
 from chmed_ner.cli.reports import exit_code, print_table
 from chmed_ner.errors import ChmedError, Clean, InputError, printable, without_settings
-from chmed_ner.files import cache_directory, config_directory, sweep_directory
-from chmed_ner.run import check_encodings, check_overrides, hydra_message, register_config
+from chmed_ner.files import (
+    cache_directory,
+    config_directory,
+    own_config_directory,
+    sweep_directory,
+)
+from chmed_ner.run import (
+    check_encodings,
+    check_overrides,
+    hydra_message,
+    register_config,
+    spelled_out,
+)
 
 VALUED = (
     "--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn",
@@ -58,7 +69,7 @@ def execute(arguments: Sequence[str]) -> int:
     options, overrides = options_and_overrides(arguments)
     check_overrides(overrides)
     try:
-        with _command_line(["chmed-ner run", *options, *overrides]):
+        with _command_line(["chmed-ner run", *options, *spelled_out(overrides)]):
             code = _code_of(program, [*map(_folder, options)])
     finally:
         for place in SweepFile.places:
@@ -127,7 +138,8 @@ def _code_of(program: Any, folders: Sequence[Path] = ()) -> int:
         raise
     except Exception as error:
         if isinstance(error, UnicodeDecodeError):
-            check_encodings([config_directory(), sweep_directory(), *folders])
+            own = own_config_directory()
+            check_encodings([config_directory(), sweep_directory(), own, *folders])
         print(f"error: {printable(f'{type(error).__name__}: {error}')}", file=sys.stderr)
         return 1
     return 0

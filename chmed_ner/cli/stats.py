@@ -48,8 +48,8 @@ def execute(arguments: argparse.Namespace) -> int:
 
     _check(arguments)
     config = compose(arguments.overrides)
-    dataset: Dataset = build(config.dataset, "dataset")
-    root = Path(config.paths.data)
+    root = Path(config.paths.data).absolute()
+    dataset: Dataset = build(config.dataset, "dataset").with_labels(root)
     splits = _splits(dataset, root)
     if arguments.conflicts:
         _conflicts(dataset, splits, arguments.csv)

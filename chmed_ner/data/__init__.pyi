@@ -7,6 +7,7 @@ from .catalog import (
     check_file as check_file,
     named_corpora as named_corpora,
 )
+from .column_files import ColumnFiles as ColumnFiles
 from .columns import (
     Row as Row,
     ScorerTags as ScorerTags,
@@ -22,7 +23,6 @@ from .dataset import (
 from .datasets import (
     ROCLING2022 as ROCLING2022,
     ROCLING2023 as ROCLING2023,
-    ColumnFiles as ColumnFiles,
     HealthNER as HealthNER,
 )
 from .documents import (
@@ -33,6 +33,8 @@ from .documents import (
     read_documents as read_documents,
 )
 from .download import Server as Server, fetch_file as fetch_file
+from .formats import FORMATS as FORMATS, read_annotated as read_annotated
+from .formats.annotations import Annotations as Annotations
 from .predictions import (
     ANNOTATION_FORMATS as ANNOTATION_FORMATS,
     SAME_CHARACTERS as SAME_CHARACTERS,

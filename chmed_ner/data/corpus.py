@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Annotated
 
 from chmed_ner.data.repairs import repaired, training_counts
-from chmed_ner.entities import LabelScheme, Sentence
+from chmed_ner.entities import LabelScheme, Sentence, across_cuts, cut
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Count, at_least
 
@@ -33,6 +33,7 @@ class Corpus:
 
     `training_files` and `test_files` map a file (relative to the data root, or as it was given) to
     its SHA-256. `counts` are those of `repairs.training_counts`, and `empty_sentences_left_out`.
+    Training sentences are short; the others may have cuts. Without `gold` nothing can be scored.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Corpus:
     training_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     test_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    gold: bool = True
 
     @property
     def genres(self) -> tuple[str, ...]:
@@ -126,9 +128,11 @@ def assemble(
     seed: int,
     limit: Limit,
     empty_share: float = 1.0,
+    gold: bool = True,
 ) -> Corpus:
     """The corpus of an experiment: leaks dropped, validation carved where it has no file, tags
-    repaired, each split cut to its limit. InputError: no training sentence is left.
+    repaired, each split brought to its limit, long training texts cut into pieces. InputError: no
+    training sentence is left.
     """
     train, leaked = drop_leaks(read.train, read.test)
     if read.train and not train:
@@ -150,13 +154,17 @@ def assemble(
         )
     counts = training_counts((*read.train, *(read.validation or ())), leaked)
     counts["empty_sentences_left_out"] = len(train) - len(left)
+    every = (*read.train, *(read.validation or ()), *read.test)
+    if any(sentence.cuts for sentence in every):
+        counts["entities_across_cuts"] = sum(map(across_cuts, every))
     return Corpus(
         name=name,
         labels=labels,
-        train=tuple(map(repaired, sample(left, limit.train, seed))),
+        train=cut(tuple(map(repaired, sample(left, limit.train, seed)))),
         validation=tuple(map(repaired, sample(validation, limit.validation, seed))),
         test=sample_per_genre(read.test, limit.test, seed),
         training_files=MappingProxyType(dict(read.training_files)),
         test_files=MappingProxyType(dict(read.test_files)),
         counts=MappingProxyType(counts),
+        gold=gold,
     )

@@ -1,75 +1,17 @@
-"""What every dataset of `conf/dataset/` offers, its files, and the sample that is shipped."""
+"""What every dataset of `conf/dataset/` offers, and the sample that is shipped."""
 
-import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from chmed_ner.data.catalog import altered_files
-from chmed_ner.data.columns import read_columns
 from chmed_ner.data.corpus import Corpus, Limit, Sentences, Splits, assemble
-from chmed_ner.entities import LabelScheme, Sentence, label_scheme
+from chmed_ner.data.sources import Source, checksums, missing, read_sources
+from chmed_ner.entities import LabelScheme, label_scheme
 from chmed_ner.errors import InputError
-from chmed_ner.files import sha256_of
 from chmed_ner.knobs import Portion, Share
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file of a dataset: an official column file, of one genre.
-
-    `name` is its path relative to the data root, or as the user gave it; `prefix` begins the ids of
-    its sentences; `cure` helps when it is missing; sentences from number `end` on are left out.
-    """
-
-    name: str
-    path: Path
-    prefix: str
-    genres: tuple[str, ...]
-    cure: str
-    end: int | None = None
-
-    def read(self, split: str, labels: LabelScheme) -> tuple[Sentence, ...]:
-        """Its sentences; InputError for bad content."""
-        (genre,) = self.genres
-        found = read_columns(self.path, prefix=self.prefix, split=split, genre=genre, labels=labels)
-        return found[: self.end]
-
-
-def missing(sources: Iterable[Source]) -> str | None:
-    """The first source that is no file, and the cure, if any."""
-    for source in sources:
-        if not source.path.is_file():
-            return f"{source.path}: no such file; {source.cure}"
-    return None
-
-
-def read_sources(
-    sources: Iterable[Source], split: str, labels: LabelScheme
-) -> tuple[Sentence, ...]:
-    """The sentences of all files, one file after the other."""
-    return tuple(sentence for source in sources for sentence in source.read(split, labels))
-
-
-def checksums(sources: Iterable[Source]) -> Mapping[str, str]:
-    """The SHA-256 of each file by its name; a warning for an official file that was altered."""
-    paths = {source.name: source.path for source in sources}
-    found = {name: sha256_of(path) for name, path in paths.items()}
-    for name in altered_files(found):
-        log.warning(
-            "%s: not the published file (SHA-256 %s...), so no figure on it is official; move it "
-            "away and fetch the published one: chmed-ner data fetch %s",
-            paths[name],
-            found[name][:12],
-            name.partition("/")[0],
-        )
-    return found
-
 
 NO_TRAINING = (
     "dataset.train is null: name a training file, as in dataset.train=my/train.txt, or run "
@@ -85,19 +27,36 @@ class MissingTrainingFileError(InputError):
 class Dataset(ABC):
     """Named files in named splits, read into a corpus; subclasses say which files.
 
-    `labels` is a scheme of `conf/labels`; training does not depend on `genres` (None: all).
+    `labels` is a scheme of `conf/labels`; training does not depend on `genres` (None: all). Without
+    `gold` the test files are predicted, not scored.
     """
 
     name: str
     labels: Mapping[str, Any]
     genres: Sequence[str] | None
+    gold: bool
     validation_share: Share
     empty_share: Portion
     split_seed: int | None
 
     def __post_init__(self) -> None:
         """InputError: labels that are no scheme, genres outside the choices."""
-        _ = self.scheme, self.tested
+        _ = self.tested
+        if not self.guesses:
+            _ = self.scheme
+
+    @property
+    def guesses(self) -> bool:
+        """Whether the types are still to be found in the files (labels=auto)."""
+        return isinstance(self.labels, Mapping) and self.labels.get("types", ...) is None
+
+    def with_labels(self, root: Path) -> "Dataset":
+        """The dataset with the types that its files hold, for labels=auto; else itself."""
+        if self.guesses:
+            raise InputError(
+                f"labels=auto: dataset '{self.name}' has a scheme of its own; leave it out"
+            )
+        return self
 
     @cached_property
     def scheme(self) -> LabelScheme:
@@ -174,6 +133,7 @@ class Dataset(ABC):
             seed=seed if self.split_seed is None else self.split_seed,
             limit=limit,
             empty_share=self.empty_share,
+            gold=self.gold,
         )
 
     def _read(self, root: Path, training: bool) -> Splits:
@@ -199,6 +159,8 @@ class Dataset(ABC):
         if problem := missing(sources):
             raise InputError(problem)
         test = read_sources(sources, "test", self.scheme)
+        if not self.gold:
+            test = tuple(replace(sentence, tags=None, entities=()) for sentence in test)
         found = {sentence.genre for sentence in test}
         for genre in self.tested:
             if genre not in found:

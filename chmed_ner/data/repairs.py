@@ -130,8 +130,13 @@ def log_changes(name: str, counts: Mapping[str, int]) -> None:
             "training sentences without an entity left out (dataset.empty_share)",
         ),
         ("leaked_sentences", "training sentences dropped that are also test sentences"),
+        (
+            "entities_across_cuts",
+            "entities lie across a cut of a long text: no model is asked for them, they count as "
+            "gold (dataset.max_characters)",
+        ),
     ):
-        if counts[key]:
+        if counts.get(key):
             log.info("%s: %d %s", name, counts[key], message)
 
 

@@ -7,6 +7,12 @@ from .bio import (
     split_tag as split_tag,
     tags_of as tags_of,
 )
+from .cutting import (
+    across_cuts as across_cuts,
+    cut as cut,
+    joined as joined,
+    pieces as pieces,
+)
 from .grammar import (
     NOTHING_LOST as NOTHING_LOST,
     Grammar as Grammar,
@@ -57,6 +63,7 @@ from .restoration import (
 )
 from .types import (
     SEPARATOR as SEPARATOR,
+    AnnotatedText as AnnotatedText,
     Completion as Completion,
     Demonstration as Demonstration,
     Mention as Mention,

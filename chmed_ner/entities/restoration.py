@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from chmed_ner.entities.cutting import pieces
 from chmed_ner.entities.nesting import crosses, in_text_order, order
 from chmed_ner.entities.types import Mention, Scores, Sentence, Span
 from chmed_ner.errors import InputError
@@ -119,12 +120,12 @@ def ceiling(policy: str, sentences: Iterable[Sentence], *, nested: bool = False)
     """
     gold = predicted = correct = 0
     for sentence in sentences:
-        entities = set(sentence.entities)
-        mentions = [Mention(sentence.mention(span), span.type) for span in sentence.entities]
-        spans = restore(policy, sentence.text, mentions, nested=nested)
-        gold += len(entities)
-        predicted += len(spans)
-        correct += len(entities.intersection(spans))
+        gold += len(set(sentence.entities))
+        for _, piece in pieces(sentence):
+            mentions = [Mention(piece.mention(span), span.type) for span in piece.entities]
+            spans = restore(policy, piece.text, mentions, nested=nested)
+            predicted += len(spans)
+            correct += len(set(piece.entities).intersection(spans))
     return Scores(gold, predicted, correct)
 
 

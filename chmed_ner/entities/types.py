@@ -41,7 +41,8 @@ class Sentence:
     """One sentence of a corpus.
 
     `tags` are those of the file, one per code point of `text` (None without gold); `entities` are
-    the chunks the official scorer sees in them. `model_text` is `text` in the script a model reads.
+    the chunks the official scorer sees in them. `model_text` is `text` in the script a model reads;
+    at `cuts` a longer text than a model can read at once is cut (`pieces`).
     """
 
     id: str
@@ -51,10 +52,26 @@ class Sentence:
     tags: tuple[str, ...] | None = None
     entities: tuple[Span, ...] = ()
     model_text: str = ""
+    cuts: tuple[int, ...] = ()
 
     def mention(self, span: Span) -> str:
         """The characters of `span` in the original text."""
         return self.text[span.start : span.end]
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedText:
+    """A text as its file holds it: entities by start, then the longest first, nested or not.
+
+    `tags` are the file's own where it has one a character; `line` (from 1) is where it begins; `id`
+    the file's own.
+    """
+
+    text: str
+    entities: tuple[Span, ...]
+    tags: tuple[str, ...] | None = None
+    line: int = 0
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from chmed_ner.backbone import Backbone
 from chmed_ner.data import SAME_CHARACTERS, Corpus, Limit, Row, ScorerTags, read_rows
 from chmed_ner.entities import LabelScheme, Sentence, Span, chunks
 from chmed_ner.errors import InputError
-from chmed_ner.files import sha256_of
+from chmed_ner.files import located, sha256_of
 from chmed_ner.knobs import Range, are_texts
 from chmed_ner.run import Experiment, Method, Outcome, placed_outcome
 from chmed_ner.track import Tracker
@@ -72,12 +72,12 @@ class PredictedFiles(Method):
         )
 
     def _paths(self, experiment: Experiment) -> dict[str, Path]:
-        paths = {g: experiment.data / Path(f).expanduser() for g, f in self.files.items()}
+        paths = {genre: located(file, experiment.data) for genre, file in self.files.items()}
         for genre, path in paths.items():
             if not path.is_file():
                 raise InputError(
                     f"method.files.{genre}={self.files[genre]}: no such file ({path}); relative "
-                    "paths are taken from paths.data"
+                    "paths start at the current directory, then at paths.data"
                 )
         return paths
 

@@ -32,7 +32,7 @@ from .experiment import (
 from .export import log_model as log_model, save_model as save_model
 from .names import cell_name as cell_name
 from .outcome import Findings as Findings, Outcome as Outcome, placed_outcome as placed_outcome
-from .overrides import check_overrides as check_overrides
+from .overrides import check_overrides as check_overrides, spelled_out as spelled_out
 from .place import (
     at_home as at_home,
     output_of as output_of,

@@ -61,8 +61,10 @@ def read_run(directory: Path) -> TestedRun:
         )
     corpus = _tested(directory, record)
     sentences = {sentence.id: sentence for sentence in corpus.test}
-    if not sentences:
-        raise InputError(f"{directory}: the run has no test sentence; compare runs that have")
+    if not sentences or not corpus.gold:
+        raise InputError(
+            f"{directory}: the run has no test sentence with gold; compare runs that have"
+        )
     return TestedRun(directory, record, sentences, _spans(directory, sentences), corpus.labels)
 
 
@@ -147,13 +149,12 @@ def _difference(one: Sentence, two: Sentence) -> str:
     """What differs between two sentences of one id; empty for nothing."""
     if one.genre != two.genre:
         return f"genre {one.genre}, but {two.genre}"
-    golds = [each.tags or each.entities for each in (one, two)]
-    columns = (("text", one.text, two.text), ("gold", *golds))
+    columns = (("text", one.text, two.text), ("gold", one.tags or (), two.tags or ()))
     for what, ones, twos in columns:
         for position, (a, b) in enumerate(zip_longest(ones, twos)):
             if a != b:
                 return f"its {what} at offset {position} is {_shown(a)}, but {_shown(b)}"
-    return ""
+    return "" if one.entities == two.entities else "its gold entities"
 
 
 def _shown(value: str | None) -> str:

@@ -21,6 +21,7 @@ from chmed_ner.files import (
     config_directory,
     data_directory,
     output_directory,
+    own_config_directory,
     read_text,
     sweep_directory,
 )
@@ -29,7 +30,7 @@ from chmed_ner.prompt import AnswerFormat, Definitions, Hints, Prompt
 from chmed_ner.run.cells import runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
 from chmed_ner.run.names import checked_name, default_name
-from chmed_ner.run.overrides import check_overrides
+from chmed_ner.run.overrides import check_overrides, spelled_out
 from chmed_ner.run.schema import RootSchema, check_keys
 from chmed_ner.track import Tracking, find_run
 
@@ -62,6 +63,7 @@ def register_config() -> None:
         "output_directory": lambda: str(output_directory()),
         "cache_directory": lambda: str(cache_directory()),
         "sweep_directory": lambda: str(sweep_directory()),
+        "own_config_directory": lambda: str(own_config_directory()),
         "runs_directory": runs_directory,
     }
     for name, resolver in resolvers.items():
@@ -74,9 +76,9 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     check_overrides(overrides)
     try:
         with initialize_config_dir(str(config_directory()), version_base="1.3"):
-            return hydra_compose("config", overrides=list(overrides))
+            return hydra_compose("config", overrides=spelled_out(overrides))
     except UnicodeDecodeError:
-        check_encodings([config_directory(), sweep_directory()])
+        check_encodings([config_directory(), sweep_directory(), own_config_directory()])
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InputError(hydra_message(error)) from None
@@ -158,9 +160,13 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
     check_numbers(content["seed"], "seed")
     output = Path(content["paths"]["output"]).absolute()
     content |= {group: _with_runs(content[group], group, output) for group in ("regime", "method")}
+    data = Path(content["paths"]["data"]).absolute()
     built = {group: build(content[group], group) for group in GROUPS if content[group] is not None}
     if missing := [group for group in REQUIRED if group not in built]:
         raise InputError(f"{missing[0]}=null: every run needs one; name it with {missing[0]}=...")
+    if built["dataset"].guesses:  # once: the run's record and all that reads it know the types
+        built["dataset"] = built["dataset"].with_labels(data)
+        content["dataset"] = {**content["dataset"], "labels": built["dataset"].labels}
     method: Method = built["method"]
     parts = {group: built[group] for group in OPTIONAL if group in built}
     _check_needs(method, parts, choices)
@@ -173,7 +179,7 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
         name=checked_name(content["name"] or default_name(method, content, choices)),
         limit=build({**content["limit"], "_target_": "chmed_ner.data.Limit"}, "limit"),
         resume=content["resume"] is not None,
-        data=Path(content["paths"]["data"]).absolute(),
+        data=data,
         output=output,
         choices={key: str(value) for key, value in choices.items() if value is not None},
         config=without_secrets(content),

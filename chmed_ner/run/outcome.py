@@ -1,5 +1,6 @@
 """What a method found, as the runner records and scores it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,8 @@ from chmed_ner.entities import (
     Span,
     gold_mentions,
     in_text_order,
+    joined,
+    pieces,
     restore,
 )
 from chmed_ner.prompt import Answer
@@ -22,9 +25,10 @@ Entities = Mapping[str, tuple[Span, ...]]
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found in the sentences of one split; every mapping is by sentence id.
+    """What was found in the sentences of one split, long ones put together again.
 
-    `targets` is what a perfect model lists; `nested`: entities may lie inside others.
+    `answers` and `targets` (what a perfect model lists) are by the id of a sentence, or of each of
+    its pieces; every other mapping is by sentence id. `nested`: entities may lie inside others.
     """
 
     sentences: Sequence[Sentence]
@@ -35,12 +39,14 @@ class Findings:
     @cached_property
     def spans(self) -> Mapping[str, Entities]:
         """The entities that each restoration policy makes of the mentions."""
-        texts = {sentence.id: sentence.model_text for sentence in self.sentences}
+        asked = {p.id: p.model_text for each in self._asked.values() for p in each}
         return {
-            policy: {
-                id_: restore(policy, texts[id_], answer.mentions, nested=self.nested)
-                for id_, answer in self.answers.items()
-            }
+            policy: self._joined(
+                {
+                    id_: restore(policy, asked[id_], answer.mentions, nested=self.nested)
+                    for id_, answer in self.answers.items()
+                }
+            )
             for policy in POLICIES
         }
 
@@ -48,17 +54,40 @@ class Findings:
     def placed(self) -> Entities | None:
         """The entities where the answers placed them; None where only restoration can."""
         placed = {id_: a.spans for id_, a in self.answers.items() if a.spans is not None}
-        return placed if len(placed) == len(self.answers) else None
+        return self._joined(placed) if len(placed) == len(self.answers) else None
+
+    @property
+    def mentions(self) -> Mapping[str, tuple[Mention, ...]]:
+        """The mentions that the answers list."""
+        return {
+            id_: tuple(mention for each in asked for mention in self.answers[each.id].mentions)
+            for id_, asked in self._asked.items()
+        }
 
     @property
     def problems(self) -> Mapping[str, Mapping[str, int]]:
         """The problems of each answer, counted by reason."""
-        return {id_: answer.problems for id_, answer in self.answers.items()}
+        found: dict[str, Counter[str]] = {}
+        for id_, asked in self._asked.items():
+            found[id_] = Counter()
+            for each in asked:
+                found[id_].update(self.answers[each.id].problems)
+        return found
 
     def predicted(self, policy: str) -> Entities:
         """The entities that count: those the answers placed, else those of the headline policy."""
         placed = self.placed
         return self.spans[policy] if placed is None else placed
+
+    @cached_property
+    def _asked(self) -> Mapping[str, Sequence[Sentence]]:
+        """What was asked for each sentence: itself, or its pieces."""
+        return {
+            each.id: [piece for _, piece in pieces(each, self.answers)] for each in self.sentences
+        }
+
+    def _joined(self, found: Entities) -> Entities:
+        return {sentence.id: joined(sentence, found) for sentence in self.sentences}
 
 
 @dataclass(frozen=True)
@@ -92,8 +121,8 @@ def placed_outcome(
     """
     test = [sentence for sentence in sentences if sentence.split == "test"]
     others = [sentence for sentence in sentences if sentence.split != "test"]
-    found = [_placed(split, placed, nested) for split in (test, others)]
-    return Outcome(*found, seconds=seconds)
+    tested, kept = (_placed(split, placed, nested) for split in (test, others))
+    return Outcome(tested, kept, seconds=seconds)
 
 
 def _placed(sentences: Sequence[Sentence], placed: Entities, nested: bool) -> Findings:

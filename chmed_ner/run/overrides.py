@@ -19,6 +19,11 @@ _BARE = re.compile(r"[^\s,:{}\[\]\"']*[^\x00-\x7f][^\s,{}\[\]\"']*")
 """A word that Hydra reads only in quotes, as part of a list or a mapping too."""
 
 
+def spelled_out(words: Iterable[str]) -> list[str]:
+    """The overrides with `labels=auto` as Hydra reads it."""
+    return [re.sub("^labels=", "labels@dataset.labels=", word) for word in words]
+
+
 def check_overrides(words: Iterable[str]) -> None:
     """InputError, with the quoting that helps, for a word that Hydra cannot read, or whose text it
     would read as a number."""

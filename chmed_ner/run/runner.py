@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 
 def run(experiment: Experiment, directory: Path) -> dict[str, float]:
-    """Run one experiment in `directory`; returns its metrics by name (none for `limit.test=0`)."""
+    """Run one experiment in `directory`; returns its metrics by name (none for `limit.test=0`, no
+    scores for test files without gold)."""
     prepare_memory()
     keep_threads_awake()
     reset_peak()
@@ -64,10 +65,12 @@ def conclude(
         for each in (outcome.test, outcome.validation)
     ]
     write_predictions(directory, chain(*found), nested=corpus.labels.nested)
-    metrics = {**score(experiment, corpus, outcome), **measured} if corpus.test else {}
+    scored = score(experiment, corpus, outcome) if corpus.test and corpus.gold else {}
+    metrics = {**scored, **measured} if corpus.test else {}
     write_json(directory / "metrics.json", metrics)
     tracker.log(metrics, 0)
-    explain(experiment, corpus, outcome, metrics, directory)
+    if corpus.gold:
+        explain(experiment, corpus, outcome, metrics, directory)
     return metrics
 
 
@@ -80,12 +83,12 @@ def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str,
             spans=found.spans,
             headline=experiment.policy,
             placed=found.placed,
-            mentions={id_: answer.mentions for id_, answer in found.answers.items()},
+            mentions=found.mentions,
             targets=found.targets,
             training_mentions=training_mentions(corpus),
             types=corpus.labels.tags,
             problems=found.problems,
-            completions=len(outcome.completions),
+            completions=len(found.sentences) if outcome.completions else 0,
             reasons=outcome.reasons,
             seed=experiment.seed,
             nested=corpus.labels.nested,

@@ -1,5 +1,6 @@
 """What other rooms use of `score`."""
 
+from .answers import Answers as Answers, check_names as check_names
 from .breakdowns import (
     ALL as ALL,
     ERROR_KINDS as ERROR_KINDS,
@@ -14,7 +15,7 @@ from .breakdowns import (
     by_kind as by_kind,
     pairings as pairings,
 )
-from .metrics import Answers as Answers, check_names as check_names, run_metrics as run_metrics
+from .metrics import run_metrics as run_metrics
 from .official import (
     OfficialScores as OfficialScores,
     score_sentences as score_sentences,

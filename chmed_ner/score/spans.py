@@ -4,7 +4,16 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from chmed_ner.entities import Mention, Scores, Sentence, Span, inside, restore
+from chmed_ner.entities import (
+    Mention,
+    Scores,
+    Sentence,
+    Span,
+    inside,
+    joined,
+    pieces,
+    restore,
+)
 from chmed_ner.errors import InputError
 
 Entity = TypeVar("Entity", Span, Mention)
@@ -101,14 +110,17 @@ def target_ceiling_scores(
     *,
     nested: bool = False,
 ) -> Scores:
-    """The ceiling of a prompt format: what it writes for gold, by sentence id, restored.
+    """The ceiling of a prompt format: what it writes for gold, by sentence or piece id, restored.
 
     KeyError for an unknown policy or id.
     """
-    return span_scores(
-        (
-            sentence.entities,
-            restore(policy, sentence.model_text, listed[sentence.id], nested=nested),
-        )
-        for sentence in sentences
-    )
+
+    def reached(sentence: Sentence) -> tuple[Span, ...]:
+        asked = [piece for _, piece in pieces(sentence, listed)]
+        found = {
+            each.id: restore(policy, each.model_text, listed[each.id], nested=nested)
+            for each in asked
+        }
+        return joined(sentence, found)
+
+    return span_scores((sentence.entities, reached(sentence)) for sentence in sentences)

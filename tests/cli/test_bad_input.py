@@ -65,7 +65,6 @@ def test_a_missing_corpus(scripted, tmp_path: Path, dataset: str) -> None:
         ("test.txt", "頭 B-SYMP\n痛\n\n", 2, "no tag in '痛'"),
         ("test.txt", "頭 B-SYMP\n痛 I-NONE\n\n", 2, "'NONE' is not in the label scheme"),
         ("train.txt", GOOD + "痛 B-PAIN\n\n", 5, "'PAIN' is not in the label scheme"),
-        ("train.txt", "頭痛 B-SYMP\n\n", 1, "more than one character"),
         ("train.txt", "頭 SYMP\n\n", 1, "invalid tag 'SYMP'"),
     ],
 )
@@ -77,7 +76,7 @@ def test_a_bad_line(scripted, corpus: Path, file: str, content: str, line: int, 
 @pytest.mark.parametrize("content", ["", "\n\n\n"])
 def test_an_empty_test_split(scripted, corpus: Path, content: str) -> None:
     (corpus / "test.txt").write_text(content, encoding="utf-8")
-    assert_refused(scripted(*own(corpus)), str(corpus / "test.txt"), "no sentence")
+    assert_refused(scripted(*own(corpus)), str(corpus / "test.txt"), "no annotated text")
 
 
 def test_an_unknown_genre_names_the_choices(scripted, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from chmed_ner.data.column_files import ColumnFiles
 from chmed_ner.data.corpus import Limit
 from chmed_ner.data.dataset import Dataset, MissingTrainingFileError, Sample
-from chmed_ner.data.datasets import ROCLING2022, ROCLING2023, ColumnFiles, HealthNER
+from chmed_ner.data.datasets import ROCLING2022, ROCLING2023, HealthNER
 from chmed_ner.data.predictions import write_columns
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
@@ -330,7 +331,10 @@ def test_column_files_without_training_data(mine: Path) -> None:
 
 
 def test_column_files_say_where_they_looked(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(mine / "own")  # the current directory is no place to look
+    monkeypatch.chdir(mine / "own")
+    here = column_files(train="train.txt").training_sources(mine)
+    assert here[0].path == mine / "own" / "train.txt"  # the current directory comes first
+    monkeypatch.chdir("/")
     said = message(lambda: column_files(train="train.txt").load(mine, seed=1, limit=ALL))
     assert f"{mine / 'train.txt'}: no such file; dataset.train names 'train.txt'" in said
     assert "paths.data" in said
@@ -342,7 +346,7 @@ def test_column_files_say_where_they_looked(mine: Path, monkeypatch: pytest.Monk
 def test_a_tag_outside_the_scheme_in_a_training_file(mine: Path) -> None:
     write_columns(mine / "own" / "train.txt", [("胃", ("B-ORGAN",))])
     said = message(lambda: column_files(train="own/train.txt").load(mine, seed=1, limit=ALL))
-    assert "train.txt, line 1: tag 'B-ORGAN'" in said
+    assert "train.txt, line 1: '胃': type 'ORGAN' is" in said
     assert "DISE, BODY" in said
 
 
@@ -351,7 +355,7 @@ def test_a_tag_outside_the_scheme_in_a_training_file(mine: Path) -> None:
     [
         ({"test": None}, "dataset.test=None"),
         ({"test": {}}, "dataset.test={}"),
-        ({"test": "test.txt"}, "dataset.test='test.txt'"),
+        ({"test": ""}, "dataset.test=''"),
         ({"test": {"FT": None}}, "dataset.test: None is not a path"),
         ({"test": {"all": "a"}}, "dataset.test: 'all' cannot name a genre"),
         ({"test": {"../x": "a"}}, "dataset.test: '../x' cannot name a genre"),

@@ -163,7 +163,7 @@ def test_order_of_sentences_and_answers_does_not_matter() -> None:
         ({"headline": "nearest"}, "'nearest' was not scored"),
         ({"sentences": [replace(s, genre="健 康") for s in CORPUS]}, "'健 康' cannot be part"),
         ({"sentences": [replace(s, genre="FT/BODY") for s in CORPUS]}, "'FT/BODY' cannot be part"),
-        ({"types": ("病",)}, "'病' cannot be part"),
+        ({"types": ("病名/證",)}, "'病名/證' cannot be part"),
         ({"problems": {"a": {"not found": 1}}}, "'not found' cannot be part"),
         ({"problems": {"z": {"repeated": 1}}}, "problems, sentence z"),
         ({"completions": 0}, "1 sentences with problems, but 0 completions"),

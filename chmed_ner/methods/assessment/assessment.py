@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from chmed_ner.backbone import CompletionStore, requests_for
 from chmed_ner.data import Corpus
-from chmed_ner.entities import Completion, LabelScheme, Sentence, Simplified
+from chmed_ner.entities import Completion, LabelScheme, Sentence, Simplified, cut
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import MAPPING, at_least
 from chmed_ner.methods.assessment.measures import Reading, measures, single, write_tables
@@ -92,6 +92,8 @@ class Assessment(Generative):
             )
         if not corpus.test:
             raise InputError("limit.test=0: an assessment needs test sentences; give 1 or more")
+        if not corpus.gold:
+            raise InputError("dataset.gold=false: an assessment measures F1; test files with gold")
         for words in self.paraphrases[name]:
             reworded_prompt(experiment, words)
 
@@ -108,21 +110,21 @@ class Assessment(Generative):
             CompletionStore(directory / FOLDER / each.name / "completions.jsonl")
             for each in variants
         ]
-        asked = [(requests_for((*corpus.test, *validation), prompt, experiment.decoding), own)] + [
-            (requests_for(corpus.test, each.prompt, experiment.decoding), store)
+        test, decoding = cut(corpus.test), experiment.decoding
+        asked = [(requests_for((*test, *cut(validation)), prompt, decoding), own)] + [
+            (requests_for(test, each.prompt, decoding), store)
             for each, store in zip(variants, stores, strict=True)
         ]
         task = partial(judged_task, experiment, corpus, prompt, directory, tracker, counts)
         found = ask(experiment, asked, task, tracker)
         every = [Variant("prompt", "prompt", prompt), *variants]
         readings = [
-            variant.reading(corpus.test, completions, experiment.policy)
+            variant.reading(test, completions, experiment.policy)
             for variant, completions in zip(every, found, strict=True)
         ]
-        metrics = measures(corpus.test, readings)
+        metrics = measures(test, readings)
         rows: list[dict[str, str | float]] = [
-            {"kind": each.kind, "variant": each.name, **single(corpus.test, each)}
-            for each in readings
+            {"kind": each.kind, "variant": each.name, **single(test, each)} for each in readings
         ]
         table = write_tables(directory / FOLDER, metrics, rows)
         log.info("assessment over %d variants of the prompt:\n%s", len(readings), table)

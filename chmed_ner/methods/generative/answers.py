@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chmed_ner.backbone import CompletionStore, Task, faults, generate, stored_completions
 from chmed_ner.data import Corpus
-from chmed_ner.entities import Completion, Sentence
+from chmed_ner.entities import Completion, Sentence, cut
 from chmed_ner.model import Request
 from chmed_ner.prompt import HINTS_FILE, PROBLEMS, TaskPrompt, add_hints
 from chmed_ner.run import Experiment, Findings, Outcome
@@ -64,7 +64,7 @@ def outcome_of(
     completions: Mapping[str, Completion],
 ) -> Outcome:
     """What the completions of both splits say."""
-    tested = [completions[sentence.id] for sentence in test]
+    tested = [completions[sentence.id] for sentence in cut(test)]
     return Outcome(
         read_completions(test, prompt, completions),
         read_completions(validation, prompt, completions),
@@ -78,10 +78,10 @@ def read_completions(
     sentences: Sequence[Sentence], prompt: TaskPrompt, completions: Mapping[str, Completion]
 ) -> Findings:
     """Every completion parsed; its faults are counted with its problems."""
-    answers = {}
-    for s in sentences:
+    answers, asked = {}, cut(sentences)
+    for s in asked:
         each = completions[s.id]
         read = prompt.parse(each.text, s.model_text, each.stop)
         answers[s.id] = replace(read, problems={**read.problems, **faults(each)})
-    targets = {s.id: prompt.target_mentions(s) for s in sentences}
+    targets = {s.id: prompt.target_mentions(s) for s in asked}
     return Findings(sentences, answers, targets, prompt.labels.nested)

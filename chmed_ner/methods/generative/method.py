@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from chmed_ner.backbone import CompletionStore, requests_for, stored_completions
 from chmed_ner.data import Corpus
+from chmed_ner.entities import cut
 from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.answers import ask, outcome_of, prompt_for
 from chmed_ner.methods.generative.training import judged_task
@@ -63,7 +64,7 @@ class Generative(Method):
         prompt = prompt_for(experiment, corpus, directory, counts)
         store = CompletionStore(directory / "completions.jsonl")
         validation = corpus.validation if experiment.keeps_validation else ()
-        splits = [split for split in (corpus.test, validation) if split]
+        splits = [cut(split) for split in (corpus.test, validation) if split]
         asked = [(requests_for(split, prompt, experiment.decoding), store) for split in splits]
         task = partial(judged_task, experiment, corpus, prompt, directory, tracker, counts)
         found = ask(experiment, asked, task, tracker)
@@ -93,11 +94,11 @@ def rescore(
     check_tracking(run, config, overrides, own=own, trust=trust_endpoint)
     corpus = read_corpus(experiment)
     check_unchanged(run, record, corpus)
-    if not corpus.test:
-        raise InputError(f"{run}: the run has no test sentence to score; rescore one that has")
+    if not corpus.test or not corpus.gold:
+        raise InputError(f"{run}: the run has no test sentence with gold; rescore one that has")
     prompt = prompt_for(experiment, corpus, run)
     store = CompletionStore(run / "completions.jsonl")
-    requests = requests_for(corpus.test, prompt, experiment.decoding)
+    requests = requests_for(cut(corpus.test), prompt, experiment.decoding)
     completions = stored_completions(requests, store)
     outcome = outcome_of(corpus.test, (), prompt, completions)
     files = {**record.training_files, **record.test_files}

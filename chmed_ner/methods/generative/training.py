@@ -8,6 +8,7 @@ from typing import Any
 
 from chmed_ner.backbone import CompletionStore, Task, generate, requests_for
 from chmed_ner.data import Corpus
+from chmed_ner.entities import cut
 from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.answers import prompt_for, read_completions
 from chmed_ner.model import SPLIT, Generator
@@ -56,7 +57,7 @@ def judged_task(
     def dev_f1(generator: Generator, epoch: int) -> float:
         store = CompletionStore(directory / "validation" / f"epoch{epoch}.jsonl")
         store.clear()
-        requests = requests_for(corpus.validation, prompt, experiment.decoding)
+        requests = requests_for(cut(corpus.validation), prompt, experiment.decoding)
         found = read_completions(corpus.validation, prompt, generate(generator, requests, store))
         spans = found.predicted(experiment.policy)
         return span_scores((s.entities, spans[s.id]) for s in corpus.validation).f1

@@ -1,9 +1,9 @@
 """The sentence copied with its entities marked in place: `患者有[高血压|疾病]。`
 
-Where entities nest, marks do: `[[胃|身体]痛|症状]`. A mark of the sentence's own, or a backslash, has
-a backslash before it; white space other than a plain space is written `␣`. The copy carries the
-positions: see `alignment`. Reading also takes full-width marks and `【】`, and a category before the
-mention; marks without a category are text.
+Where entities nest, marks do: `[[胃|身体]痛|症状]`. A mark of the sentence's own, or a backslash,
+has a backslash before it; white space other than a plain space is written `␣`. The copy carries
+the positions: see `alignment`. Reading also takes full-width marks and `【】`, and a category
+before the mention; marks without a category are text.
 """
 
 import re

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from chmed_ner.entities import NOTHING_LOST, Grammar, Node, Step, check_words
+from chmed_ner.entities import NOTHING_LOST, Grammar, Node, Span, Step, check_words, order
 
 _START, _LINE, _MENTION, _NAMED, _DONE, _NONE = range(6)
 _Place = tuple[int, ...]
@@ -15,10 +15,12 @@ is remembered, its number too. After the separator the mention is complete (`_NA
 
 @dataclass(frozen=True)
 class _Memory:
-    """What has been listed: (mention, category) pairs, and the end of the last mention."""
+    """What has been listed: (mention, category) pairs, and the end of the last mention; where
+    mentions nest its start, and the mention's place in the order of the text."""
 
     listed: frozenset[tuple[str, int]] = frozenset()
     cursor: int = 0
+    last: tuple[int, int, str] = (-1, 0, "")
 
     def full(self, categories: int) -> set[str]:
         """The mentions listed with every category."""
@@ -33,7 +35,8 @@ class ListGrammar:
     """`mention-category` lines, or the word for none; a mention is part of a line of `sentence`.
 
     It does not begin with white space, and white space at its end is no part of it. `distinct`: no
-    pair is listed twice. `in_order`: each mention is found after the one before.
+    pair is listed twice. `in_order`: each mention is found after the one before. Where mentions
+    nest, `nested_types` are the types of `names`, and one inside another comes after it.
     """
 
     sentence: str
@@ -42,6 +45,7 @@ class ListGrammar:
     none: str
     distinct: bool
     in_order: bool
+    nested_types: tuple[str, ...] = ()
     writable: Callable[[str], bool] = NOTHING_LOST
     start: Node = field(default=(_START, 0, 0, 0), init=False)
 
@@ -105,7 +109,7 @@ class ListGrammar:
 
     def forgetful(self) -> Grammar:
         """Lines may be repeated, in any order."""
-        return replace(self, distinct=False, in_order=False)
+        return replace(self, distinct=False, in_order=False, nested_types=())
 
     def _done(self, memory: int, start: int, end: int, category: int) -> _Place:
         """After a category. What is remembered is worked out when the answer goes on: of all the
@@ -135,9 +139,7 @@ class ListGrammar:
 
     def _leads_on(self, memory: int, start: int, end: int) -> bool:
         """Can this mention, or a longer one, still be listed?"""
-        if not self._full[memory]:
-            return True
-        while self._words(start, end) in self._full[memory]:
+        while not self._can_be_listed(memory, start, end):
             if end == len(self.sentence) or not self._writes[end]:
                 return False
             end += 1
@@ -145,30 +147,55 @@ class ListGrammar:
 
     def _can_be_listed(self, memory: int, start: int, end: int) -> bool:
         """Is a category left with which the mention may be listed?"""
+        if self._nested:
+            return bool(self._free(memory, start, end))
         full = self._full[memory]
         return not full or self._words(start, end) not in full
 
     def _free(self, memory: int, start: int, end: int) -> list[int]:
         """The categories with which the mention may be listed."""
-        listed = self._memories[memory].listed
-        if not listed:
-            return list(range(len(self.names)))
+        listed, every = self._memories[memory].listed, range(len(self.names))
+        if not listed and not self._nested:
+            return list(every)
         words = self._words(start, end)
-        return [at for at in range(len(self.names)) if (words, at) not in listed]
+        return [
+            at
+            for at in every
+            if (words, at) not in listed and (not self._nested or self._placed(memory, words, at))
+        ]
+
+    @property
+    def _nested(self) -> bool:
+        return self.in_order and bool(self.nested_types)
+
+    def _placed(self, memory: int, words: str, category: int) -> Span | None:
+        """Where a mention is found: the first place after the last mention, or inside it."""
+        before = self._memories[memory]
+        at = self.sentence.find(words, before.cursor)
+        while at >= 0:
+            span = Span(at, at + len(words), self.nested_types[category])
+            if order(span) > before.last:
+                return span
+            at = self.sentence.find(words, at + 1)
+        return None
 
     def _after(self, done: _Place) -> int:
         """The number of the memory once the mention of a node after a category is listed."""
         _, memory, start, end, *categories = done
         before = self._memories[memory]
-        listed, cursor = before.listed, before.cursor
+        listed, cursor, last = before.listed, before.cursor, before.last
         if not categories:
             return memory
         words = self._words(start, end)
         if self.distinct:
             listed |= {(words, categories[0])}
-        if self.in_order:
+        if self._nested:
+            span = self._placed(memory, words, categories[0])
+            assert span is not None, "only such categories are offered"
+            cursor, last = span.start, order(span)
+        elif self.in_order:
             cursor = self.sentence.index(words, cursor) + len(words)
-        after = _Memory(listed, cursor)
+        after = _Memory(listed, cursor, last)
         number = self._numbers.setdefault(after, len(self._memories))
         if number == len(self._memories):
             self._memories.append(after)

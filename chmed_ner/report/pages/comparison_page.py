@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chmed_ner.entities import Completion, LabelScheme, Sentence, Span
+from chmed_ner.entities import Completion, LabelScheme, Sentence, Span, pieces
 from chmed_ner.report.pages.document import EntityMarks, html_table, visible
 from chmed_ner.report.pages.explorer import (
     FIRST_KIND,
@@ -83,7 +83,12 @@ def _shown(sentences: Sequence[Sentence], first: Side, second: Side) -> Iterator
                 *([(s, 0 if s in gold else OUTLINED) for s in side] for side in (a, b)),
             ),
             [ShownEntity(kind, (span.type,)) for span, kind in kinds.items()],
-            [each for side in answers for each in side.get(sentence.id, ())],
+            [
+                each
+                for side in answers
+                for _, piece in pieces(sentence, side)
+                for each in side.get(piece.id, ())
+            ],
         )
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from chmed_ner.entities import Completion, LabelScheme, Sentence, Span
+from chmed_ner.entities import Completion, LabelScheme, Sentence, Span, pieces
 from chmed_ner.report.pages.document import ERROR_NAMES, EntityMarks, html_table, visible
 from chmed_ner.report.pages.explorer import (
     FIRST_KIND,
@@ -103,7 +103,7 @@ def _shown(
                 [(span, predicted_marks.get(span, 0)) for span in predicted],
             ),
             [_entity(sentence, pairing, known) for pairing in found],
-            answers.get(sentence.id, ()),
+            [each for _, piece in pieces(sentence, answers) for each in answers.get(piece.id, ())],
         )
 
 

@@ -1,0 +1,148 @@
+"""Column files in every dialect: a line has a token and its tag, perhaps other columns.
+
+A line of white space, or one of `-DOCSTART-`, ends a sentence; tokens are joined as they are. The
+strict reader of official files is `chmed_ner.data.columns`.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import accumulate
+from pathlib import Path
+from typing import NamedTuple
+
+from chmed_ner.data.columns import Line, lines, opened, shown
+from chmed_ner.data.formats.annotations import Annotations, Format, Options
+from chmed_ner.data.formats.offsets import ordered
+from chmed_ner.data.formats.tags import SCHEMES, order_of, plain, scheme_of, split
+from chmed_ner.entities import OUTSIDE, AnnotatedText, Span, chunks
+from chmed_ner.errors import InputError
+from chmed_ner.files import BYTE_ORDER_MARK, without_mark
+
+_SEPARATORS = {"tab": "\t", "space": " ", "space or tab": " \t"}
+_PADDING = " \t\xa0\u3000"
+_COMMENT = re.compile("# ?(id|text|sent_id|newdoc|newpar)[ =]")
+_CURE = "each line needs a token, a space or tab, and a tag such as O or B-DISE"
+
+
+class _Row(NamedTuple):
+    """A line: its token, and the columns after it."""
+
+    line: Line
+    token: str
+    columns: Sequence[str]
+
+
+def _read(path: Path, options: Options) -> Annotations:
+    with opened(path) as stream:
+        read = list(lines(stream, str(path)))
+    tabs = all("\t" in line.text[1:] for line in read if not _ends(line))
+    separator = options.separator or ("tab" if tabs else "space or tab")
+    tagged = options.gold is not False
+    sentences = list(_sentences(read, _SEPARATORS[separator], tagged))
+    notes = [f"separator {separator}"]
+    undone = [_unsegmented(each) for each in sentences]
+    if all(undone):
+        sentences = [each for each in undone if each]
+        notes += ["digits of a segmentation taken from the tokens"]
+    longer = sum(len(row.token) > 1 for each in sentences for row in each)
+    notes += [f"{longer:,} tokens of several characters"] if longer else []
+    written = plainly = [[OUTSIDE] * len(each) for each in sentences]
+    if tagged and sentences:
+        prefixes = SCHEMES[options.scheme] + OUTSIDE if options.scheme else "BIOMESLUW"
+        place, order = _column(sentences, options, prefixes)
+        written = [[row.columns[place] for row in each] for each in sentences]
+        parts = [[split(tag, order, prefixes) or (OUTSIDE, "") for tag in tags] for tags in written]
+        plainly = [[plain(*part) for part in its] for its in parts]
+        notes += [f"scheme {options.scheme or scheme_of(parts)}, tags {order}"]
+    own = tagged and "IOB1" not in notes[-1]  # as BIO its tags would need repairs
+    each = zip(sentences, plainly, written, strict=True)
+    texts = tuple(_text(rows, tags, its if own else ()) for rows, tags, its in each)
+    return Annotations(texts, tuple(notes))
+
+
+def _sentences(read: Sequence[Line], between: str, tagged: bool) -> Iterator[list[_Row]]:
+    """The rows of each sentence; without tags, a lone space is a token if empty lines separate."""
+    spaces = not tagged and any(not line.text for line in read)
+    rows: list[_Row] = []
+    for line in read:
+        if line.number == 1 and line.text.startswith(BYTE_ORDER_MARK):
+            after = replace(line, text=line.text[1:])
+            if _ends(after) or not tagged or _row(after, between).columns:  # else it has a tag
+                line = replace(after, text=without_mark(line.text, line.file))
+        if _ends(line) and not (spaces and line.text == " "):
+            if rows:
+                yield rows
+            rows = []
+        elif rows or not _COMMENT.match(line.text):
+            rows.append(_row(line, between))
+            if tagged and not rows[-1].columns:
+                line.refuse(f"no tag in {shown(line.text)}; {_CURE} (dataset.gold=false: none).")
+    if rows:
+        yield rows
+
+
+def _ends(line: Line) -> bool:
+    return not line.text.strip() or line.text.startswith("-DOCSTART-")
+
+
+def _row(line: Line, between: str) -> _Row:
+    """A line's first character, whatever it is, up to a separator; and what is after that."""
+    token, *rest = re.split(f"(?s)(?<=.)[{between}]+", line.text, maxsplit=1)
+    columns = re.split(f"[{between}]+", rest[0].strip(_PADDING)) if rest else []
+    kept = [each.strip(_PADDING) for each in columns]
+    return _Row(line, token.strip() or token, kept if any(kept) else [])
+
+
+def _unsegmented(rows: Sequence[_Row]) -> list[_Row] | None:
+    """The rows without the place in its word after each character (`科0 技1`); None: without."""
+    found: list[_Row] = []
+    number = -1
+    for row in rows:
+        ends = (each for each in (str(number + 1), "0") if row.token[1:].endswith(each))
+        if (digits := next(ends, None)) is None:
+            return None
+        number = int(digits)
+        found.append(row._replace(token=row.token.removesuffix(digits)))
+    return found
+
+
+def _column(
+    sentences: Sequence[Sequence[_Row]], options: Options, prefixes: str
+) -> tuple[int, str]:
+    """The place of the tags among the columns after the token, and the order of their parts: the
+    column set, else the last, else the last one that holds nothing but tags."""
+    rows = [row for each in sentences for row in each]
+    fewest = min(rows, key=lambda row: len(row.columns))
+    places = [-1, *reversed(range(len(fewest.columns)))]
+    places = places if options.column is None else [options.column - 2]
+    if places[0] >= len(fewest.columns):
+        fewest.line.refuse(f"has no column {options.column} (dataset.options.column); {_CURE}.")
+    orders = ((place, order_of({row.columns[place] for row in rows}, prefixes)) for place in places)
+    place, order = next((each for each in orders if each[1]), (places[0], None))
+    for row in rows:
+        if not order and not split(row.columns[place], "B-X", prefixes):
+            row.line.refuse(
+                f"invalid tag {shown(row.columns[place])} (prefixes: {prefixes}); write O and "
+                "B-TYPE, B_TYPE or TYPE-B last, or set dataset.options.column or .scheme."
+            )
+    tag, line = rows[-1].columns[place], rows[-1].line
+    longer = (row.columns[place] for row in rows if row.columns[place] != tag)
+    if not line.ended and tag != OUTSIDE and any(each.startswith(tag) for each in longer):
+        line.refuse(f"tag {shown(tag)} is only the beginning of another of this file.")
+    return place, order or ""
+
+
+def _text(rows: Sequence[_Row], tags: Sequence[str], written: Sequence[str]) -> AnnotatedText:
+    """A sentence; its tags as written, if the scorer finds the same entities in them."""
+    places = list(accumulate((len(row.token) for row in rows), initial=0))
+    spans = ordered(Span(places[s.start], places[s.end], s.type) for s in chunks(tags))
+    own = None
+    with suppress(InputError):
+        if len(written) == places[-1] and chunks(written) == spans:
+            own = tuple(written)
+    return AnnotatedText("".join(row.token for row in rows), spans, own, rows[0].line.number)
+
+
+FORMAT = Format(_read, ("scheme", "separator", "column"))
