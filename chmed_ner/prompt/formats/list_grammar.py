@@ -5,7 +5,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from chmed_ner.entities import NOTHING_LOST, Grammar, Node, Span, Step, check_words, order
+from chmed_ner.entities import (
+    NOTHING_LOST,
+    Grammar,
+    Node,
+    Span,
+    Step,
+    check_words,
+    crosses,
+    order,
+)
 
 _START, _LINE, _MENTION, _NAMED, _DONE, _NONE = range(6)
 _Place = tuple[int, ...]
@@ -16,11 +25,11 @@ is remembered, its number too. After the separator the mention is complete (`_NA
 @dataclass(frozen=True)
 class _Memory:
     """What has been listed: (mention, category) pairs, and the end of the last mention; where
-    mentions nest its start, and the mention's place in the order of the text."""
+    mentions nest its start, and the spans that still hold that place, the last mention's last."""
 
     listed: frozenset[tuple[str, int]] = frozenset()
     cursor: int = 0
-    last: tuple[int, int, str] = (-1, 0, "")
+    opened: tuple[Span, ...] = ()
 
     def full(self, categories: int) -> set[str]:
         """The mentions listed with every category."""
@@ -50,6 +59,7 @@ class ListGrammar:
     start: Node = field(default=(_START, 0, 0, 0), init=False)
 
     def __post_init__(self) -> None:
+        self._nested = self.in_order and bool(self.nested_types)
         self._memories = [_Memory()]
         self._numbers = {_Memory(): 0}
         self._full: dict[int, set[str]] = {0: set()}
@@ -139,6 +149,8 @@ class ListGrammar:
 
     def _leads_on(self, memory: int, start: int, end: int) -> bool:
         """Can this mention, or a longer one, still be listed?"""
+        if not self._full[memory] and not self._nested:
+            return True
         while not self._can_be_listed(memory, start, end):
             if end == len(self.sentence) or not self._writes[end]:
                 return False
@@ -164,17 +176,14 @@ class ListGrammar:
             if (words, at) not in listed and (not self._nested or self._placed(memory, words, at))
         ]
 
-    @property
-    def _nested(self) -> bool:
-        return self.in_order and bool(self.nested_types)
-
     def _placed(self, memory: int, words: str, category: int) -> Span | None:
-        """Where a mention is found: the first place after the last mention, or inside it."""
-        before = self._memories[memory]
-        at = self.sentence.find(words, before.cursor)
+        """Where `in_order` restoration finds a mention: after the last one, or inside it."""
+        opened = self._memories[memory].opened
+        at = self.sentence.find(words, self._memories[memory].cursor)
         while at >= 0:
             span = Span(at, at + len(words), self.nested_types[category])
-            if order(span) > before.last:
+            after = not opened or order(span) > order(opened[-1])
+            if after and not any(crosses(span, other) for other in opened):
                 return span
             at = self.sentence.find(words, at + 1)
         return None
@@ -183,7 +192,7 @@ class ListGrammar:
         """The number of the memory once the mention of a node after a category is listed."""
         _, memory, start, end, *categories = done
         before = self._memories[memory]
-        listed, cursor, last = before.listed, before.cursor, before.last
+        listed, cursor, opened = before.listed, before.cursor, before.opened
         if not categories:
             return memory
         words = self._words(start, end)
@@ -192,10 +201,11 @@ class ListGrammar:
         if self._nested:
             span = self._placed(memory, words, categories[0])
             assert span is not None, "only such categories are offered"
-            cursor, last = span.start, order(span)
+            cursor = span.start
+            opened = (*(each for each in opened if each.end > cursor), span)
         elif self.in_order:
             cursor = self.sentence.index(words, cursor) + len(words)
-        after = _Memory(listed, cursor, last)
+        after = _Memory(listed, cursor, opened)
         number = self._numbers.setdefault(after, len(self._memories))
         if number == len(self._memories):
             self._memories.append(after)
