@@ -377,13 +377,28 @@ def test_bad_spans_are_refused_and_the_old_page_stays(tmp_path: Path) -> None:
     cases: list[tuple[dict[str, list[Span]], str]] = [
         ({}, "toy/1.*missing"),
         ({"toy/1": [Span(0, 3, "DISE")]}, "toy/1.*2 characters"),
-        ({"toy/1": [Span(0, 2, "DISE"), Span(1, 2, "BODY")]}, "toy/1.*overlaps"),
+        ({"toy/1": [Span(0, 2, "DISE"), Span(1, 1, "BODY")]}, "toy/1.*2 characters"),
     ]
     for spans, message in cases:
         with pytest.raises(InputError, match=message):
             page_of(path, sentences=[sentence("頭痛")], spans=spans)
         assert path.read_text(encoding="utf-8") == "old"
         assert list(tmp_path.iterdir()) == [path]
+
+
+def test_entities_inside_others_and_across_are_drawn(tmp_path: Path) -> None:
+    """One inside another comes after it; one across another in two pieces, each inside."""
+    inner, outer, across = Span(1, 2, "BODY"), Span(0, 3, "DISE"), Span(2, 4, "DISE")
+    page = page_of(
+        tmp_path / "report.html",
+        sentences=[sentence("頭𠮷痛了", [inner, outer])],
+        spans={"toy/1": [inner, outer, across]},
+        metrics={"nested/inside/f1": 50.0, "nested/inside/recall": 40.0},
+    )
+    gold, predicted = data_of(page)["rows"][0][3]
+    assert [[start, end] for start, end, *_ in gold] == [[0, 4], [1, 3]]
+    assert [[start, end] for start, end, *_ in predicted] == [[0, 4], [1, 3], [3, 4], [4, 5]]
+    assert "在其他實體之內" in page.text
 
 
 def test_the_sample_corpus_predicted_perfectly_shows_no_error(tmp_path: Path) -> None:

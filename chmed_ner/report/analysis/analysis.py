@@ -53,8 +53,8 @@ def write_analysis(
     scored: dict[str, list[ScoredSentence]] = {}
     for sentence in sentences:
         found = ScoredSentence(sentence.text, sentence.entities, spans[sentence.id])
-        scored.setdefault(sentence.genre, []).append(found)
-        scored.setdefault(ALL, []).append(found)
+        for genre in {sentence.genre, ALL}:
+            scored.setdefault(genre, []).append(found)
     groups = (*(genre for genre in scored if genre != ALL), ALL)
     genres = {genre: break_down(scored[genre], training_mentions) for genre in groups}
     types = types_in(genres[ALL].confusions, labels.labels)
