@@ -1,8 +1,7 @@
 """Entities inside others: layers, which sets are legal, and their restoration."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from chmed_ner.entities import (
     POLICIES,
