@@ -200,10 +200,13 @@ def _reachable(automaton: TokenAutomaton) -> list[Place]:
     """The places between the characters of all answers."""
     places: list[Place] = list(automaton.start.places)
     seen = set(places)
-    for place in places:  # grows while it is read
-        for after in automaton.moves(frozenset([place])).values():
-            places += after - seen
-            seen |= after
+    for text, node in places:  # grows while it is read
+        if text:
+            after = {(text[1:], node)}
+        else:
+            after = set().union(*automaton.moves(frozenset([(text, node)])).values())
+        places += after - seen
+        seen |= after
     return places
 
 

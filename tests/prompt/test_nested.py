@@ -28,10 +28,11 @@ from chmed_ner.entities import (
 )
 from chmed_ner.errors import InputError
 from chmed_ner.files import config_directory
+from chmed_ner.prompt.formats.answer import DEEPEST
 from chmed_ner.prompt.formats.bio_tags import BioTags
 from chmed_ner.prompt.formats.extraction import Extraction
 from chmed_ner.prompt.formats.grouped_json import GroupedJson
-from chmed_ner.prompt.formats.inline import DEEPEST, Inline
+from chmed_ner.prompt.formats.inline import Inline
 from chmed_ner.prompt.prompt import Prompt
 from tests.prompt.test_follows import walked
 
@@ -56,7 +57,7 @@ def written(kind: Any, each: Sentence, labels: Any = TWO) -> str:
 
 @st.composite
 def sentences(draw: st.DrawFn) -> Sentence:
-    """Nested entities, not deeper than marks may be, in text that holds marks of its own."""
+    """Nested entities in text that holds marks of its own."""
     text = draw(st.text("甲乙|[]\\ \n-肺", min_size=1, max_size=12))
     ends = st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))
     drawn = draw(st.lists(st.tuples(ends, st.sampled_from("AB")), max_size=6))
@@ -67,7 +68,6 @@ def sentences(draw: st.DrawFn) -> Sentence:
 @given(sentences())
 @settings(max_examples=300, deadline=None)
 def test_marks_say_where_entities_are(each: Sentence) -> None:
-    assert DEEPEST == 6
     text = written(Inline(), each)
     answer = Inline().parse(text, each.text, TWO)
     assert replace(answer, problems={}) == Inline().gold(each)
@@ -209,6 +209,14 @@ def test_of_two_that_cross_the_second_cannot_be_marked() -> None:
     assert written(Inline(), each) == "[甲乙肺|甲]肺"
     assert Inline().gold(each).spans == both[:1]
     assert len(LISTS["text_order"].gold(each).mentions) == 2
+
+
+def test_what_is_too_deep_inside_is_left_out_of_the_target() -> None:
+    text = "甲乙肺甲乙肺"
+    each = sentence(text, *(Span(start, 6, "A") for start in range(6)))
+    assert Inline().gold(each).spans == each.entities[:DEEPEST]
+    target = written(Inline(), each)
+    assert Inline().parse(target, text, TWO) == Inline().gold(each)
 
 
 def prompt(kind: Any) -> Prompt:

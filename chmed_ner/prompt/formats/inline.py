@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 
 from chmed_ner.entities import Grammar, LabelScheme, Span, in_text_order, layers, tags_of
 from chmed_ner.prompt.formats.alignment import BLANK
-from chmed_ner.prompt.formats.answer import Answer, CopyFormat, TaggedCopy
+from chmed_ner.prompt.formats.answer import DEEPEST, Answer, CopyFormat, TaggedCopy
 from chmed_ner.prompt.formats.copy_grammar import MarkedGrammar
 
 _OPENING, _BARS, _CLOSING = "[［【", "|｜", "]］】"
 _MARKS = re.compile(r"[\[［【|｜\]］】\\]")
 _PIECES = re.compile(r"\\[\[［【|｜\]］】\\]|[\[［【|｜\]］】]|[^\[［【|｜\]］】\\]+|\\")
-DEEPEST = 6
-"""Marks that are open at once, at most, where entities nest; GENIA and ACE need no more."""
 
 
 class Inline(CopyFormat):

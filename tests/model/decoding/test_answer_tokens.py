@@ -33,10 +33,7 @@ def test_they_are_those_that_some_state_allows(
 
 
 @pytest.mark.parametrize("style", ["extraction", "text_order", "inline"])
-def test_so_they_are_where_entities_nest(
-    style: str, tiny_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chmed_ner.prompt.formats.inline.DEEPEST", 3)
+def test_so_they_are_where_entities_nest(style: str, tiny_tokenizer: Any) -> None:
     check(tiny_tokenizer, style, "[头|痛", LabelScheme("two", LABELS.labels, nested=True))
 
 
