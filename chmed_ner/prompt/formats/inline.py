@@ -47,7 +47,8 @@ class Inline(CopyFormat):
             page.read(piece)
         copy = page.finished()
         spans = set(copy.spans)
-        problems["repeated_line"] += len(copy.spans) - len(spans)
+        if len(spans) < len(copy.spans):
+            problems["repeated_line"] += len(copy.spans) - len(spans)
         return copy.text, [tags_of(layer, len(copy.text)) for layer in layers(spans)]
 
     def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:
