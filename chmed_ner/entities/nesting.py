@@ -42,11 +42,12 @@ def layers(spans: Iterable[Span]) -> list[Spans]:
 def nestable(spans: Iterable[Span]) -> Spans:
     """The spans in text order, each once, without those that cross an earlier one that is kept."""
     kept: list[Span] = []
-    opened: list[Span] = []  # those that cover the place, each inside the one before
+    opened: list[Span] = []
     for span in in_text_order(set(spans)):
         while opened and opened[-1].end <= span.start:
             opened.pop()
-        if not opened or not crosses(span, opened[-1]):
+        if not opened or span.end <= opened[-1].end:
+            opened.append(span)
             kept.append(span)
             opened.append(span)
     return tuple(kept)

@@ -155,7 +155,7 @@ def _difference(one: Sentence, two: Sentence) -> str:
         for position, (a, b) in enumerate(zip_longest(ones, twos)):
             if a != b:
                 return f"its {what} at offset {position} is {_shown(a)}, but {_shown(b)}"
-    return ""
+    return "" if one.entities == two.entities else "its gold entities"
 
 
 def _shown(value: object) -> str:

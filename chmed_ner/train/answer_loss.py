@@ -200,10 +200,10 @@ def _reachable(automaton: TokenAutomaton) -> list[Place]:
     """The places between the characters of all answers."""
     places: list[Place] = list(automaton.start.places)
     seen = set(places)
-    for place in places:  # grows while it is read
-        for after in automaton.moves(frozenset([place])).values():
-            places += after - seen
-            seen |= after
+    for text, node in places:  # grows while it is read
+        after = {(step[1:], to) for step, to in ([(text, node)] if text else automaton.steps(node))}
+        places += after - seen
+        seen |= after
     return places
 
 

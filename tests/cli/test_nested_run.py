@@ -1,105 +1,123 @@
-"""A nested corpus from its file to its scores and its report."""
+"""A corpus with entities inside others, from its files to scores, page and predictions."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.cli.conftest import SCRIPTED, Command
-
-LINES = """\
-急性胃炎引起胃痛。|||0 3 dis|||2 2 bod|||6 7 sym|||6 6 bod|||
-患者没有不适。|||
-肺部CT显示肺炎。|||0 3 pro|||0 1 bod|||6 7 dis|||
-"""
-"""Three sentences in CMeEE's form: six entities, three of them inside another."""
+SENTENCES = (
+    "患儿有肺炎。|||3    3    bod|||3    4    dis|||",
+    "肺部听诊有啰音|||0    1    bod|||0    6    sym|||5    6    sym|||",
+    "应测血钠与血钾。|||2    2    bod|||2    3    ite|||5    5    bod|||5    6    ite|||",
+    "手足口病由病毒引起。|||0    0    bod|||0    3    dis|||5    6    mic|||",
+    "一切正常。",
+    "肾功能检查|||0    0    bod|||0    2    ite|||0    4    pro|||",
+)
+DRY = ("tracking=dry", "limit.validation=4")
 
 
 @pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    path = tmp_path / "test.txt"
-    path.write_text(LINES, encoding="utf-8")
-    return path
+def nested(tmp_path: Path, command: Callable[..., Any]) -> Callable[..., Path]:
+    """Runs on the corpus; gives the run's directory."""
+    for name, more in (("train", "诊断为"), ("validation", "查出"), ("test", "")):
+        lines = [_moved(line, more) for line in SENTENCES * (1 if name == "test" else 4)]
+        text = "".join(f"{line}\n" for line in lines)
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+
+    def run(*words: str) -> Path:
+        files = [
+            f"dataset.{name}={tmp_path / name}.txt" for name in ("train", "validation", "test")
+        ]
+        corpus = ["dataset=column_files", "dataset.format=pipes", "labels=cmeee", *files]
+        before = set(tmp_path.glob("runs/*"))
+        ended = command("run", *corpus, *DRY, f"paths.output={tmp_path}", *words)
+        assert ended.code == 0, ended.text
+        (made,) = set(tmp_path.glob("runs/*")) - before
+        assert isinstance(made, Path)
+        return made
+
+    return run
 
 
-@pytest.mark.parametrize("prompt", ["inline", "extraction", "json"])
-def test_perfect_answers_score_by_exact_spans(
-    command: Command, corpus: Path, tmp_path: Path, prompt: str
-) -> None:
-    ended = command(
-        "run", *SCRIPTED, f"prompt={prompt}", "dataset=column_files", "dataset.format=pipes",
-        f"dataset.test={corpus}", "labels@dataset.labels=cmeee", f"paths.output={tmp_path / 'out'}",
-    )  # fmt: skip
-    assert ended.code == 0, ended.text
-    (run,) = (tmp_path / "out" / "runs").iterdir()
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["test/f1"] == 100
-    for part in ("outermost", "inside"):
-        for figure in ("precision", "recall", "f1"):
-            assert metrics[f"nested/{part}/{figure}"] == 100
-    assert "test/tag_f1" not in metrics
+def _moved(line: str, more: str) -> str:
+    """The line with `more` before its text."""
+    text, *spans = line.split("|||")
+    moved = [each.split() for each in spans if each]
+    ends = [f"{int(a) + len(more)}    {int(b) + len(more)}    {type_}" for a, b, type_ in moved]
+    return "|||".join([more + text, *ends, ""])
+
+
+def metrics(run: Path) -> dict[str, float]:
+    found = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+def predicted(run: Path) -> list[dict[str, Any]]:
     lines = (run / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
-    first = json.loads(lines[0])
-    assert [e["mention"] for e in first["entities"]] == [
-        "急性胃炎",
-        "胃",
-        "胃痛",
-        "胃",
-    ]
-    assert not list(run.rglob("*BIO*"))
-    assert "急性胃炎" in (run / "report.html").read_text(encoding="utf-8")
-    again = command("rescore", str(run), "restoration=in_order", "tracking=dry")
-    assert again.code == 0, again.text
+    return [record for record in map(json.loads, lines) if record["split"] == "test"]
 
 
-def test_what_is_missed_inside_another_is_told_apart(
-    command: Command, corpus: Path, tmp_path: Path
+SCRIPTED = ("backbone=scripted", "regime=zero_shot", "backbone.noise=0")
+
+
+def test_perfect_marks_are_perfect_spans(
+    nested: Callable[..., Path], command: Callable[..., Any]
 ) -> None:
-    outer = ["BIIIOOBIO", "OOOOOOO", "BIIIOOBIO"]
-    types = [("dis", "sym"), (), ("pro", "dis")]
-    rows = []
-    for line, marks, named in zip(LINES.splitlines(), outer, types, strict=True):
-        each, type_ = iter(named), ""
-        for character, mark in zip(line.split("|||")[0], marks, strict=True):
-            type_ = next(each) if mark == "B" else type_
-            rows.append(f"{character} O" if mark == "O" else f"{character} {mark}-{type_}")
-        rows.append("")
-    predictions = tmp_path / "other.txt"
-    predictions.write_text("\n".join(rows), encoding="utf-8")
-    ended = command(
-        "run", "method=file", f"method.files={{all: {predictions}}}", "dataset=column_files",
-        "dataset.format=pipes", f"dataset.test={corpus}", "labels@dataset.labels=cmeee",
-        f"paths.output={tmp_path / 'out'}",
-    )  # fmt: skip
+    run = nested(*SCRIPTED, "prompt=inline")
+    found = metrics(run)
+    names = ["test/f1", "nested/outermost/f1", "nested/inside/f1", "nested/inside/recall"]
+    assert [found[name] for name in names] == [100] * 4
+    assert found["restore/first/target_ceiling_f1"] < 100
+    entities = predicted(run)[1]["entities"]
+    assert [(e["start"], e["end"]) for e in entities] == [(0, 7), (0, 2), (5, 7)]
+    assert not (run / "submission").exists()  # BIO tags cannot say it
+    table = (run / "analysis" / "f1_by_nesting.csv").read_text(encoding="utf-8")
+    assert "\nall,inside,8,8,8,100.0,100.0,100.0\n" in table.replace("\r", "")
+    assert "在其他實體之內" in (run / "report.html").read_text(encoding="utf-8")
+    again = command("compare", run, run)
+    assert again.code == 0, again.text
+    ended = command("rescore", run, "restoration=in_order")
     assert ended.code == 0, ended.text
-    (run,) = (tmp_path / "out" / "runs").iterdir()
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["test/precision"] == 100
-    assert metrics["test/recall"] == pytest.approx(100 * 4 / 7)
-    assert metrics["nested/outermost/recall"] == 100
-    assert metrics["nested/inside/recall"] == 0
+
+
+@pytest.mark.parametrize(
+    ("prompt", "policy", "least"),
+    [
+        (("prompt=extraction", "prompt.answer.order=text_order"), "in_order", 95),
+        (("prompt=extraction",), "longest_first", 95),
+        (("prompt=json",), "longest_first", 95),
+    ],
+)
+def test_lists_find_entities_inside_others(
+    nested: Callable[..., Path], prompt: tuple[str, ...], policy: str, least: float
+) -> None:
+    found = metrics(nested(*SCRIPTED, *prompt, f"restoration={policy}"))
+    assert found["test/f1"] >= least
+    assert found["nested/inside/recall"] >= least
 
 
 @pytest.mark.parametrize("method", ["lexicon", "crf"])
-def test_flat_methods_learn_what_is_outermost_and_say_so(
-    command: Command,
-    corpus: Path,
-    tmp_path: Path,
-    method: str,
-    caplog: pytest.LogCaptureFixture,
+def test_flat_methods_learn_the_outermost_and_say_so(
+    nested: Callable[..., Path], method: str
 ) -> None:
-    other = tmp_path / "train.txt"
-    other.write_text(
-        "".join(LINES.replace("。", f"，第{n}例。") for n in range(30)), encoding="utf-8"
-    )
-    ended = command(
-        "run", f"method={method}", "dataset=column_files", "dataset.format=pipes",
-        f"dataset.test={corpus}", f"dataset.train={other}", "labels@dataset.labels=cmeee",
-        f"paths.output={tmp_path / 'out'}",
-    )  # fmt: skip
-    assert ended.code == 0, ended.text
-    assert "learns no entities inside others" in ended.text + caplog.text
-    (run,) = (tmp_path / "out" / "runs").iterdir()
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["nested/inside/recall"] == 0
-    assert metrics["nested/outermost/recall"] > 50
+    run = nested(f"method={method}")
+    said = (run / "run.log").read_text(encoding="utf-8")
+    assert said.count(f"method={method} learns no entities inside others: 32 of 60") == 1
+    found = metrics(run)
+    assert found["nested/inside/recall"] == 0
+    assert found["nested/outermost/recall"] > 50
+
+
+def test_runs_vote_on_nested_entities(nested: Callable[..., Path]) -> None:
+    words = [*SCRIPTED, "prompt=inline", "validate=true"]
+    runs = [nested(*words, f"backbone.seed={number}") for number in (1, 2)]
+    run = nested("method=ensemble", f"method.runs=[{','.join(map(str, runs))}]")
+    assert metrics(run)["nested/inside/recall"] == 100
+
+
+def test_bio_is_refused(nested: Callable[..., Path]) -> None:
+    with pytest.raises(AssertionError, match=r"prompt 'bio': .*labels 'cmeee' allow"):
+        nested(*SCRIPTED, "prompt=bio")

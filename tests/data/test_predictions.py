@@ -56,6 +56,7 @@ def entity(**changes: object) -> list[dict[str, object]]:
         (changed(entities=entity(start="0")), "TypeError"),
         (changed(entities=entity(end=4)), "is not inside a sentence of 3"),
         (changed(entities=entity() + entity(start=1, end=3, mention="痛。")), "overlaps"),
+        (changed(entities=entity() + entity()), "overlaps"),
         (changed(id="a"), "sentence a occurs twice"),
         ("", "Expecting"),
         ("[" * 100_000, "recursion"),

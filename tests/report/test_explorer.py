@@ -104,6 +104,20 @@ def test_what_is_drawn(browser: Any, four: Path) -> None:
     assert browser.run(drawn) == ["Gastric-疾病\n第二行", "頭-疾病"]
 
 
+def test_entities_inside_others_are_drawn_inside(browser: Any, tmp_path: Path) -> None:
+    entities = [Span(0, 4, "DISE"), Span(0, 1, "BODY"), Span(2, 4, "BODY")]
+    spans = {"WA/1": entities[:2]}
+    browser.open(
+        page(tmp_path / "report.html", sentences=[sentence(1, "肺部發炎", *entities)], spans=spans)
+    )
+    drawn = "[...document.querySelectorAll('.answer > span')].map(each => each.innerHTML)"
+    inner = '<mark class="t1">肺<small>人體</small></mark>部'
+    missed = '<mark class="t1 e">發炎<small>人體·漏標</small></mark>'
+    outer = '<mark class="t0">{}<small>疾病</small></mark>'
+    assert browser.run(drawn) == [outer.format(inner + missed), outer.format(inner + "發炎")]
+    assert browser.mishaps() == []
+
+
 def test_keys(browser: Any, four: Path) -> None:
     browser.open(four)
     focused = "document.activeElement.querySelector?.('code')?.textContent"

@@ -385,6 +385,21 @@ def test_bad_spans_are_refused_and_the_old_page_stays(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == [path]
 
 
+def test_entities_inside_others_and_across_are_drawn(tmp_path: Path) -> None:
+    """One inside another comes after it; one across another in two pieces, each inside."""
+    inner, outer, across = Span(1, 2, "BODY"), Span(0, 3, "DISE"), Span(2, 4, "DISE")
+    page = page_of(
+        tmp_path / "report.html",
+        sentences=[sentence("頭𠮷痛了", [inner, outer])],
+        spans={"toy/1": [inner, outer, across]},
+        metrics={"nested/inside/f1": 50.0, "nested/inside/recall": 40.0},
+    )
+    gold, predicted = data_of(page)["rows"][0][3]
+    assert [[start, end] for start, end, *_ in gold] == [[0, 4], [1, 3]]
+    assert [[start, end] for start, end, *_ in predicted] == [[0, 4], [1, 3], [3, 4], [4, 5]]
+    assert "在其他實體之內" in page.text
+
+
 def test_the_sample_corpus_predicted_perfectly_shows_no_error(tmp_path: Path) -> None:
     tags = ("BODY", "SYMP", "INST", "EXAM", "CHEM", "DISE", "DRUG", "SUPP", "TREAT", "TIME")
     labels = {"name": "health10", "types": {tag: {} for tag in tags}}

@@ -121,6 +121,7 @@ class TokenAutomaton:
         self._states: dict[Key, State] = {}
         self._moves: dict[Places, dict[str, Places]] = {}
         self._ways: dict[Node, int] = {}
+        self._ahead: dict[Node, list[Place]] = {}
         places = frozenset([("", self.grammar.start)])
         self.start = State(proxy(self), places, b"", leading=vocabulary.strips_space)
 
@@ -170,19 +171,23 @@ class TokenAutomaton:
         if found is None:
             grouped: dict[str, list[Place]] = {}
             for text, node in places:
-                for step, after in [(text, node)] if text else self._steps(node):
+                for step, after in [(text, node)] if text else self.steps(node):
                     grouped.setdefault(step[0], []).append((step[1:], after))
             found = {character: frozenset(after) for character, after in grouped.items()}
             self._moves[places] = found
         return found
 
-    def _steps(self, node: Node) -> list[Place]:
-        """The grammar's steps, and at an end also the stop strings."""
-        if type(node) is Stopped:
-            return []
-        stops: list[Place] = [(text, Stopped(len(text))) for text in self.stop]
-        steps = [(self.vocabulary.written(text), after) for text, after in self.grammar.steps(node)]
-        return [*steps, *(stops if self.grammar.ends(node) else [])]
+    def steps(self, node: Node) -> list[Place]:
+        """The grammar's steps from a node and where they lead; at an end the stop strings too."""
+        found = self._ahead.get(node)
+        if found is None:
+            found = self._ahead[node] = []
+            if type(node) is not Stopped:
+                ahead = self.grammar.steps(node)
+                found += [(self.vocabulary.written(text), after) for text, after in ahead]
+                stops = self.stop if self.grammar.ends(node) else ()
+                found += [(text, Stopped(len(text))) for text in stops]
+        return found
 
     def least(self, places: Places) -> int:
         """Tokens to an end by the shortest known way, the end token included."""

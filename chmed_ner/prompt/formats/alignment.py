@@ -13,6 +13,7 @@ from chmed_ner.entities import (
     Mention,
     Span,
     chunks,
+    in_text_order,
     nestable,
     simplified_character,
     split_tag,
@@ -70,8 +71,8 @@ def place(copy: str, tags: Tags, sentence: str, inner: Sequence[Tags] = ()) -> P
                     found[at] = OUTSIDE
         spans += chunks(_bridged(found))
     kept = nestable(spans)
-    across = set(spans).difference(kept)
-    lost += [Mention(sentence[s.start : s.end], s.type) for s in spans if s in across]
+    crossing = set(spans).difference(kept)
+    lost += [Mention(sentence[s.start : s.end], s.type) for s in in_text_order(crossing)]
     characters = len({at for at in places if at >= 0})
     return Placed(kept, tuple(lost), edits, characters)
 

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -15,6 +16,8 @@ from chmed_ner.entities import (
     Sentence,
     Span,
     gold_mentions,
+    in_text_order,
+    layers,
     nestable,
 )
 from chmed_ner.prompt.formats.alignment import place
@@ -102,6 +105,9 @@ def without_entities(text: str) -> Answer | None:
     return None
 
 
+DEEPEST = 4
+"""How many layers of entities a copy can mark; CMeEE has up to three."""
+
 TaggedCopy = tuple[str, Sequence[Sequence[str]]]
 """What an answer has copied, and a BIO tag for each of its characters; of entities that nest a
 layer of tags after the other, from the outermost in."""
@@ -114,8 +120,9 @@ class CopyFormat(AnswerFormat):
     """Characters that an answer spends on one of the copy, at most, without a category's name."""
 
     def gold(self, sentence: Sentence) -> Answer:
-        """The entities, but for one that crosses another, which no copy can say."""
-        kept = replace(sentence, entities=nestable(sentence.entities))
+        """The entities, but for one across another or too deep inside, which no copy can say."""
+        said = layers(nestable(sentence.entities))[:DEEPEST]
+        kept = replace(sentence, entities=in_text_order(chain.from_iterable(said)))
         return Answer(gold_mentions(kept), spans=kept.entities)
 
     def parse(self, text: str, sentence: str, labels: LabelScheme) -> Answer:

@@ -47,8 +47,8 @@ None just after that mark."""
 class MarkedGrammar(CopyGrammar):
     """The copy with entities marked: `[`, characters, `|`, category and closing mark.
 
-    Up to `deepest` marks are open at once; no entity is marked twice with one category, so as many
-    begin together as there are categories.
+    Up to `deepest` marks are open at once; no entity is marked twice with one category, so of marks
+    that begin together only as many end together as there are categories.
     """
 
     start: ClassVar[Node] = (False, 0, (), frozenset())
@@ -64,13 +64,12 @@ class MarkedGrammar(CopyGrammar):
                 if number not in (covering or ()):
                     yield name, self._closed(node, number)
             return
-        if at < len(self.shown):
+        if self._may_copy(opened, at):
             yield self.shown[at], (False, at + 1, opened, frozenset())
-            begins = self.distinct and covering is None
-            together = 1 + (opened[::-1].index(False) if opened else 0)
-            if len(opened) < self.deepest and not (begins and together == len(self.names)):
-                yield "[", (False, at, (*opened, begins), None)
-        if opened and covering is not None:
+        more = (*opened, self.distinct and covering is None)
+        if len(opened) < self.deepest and self._may_copy(more, at):
+            yield "[", (False, at, more, None)
+        if self._may_close(node):
             yield "|", (True, at, opened, covering)
 
     def ends(self, node: Node) -> bool:
@@ -81,7 +80,7 @@ class MarkedGrammar(CopyGrammar):
     def way_out(self, node: Node) -> Step:
         """Close what is open, copy the rest."""
         naming, at, opened, covering = cast("_Marked", node)
-        if naming or (opened and covering is not None):
+        if naming or self._may_close(node):
             left = [number for number in range(len(self.names)) if number not in (covering or ())]
             shortest = min(left, key=lambda number: len(self.names[number]))
             text = self.names[shortest]
@@ -94,6 +93,21 @@ class MarkedGrammar(CopyGrammar):
     def forgetful(self) -> Grammar:
         """An entity may be marked twice with one category."""
         return replace(self, distinct=False)
+
+    def _may_close(self, node: Node) -> bool:
+        _, _, opened, covering = cast("_Marked", node)
+        return bool(opened) and covering is not None and len(covering) < len(self.names)
+
+    def _may_copy(self, opened: tuple[bool, ...], at: int) -> bool:
+        """Is there a next character, and can all open marks be closed after it?"""
+        last = len(self.shown)  # where the innermost of them must begin to be closed
+        together = 0
+        for begins in (*opened, False):
+            if not begins and together:
+                last -= (together - 1) // len(self.names)
+                together = 0
+            together += 1
+        return at < last
 
     def _closed(self, node: Node, number: int) -> Node:
         _, at, opened, covering = cast("_Marked", node)

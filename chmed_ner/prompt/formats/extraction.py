@@ -75,4 +75,5 @@ class Extraction(AnswerFormat):
             NONE[script],
             distinct=self.order == "unique",
             in_order=in_order or self.order == "text_order",
+            nested_types=labels.tags if labels.nested else (),
         )

@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 
 from chmed_ner.entities import Grammar, LabelScheme, Span, in_text_order, layers, tags_of
 from chmed_ner.prompt.formats.alignment import BLANK
-from chmed_ner.prompt.formats.answer import Answer, CopyFormat, TaggedCopy
+from chmed_ner.prompt.formats.answer import DEEPEST, Answer, CopyFormat, TaggedCopy
 from chmed_ner.prompt.formats.copy_grammar import MarkedGrammar
 
 _OPENING, _BARS, _CLOSING = "[［【", "|｜", "]］】"
 _MARKS = re.compile(r"[\[［【|｜\]］】\\]")
 _PIECES = re.compile(r"\\[\[［【|｜\]］】\\]|[\[［【|｜\]］】]|[^\[［【|｜\]］】\\]+|\\")
-DEEPEST = 6
-"""Marks that are open at once, at most, where entities nest; GENIA and ACE need no more."""
 
 
 class Inline(CopyFormat):
@@ -49,7 +47,8 @@ class Inline(CopyFormat):
             page.read(piece)
         copy = page.finished()
         spans = set(copy.spans)
-        problems["repeated_line"] += len(copy.spans) - len(spans)
+        if len(spans) < len(copy.spans):
+            problems["repeated_line"] += len(copy.spans) - len(spans)
         return copy.text, [tags_of(layer, len(copy.text)) for layer in layers(spans)]
 
     def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:

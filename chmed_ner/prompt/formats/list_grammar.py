@@ -5,7 +5,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from chmed_ner.entities import NOTHING_LOST, Grammar, Node, Step, check_words
+from chmed_ner.entities import (
+    NOTHING_LOST,
+    Grammar,
+    Node,
+    Span,
+    Step,
+    check_words,
+    crosses,
+    order,
+)
 
 _START, _LINE, _MENTION, _NAMED, _DONE, _NONE = range(6)
 _Place = tuple[int, ...]
@@ -15,10 +24,12 @@ is remembered, its number too. After the separator the mention is complete (`_NA
 
 @dataclass(frozen=True)
 class _Memory:
-    """What has been listed: (mention, category) pairs, and the end of the last mention."""
+    """What has been listed: (mention, category) pairs, and the end of the last mention; where
+    mentions nest its start, and the spans that still hold that place, the last mention's last."""
 
     listed: frozenset[tuple[str, int]] = frozenset()
     cursor: int = 0
+    opened: tuple[Span, ...] = ()
 
     def full(self, categories: int) -> set[str]:
         """The mentions listed with every category."""
@@ -33,7 +44,8 @@ class ListGrammar:
     """`mention-category` lines, or the word for none; a mention is part of a line of `sentence`.
 
     It does not begin with white space, and white space at its end is no part of it. `distinct`: no
-    pair is listed twice. `in_order`: each mention is found after the one before.
+    pair is listed twice. `in_order`: each mention is found after the one before. Where mentions
+    nest, `nested_types` are the types of `names`, and one inside another comes after it.
     """
 
     sentence: str
@@ -42,10 +54,12 @@ class ListGrammar:
     none: str
     distinct: bool
     in_order: bool
+    nested_types: tuple[str, ...] = ()
     writable: Callable[[str], bool] = NOTHING_LOST
     start: Node = field(default=(_START, 0, 0, 0), init=False)
 
     def __post_init__(self) -> None:
+        self._nested = self.in_order and bool(self.nested_types)
         self._memories = [_Memory()]
         self._numbers = {_Memory(): 0}
         self._full: dict[int, set[str]] = {0: set()}
@@ -105,7 +119,7 @@ class ListGrammar:
 
     def forgetful(self) -> Grammar:
         """Lines may be repeated, in any order."""
-        return replace(self, distinct=False, in_order=False)
+        return replace(self, distinct=False, in_order=False, nested_types=())
 
     def _done(self, memory: int, start: int, end: int, category: int) -> _Place:
         """After a category. What is remembered is worked out when the answer goes on: of all the
@@ -135,9 +149,9 @@ class ListGrammar:
 
     def _leads_on(self, memory: int, start: int, end: int) -> bool:
         """Can this mention, or a longer one, still be listed?"""
-        if not self._full[memory]:
+        if not self._full[memory] and not self._nested:
             return True
-        while self._words(start, end) in self._full[memory]:
+        while not self._can_be_listed(memory, start, end):
             if end == len(self.sentence) or not self._writes[end]:
                 return False
             end += 1
@@ -145,30 +159,53 @@ class ListGrammar:
 
     def _can_be_listed(self, memory: int, start: int, end: int) -> bool:
         """Is a category left with which the mention may be listed?"""
+        if self._nested:
+            return bool(self._free(memory, start, end))
         full = self._full[memory]
         return not full or self._words(start, end) not in full
 
     def _free(self, memory: int, start: int, end: int) -> list[int]:
         """The categories with which the mention may be listed."""
-        listed = self._memories[memory].listed
-        if not listed:
-            return list(range(len(self.names)))
+        listed, every = self._memories[memory].listed, range(len(self.names))
+        if not listed and not self._nested:
+            return list(every)
         words = self._words(start, end)
-        return [at for at in range(len(self.names)) if (words, at) not in listed]
+        return [
+            at
+            for at in every
+            if (words, at) not in listed and (not self._nested or self._placed(memory, words, at))
+        ]
+
+    def _placed(self, memory: int, words: str, category: int) -> Span | None:
+        """Where `in_order` restoration finds a mention: after the last one, or inside it."""
+        opened = self._memories[memory].opened
+        at = self.sentence.find(words, self._memories[memory].cursor)
+        while at >= 0:
+            span = Span(at, at + len(words), self.nested_types[category])
+            after = not opened or order(span) > order(opened[-1])
+            if after and not any(crosses(span, other) for other in opened):
+                return span
+            at = self.sentence.find(words, at + 1)
+        return None
 
     def _after(self, done: _Place) -> int:
         """The number of the memory once the mention of a node after a category is listed."""
         _, memory, start, end, *categories = done
         before = self._memories[memory]
-        listed, cursor = before.listed, before.cursor
+        listed, cursor, opened = before.listed, before.cursor, before.opened
         if not categories:
             return memory
         words = self._words(start, end)
         if self.distinct:
             listed |= {(words, categories[0])}
-        if self.in_order:
+        if self._nested:
+            span = self._placed(memory, words, categories[0])
+            assert span is not None, "only such categories are offered"
+            cursor = span.start
+            opened = (*(each for each in opened if each.end > cursor), span)
+        elif self.in_order:
             cursor = self.sentence.index(words, cursor) + len(words)
-        after = _Memory(listed, cursor)
+        after = _Memory(listed, cursor, opened)
         number = self._numbers.setdefault(after, len(self._memories))
         if number == len(self._memories):
             self._memories.append(after)

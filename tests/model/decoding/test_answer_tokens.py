@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chmed_ner.entities.labels import label_scheme
+from chmed_ner.entities.labels import LabelScheme, label_scheme
 from chmed_ner.model.decoding.automaton import TokenAutomaton
 from chmed_ner.model.decoding.vocabulary import Vocabulary
 from chmed_ner.prompt.formats.bio_tags import STYLES, BioTags
@@ -14,6 +14,7 @@ from chmed_ner.train.answer_loss import answer_tokens
 
 FORMATS: dict[str, Any] = {
     "extraction": Extraction(order="unique", separator="-"),
+    "text_order": Extraction(order="text_order", separator="-"),
     "inline": Inline(),
     **{style: BioTags(style=style) for style in STYLES},
 }
@@ -28,8 +29,16 @@ LABELS = label_scheme(
 def test_they_are_those_that_some_state_allows(
     kind: str, style: str, sentence: str, request: pytest.FixtureRequest
 ) -> None:
-    tokenizer = request.getfixturevalue(kind)
-    grammar = FORMATS[style].grammar(sentence, LABELS, "simplified", in_order=False).forgetful()
+    check(request.getfixturevalue(kind), style, sentence, LABELS)
+
+
+@pytest.mark.parametrize("style", ["extraction", "text_order", "inline"])
+def test_so_they_are_where_entities_nest(style: str, tiny_tokenizer: Any) -> None:
+    check(tiny_tokenizer, style, "[头|痛", LabelScheme("two", LABELS.labels, nested=True))
+
+
+def check(tokenizer: Any, style: str, sentence: str, labels: LabelScheme) -> None:
+    grammar = FORMATS[style].grammar(sentence, labels, "simplified", in_order=False).forgetful()
     automaton = TokenAutomaton(
         grammar,
         Vocabulary(tokenizer, len(tokenizer)),
