@@ -223,7 +223,7 @@ def prompt(kind: Any) -> Prompt:
     words = {"instruction": "类别：{categories}。\n", "sentence": "{sentence}\n"}
     return Prompt(
         name="mine", wording={"simplified": words}, answer=kind, stop=[], definitions=None,
-        hints=None,
+        examples=None, hints=None,
     )  # fmt: skip
 
 
