@@ -119,7 +119,7 @@ def _annotate(
         problems: Counter[str] = Counter()
         for start, _ in asked[number]:
             found = next(answers)
-            spans += [Span(start + s.start, start + s.end, s.type) for s in found.entities]
+            spans += [span.moved(start) for span in found.entities]
             problems.update(found.problems)
         prediction = Prediction(
             str(first + number), "predict", "", document.text, tuple(spans), dict(problems)

@@ -22,8 +22,14 @@ def prediction_record(prediction: Prediction, *, split: bool = True) -> dict[str
         **where,
         "sentence": text,
         "entities": [
-            {"start": s.start, "end": s.end, "type": s.type, "mention": text[s.start : s.end]}
-            for s in prediction.entities
+            {
+                "start": span.start,
+                "end": span.end,
+                "type": span.type,
+                "mention": text[span.start : span.end],
+                **({} if span.confidence is None else {"confidence": span.confidence}),
+            }
+            for span in prediction.entities
         ],
         "problems": dict(prediction.problems),
     }
@@ -96,10 +102,16 @@ def _prediction(record: Any) -> Prediction:
             split=record["split"],
             genre=record["genre"],
             text=record["sentence"],
-            entities=tuple(Span(e["start"], e["end"], e["type"]) for e in record["entities"]),
+            entities=tuple(
+                Span(e["start"], e["end"], e["type"], e.get("confidence"))
+                for e in record["entities"]
+            ),
             problems=record["problems"],
         )
         check_nested(prediction.entities, len(prediction.text))
+        for span in prediction.entities:
+            if span.confidence is not None and not 0 <= span.confidence <= 1:
+                raise ValueError(f"confidence {span.confidence!r} is no number from 0 to 1")
         same = prediction_record(prediction) == record
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None

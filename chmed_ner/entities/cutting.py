@@ -28,9 +28,7 @@ def pieces(sentence: Sentence, whole: Container[str] = ()) -> tuple[Piece, ...]:
 
 def _piece(sentence: Sentence, id_: str, start: int, end: int) -> Sentence:
     entities = tuple(
-        Span(span.start - start, span.end - start, span.type)
-        for span in sentence.entities
-        if start <= span.start and span.end <= end
+        span.moved(-start) for span in sentence.entities if start <= span.start and span.end <= end
     )
     return replace(
         sentence,
@@ -51,9 +49,7 @@ def cut(sentences: Sequence[Sentence]) -> tuple[Sentence, ...]:
 def joined(sentence: Sentence, found: Mapping[str, Sequence[Span]]) -> tuple[Span, ...]:
     """The entities found in a sentence, or in its pieces (by id), at their places in its text."""
     return tuple(
-        Span(start + span.start, start + span.end, span.type)
-        for start, piece in pieces(sentence, found)
-        for span in found[piece.id]
+        span.moved(start) for start, piece in pieces(sentence, found) for span in found[piece.id]
     )
 
 

@@ -118,8 +118,10 @@ class Lexicon(StringIndex):
 
     def spans(self, text: str, threshold: float) -> tuple[Span, ...]:
         """The longest matches as entities, in text order."""
-        found = self.longest_matches(text, threshold)
-        return tuple(Span(match.start, match.end, match.entry.type) for match in found)
+        return tuple(
+            Span(match.start, match.end, match.entry.type, match.entry.probability)
+            for match in self.longest_matches(text, threshold)
+        )
 
 
 def entries_as_json(lexicon: Lexicon) -> dict[str, list[Any]]:

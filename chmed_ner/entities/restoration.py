@@ -36,9 +36,9 @@ def _place(text: str, mentions: Sequence[Mention], nested: bool, most: int | Non
             end = start + len(mention.text)
             if not any(taken[start:end]):
                 taken[start:end] = b"\1" * (end - start)
-                spans.append(Span(start, end, mention.type))
+                spans.append(Span(start, end, mention.type, mention.confidence))
             elif nested:
-                blocked.append(Span(start, end, mention.type))
+                blocked.append(Span(start, end, mention.type, mention.confidence))
         if len(spans) == before:
             for span in blocked:
                 if not any(crosses(span, other) for other in spans):
@@ -71,7 +71,7 @@ def in_order(text: str, mentions: Sequence[Mention], nested: bool = False) -> Sp
         start = text.find(mention.text, cursor) if mention.text else -1
         if start >= 0:
             cursor = start + len(mention.text)
-            spans.append(Span(start, cursor, mention.type))
+            spans.append(Span(start, cursor, mention.type, mention.confidence))
     return tuple(spans)
 
 
@@ -80,7 +80,7 @@ def _in_order_nested(text: str, mentions: Sequence[Mention]) -> Spans:
     for mention in mentions:
         start = spans[-1].start if spans else 0
         for at in occurrences(text, mention.text, start):
-            span = Span(at, at + len(mention.text), mention.type)
+            span = Span(at, at + len(mention.text), mention.type, mention.confidence)
             after = not spans or order(span) > order(spans[-1])
             if after and not any(crosses(span, other) for other in spans):
                 spans.append(span)

@@ -12,7 +12,7 @@ chmed_ner/score/README.md gives the reasons.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 SEPARATOR = "\n\n"
@@ -21,29 +21,46 @@ SEPARATOR = "\n\n"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """An entity in a sentence: `[start, end)` in code points, and its type (for example `DISE`)."""
+    """An entity in a sentence: `[start, end)` in code points, and its type (for example `DISE`).
+
+    `confidence`, 0 to 1, is how sure a method is of it, None where it cannot tell; spans that
+    differ in it alone are one.
+    """
 
     start: int
     end: int
     type: str
+    confidence: float | None = field(default=None, compare=False)
+
+    def moved(self, characters: int) -> "Span":
+        """The span so many characters further on."""
+        return replace(self, start=self.start + characters, end=self.end + characters)
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """An entity with its characters: `text` is `[start, end)`, in code points, of what was read."""
+    """An entity with its characters: `text` is `[start, end)`, in code points, of what was read.
+
+    `confidence` as in `Span`.
+    """
 
     text: str
     type: str
     start: int
     end: int
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """An entity as a model writes it: its characters and its type, without a position."""
+    """An entity as a model writes it: its characters and its type, without a position.
+
+    `confidence` as in `Span`.
+    """
 
     text: str
     type: str
+    confidence: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

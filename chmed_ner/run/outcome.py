@@ -129,7 +129,8 @@ def _placed(sentences: Sequence[Sentence], placed: Entities, nested: bool) -> Fi
     for sentence in sentences:
         text, spans = sentence.model_text, placed[sentence.id]
         listed = tuple(
-            Mention(text[span.start : span.end], span.type) for span in in_text_order(spans)
+            Mention(text[span.start : span.end], span.type, span.confidence)
+            for span in in_text_order(spans)
         )
         answers[sentence.id] = Answer(listed, spans=spans)
     targets = {each.id: gold_mentions(each) for each in sentences}

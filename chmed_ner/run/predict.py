@@ -48,7 +48,10 @@ class Extractor(ABC):
         """The entities of each text; together they are read faster than one by one."""
         found = [each.prediction for each in annotate(self, [list(map(Document, texts))])]
         return [
-            tuple(Entity(each.text[s.start : s.end], s.type, s.start, s.end) for s in each.entities)
+            tuple(
+                Entity(each.text[s.start : s.end], s.type, s.start, s.end, s.confidence)
+                for s in each.entities
+            )
             for each in found
         ]
 

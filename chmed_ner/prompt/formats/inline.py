@@ -82,7 +82,7 @@ class _Open:
         """The stretches from `start` to `end` as one."""
         texts, spans, length = [], [], 0
         for part in self.parts[start:end]:
-            spans += [Span(s.start + length, s.end + length, s.type) for s in part.spans]
+            spans += [span.moved(length) for span in part.spans]
             texts.append(part.text)
             length += len(part.text)
         return _Copied("".join(texts), spans)
