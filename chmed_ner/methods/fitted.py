@@ -172,9 +172,6 @@ def numbers(least: float, most: float = math.inf, *, whole: bool = False) -> Ran
     return Range(f"a list of {kind} from {least:g} {end}, each once", holds)
 
 
-log = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True)
 class LexiconMatcher:
     """A lexicon with the threshold that a string's probability must reach."""

@@ -136,9 +136,6 @@ def _checkpoint_activations(model: Any) -> None:
         ) from None
 
 
-log = logging.getLogger(__name__)
-
-
 def with_candidates(encoded: Encoded, task: Task, loaded: LoadedModel) -> tuple[Example, ...]:
     """The examples with candidate tokens, the answer's too; InputError: no usable grammar."""
     began = time.perf_counter()
