@@ -18,19 +18,20 @@ QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 class Sides:
-    """Runs jobs in `folder`, where their logs stay."""
+    """Runs jobs in `folder`, where their logs stay, with our interpreter or another."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, interpreter: str = sys.executable) -> None:
         self.folder = folder
+        self.interpreter = interpreter
         self.count = 0
 
     @classmethod
-    def fresh(cls, output: Path) -> "Sides":
+    def fresh(cls, output: Path, interpreter: str = sys.executable) -> "Sides":
         """Those whose folder is `work` in `output`, emptied."""
         work = output / "work"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        return cls(work)
+        return cls(work, interpreter)
 
     def run(self, name: str, job: Mapping[str, Any], script: Path = SIDE) -> dict[str, Any]:
         """The result of a job; SystemExit with the end of its log when it fails."""
@@ -54,7 +55,9 @@ class Sides:
         self.count += 1
         began = time.perf_counter()
         with path.open("wb") as log:
-            done = subprocess.run([sys.executable, *words], stdout=log, stderr=log, env=environment)
+            done = subprocess.run(
+                [self.interpreter, *words], stdout=log, stderr=log, env=environment
+            )
         seconds = time.perf_counter() - began
         if done.returncode:
             tail = path.read_text(encoding="utf-8", errors="replace").splitlines()[-25:]
