@@ -9,7 +9,6 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import chain
@@ -84,30 +83,17 @@ def named(target: object, key: str) -> type:
             "that you trust needs --allow-target my_package. on the command line"
         )
     face, _, name = target.rpartition(".")
+    problem, cure = "there is no such class", "name one by its room, as in chmed_ner.backbone.Gguf"
     if not own:
-        return _trusted(target, face, name, key)
+        cure = "install its package, or set PYTHONPATH to its folder, if the name is right"
     found: object = None
-    with suppress(ImportError, AttributeError):
-        found = getattr(importlib.import_module(face), name) if FACE.fullmatch(face) else None
-    if not isinstance(found, type):
-        raise InputError(
-            f"{key}._target_={target}: there is no such class; name one by its room, as in "
-            "chmed_ner.backbone.Gguf"
-        )
-    return found
-
-
-def _trusted(target: str, module: str, name: str, key: str) -> type:
-    """The class in a module of the user's own."""
     try:
-        found = getattr(importlib.import_module(module), name)
+        if FACE.fullmatch(face) or not own:
+            found = getattr(importlib.import_module(face), name)
     except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"{key}._target_={target}: {error}; correct the name, or let Python find the module: "
-            "install it, or set PYTHONPATH to its folder"
-        ) from None
+        problem = problem if own else str(error)
     if not isinstance(found, type):
-        raise InputError(f"{key}._target_={target}: is no class; name a class")
+        raise InputError(f"{key}._target_={target}: {problem}; {cure}")
     return found
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chmed_ner.cli.options import add_json, add_place, check_target, find, write_and_print
+from chmed_ner.cli.options import add_json, add_place, check_target, find, write_and_print, writing
 from chmed_ner.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _write_page(path: Path, first: "TestedRun", second: "TestedRun", found: "Com
         Side(run.record.name, str(run.directory), run.spans, run.completions())
         for run in (first, second)
     ]
-    try:
+    with writing("--html", path):
         write_comparison_page(
             path,
             first=sides[0],
@@ -63,8 +63,6 @@ def _write_page(path: Path, first: "TestedRun", second: "TestedRun", found: "Com
             figures=found,
             labels=first.labels,
         )
-    except OSError as error:
-        raise InputError(f"--html {path}: cannot be written ({error.strerror})") from None
 
 
 def _table(found: "Comparisons") -> list[str]:

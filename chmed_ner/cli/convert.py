@@ -35,11 +35,8 @@ def execute(arguments: argparse.Namespace) -> int:
     check_target(None if arguments.target == "brat" else output, [source], key="OUT")
     found = read_annotated(source, arguments.source, _options(arguments.options))
     documents = as_gold(found.texts, outermost=arguments.outermost)
-    if output == "-" and arguments.target != "brat":
-        for text in ANNOTATION_FORMATS[arguments.target](documents):
-            sys.stdout.buffer.write(text.encode("utf-8"))
-    else:
-        write_annotations(Path(output), arguments.target, documents)
+    printed = output == "-" and arguments.target != "brat"
+    write_annotations(None if printed else Path(output), arguments.target, documents)
     entities = sum(len(each.entities) for each in found.texts)
     for note in found.notes:
         print(note, file=sys.stderr)

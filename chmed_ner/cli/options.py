@@ -3,7 +3,8 @@
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from chmed_ner.errors import InputError
@@ -98,14 +99,22 @@ def check_target(option: str | None, read: Iterable[Path], *, key: str = "--json
         raise InputError(f"{key} {target}: is one of the files that are read; name another")
 
 
+@contextmanager
+def writing(option: str, place: object) -> Iterator[None]:
+    """InputError, which names the option and the place, where the block cannot write there."""
+    try:
+        yield
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror}); name another place"
+        raise InputError(f"{option} {place}: {problem}") from None
+
+
 def write_and_print(option: str | None, content: object, table: str) -> None:
     """Write the JSON, atomically, and print the table; `-` prints the JSON in its place."""
     if option == "-":
         print(json.dumps(content, ensure_ascii=False, indent=2))
         return
     if option is not None:
-        try:
+        with writing("--json", option):
             write_json(Path(option), content)
-        except OSError as error:
-            raise InputError(f"--json {option}: cannot be written ({error.strerror})") from None
     print(table, end="")

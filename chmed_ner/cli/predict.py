@@ -73,13 +73,8 @@ def execute(arguments: argparse.Namespace) -> int:
             model = load(run, trust_endpoint=arguments.trust_endpoint)
         stack.enter_context(model)
         annotated = annotate(model, read_documents(stream, name), arguments.max_characters)
-        if arguments.out is not None:
-            write_annotations(Path(arguments.out), arguments.format, annotated)
-            return 0
-        for text in ANNOTATION_FORMATS[arguments.format](annotated):
-            # UTF-8 whatever the locale says; lone surrogates as they came in
-            sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
-            sys.stdout.buffer.flush()
+        out = None if arguments.out is None else Path(arguments.out)
+        write_annotations(out, arguments.format, annotated)
     return 0
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from chmed_ner.cli.options import writing
 from chmed_ner.errors import InputError
 from chmed_ner.files import write_json_lines
 
@@ -38,12 +39,8 @@ def execute(arguments: argparse.Namespace) -> int:
         )
         if arguments.out is not None:
             records = (_record(*pair, arguments.format) for pair in pairs)
-            try:
+            with writing("--out", arguments.out):
                 write_json_lines(arguments.out / f"{split}.jsonl", records)
-            except OSError as error:
-                raise InputError(
-                    f"--out {arguments.out}: cannot be written ({error.strerror})"
-                ) from None
             print(f"{arguments.out / split}.jsonl: {len(sentences)} prompts")
             continue
         for sentence, (question, answer) in zip(sentences[: arguments.show], pairs, strict=False):

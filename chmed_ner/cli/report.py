@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chmed_ner.cli.options import add_trust
+from chmed_ner.cli.options import add_trust, writing
 from chmed_ner.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; name a folder")
     groups = arguments.by.split(",") if arguments.by is not None else DEFAULT_GROUPS
-    try:
+    with writing("--out", out):
         written = write_leaderboard(
             TrackedRuns(tracking.place),
             out,
@@ -84,8 +84,6 @@ def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
             by=tuple(group.strip() for group in groups),
             partial=arguments.partial,
         )
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written ({error.strerror})") from None
     _print(written)
     return 0
 

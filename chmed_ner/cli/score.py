@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chmed_ner.cli.options import add_json, check_target, write_and_print
-from chmed_ner.data import ColumnFile, ScorerTags, check_same_characters, read_rows
+from chmed_ner.data import ColumnFile, check_same_characters, read_rows
 from chmed_ner.errors import InputError
 from chmed_ner.score import OfficialScores, score_sentences, score_table, scores_json
 
@@ -63,7 +63,7 @@ def score_files(pairs: Sequence[tuple[str, Path, Path]]) -> dict[str, OfficialSc
             raise InputError(
                 f"genre {genre!r} is named twice; give each pair of files its own name"
             )
-        gold, predicted = (read_rows(path, ScorerTags()) for path in (gold_path, predicted_path))
+        gold, predicted = (read_rows(path, scored=True) for path in (gold_path, predicted_path))
         check_same_characters(gold, predicted)
         _warn_of_bilou(gold)
         _warn_of_bilou(predicted)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from chmed_ner.cli.options import add_json, write_and_print
+from chmed_ner.cli.options import add_json, write_and_print, writing
 from chmed_ner.data import (
     Dataset,
     MissingTrainingFileError,
@@ -56,8 +56,7 @@ def execute(arguments: argparse.Namespace) -> int:
         return 0
     stats = corpus_statistics(splits, dataset.scheme)
     published = {
-        "train": published_for(parts_of(dataset.training_sources(root))),
-        "test": published_for(parts_of(dataset.test_sources(root))),
+        split: published_for(parts_of(dataset.sources(root, split))) for split in ("train", "test")
     }
     table = statistics_markdown(stats, dataset.scheme, published)
     write_and_print(arguments.json, stats, f"Dataset {dataset.name}\n\n{table}")
@@ -84,11 +83,7 @@ def _splits(dataset: Dataset, root: Path) -> Mapping[str, Sentences]:
 def _conflicts(dataset: Dataset, splits: Mapping[str, Sentences], directory: str | None) -> None:
     """Print the conflicts of each split; with a directory, write its CSV files first."""
     if directory is not None:
-        try:
+        with writing("--csv", directory):
             write_conflicts(Path(directory), splits, dataset.scheme.tags)
-        except OSError as error:
-            raise InputError(
-                f"--csv {directory}: cannot be written ({error.strerror}); name a folder"
-            ) from None
     listings = [conflicts_markdown(split, sentences) for split, sentences in splits.items()]
     print(f"Dataset {dataset.name}\n\n" + "\n".join(listings), end="")

@@ -11,7 +11,6 @@ from .column_files import ColumnFiles as ColumnFiles
 from .columns import (
     ColumnFile as ColumnFile,
     Row as Row,
-    ScorerTags as ScorerTags,
     read_columns as read_columns,
     read_rows as read_rows,
 )

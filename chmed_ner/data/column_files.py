@@ -13,7 +13,7 @@ from chmed_ner.data.annotated_file import AnnotatedFile, overlap
 from chmed_ner.data.dataset import Dataset
 from chmed_ner.data.formats import FORMATS, read_annotated
 from chmed_ner.data.formats.annotations import Annotations
-from chmed_ner.data.sources import Source, located
+from chmed_ner.data.sources import located
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import MAPPING, Count, one_of
 
@@ -79,7 +79,8 @@ class ColumnFiles(Dataset):
         """For labels=auto: the dataset with every type in its files, the tag as its name."""
         if not self.guesses:
             return self
-        sources = [each for split in self._listed for each in self._sources(root, split)]
+        whole = replace(self, genres=None)
+        sources = [each for split in self._listed for each in whole.sources(root, split)]
         found = [
             text.entities
             for each in sources
@@ -102,49 +103,36 @@ class ColumnFiles(Dataset):
         tags = {re.sub(r"[^\w.-]+", "_", each): {"traditional": each} for each in types}
         return replace(self, labels={"name": "auto", "types": tags, "nested": nested})
 
-    def test_sources(self, root: Path) -> tuple[Source, ...]:
-        """The test files of the chosen genres."""
-        sources = self._sources(root, "test")
-        return tuple(each for each in sources if each.genres[0] in self.tested)
-
-    def training_sources(self, root: Path) -> tuple[Source, ...]:
-        """The training files, in the order given."""
-        return self._sources(root, "train")
-
-    def validation_sources(self, root: Path) -> tuple[Source, ...] | None:
-        """The validation files, None when there are none."""
-        return self._sources(root, "validation") or None
-
-    def _sources(self, root: Path, split: str) -> tuple[AnnotatedFile, ...]:
-        files = self._listed[split]
+    def sources(self, root: Path, split: str) -> tuple[AnnotatedFile, ...]:
+        """The files of a split, in the order given."""
         by_genre = split == "test" and isinstance(self.test, Mapping)
-        parts = [genre if by_genre else str(number) for number, (genre, _) in enumerate(files)]
-        return tuple(
-            self._source(root, split, file, f"{part}/" if by_genre or len(files) > 1 else "")
-            for part, file in zip(parts, files, strict=True)
-        )
-
-    def _source(self, root: Path, split: str, file: tuple[str, str], part: str) -> AnnotatedFile:
-        genre, path = file
-        cure = f"dataset.{split} names {path!r}"
-        if self.source:
-            cure += f"; the corpus is to be had from {self.source}"
-        if not Path(path).expanduser().is_absolute():
-            cure += (
-                f"; relative paths start at the current directory, then at paths.data ({root}): "
-                "correct it, or give an absolute path"
+        several = len(self._listed[split]) > 1
+        gold = self.gold or split != "test"
+        found = []
+        for number, (genre, path) in enumerate(self._listed[split]):
+            cure = f"dataset.{split} names {path!r}"
+            if self.source:
+                cure += f"; the corpus is to be had from {self.source}"
+            if not Path(path).expanduser().is_absolute():
+                cure += (
+                    f"; relative paths start at the current directory, then at paths.data ({root}):"
+                    " correct it, or give an absolute path"
+                )
+            part = f"{genre}/" if by_genre else f"{number}/" if several else ""
+            file = AnnotatedFile(
+                name=path,
+                path=located(path, root),
+                prefix=f"{self.name}/{split}/{part}",
+                genres=(genre,),
+                cure=cure,
+                gold=gold,
+                sha256=self.checksums.get(path),
+                annotations=partial(self.annotations, gold=gold),
+                longest=self.max_characters,
             )
-        return AnnotatedFile(
-            name=path,
-            path=located(path, root),
-            prefix=f"{self.name}/{split}/{part}",
-            genres=(genre,),
-            cure=cure,
-            gold=self.gold or split != "test",
-            sha256=self.checksums.get(path),
-            annotations=partial(self.annotations, gold=self.gold or split != "test"),
-            longest=self.max_characters,
-        )
+            if split != "test" or genre in self.tested:
+                found.append(file)
+        return tuple(found)
 
 
 def _listed(key: str, files: Files, genre: str) -> tuple[tuple[str, str], ...]:

@@ -2,20 +2,22 @@
 
 Read by hand: `"` and `#` are ordinary characters here, and so is a space that has a tag.
 Sentences are separated by an empty line (ROCLING-2023) or a line of one space (ROCLING-2022).
-A corpus is held to its label scheme (`TagCheck`); a file to be scored may have whatever the
-organisers' scorer reads (`ScorerTags`).
+A corpus is held to its label scheme (`check_tags`); a file to be scored may have whatever the
+organisers' scorer reads (`check_scorer_tags`).
 """
 
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
 from chmed_ner.entities import OUTSIDE, LabelScheme, Sentence, chunks, split_tag
 from chmed_ner.errors import InputError, not_utf8, other_encoding
-from chmed_ner.files import without_mark
+from chmed_ner.files import BYTE_ORDER_MARK, without_mark
 
 LONGEST_LINE = 1 << 20
 """Bytes; a longer line means that the file is something else."""
@@ -62,10 +64,12 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         yield stream
 
 
-def lines(stream: IO[bytes], file: str) -> Iterator[Line]:
+def lines(stream: IO[bytes], file: str, *, tagged: bool = False) -> Iterator[Line]:
     """The lines of a UTF-8 stream, which end at LF or CRLF alone; `file` names it in errors.
 
-    InputError: a line over 1 MiB, NUL bytes, invalid UTF-8 (encoded lone surrogates included).
+    A byte order mark is left out, but where lines are `tagged` and the first tag is its own: it is
+    a character then. InputError: a line over 1 MiB, NUL bytes, invalid UTF-8 (encoded lone
+    surrogates included).
     """
     number = 0
     while raw := stream.readline(LONGEST_LINE + 1):
@@ -82,70 +86,64 @@ def lines(stream: IO[bytes], file: str) -> Iterator[Line]:
             Line(file, number, "", ended).refuse(f"{not_utf8(error, stream.read(SAMPLE))}.")
         if ended:
             text = text[:-2] if text.endswith("\r\n") else text[:-1]
+        if number == 1 and not (tagged and _is_character(text)):
+            text = without_mark(text, file)
         yield Line(file, number, text, ended)
 
 
-_SEPARATORS = " \t"
+SEPARATORS = " \t"
 BIO_TAG = re.compile(r"O|[BIOi]-\S+")
 _FORMAT = "each line needs a character, one space or tab, and a tag such as O or B-DISE."
 
 
-class TagCheck:
-    """Accepts the tags of a scheme (None: any), and says what is wrong with others."""
+def split_line(text: str, separators: str = SEPARATORS) -> tuple[str, str]:
+    """A line's token, which is its first character, whatever that is, up to a separator; and what
+    is after the separator, empty without one."""
+    token, *rest = re.split(f"(?s)(?<=.)[{separators}]", text, maxsplit=1)
+    return token, rest[0] if rest else ""
 
-    padding = ""
-    """The characters around a tag that do not count."""
 
-    def __init__(self, labels: LabelScheme | None) -> None:
-        self.labels = labels
-        self._accepted: dict[str, str] = {}
+def _is_character(text: str) -> bool:
+    """Whether a byte order mark at the beginning has the only tag of its line."""
+    token, rest = split_line(text)
+    return token == BYTE_ORDER_MARK and bool(rest.strip()) and not split_line(text[1:])[1].strip()
 
-    def read(self, line: Line, tag: str) -> str:
-        """`tag`, one object per spelling; InputError when it is not accepted."""
-        known = self._accepted.get(tag)
-        if known is None:
-            if problem := self.problem(tag):
-                line.refuse(problem)
-            known = self._accepted.setdefault(tag, tag)
-        return known
 
-    def problem(self, tag: str) -> str | None:
-        """Why `tag` is not accepted, and the cure; `i-X` and `O-X` occur in official gold."""
+Met = Mapping[str, Line]
+"""The tags of a file, each with the line that has it first."""
+
+
+def check_tags(met: Met, labels: LabelScheme | None) -> None:
+    """InputError for a tag that is not BIO, or not of the scheme (None: any); `i-X` and `O-X`
+    occur in official gold."""
+    for tag, line in met.items():
         if not BIO_TAG.fullmatch(tag):
-            return f"invalid tag {shown(tag)}; write O, B-TYPE or I-TYPE after one separator."
+            line.refuse(f"invalid tag {shown(tag)}; write O, B-TYPE or I-TYPE after one separator.")
         type_ = split_tag(tag)[1]
-        if not type_ or self.labels is None or type_ in self.labels.tags:
-            return None
-        return (
-            f"tag {shown(tag)}: type {shown(type_)} is not in the label scheme "
-            f"'{self.labels.name}' ({', '.join(self.labels.tags)}); correct the tag, or add "
-            "the type to the scheme."
-        )
-
-    def cut(self, tag: str) -> bool:
-        """Whether `tag`, on a last line without line end, may have lost its end."""
-        if tag == OUTSIDE or self.labels is not None:  # half a type of a scheme is refused already
-            return False
-        return any(known != tag and known.startswith(tag) for known in self._accepted)
+        if type_ and labels is not None and type_ not in labels.tags:
+            line.refuse(
+                f"tag {shown(tag)}: type {shown(type_)} is not in the label scheme "
+                f"'{labels.name}' ({', '.join(labels.tags)}); correct the tag, or add the type to "
+                "the scheme."
+            )
 
 
-class ScorerTags(TagCheck):
-    """Accepts every tag that the organisers' scorer reads."""
-
-    padding = _SEPARATORS
-
-    def __init__(self) -> None:
-        super().__init__(None)
-
-    def problem(self, tag: str) -> str | None:
-        """Why the scorer would break off at `tag`."""
+def check_scorer_tags(met: Met) -> None:
+    """InputError for a tag at which the organisers' scorer would break off."""
+    for tag, line in met.items():
         if len(tag.split()) > 1:
-            return f"more than one tag in {shown(tag)}; write one after one separator."
+            line.refuse(f"more than one tag in {shown(tag)}; write one after one separator.")
         try:
             split_tag(tag)
         except InputError as error:
-            return f"{error}."
-        return None
+            line.refuse(f"{error}.")
+
+
+def check_last_tag(line: Line, tag: str, others: Iterable[str]) -> None:
+    """InputError where `tag`, on a last line without line end, may have lost its end."""
+    cut = not line.ended and tag != OUTSIDE
+    if cut and any(each != tag and each.startswith(tag) for each in others):
+        line.refuse(f"tag {shown(tag)} is only the beginning of another tag of this file.")
 
 
 class Row(NamedTuple):
@@ -169,48 +167,38 @@ class ColumnFile:
         return [[row.tag for row in rows] for rows in self.sentences]
 
 
-def read_rows(path: Path, check: TagCheck) -> ColumnFile:
-    """What a column file holds; InputError: a line breaks the format, or there is no sentence."""
-    sentences: list[list[Row]] = [[]]
+def read_rows(path: Path, labels: LabelScheme | None = None, *, scored: bool = False) -> ColumnFile:
+    """What a column file holds, with the tags of a scheme (None: any), or, to be `scored`, whatever
+    the organisers' scorer reads; InputError: a line breaks the format, or there is no sentence."""
+    sentences: list[list[Row]] = []
     separators = 0
+    met: dict[str, Line] = {}
     with opened(path) as stream:
-        for each in lines(stream, str(path)):
-            line = each if each.number > 1 else _begun(each, check)
-            if line.text in ("", " "):
-                separators += 1
-                if sentences[-1]:
-                    sentences.append([])
-            else:
-                sentences[-1].append(_row(line, check))
-    if not sentences[-1]:
-        sentences.pop()
+        read = lines(stream, str(path), tagged=True)
+        for empty, some in groupby(read, lambda line: line.text in ("", " ")):
+            if empty:
+                separators += len(list(some))
+                continue
+            sentences.append([])
+            for line in some:
+                character, rest = split_line(line.text)
+                tag = sys.intern(rest.strip(SEPARATORS) if scored else rest)
+                if not tag:
+                    line.refuse(f"no tag in {shown(line.text)}; {_FORMAT}")
+                if len(character) > 1:
+                    problem = f"more than one character before the separator ({shown(character)})"
+                    line.refuse(f"{problem}; {_FORMAT}")
+                met.setdefault(tag, line)
+                sentences[-1].append(Row(line.number, character, tag))
     if not sentences:
         raise InputError(f"{path}: holds no sentence; is this the right file, is it complete?")
+    if scored:
+        check_scorer_tags(met)
+    else:
+        check_tags(met, labels)
+    if labels is None:  # half a type of a scheme is refused already
+        check_last_tag(line, tag, met)
     return ColumnFile(path, sentences, separators)
-
-
-def _begun(line: Line, check: TagCheck) -> Line:
-    """A file's first line without a byte order mark; one that has a tag is a character."""
-    separator, written = line.text[1:2], line.text[2:].strip(check.padding)
-    if separator and separator in _SEPARATORS and written and not check.problem(written):
-        return line
-    return replace(line, text=without_mark(line.text, line.file))
-
-
-def _row(line: Line, check: TagCheck) -> Row:
-    character, separator, written = line.text[0], line.text[1:2], line.text[2:].strip(check.padding)
-    tagged = separator != "" and separator in _SEPARATORS
-    if not tagged:
-        before, *rest = re.split(f"[{_SEPARATORS}]", line.text[1:], maxsplit=1)
-        if rest:
-            characters = shown(character + before)
-            line.refuse(f"more than one character before the separator ({characters}); {_FORMAT}")
-    if not tagged or not written:
-        line.refuse(f"no tag in {shown(line.text)}; {_FORMAT}")
-    tag = check.read(line, written)
-    if not line.ended and check.cut(tag):
-        line.refuse(f"tag {shown(tag)} is only the beginning of another tag of this file.")
-    return Row(line.number, character, tag)
 
 
 def read_columns(
@@ -218,16 +206,8 @@ def read_columns(
 ) -> tuple[Sentence, ...]:
     """The sentences of a column file, tags as they are; ids are `prefix` and five digits."""
     sentences = []
-    for number, rows in enumerate(read_rows(path, TagCheck(labels)).sentences):
-        tags = tuple(row.tag for row in rows)
-        sentences.append(
-            Sentence(
-                id=f"{prefix}{number:05d}",
-                split=split,
-                genre=genre,
-                text="".join(row.character for row in rows),
-                tags=tags,
-                entities=chunks(tags),
-            )
-        )
+    for number, rows in enumerate(read_rows(path, labels).sentences):
+        text, tags = "".join(row.character for row in rows), tuple(row.tag for row in rows)
+        id_ = f"{prefix}{number:05d}"
+        sentences.append(Sentence(id_, split, genre, text, tags, chunks(tags)))
     return tuple(sentences)

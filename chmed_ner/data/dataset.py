@@ -94,16 +94,9 @@ class Dataset(ABC):
         """The genres that can be tested, in order."""
 
     @abstractmethod
-    def test_sources(self, root: Path) -> tuple[Source, ...]:
-        """The gold files of the chosen genres below the data root `root`."""
-
-    @abstractmethod
-    def training_sources(self, root: Path) -> tuple[Source, ...]:
-        """The training files."""
-
-    def validation_sources(self, root: Path) -> tuple[Source, ...] | None:
-        """The validation files; None where validation is carved from the training data."""
-        return None
+    def sources(self, root: Path, split: str) -> tuple[Source, ...]:
+        """The files of `train`, `validation` (none: it is carved from the training data) or `test`
+        (those of the chosen genres), seen from the data root `root`."""
 
     def raw(self, root: Path, *, training: bool = True) -> Mapping[str, Sentences]:
         """What the files hold by split, unchanged; errors as `load`."""
@@ -138,24 +131,22 @@ class Dataset(ABC):
 
     def _read(self, root: Path, training: bool) -> Splits:
         test, test_files = self._read_test(root)
-        train, validation = self.training_sources(root), self.validation_sources(root)
-        problem = missing((*train, *(validation or ()))) if train else NO_TRAINING
+        train, validation = self.sources(root, "train"), self.sources(root, "validation")
+        problem = missing((*train, *validation)) if train else NO_TRAINING
         if problem and training:
             raise MissingTrainingFileError(problem)
         if problem:
-            train, validation = (), None if validation is None else ()
+            train = validation = ()
         return Splits(
             train=read_sources(train, "train", self.scheme),
-            validation=None
-            if validation is None
-            else read_sources(validation, "validation", self.scheme),
+            validation=read_sources(validation, "validation", self.scheme) or None,
             test=test,
-            training_files=checksums((*train, *(validation or ()))),
+            training_files=checksums((*train, *validation)),
             test_files=test_files,
         )
 
     def _read_test(self, root: Path) -> tuple[Sentences, Mapping[str, str]]:
-        sources = self.test_sources(root)
+        sources = self.sources(root, "test")
         if problem := missing(sources):
             raise InputError(problem)
         test = read_sources(sources, "test", self.scheme)
@@ -187,23 +178,14 @@ class Sample(Dataset):
     choices: ClassVar[tuple[str, ...]] = ("FT", "SM", "WA")
     validation_share: float = field(default=0, init=False)
 
-    def test_sources(self, root: Path) -> tuple[Source, ...]:
-        """The test files of the chosen genres, from the package."""
-        return _sample("test", self.tested)
-
-    def training_sources(self, root: Path) -> tuple[Source, ...]:
-        """The training files, from the package."""
-        return _sample("train", self.choices)
-
-    def validation_sources(self, root: Path) -> tuple[Source, ...] | None:
-        """The validation files, from the package."""
-        return _sample("validation", self.choices)
-
-
-def _sample(split: str, genres: Sequence[str]) -> tuple[Source, ...]:
-    cure = "the installation is incomplete: install chmed-ner again"
-    names = {genre: f"{split}_{genre}.txt" for genre in genres}
-    return tuple(
-        Source(f"sample/{name}", _SAMPLE / name, f"sample/{split}/{genre}/", (genre,), cure)
-        for genre, name in names.items()
-    )
+    def sources(self, root: Path, split: str) -> tuple[Source, ...]:
+        """The files of a split, from the package."""
+        cure = "the installation is incomplete: install chmed-ner again"
+        names = {
+            genre: f"{split}_{genre}.txt"
+            for genre in (self.tested if split == "test" else self.choices)
+        }
+        return tuple(
+            Source(f"sample/{name}", _SAMPLE / name, f"sample/{split}/{genre}/", (genre,), cure)
+            for genre, name in names.items()
+        )

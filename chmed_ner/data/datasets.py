@@ -30,8 +30,10 @@ class _TrainedOnHealthNER(Dataset):
     either: ClassVar[bool] = True
     """Whether both parts can be trained on."""
 
-    def training_sources(self, root: Path) -> tuple[Source, ...]:
-        """The HealthNER part."""
+    def sources(self, root: Path, split: str) -> tuple[Source, ...]:
+        """The HealthNER part to train on."""
+        if split != "train":
+            return ()
         part = self.healthner_part
         other = "test" if part == "train" else "train"
         cure = f"dataset.healthner_part={part} trains on it: {_fetch('healthner')}"
@@ -57,8 +59,10 @@ class HealthNER(_TrainedOnHealthNER):
                 "train on it; use dataset.healthner_part=train"
             )
 
-    def test_sources(self, root: Path) -> tuple[Source, ...]:
-        """The 2,531-sentence part."""
+    def sources(self, root: Path, split: str) -> tuple[Source, ...]:
+        """To test the 2,531-sentence part."""
+        if split != "test":
+            return super().sources(root, split)
         return (_healthner(root, "test", self.tested, _fetch("healthner")),)
 
 
@@ -73,8 +77,10 @@ class ROCLING2022(_TrainedOnHealthNER):
     choices: ClassVar[tuple[str, ...]] = ("WA",)
     without_last_sentence: bool
 
-    def test_sources(self, root: Path) -> tuple[Source, ...]:
-        """The gold file."""
+    def sources(self, root: Path, split: str) -> tuple[Source, ...]:
+        """To test the gold file."""
+        if split != "test":
+            return super().sources(root, split)
         end = -1 if self.without_last_sentence else None
         return (_rocling2022(root, _fetch("rocling2022"), end, gold=self.gold),)
 
@@ -87,8 +93,16 @@ class ROCLING2023(_TrainedOnHealthNER):
     choices: ClassVar[tuple[str, ...]] = ("FT", "SM", "WA")
     protocol: Annotated[str, one_of("paper", "shared_task")]
 
-    def test_sources(self, root: Path) -> tuple[Source, ...]:
-        """One file a genre."""
+    def sources(self, root: Path, split: str) -> tuple[Source, ...]:
+        """To test one file a genre; to train under `shared_task` the ROCLING-2022 sentences too."""
+        if split == "train" and self.protocol == "shared_task":
+            cure = (
+                f"dataset.protocol=shared_task trains on it: {_fetch('rocling2022')}, or use "
+                "dataset.protocol=paper"
+            )
+            return (*super().sources(root, split), _rocling2022(root, cure))
+        if split != "test":
+            return super().sources(root, split)
         part = _PART[self.gold]
         names = {genre: f"rocling2023/MultiNER-Health_{part}_{genre}.txt" for genre in self.tested}
         there = [genre for genre, name in names.items() if (root / name).is_file()]
@@ -105,17 +119,6 @@ class ROCLING2023(_TrainedOnHealthNER):
             )
             for genre, name in names.items()
         )
-
-    def training_sources(self, root: Path) -> tuple[Source, ...]:
-        """The HealthNER part, under `shared_task` the ROCLING-2022 sentences too."""
-        healthner = super().training_sources(root)
-        if self.protocol == "paper":
-            return healthner
-        cure = (
-            f"dataset.protocol=shared_task trains on it: {_fetch('rocling2022')}, or use "
-            "dataset.protocol=paper"
-        )
-        return (*healthner, _rocling2022(root, cure))
 
 
 _PART = {True: "truth", False: "test"}

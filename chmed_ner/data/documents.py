@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import BinaryIO, Protocol
 
 from chmed_ner.entities import Prediction, Span
@@ -95,41 +96,28 @@ def annotate(
     Problems are summed over a document's sentences; blank ones are not asked. A block is read
     together, so in bfloat16 a rare token may depend on how a file is cut into blocks.
     """
-    first = 0
+    numbers = count()
     for block in blocks:
-        yield from _annotate(model, block, first, longest)
-        first += len(block)
-
-
-def _annotate(
-    model: Predicts, documents: Sequence[Document], first: int, longest: int
-) -> Iterator[Annotated]:
-    bounds = [tuple(sentences_of(each.text, longest)) for each in documents]
-    asked = [
-        [(start, end) for start, end in places if not document.text[start:end].isspace()]
-        for document, places in zip(documents, bounds, strict=True)
-    ]
-    answers = _predicted(
-        model,
-        [each.text[start:end] for each, places in zip(documents, asked, strict=True)
-         for start, end in places],
-    )  # fmt: skip
-    for number, document in enumerate(documents):
-        spans: list[Span] = []
-        problems: Counter[str] = Counter()
-        for start, _ in asked[number]:
-            found = next(answers)
-            spans += [span.moved(start) for span in found.entities]
-            problems.update(found.problems)
-        prediction = Prediction(
-            str(first + number), "predict", "", document.text, tuple(spans), dict(problems)
-        )
-        yield Annotated(document, prediction, bounds[number])
-
-
-def _predicted(model: Predicts, texts: Sequence[str]) -> Iterator[Prediction]:
-    for at in range(0, len(texts), AT_ONCE):
-        yield from model.predict(texts[at : at + AT_ONCE])
+        bounds = [tuple(sentences_of(each.text, longest)) for each in block]
+        asked = [
+            each.text[start:end]
+            for each, places in zip(block, bounds, strict=True)
+            for start, end in places
+            if not each.text[start:end].isspace()
+        ]
+        some = (asked[at : at + AT_ONCE] for at in range(0, len(asked), AT_ONCE))
+        answers = chain.from_iterable(map(model.predict, some))
+        for document, places in zip(block, bounds, strict=True):
+            text, spans = document.text, list[Span]()
+            problems: Counter[str] = Counter()
+            for start, end in places:
+                if not text[start:end].isspace():
+                    found = next(answers)
+                    spans += [span.moved(start) for span in found.entities]
+                    problems.update(found.problems)
+            id_ = str(next(numbers))
+            prediction = Prediction(id_, "predict", "", text, tuple(spans), dict(problems))
+            yield Annotated(document, prediction, places)
 
 
 def read_documents(stream: BinaryIO, name: str, block: int = BLOCK) -> Iterator[list[Document]]:

@@ -6,22 +6,21 @@ characters) and `character_label` (a BIO tag for each); the word level is not re
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import takewhile
 from operator import eq
 from pathlib import Path
 from typing import IO, Any
 
 from chmed_ner.data.archive import opened_member
-from chmed_ner.data.columns import Line, TagCheck, lines, opened, shown
+from chmed_ner.data.columns import Line, check_tags, lines, opened, shown
 from chmed_ner.entities import LabelScheme, Sentence, chunks
 from chmed_ner.errors import InputError
-from chmed_ner.files import without_mark
 
 GENRES = ("FT", "SM")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_LISTS = ("character", "character_label")
 
 
 def read_healthner(
@@ -37,14 +36,17 @@ def read_healthner(
     The tags belong to `character`, so that is the text. InputError: a line breaks the format, or
     its `sentence` differs in more than white space.
     """
-    check = TagCheck(labels)
+    met: dict[str, Line] = {}
     seen: dict[str, int] = {}
     sentences: list[Sentence] = []
     with _stream(path) as (stream, file):
         for line in lines(stream, file):
             if not line.text.strip():
                 continue
-            sentence = _sentence(line, check, prefix, split)
+            sentence = _sentence(line, prefix, split)
+            new = {tag: line for tag in sentence.tags or () if tag not in met}
+            check_tags(new, labels)
+            met |= new
             first = seen.setdefault(sentence.id, line.number)
             if first != line.number:
                 line.refuse(
@@ -52,40 +54,45 @@ def read_healthner(
                     "already; give each sentence its own."
                 )
             if sentence.genre in genres:
-                sentences.append(sentence)
+                sentences.append(replace(sentence, entities=chunks(sentence.tags or ())))
     if not seen:
         raise InputError(f"{path}: holds no sentence; is this the right file, is it complete?")
     return tuple(sentences)
 
 
-def _sentence(line: Line, check: TagCheck, prefix: str, split: str) -> Sentence:
+def _sentence(line: Line, prefix: str, split: str) -> Sentence:
+    """The sentence of a line, without entities."""
     record = _record(line)
-    characters, tags = (_strings(line, record, key) for key in _LISTS)
+    characters, tags = (_strings(line, record, key) for key in ("character", "character_label"))
     if len(characters) != len(tags):
         line.refuse(f"{len(characters)} characters but {len(tags)} character labels.")
     for character in characters:
-        if len(character) != 1 or _SURROGATE.search(character):
-            line.refuse(
-                f"`character` holds {shown(character)}; each must be one character of text (lone "
-                "surrogates are none)."
-            )
+        if len(character) != 1:
+            line.refuse(f"`character` holds {shown(character)}; each must be one character.")
+    id_, sentence, genre = (record.get(key) for key in ("id", "sentence", "genre"))
+    if isinstance(id_, bool) or not isinstance(id_, str | int) or id_ == "":
+        line.refuse(f"key `id` is {shown(str(id_))}; expected a string or a whole number.")
+    if not isinstance(sentence, str):
+        line.refuse("key `sentence` must be a string.")
     text = "".join(characters)
-    _compare(line, record.get("sentence"), text)
-    known = tuple(check.read(line, tag) for tag in tags)
-    return Sentence(
-        id=f"{prefix}{_id(line, record)}",
-        split=split,
-        genre=_genre(line, record),
-        text=text,
-        tags=known,
-        entities=chunks(known),
-    )
+    for key, value in (("character", text), ("sentence", sentence), ("id", str(id_))):
+        if re.search("[\ud800-\udfff]", value):
+            line.refuse(f"`{key}` holds a lone surrogate, which is not text; repair the line.")
+    if sentence != text and "".join(sentence.split()) != "".join(text.split()):
+        same = sum(takewhile(bool, map(eq, sentence, text)))
+        line.refuse(
+            f"`character` joined is not `sentence`: they part after {same} characters, with "
+            f"{shown(text[same : same + 10])} and {shown(sentence[same : same + 10])}; make them "
+            "agree."
+        )
+    if not isinstance(genre, str) or genre.upper() not in GENRES:
+        line.refuse(f"key `genre` is {shown(str(genre))}; expected ft or sm.")
+    return Sentence(f"{prefix}{id_}", split, genre.upper(), text, tuple(map(sys.intern, tags)))
 
 
 def _record(line: Line) -> dict[str, Any]:
-    text = line.text if line.number > 1 else without_mark(line.text, line.file)
     try:
-        record = json.loads(text)
+        record = json.loads(line.text)
     except json.JSONDecodeError as error:
         line.refuse(f"not JSON: {error.msg} at character {error.pos + 1}; one object a line.")
     except (ValueError, RecursionError) as error:
@@ -100,37 +107,6 @@ def _strings(line: Line, record: dict[str, Any], key: str) -> list[str]:
     if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
         line.refuse(f"key `{key}` must be a list of strings that is not empty.")
     return value
-
-
-def _compare(line: Line, sentence: object, text: str) -> None:
-    if not isinstance(sentence, str):
-        line.refuse("key `sentence` must be a string.")
-    if _SURROGATE.search(sentence):
-        line.refuse("`sentence` holds a lone surrogate, which is not text; repair the line.")
-    if sentence != text and "".join(sentence.split()) != "".join(text.split()):
-        same = sum(takewhile(bool, map(eq, sentence, text)))
-        line.refuse(
-            f"`character` joined is not `sentence`: they part after {same} characters, with "
-            f"{shown(text[same : same + 10])} and {shown(sentence[same : same + 10])}; make them "
-            "agree."
-        )
-
-
-def _id(line: Line, record: dict[str, Any]) -> str:
-    value = record.get("id")
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        line.refuse(f"key `id` is {shown(str(value))}; expected a string or a whole number.")
-    if _SURROGATE.search(str(value)):
-        line.refuse("`id` holds a lone surrogate, which is not text; repair the line.")
-    return str(value)
-
-
-def _genre(line: Line, record: dict[str, Any]) -> str:
-    value = record.get("genre")
-    genre = value.upper() if isinstance(value, str) else ""
-    if genre not in GENRES:
-        line.refuse(f"key `genre` is {shown(str(value))}; expected ft or sm.")
-    return genre
 
 
 @contextmanager

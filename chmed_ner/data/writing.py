@@ -6,6 +6,7 @@ UTF-16 units, in which a character beyond U+FFFF (an emoji, a rare ideograph) ha
 
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import accumulate
@@ -175,18 +176,27 @@ def as_gold(texts: Iterable[AnnotatedText], *, outermost: bool = False) -> Itera
         log.warning("%d entities inside others, or crossing them, are left out", left_out)
 
 
-def write_annotations(path: Path, style: str, documents: Iterable[Annotated]) -> None:
-    """Write a file, atomically; `brat`: a new folder, a text with its annotations a document.
+def write_annotations(path: Path | None, style: str, documents: Iterable[Annotated]) -> None:
+    """Write a file, atomically; `brat`: a new folder, a text with its annotations a document; None:
+    standard output, each document as soon as it is there.
 
     InputError: the file or folder cannot be written, or the format cannot say what is there.
     """
+    # UTF-8 whatever the locale says; lone surrogates as they came in
+    written = (
+        text.encode("utf-8", "surrogatepass") for text in ANNOTATION_FORMATS[style](documents)
+    )
+    if path is None:
+        for content in written:
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+        return
     try:
         if style == "brat":
             _write_brat(path, documents)
             return
         with replacing(path, "wb") as file:
-            for text in ANNOTATION_FORMATS[style](documents):
-                file.write(text.encode("utf-8", "surrogatepass"))
+            file.writelines(written)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
 

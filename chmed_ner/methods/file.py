@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 from chmed_ner.backbone import Backbone
-from chmed_ner.data import SAME_CHARACTERS, Corpus, Limit, Row, ScorerTags, located, read_rows
+from chmed_ner.data import SAME_CHARACTERS, Corpus, Limit, Row, located, read_rows
 from chmed_ner.entities import LabelScheme, Sentence, Span, chunks
 from chmed_ner.errors import InputError
 from chmed_ner.files import sha256_of
@@ -88,7 +88,7 @@ class PredictedFiles(Method):
         entities: dict[str, tuple[Span, ...]] = {}
         for genre, path in self._paths(experiment).items():
             sentences = [each for each in full.test if each.genre == genre]
-            rows = read_rows(path, ScorerTags()).sentences
+            rows = read_rows(path, scored=True).sentences
             _check_characters(path, sentences, rows)
             for sentence, tagged in zip(sentences, rows, strict=True):
                 entities[sentence.id] = _spans(path, tagged, full.labels)

@@ -11,7 +11,6 @@ from .asking import (
     Wrapping as Wrapping,
     cut_at_stop as cut_at_stop,
     messages as messages,
-    says_something as says_something,
     wrapping as wrapping,
 )
 from .checkpoint.gguf import check_sha256 as check_sha256, gguf_directory as gguf_directory

@@ -26,4 +26,4 @@ from .tracker import (
     best as best,
 )
 from .trust import check_address as check_address, check_store as check_store
-from .upload import Synced as Synced, sync as sync
+from .upload import sync as sync

@@ -332,7 +332,7 @@ def test_column_files_without_training_data(mine: Path) -> None:
 
 def test_column_files_say_where_they_looked(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(mine / "own")
-    here = column_files(train="train.txt").training_sources(mine)
+    here = column_files(train="train.txt").sources(mine, "train")
     assert here[0].path == mine / "own" / "train.txt"  # the current directory comes first
     monkeypatch.chdir("/")
     said = message(lambda: column_files(train="train.txt").load(mine, seed=1, limit=ALL))

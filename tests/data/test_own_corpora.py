@@ -142,7 +142,7 @@ def test_overlapping_entities_in_a_flat_scheme(tmp_path: Path, caplog: Any) -> N
     assert (len(nested.entities), nested.tags) == (2, None)
     assert mine(file, "dataset.format=span_json", "labels=auto").labels.nested
     words = ["dataset=column_files", f"dataset.train={file}", f"dataset.test={file}"]
-    train = dataset(*words, "dataset.format=span_json").training_sources(tmp_path)[0]
+    train = dataset(*words, "dataset.format=span_json").sources(tmp_path, "train")[0]
     assert train.read("train", dataset(*words).scheme)[0].tags == ("B-DISE", "I-DISE")
     assert "the outermost are kept" in caplog.text
 

@@ -48,7 +48,7 @@ def readme() -> str:
 
 def table(corpora_dir: Path, *words: str) -> str:
     chosen, sentences = gold_of(corpora_dir, *words)
-    published = {"test": published_for(parts_of(chosen.test_sources(corpora_dir)))}
+    published = {"test": published_for(parts_of(chosen.sources(corpora_dir, "test")))}
     stats = corpus_statistics({"test": sentences}, chosen.scheme)
     return statistics_markdown(stats, chosen.scheme, published).split("\n\n")[0]
 
@@ -88,7 +88,7 @@ def test_every_difference_of_rocling2022_is_explained(corpora_dir: Path) -> None
     assert (tags["O-SYMP"], tags["i-CHEM"]) == (1, 1)
     raw = (corpora_dir / "rocling2022" / "ROCLING22_CHNER_truth.txt").read_bytes()
     separators = raw.decode().split("\r\n").count(" ")
-    paper, organisers = published_for(parts_of(chosen.test_sources(corpora_dir)))["WA"]
+    paper, organisers = published_for(parts_of(chosen.sources(corpora_dir, "test")))["WA"]
     for words in (
         f"| {whole['official_chunks']:,} | official chunks of the released file",
         f"| {whole['entities']:,} | its `B-` tags |",
@@ -166,7 +166,7 @@ def test_rocling2023_equals_the_organisers_table(
     chosen, found = gold_of(corpora_dir, "dataset=rocling2023", f"dataset.genres=[{genre}]")
     row = corpus_statistics({"t": found}, chosen.scheme)["t"][genre]
     assert (row["sentences"], row["sentences_without_entity"]) == (sentences, without)
-    (theirs,) = published_for(parts_of(chosen.test_sources(corpora_dir)))[genre]
+    (theirs,) = published_for(parts_of(chosen.sources(corpora_dir, "test")))[genre]
     assert {key: row[key] for key in theirs.row} == dict(theirs.row)
     assert {"sentences", "characters", "entities", "types"} <= set(theirs.row)
 
@@ -174,13 +174,13 @@ def test_rocling2023_equals_the_organisers_table(
 def test_healthner_s_test_part_equals_the_organisers_table(corpora_dir: Path) -> None:
     chosen = dataset("dataset=rocling2022", "dataset.healthner_part=test")
     row = corpus_statistics({"t": chosen.raw(corpora_dir)["train"]}, chosen.scheme)["t"]["all"]
-    (theirs,) = published_for(parts_of(chosen.training_sources(corpora_dir)))["all"]
+    (theirs,) = published_for(parts_of(chosen.sources(corpora_dir, "train")))["all"]
     assert {key: row[key] for key in theirs.row} == dict(theirs.row)
 
 
 def names(*words: str) -> dict[str, list[str]]:
     """Genre -> the names of the published columns for the test split."""
-    found = published_for(parts_of(dataset(*words).test_sources(Path("nowhere"))))
+    found = published_for(parts_of(dataset(*words).sources(Path("nowhere"), "test")))
     return {genre: [each.name for each in columns] for genre, columns in found.items()}
 
 
@@ -195,8 +195,8 @@ def test_published_columns_stand_beside_the_very_same_sentences_only() -> None:
     assert names("dataset=healthner") == {"FT": [], "SM": [], "all": ["organisers"]}
     assert names("dataset=healthner", "dataset.genres=[SM]") == {"SM": [], "all": []}
     assert set(map(tuple, names("dataset=sample").values())) == {()}
-    train = dataset("dataset=rocling2023", "dataset.protocol=shared_task").training_sources
-    found = published_for(parts_of(train(Path("nowhere"))))
+    chosen = dataset("dataset=rocling2023", "dataset.protocol=shared_task")
+    found = published_for(parts_of(chosen.sources(Path("nowhere"), "train")))
     assert {genre: [each.name for each in found[genre]] for genre in found} == {
         "FT": [],
         "SM": [],

@@ -1,19 +1,24 @@
-"""Readers of annotated files, one module a format; README.md says what each takes."""
+"""Readers of annotated files; README.md says what each takes."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from chmed_ner.data.formats import brat, columns, doccano, label_studio, pipes, span_dict, span_json
+from chmed_ner.data.formats import brat, columns, label_studio, pipes, span_json
 from chmed_ner.data.formats.annotations import Annotations, Format, Options
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import check_knobs
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        module.__name__.rpartition(".")[2]: module.FORMAT
-        for module in (columns, span_json, pipes, span_dict, doccano, label_studio, brat)
+        "columns": columns.FORMAT,
+        "span_json": span_json.SPAN_JSON,
+        "pipes": pipes.FORMAT,
+        "span_dict": span_json.SPAN_DICT,
+        "doccano": span_json.DOCCANO,
+        "label_studio": label_studio.FORMAT,
+        "brat": brat.FORMAT,
     }
 )
 """The readers by name."""

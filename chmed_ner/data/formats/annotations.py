@@ -28,7 +28,7 @@ class Options:
     mention_key: str | None = None
     end: Annotated[str | None, one_of(*ENDS)] = None
     units: Annotated[str | None, one_of("characters", "utf16")] = None
-    gold: bool | None = None
+    gold: bool = True
 
 
 @dataclass(frozen=True, slots=True)

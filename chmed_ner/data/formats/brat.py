@@ -32,11 +32,11 @@ def _read(path: Path, options: Options) -> Annotations:
     documents = []
     for file in sorted(texts | {each.with_suffix(".txt") for each in path.rglob("*.ann")}):
         marks, name = file.with_suffix(".ann"), file.relative_to(folder).with_suffix("").as_posix()
-        if options.gold is not False and not marks.is_file():
+        if options.gold and not marks.is_file():
             counts["unannotated"] += 1
             continue
         text = read_text(file).removesuffix("\n").removesuffix("\r")
-        marked = [] if options.gold is False else list(_marked(marks, text, counts))
+        marked = list(_marked(marks, text, counts)) if options.gold else []
         if file.read_bytes().startswith(BOM_UTF8):  # which brat counts, and a program may not
             counted = [replace(each, start=each.start - 1, end=each.end - 1) for each in marked]
             fit = [sum(text[m.start : m.end] == m.mention for m in ms) for ms in (marked, counted)]
@@ -44,7 +44,8 @@ def _read(path: Path, options: Options) -> Annotations:
         documents.append(Document(marks, 1, text, marked, name))
     if counts["unannotated"]:
         log.warning("%s: %d .txt without .ann left out", path, counts["unannotated"])
-    found = resolve(path, documents, ["exclusive"], ("characters", "CRLF as one", "utf16"))
+    units = ("characters", "CRLF as one", "utf16")
+    found = resolve(path, documents, options, ["exclusive"], units)
     return replace(found, counts={**found.counts, **counts})
 
 

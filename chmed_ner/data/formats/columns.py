@@ -7,17 +7,15 @@ strict reader of official files is `chmed_ner.data.columns`.
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, dropwhile, groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from chmed_ner.data.columns import Line, lines, opened, shown
+from chmed_ner.data.columns import Line, check_last_tag, lines, opened, shown, split_line
 from chmed_ner.data.formats.annotations import Annotations, Format, Options
 from chmed_ner.data.formats.tags import SCHEMES, order_of, plain, scheme_of, split
 from chmed_ner.entities import OUTSIDE, AnnotatedText, Span, chunks
 from chmed_ner.errors import InputError
-from chmed_ner.files import BYTE_ORDER_MARK, without_mark
 
 _SEPARATORS = {"tab": "\t", "space": " ", "space or tab": " \t"}
 _PADDING = " \t\xa0\u3000"
@@ -34,11 +32,11 @@ class _Row(NamedTuple):
 
 
 def _read(path: Path, options: Options) -> Annotations:
+    tagged = options.gold
     with opened(path) as stream:
-        read = list(lines(stream, str(path)))
+        read = list(lines(stream, str(path), tagged=tagged))
     tabs = all("\t" in line.text[1:] for line in read if not _ends(line))
     separator = options.separator or ("tab" if tabs else "space or tab")
-    tagged = options.gold is not False
     sentences = list(_sentences(read, _SEPARATORS[separator], tagged))
     notes = [f"separator {separator}"]
     undone = [_unsegmented(each) for each in sentences]
@@ -64,22 +62,23 @@ def _read(path: Path, options: Options) -> Annotations:
 def _sentences(read: Sequence[Line], between: str, tagged: bool) -> Iterator[list[_Row]]:
     """The rows of each sentence; without tags, a lone space is a token if empty lines separate."""
     spaces = not tagged and any(not line.text for line in read)
-    rows: list[_Row] = []
-    for line in read:
-        if line.number == 1 and line.text.startswith(BYTE_ORDER_MARK):
-            after = replace(line, text=line.text[1:])
-            if _ends(after) or not tagged or _row(after, between).columns:  # else it has a tag
-                line = replace(after, text=without_mark(line.text, line.file))
-        if _ends(line) and not (spaces and line.text == " "):
-            if rows:
-                yield rows
-            rows = []
-        elif rows or not _COMMENT.match(line.text):
-            rows.append(_row(line, between))
-            if tagged and not rows[-1].columns:
-                line.refuse(f"no tag in {shown(line.text)}; {_CURE} (dataset.gold=false: none).")
-    if rows:
-        yield rows
+    for ended, some in groupby(
+        read, lambda line: _ends(line) and not (spaces and line.text == " ")
+    ):
+        if ended:
+            continue
+        rows = [_row(line, between) for line in dropwhile(_is_comment, some)]
+        for row in rows:
+            if tagged and not row.columns:
+                row.line.refuse(
+                    f"no tag in {shown(row.line.text)}; {_CURE} (dataset.gold=false: none)."
+                )
+        if rows:
+            yield rows
+
+
+def _is_comment(line: Line) -> bool:
+    return _COMMENT.match(line.text) is not None
 
 
 def _ends(line: Line) -> bool:
@@ -87,10 +86,8 @@ def _ends(line: Line) -> bool:
 
 
 def _row(line: Line, between: str) -> _Row:
-    """A line's first character, whatever it is, up to a separator; and what is after that."""
-    token, *rest = re.split(f"(?s)(?<=.)[{between}]+", line.text, maxsplit=1)
-    columns = re.split(f"[{between}]+", rest[0].strip(_PADDING)) if rest else []
-    kept = [each.strip(_PADDING) for each in columns]
+    token, rest = split_line(line.text, between)
+    kept = [each.strip(_PADDING) for each in re.split(f"[{between}]+", rest.strip(_PADDING))]
     return _Row(line, token.strip() or token, kept if any(kept) else [])
 
 
@@ -126,10 +123,7 @@ def _column(
                 f"invalid tag {shown(row.columns[place])} (prefixes: {prefixes}); write O and "
                 "B-TYPE, B_TYPE or TYPE-B last, or set dataset.options.column or .scheme."
             )
-    tag, line = rows[-1].columns[place], rows[-1].line
-    longer = (row.columns[place] for row in rows if row.columns[place] != tag)
-    if not line.ended and tag != OUTSIDE and any(each.startswith(tag) for each in longer):
-        line.refuse(f"tag {shown(tag)} is only the beginning of another of this file.")
+    check_last_tag(rows[-1].line, rows[-1].columns[place], (row.columns[place] for row in rows))
     return place, order or ""
 
 

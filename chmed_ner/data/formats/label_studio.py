@@ -33,20 +33,20 @@ def _read(path: Path, options: Options) -> Annotations:
         data = record.values.get("data")
         task = replace(record, values=data) if isinstance(data, dict) else record
         regions = _minimal(task, options) if task is record else _chosen(record, made, counts)
-        if regions is None and options.gold is not False:
+        if regions is None and options.gold:
             counts["unannotated"] += 1
             continue
         key = key_of(
             path, options, "text_key", [task.values], "^text$", lambda v: isinstance(v, str)
         )
-        marked = [] if options.gold is False else _marked(record, regions or [], counts)
+        marked = _marked(record, regions or [], counts) if options.gold else []
         id_ = str(record.values.get("id", ""))
         documents.append(Document(path, record.line, task.get(key, str), marked, id_))
     for kind in counts:
         if counts[kind]:
             log.warning("%s: %d %s", path, counts[kind], _WARNINGS[kind])
-    units = [options.units] if options.units else ["characters", "utf16", "CRLF as one"]
-    found = resolve(path, documents, ["exclusive"], units)
+    units = ("characters", "utf16", "CRLF as one")
+    found = resolve(path, documents, options, ["exclusive"], units)
     return replace(found, notes=(f"read: {made}", *found.notes), counts={**found.counts, **counts})
 
 

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product, takewhile
+from itertools import product
 from pathlib import Path
 
 from chmed_ner.data.columns import shown
-from chmed_ner.data.formats.annotations import Annotations
-from chmed_ner.entities import AnnotatedText, Span, crosses, in_text_order
+from chmed_ner.data.formats.annotations import ENDS, Annotations, Options
+from chmed_ner.entities import AnnotatedText, Span, in_text_order, nestable
 from chmed_ner.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -85,14 +85,20 @@ def _plain(mention: str) -> str:
 def resolve(
     path: Path,
     documents: Sequence[Document],
-    ends: Iterable[str],
+    options: Options,
+    ends: Iterable[str] = ENDS,
     units: Sequence[str] = ("characters", "utf16"),
 ) -> Annotations:
-    """`documents` with spans: counted as most entities of the file fit, of equals the first way.
+    """`documents` with spans: counted as `options` say, else as most entities of the file fit, of
+    equals the first way.
 
     An entity whose mention fits another way only is taken that way. One that fits none is left out,
     named in a warning and counted. InputError: most are such, or a text holds a lone surrogate.
     """
+    ends, units = (
+        [options.end] if options.end else ends,
+        [options.units] if options.units else units,
+    )
     texts = [each.text for each in documents]
     first = [len(_places(text, units[0])) for text in texts]
     differ = [u for u in units[1:] if [len(_places(text, u)) for text in texts] != first]
@@ -118,7 +124,7 @@ def resolve(
     counts = {
         "bad_offsets": len(bad),
         "repeated": used.total() - sum(len(each.entities) for each in resolved),
-        "crossing": sum(_crossing(each.entities) for each in resolved),
+        "crossing": sum(len(e.entities) - len(nestable(e.entities)) for e in resolved),
     }
     notes = (f"{used[way]:,} entities: {' ends, offsets in '.join(way)}" for way in used)
     return Annotations(resolved, tuple(notes), counts)
@@ -145,12 +151,3 @@ def _resolved(
             what = f"entity {marked.type} {marked.start} {marked.end} {missed}"
             bad.append(f"{file}, line {marked.line}: {what}")
     return AnnotatedText(text, in_text_order(set(spans)), None, document.line, document.id)
-
-
-def _crossing(spans: Sequence[Span]) -> int:
-    """How many pairs of spans (in text order) overlap without one lying inside the other."""
-    return sum(
-        crosses(first, second)
-        for number, first in enumerate(spans, start=1)
-        for second in takewhile(lambda each: each.start < first.end, spans[number:])  # noqa: B023
-    )

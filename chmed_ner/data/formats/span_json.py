@@ -1,7 +1,8 @@
-"""JSON, or JSON lines, of texts with lists of spans: CMeEE-V2, Yidu-S4K, CCKS, spaCy and others.
+"""JSON, or JSON lines, of texts with spans: CMeEE-V2, Yidu-S4K, CCKS, spaCy, doccano, CLUENER ...
 
-An entity is an object, or a list of two offsets, a type and perhaps the mention. Keys that are not
-set are recognised by name and value; the mention is the value that is found in the text.
+An entity of a list is an object, or a list of two offsets, a type and perhaps the mention. Keys
+that are not set are recognised by name and value; the mention is the value that is found in the
+text.
 """
 
 from collections import Counter
@@ -23,7 +24,7 @@ _TYPE = "type|label|categ|class|tag|group|类"
 Entity = Mapping[str, Any]
 
 
-def read_spans(
+def _read(
     path: Path,
     options: Options,
     ends: Sequence[str] = ENDS,
@@ -38,7 +39,7 @@ def read_spans(
     text_key = key("text_key", values, _TEXT, lambda value: isinstance(value, str))
     texts = [record.get(text_key, str) for record in records]
     listed: list[list[Entity]] = [[] for _ in records]
-    if options.gold is not False:
+    if options.gold:
         filled = [{name: each[name] for name in each if each[name]} for each in values]
         at = key("entities_key", [*filled, *values], _ENTITIES, _holds_entities)
         listed = [[_entity(record, each) for each in record.get(at, list)] for record in records]
@@ -60,8 +61,7 @@ def read_spans(
                  str(record.values.get("id", "")))
         for record, text, its in zip(records, texts, listed, strict=True)
     ]  # fmt: skip
-    units = [options.units] if options.units else units
-    return resolve(path, documents, [options.end] if options.end else ends, units)
+    return resolve(path, documents, options, ends, units)
 
 
 def _holds_entities(value: object) -> bool:
@@ -114,7 +114,36 @@ def _marked(record: Record, entity: Entity, keys: Sequence[str]) -> Marked:
     return Marked(record.number(start), record.number(end), str(type_), mention, record.line)
 
 
-FORMAT = Format(
-    read_spans,
-    ("text_key", "entities_key", "start_key", "end_key", "type_key", "mention_key", "end", "units"),
+def _read_dictionaries(path: Path, options: Options) -> Annotations:
+    """CLUENER's JSON lines: `{"text", "label": {TYPE: {MENTION: [[start, end], ...]}}}`."""
+    text_key, key = options.text_key or "text", options.entities_key or "label"
+    documents = [
+        Document(path, each.line, each.get(text_key, str), _in_dictionaries(each, key, options))
+        for each in read_records(path)
+    ]
+    return resolve(path, documents, options, ENDS[::-1])
+
+
+def _in_dictionaries(record: Record, key: str, options: Options) -> list[Marked]:
+    try:
+        return [
+            Marked(record.number(start), record.number(end), type_, mention, record.line)
+            for type_, mentions in (record.values[key] if options.gold else {}).items()
+            for mention, places in mentions.items()
+            for start, end in places
+        ]
+    except (KeyError, AttributeError, TypeError, ValueError):
+        form = "{TYPE: {MENTION: [[start, end]]}}"
+        record.refuse(f"`{key}` must hold {form}; correct it (dataset.gold=false: texts alone)")
+
+
+_KEYS = ("text_key", "entities_key")
+SPAN_JSON = Format(
+    _read, (*_KEYS, "start_key", "end_key", "type_key", "mention_key", "end", "units")
 )
+SPAN_DICT = Format(_read_dictionaries, (*_KEYS, "end"))
+DOCCANO = Format(
+    partial(_read, ends=["exclusive"], units=["utf16", "characters"]), (*_KEYS, "units")
+)
+"""Its exports have no mentions. It counts UTF-16 units, or grapheme clusters if a project is set
+so: `units` says which, where a text has characters beyond U+FFFF."""
