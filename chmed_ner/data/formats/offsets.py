@@ -16,7 +16,7 @@ from pathlib import Path
 
 from chmed_ner.data.columns import shown
 from chmed_ner.data.formats.annotations import ENDS, Annotations, Options
-from chmed_ner.entities import AnnotatedText, Span, in_text_order, nestable
+from chmed_ner.entities import AnnotatedText, Span, crosses, in_text_order
 from chmed_ner.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ def resolve(
     counts = {
         "bad_offsets": len(bad),
         "repeated": used.total() - sum(len(each.entities) for each in resolved),
-        "crossing": sum(len(e.entities) - len(nestable(e.entities)) for e in resolved),
+        "crossing": sum(_crossing(each.entities) for each in resolved),
     }
     notes = (f"{used[way]:,} entities: {' ends, offsets in '.join(way)}" for way in used)
     return Annotations(resolved, tuple(notes), counts)
@@ -151,3 +151,13 @@ def _resolved(
             what = f"entity {marked.type} {marked.start} {marked.end} {missed}"
             bad.append(f"{file}, line {marked.line}: {what}")
     return AnnotatedText(text, in_text_order(set(spans)), None, document.line, document.id)
+
+
+def _crossing(spans: Sequence[Span]) -> int:
+    """How many pairs of spans (in text order) overlap without one lying inside the other."""
+    found, opened = 0, list[Span]()
+    for span in spans:
+        opened = [each for each in opened if each.end > span.start]
+        found += sum(crosses(each, span) for each in opened)
+        opened.append(span)
+    return found
