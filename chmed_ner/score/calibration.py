@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import exp, log
+from math import exp, isfinite, log
 from typing import Any, Self
 
 import numpy as np
@@ -55,7 +55,8 @@ class Platt:
 
     def __call__(self, confidence: float) -> float:
         """The calibrated confidence."""
-        return 1 / (1 + exp(-(self.slope * _log_odds(confidence) + self.intercept)))
+        odds = self.slope * _log_odds(confidence) + self.intercept
+        return 1 / (1 + exp(-min(max(odds, -500.0), 500.0)))
 
     @classmethod
     def fit(cls, entities: Sequence[Judged]) -> Self:
@@ -193,11 +194,15 @@ def _as_json(curve: Curve) -> dict[str, Any]:
 def _from_json(content: Mapping[str, Any]) -> Curve:
     ((name, numbers),) = content.items()
     if name == "platt":
-        return Platt(float(numbers["slope"]), float(numbers["intercept"]))
+        curve = Platt(float(numbers["slope"]), float(numbers["intercept"]))
+        if not isfinite(curve.slope + curve.intercept):
+            raise ValueError(f"{curve} is no curve")
+        return curve
     if name != "isotonic":
         raise ValueError(f"{name!r:.60} is no kind of curve")
-    curve = Isotonic(*([float(x) for x in numbers[key]] for key in ("raw", "calibrated")))
-    rises = all(a <= b for a, b in zip(curve.raw, curve.raw[1:], strict=False))
-    if not rises or not curve.raw or len(curve.raw) != len(curve.calibrated):
-        raise ValueError("the points of an isotonic curve do not rise, or do not pair up")
-    return curve
+    raw, calibrated = ([float(x) for x in numbers[key]] for key in ("raw", "calibrated"))
+    rises = raw == sorted(raw) and calibrated == sorted(calibrated)
+    inside = all(0 <= x <= 1 for x in (*raw, *calibrated))
+    if not (raw and rises and inside and len(raw) == len(calibrated)):
+        raise ValueError("the points of an isotonic curve do not rise from 0 to 1 in pairs")
+    return Isotonic(raw, calibrated)

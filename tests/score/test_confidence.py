@@ -153,6 +153,8 @@ def test_too_few_leave_confidences_raw_and_say_why(
     [
         {"every": {"isotonic": {"raw": [0.5, 0.1], "calibrated": [0, 1]}}, "types": {}},
         {"every": {"isotonic": {"raw": [], "calibrated": []}}, "types": {}},
+        {"every": {"isotonic": {"raw": [float("nan")], "calibrated": [0.5]}}, "types": {}},
+        {"every": {"platt": {"slope": float("inf"), "intercept": 0}}, "types": {}},
         {"every": {"cubic": {}}, "types": {}},
         {"every": {"platt": {"slope": "x", "intercept": 0}}, "types": {}},
         {"types": {}},
