@@ -156,8 +156,10 @@ class Stacking:
 
 
 def evidence_of(sentence: Sentence, ballots: Ballots, known: Known) -> dict[Span, dict[str, float]]:
-    """The evidence for each predicted span, 0 or 1 by name: who says so, who says otherwise, ..."""
+    """The evidence for each predicted span, 0 to 1 by name: who says so, how sure, who says
+    otherwise, ..."""
     found: dict[Span, dict[str, float]] = {}
+    sure = [{span: span.confidence for span in spans} for spans in ballots]
     for span in sorted({span for spans in ballots for span in spans}):
         mention = sentence.mention(span)
         evidence = {
@@ -169,6 +171,7 @@ def evidence_of(sentence: Sentence, ballots: Ballots, known: Known) -> dict[Span
             others = [other for other in spans if other != span]
             same = [other for other in others if (other.start, other.end) == (span.start, span.end)]
             evidence[f"run {place}"] = span in spans
+            evidence[f"run {place}, confidence"] = sure[place].get(span) or 0.0
             evidence[f"run {place}, another type"] = bool(same)
             evidence[f"run {place}, other boundaries"] = any(
                 other.start < span.end and span.start < other.end and other not in same
