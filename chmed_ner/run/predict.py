@@ -128,7 +128,7 @@ class Predictor(Extractor):
         return [self._understood(each.model_text, replies[each.id]) for each in sentences]
 
     def _understood(self, text: str, reply: Reply) -> Found:
-        answer = self.prompt.parse(reply.text, text, reply.stop)
+        answer = self.prompt.parse(reply.text, text, reply.stop, reply.logprobs)
         placed = answer.spans
         if placed is None:
             nested = self.prompt.labels.nested

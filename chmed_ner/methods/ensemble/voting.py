@@ -1,7 +1,7 @@
 """Votes of several systems on the entities of a sentence, counted or weighed, and thresholds."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 
 from chmed_ner.entities import Sentence, Span, crosses, in_text_order
@@ -65,6 +65,7 @@ def elected(
     some may be inside others.
 
     Of two that overlap the one with more votes stays, of equals the longer, then the earlier one.
+    Their confidence is their share.
     """
     passed = [each for each in candidates if each.share >= thresholds[each.span.type]]
     passed.sort(key=lambda each: (-each.share, each.span.start - each.span.end, each.span))
@@ -76,7 +77,7 @@ def elected(
         else:
             fits = all(span.end <= other.start or other.end <= span.start for other in taken)
         if fits:
-            taken.append(span)
+            taken.append(replace(span, confidence=each.share))
     return in_text_order(taken)
 
 
