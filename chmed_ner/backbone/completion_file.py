@@ -15,7 +15,7 @@ from chmed_ner.files import cut_torn_line, json_line
 _TYPES = {
     field.name: (float, int) if field.type is float else (field.type,)
     for field in fields(Completion)
-}
+} | {"logprobs": (list,)}
 _USUAL = {each.name: each.default for each in fields(Completion) if each.default is not MISSING}
 """What is not written where it is so."""
 _STOPS = ("end", "length", "refused")
@@ -114,4 +114,11 @@ def _checked(record: Any) -> Completion:
             raise ValueError(f"{name} is {value!r}")
     if record["stop"] not in _STOPS:
         raise ValueError(f"stop is {record['stop']!r}, not one of {', '.join(_STOPS)}")
-    return Completion(**record)
+    logprobs = record.pop("logprobs", [])
+    if not all(map(_is_logprob, logprobs)):
+        raise ValueError(f"logprobs is {logprobs!r}, not pairs of characters and a number")
+    return Completion(**record, logprobs=tuple(map(tuple, logprobs)))
+
+
+def _is_logprob(pair: Any) -> bool:
+    return isinstance(pair, list) and list(map(type, pair)) == [int, float] and pair[1] <= 0

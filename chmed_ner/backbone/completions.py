@@ -128,6 +128,7 @@ def _completion(answered: Answered) -> Completion:
         seconds=round(answered.seconds, 6),
         cut=reply.cut,
         off_grammar=reply.off_grammar,
+        logprobs=reply.logprobs,
     )
 
 

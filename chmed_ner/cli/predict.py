@@ -17,6 +17,7 @@ from chmed_ner.data import (
     write_annotations,
 )
 from chmed_ner.errors import InputError
+from chmed_ner.score import CERTAINTY
 
 _OVERRIDE = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@]*=")
 
@@ -36,6 +37,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_place(parser)
     add_trust(parser)
+    for figure, of in (("precision", "of what is kept is right"), ("recall", "of gold is kept")):
+        parser.add_argument(
+            f"--{figure}",
+            type=float,
+            metavar="SHARE",
+            help=f"leave out entities that are not sure enough, such that at least SHARE (0 to 1) "
+            f"{of}; shown on the run's validation sentences, else refused",
+        )
+    parser.add_argument(
+        "--certainty",
+        type=float,
+        default=CERTAINTY,
+        metavar="SHARE",
+        help=f"how certain --precision or --recall must be (default {CERTAINTY})",
+    )
     parser.add_argument("--format", choices=ANNOTATION_FORMATS, default="jsonl")
     parser.add_argument(
         "--out",
@@ -70,7 +86,13 @@ def execute(arguments: argparse.Namespace) -> int:
         if run is None:
             model = extractor(*overrides)
         else:
-            model = load(run, trust_endpoint=arguments.trust_endpoint)
+            model = load(
+                run,
+                precision=arguments.precision,
+                recall=arguments.recall,
+                certainty=arguments.certainty,
+                trust_endpoint=arguments.trust_endpoint,
+            )
         stack.enter_context(model)
         annotated = annotate(model, read_documents(stream, name), arguments.max_characters)
         out = None if arguments.out is None else Path(arguments.out)
@@ -84,7 +106,13 @@ def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> Path | None
             "give either --run RUN (a run directory, an MLflow run id, or latest), which has its "
             "settings, or settings, such as backbone=qwen3_0_6b (a file named so is ./NAME)"
         )
-    return find(arguments.run, arguments) if arguments.run else None
+    if arguments.run:
+        return find(arguments.run, arguments)
+    if arguments.precision is not None or arguments.recall is not None:
+        raise InputError(
+            "--precision and --recall rest on a run's validation sentences; name one with --run"
+        )
+    return None
 
 
 def _opened(name: str, stack: ExitStack) -> BinaryIO:

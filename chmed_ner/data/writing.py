@@ -44,17 +44,18 @@ def doccano(documents: Iterable[Annotated]) -> Iterator[str]:
 
 def label_studio(documents: Iterable[Annotated]) -> Iterator[str]:
     """Label Studio's JSON list of tasks, for a `<Text name="text" value="$text"/>` with a
-    `<Labels name="label" toName="text">`: annotations where people made them, else predictions."""
+    `<Labels name="label" toName="text">`: annotations where people made them, else predictions; a
+    region's score is its confidence, a task's that of its least sure entity."""
     between = "[\n"
     for each in documents:
         text, found = each.document.text, each.prediction
         result = [_region(number, text, span) for number, span in enumerate(found.entities)]
-        answer = (
-            {"result": result} if each.gold else {"model_version": "chmed_ner", "result": result}
-        )
+        sure = [span.confidence for span in found.entities if span.confidence is not None]
+        score = {"score": min(sure)} if sure else {}
+        model = {} if each.gold else {"model_version": "chmed_ner", **score}
         task = {
             "data": {"id": found.id, "text": text},
-            "annotations" if each.gold else "predictions": [answer],
+            "annotations" if each.gold else "predictions": [{**model, "result": result}],
         }
         yield between + json_line(task).rstrip("\n")
         between = ",\n"
@@ -64,7 +65,8 @@ def label_studio(documents: Iterable[Annotated]) -> Iterator[str]:
 def _region(number: int, text: str, span: Span) -> dict[str, Any]:
     value = {"start": span.start, "end": span.end, "text": text[span.start : span.end]}
     place = {"id": str(number), "from_name": "label", "to_name": "text", "type": "labels"}
-    return {**place, "value": {**value, "labels": [span.type]}}
+    score = {} if span.confidence is None else {"score": span.confidence}
+    return {**place, **score, "value": {**value, "labels": [span.type]}}
 
 
 def bio(documents: Iterable[Annotated]) -> Iterator[str]:

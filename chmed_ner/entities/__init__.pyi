@@ -67,6 +67,7 @@ from .types import (
     Completion as Completion,
     Demonstration as Demonstration,
     Entity as Entity,
+    Logprobs as Logprobs,
     Mention as Mention,
     Prediction as Prediction,
     Scores as Scores,

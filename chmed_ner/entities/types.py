@@ -114,6 +114,11 @@ class Demonstration:
         return f"{self.question}{self.answer}{SEPARATOR}"
 
 
+Logprobs = tuple[tuple[int, float], ...]
+"""Of the tokens of an answer's text, in order: how many characters each has written, and its
+log-probability among what was allowed in its place; empty where it is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """What a backbone answered to one prompt; `stop` is `end`, `length` or `refused`.
@@ -133,6 +138,7 @@ class Completion:
     seconds: float
     cut: str = ""
     off_grammar: bool = False
+    logprobs: Logprobs = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ from .decoding.local import (
     may_be_packed as may_be_packed,
     misfit_told as misfit_told,
 )
+from .decoding.spelling import written_stretches as written_stretches
 from .decoding.writing import GuidedWriter as GuidedWriter
 from .kernels.adapters import fused_layers_in as fused_layers_in
 from .kernels.attention import attend as attend

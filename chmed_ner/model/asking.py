@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
-from chmed_ner.entities import Completion, Demonstration, Grammar
+from chmed_ner.entities import Completion, Demonstration, Grammar, Logprobs
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.machine import time_limit
 
@@ -16,7 +16,8 @@ class Reply:
     """The answer to one request; `stop` is `end`, `length` or `refused`.
 
     `completion_tokens` hold the end token, as servers count. `cut` is what a stop string took away,
-    `off_grammar` an answer that a server did not hold to the request's grammar.
+    `off_grammar` an answer that a server did not hold to the request's grammar; `logprobs` are
+    those of the text's tokens.
     """
 
     text: str
@@ -25,6 +26,7 @@ class Reply:
     completion_tokens: int
     cut: str = ""
     off_grammar: bool = False
+    logprobs: Logprobs = field(default=(), compare=False)
 
 
 def says_something(reply: Reply) -> bool:

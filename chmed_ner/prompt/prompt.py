@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from chmed_ner.entities import Demonstration, Grammar, LabelScheme, Mention, Sentence
+from chmed_ner.entities import Demonstration, Grammar, LabelScheme, Logprobs, Mention, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.prompt.examples import Examples
 from chmed_ner.prompt.formats.answer import Answer, AnswerFormat
+from chmed_ner.prompt.formats.stretches import confident
 from chmed_ner.prompt.reasoning import said
 from chmed_ner.prompt.wording import Definitions, Hinting, Hints
 
@@ -192,11 +193,15 @@ class TaskPrompt:
             )
         return grammar
 
-    def parse(self, text: str, model_text: str, stop: str = "end") -> Answer:
+    def parse(
+        self, text: str, model_text: str, stop: str = "end", logprobs: Logprobs = ()
+    ) -> Answer:
         """A completion understood; how it stopped, and what it says beside its answer, is counted
-        among the problems."""
+        among the problems. The `logprobs` of its tokens give mentions and spans a confidence."""
         words, drafts = said(text, model_text)
         answer = self.answer.parse(words, model_text, self.labels)
+        if logprobs:
+            answer = confident(answer, logprobs, text.rfind(words))
         problems = dict(answer.problems)
         if drafts:
             problems["draft"] = drafts

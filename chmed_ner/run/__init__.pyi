@@ -14,6 +14,11 @@ from .compare import (
     comparison_json as comparison_json,
     read_run as read_run,
 )
+from .confidences import (
+    CALIBRATION_FILE as CALIBRATION_FILE,
+    CONFIDENCES_FILE as CONFIDENCES_FILE,
+    Confidences as Confidences,
+)
 from .config import (
     build as build,
     check_encodings as check_encodings,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError, RunError
+from chmed_ner.run.confidences import CALIBRATION_FILE, CONFIDENCES_FILE
 from chmed_ner.run.place import output_of, own_output
 from chmed_ner.run.predict import load
 from chmed_ner.track import (
@@ -21,7 +22,7 @@ from chmed_ner.track import (
 )
 
 CODE = Path(__file__).with_name("pyfunc_model.py")
-KEPT = ("adapter", "model", "few_shot", "hints")
+KEPT = ("adapter", "model", "few_shot", "hints", CALIBRATION_FILE, CONFIDENCES_FILE)
 """What a model is loaded from, with `run.json`; the backbone stays out."""
 EXAMPLE = ["醫師說我有輕微的脂肪肝，需要吃藥嗎？"]
 NAME = "chmed_ner"

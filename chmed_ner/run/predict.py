@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.backbone import Backbone, Greedy, answers, faults, plan_batches, requests_for
+from chmed_ner.backbone import Greedy, answers, faults, plan_batches, requests_for
 from chmed_ner.data import Document, annotate
 from chmed_ner.entities import (
     Completion,
@@ -23,9 +23,11 @@ from chmed_ner.errors import InputError
 from chmed_ner.machine import keep_threads_awake, prepare_memory, progress
 from chmed_ner.model import Answered, Generator, Reply
 from chmed_ner.prompt import TaskPrompt, reopen_hints
+from chmed_ner.run.confidences import Confidences, promise_of
 from chmed_ner.run.config import compose, configure, plain_config
 from chmed_ner.run.experiment import Experiment, SpanModel
-from chmed_ner.run.recorded import recorded_config
+from chmed_ner.run.recorded import check_backbone, recorded_config
+from chmed_ner.score import CERTAINTY, PRECISION, RAW, RECALL, Calibration, Promise
 from chmed_ner.track import RunRecord, check_address, find_run
 
 UNREADABLE = "unreadable_character"
@@ -36,9 +38,14 @@ Found = tuple[tuple[Span, ...], Mapping[str, int]]
 
 
 class Extractor(ABC):
-    """A model ready for text, in the script that it reads; a `with` block frees it at its end."""
+    """A model ready for text, in the script that it reads; a `with` block frees it at its end.
+
+    Confidences are calibrated as the run has learnt; a `promise` leaves out what is too unsure.
+    """
 
     script: Script
+    calibration: Calibration = RAW
+    promise: Promise | None = None
 
     def __call__(self, text: str) -> tuple[Entity, ...]:
         """The entities of a text of any length, in its order."""
@@ -65,11 +72,12 @@ class Extractor(ABC):
             Sentence(str(number), "predict", "", text, None, (), model_text)
             for number, (text, (model_text, _)) in enumerate(zip(texts, converted, strict=True))
         ]
-        predictions = []
-        found = zip(sentences, converted, self._read(sentences), strict=True)
-        for sentence, (_, odd), (spans, problems) in found:
+        predictions, found = [], self._read(sentences)
+        for sentence, (_, odd), (spans, problems) in zip(sentences, converted, found, strict=True):
             counted = {**problems, **({UNREADABLE: odd} if odd else {})}
-            read = Prediction(sentence.id, "predict", "", sentence.text, spans, counted)
+            kept = (s for s in spans if self.promise is None or self.promise.keeps(s))
+            sure = self.calibration.spans(kept)
+            read = Prediction(sentence.id, "predict", "", sentence.text, sure, counted)
             predictions.append(read)
         return predictions
 
@@ -120,7 +128,7 @@ class Predictor(Extractor):
         return [self._understood(each.model_text, replies[each.id]) for each in sentences]
 
     def _understood(self, text: str, reply: Reply) -> Found:
-        answer = self.prompt.parse(reply.text, text, reply.stop)
+        answer = self.prompt.parse(reply.text, text, reply.stop, reply.logprobs)
         placed = answer.spans
         if placed is None:
             nested = self.prompt.labels.nested
@@ -157,21 +165,39 @@ def _with(paid: Completion, answered: Answered) -> Completion:
     )
 
 
-def load(run: str | Path, *, output: Path | None = None, trust_endpoint: bool = False) -> Extractor:
+def load(
+    run: str | Path,
+    *,
+    precision: float | None = None,
+    recall: float | None = None,
+    certainty: float = CERTAINTY,
+    output: Path | None = None,
+    trust_endpoint: bool = False,
+) -> Extractor:
     """The model of a run: a directory, or an MLflow run id or `latest` under `output`.
 
-    InputError: no such run, another backbone than its own, no model left behind, or the record
-    names an endpoint and is not trusted.
+    `precision` or `recall` (0 to 1) leaves out entities that are not sure enough, such that this
+    share of what is kept is right, or of gold is kept, with `certainty`, in sentences drawn like
+    the run's validation. InputError: validation cannot show it; no such run, another backbone than
+    its own, no model left behind, or the record names an endpoint and is not trusted.
     """
     prepare_memory()
     keep_threads_awake()
     directory = find_run(str(run), output=output)
     record = RunRecord.read(directory)
+    confidences = Confidences.read(directory)
+    promise = promise_of(directory, confidences, {PRECISION: precision, RECALL: recall}, certainty)
+    model = _reopened(directory, record, trust_endpoint=trust_endpoint)
+    model.calibration, model.promise = confidences.calibration, promise
+    return model
+
+
+def _reopened(directory: Path, record: RunRecord, *, trust_endpoint: bool) -> Extractor:
     experiment = configure(recorded_config(directory, record), {})
     if "backbone" in experiment.parts:
         check_address(directory, experiment.backbone.address, trust=trust_endpoint)
     if record.backbone_sha256:
-        _check_backbone(experiment.backbone, record, directory)
+        check_backbone(experiment.backbone, record, directory)
     model = experiment.method.reopen(directory, experiment.parts.get("backbone"))
     if model is not None:
         return FittedPredictor(model, experiment.script)
@@ -222,14 +248,3 @@ def _prompted(experiment: Experiment, directory: Path, seed: int) -> Predictor:
     prompt = regime.demonstrated(prompt, experiment.backbone, directory, seed=seed)
     generator = regime.reopen(experiment.backbone, directory, prompt.stop)
     return Predictor(generator, prompt, experiment.script, experiment.decoding, experiment.policy)
-
-
-def _check_backbone(backbone: Backbone, record: RunRecord, directory: Path) -> None:
-    """InputError when the backbone cannot be loaded, or is not the one the run was made with."""
-    backbone.check()
-    if backbone.checksum() != record.backbone_sha256:
-        raise InputError(
-            f"{directory}: the backbone {record.backbone} has changed since the run "
-            f"(checksum {backbone.checksum()[:12]}, was {record.backbone_sha256[:12]}); "
-            "bring the weights back that it was made with"
-        )

@@ -18,12 +18,13 @@ from chmed_ner.run.predict import load
 
 
 class Entity(BaseModel):
-    """An entity of a text: `[start, end)` in its code points."""
+    """An entity of a text: `[start, end)` in its code points; how sure, 0 to 1, where known."""
 
     start: int
     end: int
     type: str
     mention: str
+    confidence: float | None = None
 
 
 class Annotation(BaseModel):

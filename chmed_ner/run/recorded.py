@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from chmed_ner.backbone import Backbone
 from chmed_ner.data import Corpus
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import cache_directory
@@ -30,6 +31,17 @@ def check_unchanged(directory: Path, record: RunRecord, corpus: Corpus) -> None:
                 f"{name}: has changed since the run in {directory} (SHA-256 {now[:12]}, was "
                 f"{then[:12]}); bring the old file back, or start a new run"
             )
+
+
+def check_backbone(backbone: Backbone, record: RunRecord, directory: Path) -> None:
+    """InputError when the backbone cannot be loaded, or is not the one the run was made with."""
+    backbone.check()
+    if backbone.checksum() != record.backbone_sha256:
+        raise InputError(
+            f"{directory}: the backbone {record.backbone} has changed since the run "
+            f"(checksum {backbone.checksum()[:12]}, was {record.backbone_sha256[:12]}); "
+            "bring the weights back that it was made with"
+        )
 
 
 def recorded_config(directory: Path, record: RunRecord) -> dict[str, Any]:

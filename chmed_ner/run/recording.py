@@ -23,7 +23,7 @@ from chmed_ner.track import (
 
 ARTIFACTS = (
     ".hydra", "completions.jsonl", "predictions.jsonl", "submission", "metrics.json", "run.json",
-    "report.html", "analysis", "assessment",
+    "report.html", "analysis", "assessment", "calibration.json", "confidences.jsonl",
 )  # fmt: skip
 """What is uploaded to MLflow."""
 

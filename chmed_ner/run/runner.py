@@ -11,11 +11,15 @@ from chmed_ner.data import Corpus, log_changes, predictions_of, write_prediction
 from chmed_ner.entities import Traditional, in_script
 from chmed_ner.files import write_json
 from chmed_ner.machine import keep_threads_awake, peak_mib, prepare_memory, reset_peak
+from chmed_ner.run.confidences import Confidences, learn_confidences
 from chmed_ner.run.experiment import Experiment
-from chmed_ner.run.outcome import Outcome
+from chmed_ner.run.outcome import Entities, Outcome
 from chmed_ner.run.recording import open_record, tracked
-from chmed_ner.score import Answers, check_names, run_metrics
+from chmed_ner.score import PRECISION, Answers, check_names, promise, run_metrics
 from chmed_ner.track import Tracker
+
+PROMISED = 0.9
+"""The precision whose promise every run is held to, on the test split, for the record."""
 
 log = logging.getLogger(__name__)
 
@@ -60,21 +64,31 @@ def conclude(
 
     `measured` are the metrics that do not come from predictions.
     """
-    found = [
-        predictions_of(each.sentences, each.predicted(experiment.policy), each.problems)
+    policy = experiment.policy
+    confidences = learn_confidences(outcome, policy, gold=corpus.gold)
+    confidences.write(directory)
+    test, validation = (
+        {id_: confidences.calibration.spans(spans) for id_, spans in each.predicted(policy).items()}
         for each in (outcome.test, outcome.validation)
+    )
+    found = [
+        predictions_of(outcome.test.sentences, test, outcome.test.problems),
+        predictions_of(outcome.validation.sentences, validation, outcome.validation.problems),
     ]
     write_predictions(directory, chain(*found), nested=corpus.labels.nested)
-    scored = score(experiment, corpus, outcome) if corpus.test and corpus.gold else {}
+    gold = corpus.test and corpus.gold
+    scored = score(experiment, corpus, outcome, confidences) if gold else {}
     metrics = {**scored, **measured} if corpus.test else {}
     write_json(directory / "metrics.json", metrics)
     tracker.log(metrics, 0)
     if corpus.gold:
-        explain(experiment, corpus, outcome, metrics, directory)
+        explain(experiment, corpus, outcome, test, metrics, directory)
     return metrics
 
 
-def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str, float]:
+def score(
+    experiment: Experiment, corpus: Corpus, outcome: Outcome, confidences: Confidences
+) -> dict[str, float]:
     """Every metric that comes from predictions."""
     found = outcome.test
     return run_metrics(
@@ -92,6 +106,8 @@ def score(experiment: Experiment, corpus: Corpus, outcome: Outcome) -> dict[str,
             reasons=outcome.reasons,
             seed=experiment.seed,
             nested=corpus.labels.nested,
+            calibration=confidences.calibration,
+            promise=promise(confidences.validation, PRECISION, PROMISED),
         )
     )
 
@@ -119,13 +135,14 @@ def explain(
     experiment: Experiment,
     corpus: Corpus,
     outcome: Outcome,
+    spans: Entities,
     metrics: dict[str, float],
     directory: Path,
 ) -> None:
-    """Write `report.html`, the test sentences with their entities, and `analysis/`."""
+    """Write `report.html`, the test sentences with their entities `spans`, and `analysis/`."""
     from chmed_ner.report import write_analysis, write_page
 
-    spans, known = outcome.test.predicted(experiment.policy), training_mentions(corpus)
+    known = training_mentions(corpus)
     write_page(
         directory / "report.html",
         title=experiment.name,

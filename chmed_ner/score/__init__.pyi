@@ -15,12 +15,33 @@ from .breakdowns import (
     by_kind as by_kind,
     pairings as pairings,
 )
+from .calibration import RAW as RAW, Calibration as Calibration, fit_calibration as fit_calibration
+from .confidence import (
+    Bin as Bin,
+    Judged as Judged,
+    JudgedSentence as JudgedSentence,
+    average_precision as average_precision,
+    bins as bins,
+    brier_score as brier_score,
+    calibration_error as calibration_error,
+    entities_of as entities_of,
+    judge as judge,
+)
 from .metrics import run_metrics as run_metrics
 from .official import (
     OfficialScores as OfficialScores,
     score_sentences as score_sentences,
     score_table as score_table,
     scores_json as scores_json,
+)
+from .promises import (
+    CERTAINTY as CERTAINTY,
+    PRECISION as PRECISION,
+    RECALL as RECALL,
+    Promise as Promise,
+    best_promise as best_promise,
+    kept_of as kept_of,
+    promise as promise,
 )
 from .resampling import (
     Comparison as Comparison,

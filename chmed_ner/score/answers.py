@@ -17,6 +17,8 @@ from chmed_ner.entities import (
     tags_of,
 )
 from chmed_ner.errors import InputError
+from chmed_ner.score.calibration import RAW, Calibration
+from chmed_ner.score.promises import Promise
 from chmed_ner.score.spans import SpanPair
 
 SpansById = Mapping[str, Sequence[Span]]
@@ -36,7 +38,8 @@ class Answers:
     the method `placed` its entities. `mentions` were listed, `targets` a perfect model lists, for
     each piece of a sentence where pieces were asked for.
     `training_mentions` are in the script of `text`. `completions`: how many there are. `nested`:
-    entities may lie inside others, and there are no tags.
+    entities may lie inside others, and there are no tags. Confidences are raw; `calibration` says
+    what they are worth, `promise` what validation has shown of them.
     """
 
     sentences: Sequence[Sentence]
@@ -53,6 +56,8 @@ class Answers:
     seed: int
     resamples: int = 1000
     nested: bool = False
+    calibration: Calibration = RAW
+    promise: Promise | None = None
 
     def __post_init__(self) -> None:
         """InputError for a sentence without gold, ids that do not agree, illegal spans or such that

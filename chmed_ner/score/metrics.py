@@ -1,7 +1,8 @@
 """The metrics of one run: every name of DESIGN section 5 that comes from predictions.
 
 F1, precision and recall are in percent; a figure without a genre in its name is the mean over the
-genres of the test split. `parse/..._rate` is a share from 0 to 1; `error/...` counts entities.
+genres of the test split. `parse/..._rate` is a share from 0 to 1, so are `confidence/brier`,
+`known` and `calibrated`; a calibration error is in points; `error/...` counts entities.
 A metric is a line of a function below; `MEASURES` lists the functions.
 """
 
@@ -25,6 +26,15 @@ from chmed_ner.score.breakdowns import (
     by_seen,
     error_kinds,
 )
+from chmed_ner.score.confidence import (
+    Judged,
+    average_precision,
+    brier_score,
+    calibration_error,
+    entities_of,
+    judge,
+)
+from chmed_ner.score.promises import kept_of
 from chmed_ner.score.spans import (
     mention_scores,
     nesting_scores,
@@ -147,7 +157,49 @@ def _errors(answers: Answers) -> Metrics:
     return {f"error/{kind}": float(found[kind]) for kind in ERROR_KINDS if kind != "correct"}
 
 
+def _confidences(answers: Answers) -> Metrics:
+    """Of the entities that have a confidence; a genre without any is left out of the mean."""
+    predicted, calibration = answers.predicted, answers.calibration
+    genres = {genre: judge(some, predicted) for genre, some in answers.genres.items()}
+    judged = {genre: entities_of(some) for genre, some in genres.items()}
+    if not any(judged.values()):
+        return {}
+    metrics: Metrics = {}
+    figures: dict[str, dict[str, float]] = {}
+    for genre, entities in judged.items():
+        if not entities:
+            continue
+        gold = sum(each.gold for each in genres[genre])
+        sides = {"": calibration.judged(entities), "raw_": entities}
+        for prefix, side in sides.items():
+            for name, value in _worth(side, gold).items():
+                figures.setdefault(prefix + name, {})[genre] = value
+        if answers.promise is not None:
+            kept = kept_of(genres[genre], answers.promise.threshold)
+            figures.setdefault("promised_precision", {})[genre] = 100 * kept.precision
+            figures.setdefault("promised_recall", {})[genre] = 100 * kept.recall
+    for name, values in figures.items():
+        metrics[f"confidence/{name}"] = mean(list(values.values()))
+        metrics.update({f"confidence/{genre}/{name}": value for genre, value in values.items()})
+    every = sum(len(set(spans)) for spans in predicted.values())
+    metrics["confidence/known"] = sum(map(len, judged.values())) / every
+    metrics["confidence/calibrated"] = float(calibration.every is not None)
+    for side, prefix in (("held_out", ""), ("raw", "raw_")):
+        if side in calibration.errors:
+            name = f"confidence/validation_{prefix}calibration_error"
+            metrics[name] = calibration.errors[side]
+    return metrics
+
+
+def _worth(entities: list[Judged], gold: int) -> Metrics:
+    return {
+        "calibration_error": calibration_error(entities),
+        "brier": brier_score(entities),
+        "average_precision": average_precision(entities, gold),
+    }
+
+
 MEASURES: tuple[Callable[[Answers], Metrics], ...] = (
-    _test, _intervals, _tags_and_seen, _nesting, _restoration, _parse_rates, _errors,
+    _test, _intervals, _tags_and_seen, _nesting, _restoration, _parse_rates, _errors, _confidences,
 )  # fmt: skip
 """Every function that measures something, in the order of the metrics."""

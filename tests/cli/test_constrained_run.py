@@ -40,6 +40,40 @@ def test_a_random_model_answers_without_a_problem(
     assert [line["entities"] for line in found] == [line["entities"] for line in predicted]
 
 
+@pytest.mark.parametrize(("decoding", "prompt"), [("constrained", "inline"), ("greedy", "json")])
+def test_confidences_of_run_rescore_and_predict(
+    command: Command, tiny_llama: Path, tmp_path: Path, decoding: str, prompt: str
+) -> None:
+    ended = command(
+        *words(tiny_llama, tmp_path, "limit.test=4", f"prompt={prompt}", f"decoding={decoding}")
+    )
+    assert ended.code == 0, ended.text
+    (directory,) = (tmp_path / "runs").iterdir()
+
+    def rows(name: str) -> list[dict[str, Any]]:
+        lines = (directory / name).read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    for completion in rows("completions.jsonl"):
+        assert sum(count for count, _ in completion["logprobs"]) == len(completion["text"])
+    predicted = rows("predictions.jsonl")
+    found = [entity["confidence"] for row in predicted for entity in row["entities"]]
+    assert all(0 < confidence <= 1 for confidence in found)
+    assert found or prompt == "json"
+    again = command("rescore", str(directory), "tracking=dry")
+    assert again.code == 0, again.text
+    (rescored,) = (directory / "rescore").iterdir()
+    name = "predictions.jsonl"
+    assert (rescored / name).read_bytes() == (directory / name).read_bytes()
+    row = next((row for row in predicted if row["entities"]), predicted[0])
+    text = tmp_path / "text.txt"
+    text.write_text(row["sentence"], encoding="utf-8")
+    alone = command("predict", "--run", str(directory), str(text))
+    assert [entity["confidence"] for entity in json.loads(alone.out)["entities"]] == pytest.approx(
+        [entity["confidence"] for entity in row["entities"]], rel=1e-4
+    )
+
+
 def test_in_text_order(command: Command, tiny_llama: Path, tmp_path: Path) -> None:
     ended = command(
         *words(tiny_llama, tmp_path, "limit.test=4", "decoding.text_order=true",

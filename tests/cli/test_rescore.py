@@ -50,6 +50,16 @@ def test_another_policy_scores_what_the_run_foretold(command, run: Path, policy:
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
+def test_validation_is_read_again_too(scripted, command, tmp_path: Path) -> None:
+    """What a rescoring calibrates on; an ensemble may vote on it."""
+    assert scripted("validate=true", f"paths.output={tmp_path}").code == 0
+    (directory,) = (tmp_path / "runs").iterdir()
+    assert command("rescore", str(directory), "tracking=dry").code == 0
+    name = "predictions.jsonl"
+    assert (rescored(directory) / name).read_bytes() == (directory / name).read_bytes()
+    assert b'"split": "validation"' in (directory / name).read_bytes()
+
+
 def test_without_a_change_the_scores_are_the_run_s(command, run: Path) -> None:
     assert command("rescore", str(run), "tracking=dry").code == 0
     old, new = metrics(run), metrics(rescored(run))

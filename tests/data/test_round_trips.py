@@ -54,6 +54,19 @@ def test_entities_over_one_another_and_over_line_ends_come_back(style: str, tmp_
     assert [sorted(each.entities) for each in found] == [sorted(each.entities) for each in NESTED]
 
 
+def test_label_studio_s_scores_are_the_confidences() -> None:
+    spans = (Span(0, 2, "DISE", 0.9), Span(2, 3, "BODY", 0.4), Span(3, 4, "BODY"))
+    found = [
+        Annotated(Document("糖尿病人"), Prediction("a", "", "", "糖尿病人", some), ((0, 4),))
+        for some in (spans, spans[2:])
+    ]
+    first, second = json.loads("".join(label_studio(found)))
+    (answer,) = first["predictions"]
+    assert [region.get("score") for region in answer["result"]] == [0.9, 0.4, None]
+    assert answer["score"] == 0.4
+    assert "score" not in second["predictions"][0]
+
+
 @pytest.mark.parametrize("style", ["bio", "conll"])
 def test_columns_refuse_what_they_cannot_say(
     style: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -43,6 +44,15 @@ def test_evidence_is_who_says_it_and_who_says_something_else_there() -> None:
     assert said == {"known", "long", "run 0", "run 1, another type", "run 2, other boundaries"}
     assert not found[other_type]["known"]
     assert found[PART]["run 0, other boundaries"] == found[PART]["run 1, other boundaries"] == 1
+
+
+def test_a_calibrated_confidence_is_evidence() -> None:
+    sure, unsure = (Span(0, 5, "DISE", confidence) for confidence in (0.9, 0.2))
+    found = evidence_of(sentence(), [[sure], [RIGHT]], NOTHING)[RIGHT]
+    assert (found["run 0, confidence"], found["run 1, confidence"]) == (0.9, 0)
+    stacking = learnt((sentence(RIGHT), [[sure]]), (replace(sentence(), id="t"), [[unsure]]))
+    (one,), (other,) = (stacking.candidates(sentence(), [[s]], NOTHING) for s in (sure, unsure))
+    assert one.share > 0.6 > 0.4 > other.share
 
 
 def test_a_run_that_is_right_is_believed_against_two_that_are_not() -> None:

@@ -146,6 +146,18 @@ def test_the_tables_of_the_reference_run_add_up(
         assert path.stat().st_size < 150_000
 
 
+def test_confidences_are_drawn_against_what_came_true(tmp_path: Path) -> None:
+    sure = {
+        id_: tuple(replace(span, confidence=0.25 + 0.25 * at) for at, span in enumerate(spans))
+        for id_, spans in SPANS.items()
+    }
+    folder = written(tmp_path, spans=sure)
+    assert (folder / "reliability.png").read_bytes()[:4] == b"\x89PNG"
+    found = [tuple(map(float, list(row.values())[1:])) for row in rows(folder, "reliability")]
+    assert [row["genre"] for row in rows(folder, "reliability")] == ["FT", "SM", "all"]
+    assert found == [(4, 37.5, 25), (1, 25, 100), (5, 35, 40)]
+
+
 def test_the_matrix_adds_up_to_gold_and_predicted() -> None:
     found: Counter[tuple[str | None, str | None, str]] = Counter()
     for each in SENTENCES:

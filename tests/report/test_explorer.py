@@ -91,6 +91,46 @@ def test_filters(browser: Any, four: Path, choices: dict[str, str], left: list[s
     assert browser.mishaps() == []
 
 
+@pytest.mark.parametrize(
+    ("choices", "left"),
+    [
+        ({}, ["WA/1", "WA/2", "WA/3", "WA/4"]),
+        ({"order": "least"}, ["WA/2", "WA/3", "WA/1", "WA/4"]),
+        ({"order": "most"}, ["WA/1", "WA/2", "WA/3", "WA/4"]),
+        ({"order": "most", "kind": "5"}, ["WA/3", "WA/2"]),
+        ({"sure": "50 80"}, ["WA/3"]),
+        ({"sure": "0 50", "kind": "0"}, []),
+        ({"sure": "95 101", "type": "0"}, ["WA/1"]),
+    ],
+)
+def test_sentences_are_sorted_and_filtered_by_confidence(
+    browser: Any, tmp_path: Path, choices: dict[str, str], left: list[str]
+) -> None:
+    path = page(
+        tmp_path / "report.html",
+        sentences=[
+            sentence(1, "胃痛", Span(0, 2, "DISE")),
+            sentence(2, "頭昏胃痛", Span(2, 4, "DISE")),
+            sentence(3, "頭昏"),
+            sentence(4, "肝炎", Span(0, 2, "DISE")),
+        ],
+        spans={
+            "WA/1": [Span(0, 2, "DISE", 0.999)],
+            "WA/2": [Span(0, 1, "BODY", 0.1), Span(2, 4, "DISE", 0.9)],
+            "WA/3": [Span(0, 1, "BODY", 0.7)],
+            "WA/4": [],
+        },
+        metrics={"confidence/calibrated": 1.0},
+    )
+    browser.open(path)
+    marks = "[...document.querySelectorAll('mark small')].map(m => m.textContent)"
+    assert "疾病 99%" in browser.run(marks)
+    for control, value in choices.items():
+        browser.choose(control, value)
+    assert browser.ids() == left
+    assert browser.mishaps() == []
+
+
 def test_what_is_drawn(browser: Any, four: Path) -> None:
     browser.open(four)
     third = "document.querySelectorAll('#sentences > li')[2]"

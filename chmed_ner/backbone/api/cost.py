@@ -186,7 +186,7 @@ class AnswerCache:
                 content = json.loads(path.read_text(encoding="utf-8"))
                 recorded = path.name == f"{key}.json"
                 return Kept(
-                    Reply(**content["reply"]), 0.0 if recorded else float(content["seconds"])
+                    _reply(content["reply"]), 0.0 if recorded else float(content["seconds"])
                 )
             except FileNotFoundError:
                 continue
@@ -227,3 +227,7 @@ class AnswerCache:
         ones have cost."""
         names = (f"{key}.json", f"{key}.unrecorded.json", f"{key}.useless")
         return [self.root / key[:2] / name for name in names] if self.root else []
+
+
+def _reply(kept: dict[str, Any]) -> Reply:
+    return Reply(**{**kept, "logprobs": tuple(map(tuple, kept.get("logprobs", ())))})

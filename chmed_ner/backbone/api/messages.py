@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chmed_ner.backbone.api.endpoint import GRAMMAR_FIELDS, Endpoint
-from chmed_ner.entities import Grammar, ebnf
+from chmed_ner.entities import Grammar, Logprobs, ebnf
 from chmed_ner.errors import without_noted, without_secrets
-from chmed_ner.model import Reply, Request, cut_at_stop, messages
+from chmed_ner.model import Reply, Request, cut_at_stop, messages, written_stretches
 
 _ENDS = re.compile(
     r"|null|none|stop(ped|_sequence)?|eos(_token|_found)?|end(_turn|_of_turn)?|done|completed?"
@@ -80,7 +80,8 @@ class Wording:
         text, ended, lost = cut_at_stop(text, self.stop)
         stop = "refused" if refusal else "end" if ended else stop
         prompt, completion = usage(answer)
-        return Reply(text, stop, prompt or 0, completion or 0, cut=lost)
+        logprobs = _logprobs(choice.get("logprobs"), text)
+        return Reply(text, stop, prompt or 0, completion or 0, cut=lost, logprobs=logprobs)
 
     def _stop(self, reason: Any, text: str) -> str:
         """Our word for a finish_reason. One that is not known, or says that the server gave up, is
@@ -138,6 +139,22 @@ def _message(choice: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise ValueError("no message in it")
     return said
+
+
+def _logprobs(given: Any, text: str) -> Logprobs:
+    """Those of the tokens of `text`, where a server gives them (`extra_body.logprobs=true`)."""
+    try:
+        if "content" in given:  # chat
+            words = [
+                bytes(each.get("bytes") or each["token"].encode()) for each in given["content"]
+            ]
+            chances = [min(0.0, float(each["logprob"])) for each in given["content"]]
+        else:
+            words = [token.encode() for token in given["tokens"]]
+            chances = [min(0.0, float(chance)) for chance in given["token_logprobs"]]
+        return written_stretches(text, words, chances)
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return ()
 
 
 def _texts(content: Any) -> Iterator[str]:

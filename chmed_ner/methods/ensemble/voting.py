@@ -1,7 +1,7 @@
 """Votes of several systems on the entities of a sentence, counted or weighed, and thresholds."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 
 from chmed_ner.entities import Sentence, Span, crosses, in_text_order
@@ -65,6 +65,7 @@ def elected(
     some may be inside others.
 
     Of two that overlap the one with more votes stays, of equals the longer, then the earlier one.
+    Their confidence is their share.
     """
     passed = [each for each in candidates if each.share >= thresholds[each.span.type]]
     passed.sort(key=lambda each: (-each.share, each.span.start - each.span.end, each.span))
@@ -76,7 +77,7 @@ def elected(
         else:
             fits = all(span.end <= other.start or other.end <= span.start for other in taken)
         if fits:
-            taken.append(span)
+            taken.append(replace(span, confidence=each.share))
     return in_text_order(taken)
 
 
@@ -156,8 +157,10 @@ class Stacking:
 
 
 def evidence_of(sentence: Sentence, ballots: Ballots, known: Known) -> dict[Span, dict[str, float]]:
-    """The evidence for each predicted span, 0 or 1 by name: who says so, who says otherwise, ..."""
+    """The evidence for each predicted span, 0 to 1 by name: who says so, how sure, who says
+    otherwise, ..."""
     found: dict[Span, dict[str, float]] = {}
+    sure = [{span: span.confidence for span in spans} for spans in ballots]
     for span in sorted({span for spans in ballots for span in spans}):
         mention = sentence.mention(span)
         evidence = {
@@ -169,6 +172,7 @@ def evidence_of(sentence: Sentence, ballots: Ballots, known: Known) -> dict[Span
             others = [other for other in spans if other != span]
             same = [other for other in others if (other.start, other.end) == (span.start, span.end)]
             evidence[f"run {place}"] = span in spans
+            evidence[f"run {place}, confidence"] = sure[place].get(span) or 0.0
             evidence[f"run {place}, another type"] = bool(same)
             evidence[f"run {place}, other boundaries"] = any(
                 other.start < span.end and span.start < other.end and other not in same

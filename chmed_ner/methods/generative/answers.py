@@ -81,7 +81,7 @@ def read_completions(
     answers, asked = {}, cut(sentences)
     for s in asked:
         each = completions[s.id]
-        read = prompt.parse(each.text, s.model_text, each.stop)
+        read = prompt.parse(each.text, s.model_text, each.stop, each.logprobs)
         answers[s.id] = replace(read, problems={**read.problems, **faults(each)})
     targets = {s.id: prompt.target_mentions(s) for s in asked}
     return Findings(sentences, answers, targets, prompt.labels.nested)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from chmed_ner.backbone import CompletionStore, requests_for, stored_completions
 from chmed_ner.data import Corpus
-from chmed_ner.entities import cut
+from chmed_ner.entities import Completion, cut
 from chmed_ner.errors import InputError
 from chmed_ner.methods.generative.answers import ask, outcome_of, prompt_for
 from chmed_ner.methods.generative.training import judged_task
@@ -98,9 +98,12 @@ def rescore(
         raise InputError(f"{run}: the run has no test sentence with gold; rescore one that has")
     prompt = prompt_for(experiment, corpus, run)
     store = CompletionStore(run / "completions.jsonl")
-    requests = requests_for(cut(corpus.test), prompt, experiment.decoding)
-    completions = stored_completions(requests, store)
-    outcome = outcome_of(corpus.test, (), prompt, completions)
+    validation = corpus.validation if experiment.keeps_validation else ()
+    completions: dict[str, Completion] = {}
+    for split in (corpus.test, validation):
+        requests = requests_for(cut(split), prompt, experiment.decoding)
+        completions |= stored_completions(requests, store)
+    outcome = outcome_of(corpus.test, validation, prompt, completions)
     files = {**record.training_files, **record.test_files}
     identity = config_hash(config, files, record.backbone_sha256)
     directory = run / "rescore" / identity[:8]

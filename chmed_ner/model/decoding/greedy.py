@@ -9,11 +9,15 @@ import torch
 from chmed_ner.machine import free_unused
 from chmed_ner.model.asking import LoadedModel, Reply, Request, cut_at_stop
 from chmed_ner.model.decoding.automaton import TokenAutomaton
+from chmed_ner.model.decoding.spelling import Spelling, written_stretches
 from chmed_ner.model.decoding.vocabulary import Vocabulary, check_reading
 from chmed_ner.model.decoding.writing import (
     LOOK_BACK,
+    FreeWriter,
     GrammarMask,
     GuidedWriter,
+    StopStrings,
+    Writer,
     read_back,
 )
 
@@ -30,6 +34,7 @@ class GreedyGenerator:
         self._loaded: LoadedModel | None = loaded
         self._ids: dict[str, list[int]] = {}
         self._vocabulary: Vocabulary | None = None
+        self._spelling: Spelling | None = None
 
     @property
     def loaded(self) -> LoadedModel:
@@ -67,7 +72,7 @@ class GreedyGenerator:
             GuidedWriter(automaton, most) if automaton else None
             for automaton, most in zip(automata, caps, strict=True)
         ]
-        masks = [GrammarMask(writers, width, min(ends))] if any(writers) else []
+        grammars = GrammarMask(writers, width, min(ends))
         rule = StopRule(tokenizer, [() if writer else self.stop for writer in writers], caps, width)
         with torch.inference_mode():
             output = model.generate(
@@ -78,14 +83,17 @@ class GreedyGenerator:
                 eos_token_id=sorted(ends),
                 pad_token_id=pad,
                 stopping_criteria=StoppingCriteriaList([rule]),
-                logits_processor=LogitsProcessorList(masks),
+                logits_processor=LogitsProcessorList([grammars]),
             )
         answers = output[:, width:].tolist()
+        chances = torch.stack(grammars.chances, 1).tolist()
         return [
-            self.free_reply(*_written(ids, most, ends, pad), len(row))
+            self.free_reply(_written(ids, each, most, ends, pad), len(row))
             if automaton is None
-            else guided_reply(read_back(automaton, most, ids), len(row))
-            for row, ids, most, automaton in zip(rows, answers, caps, automata, strict=True)
+            else guided_reply(read_back(automaton, most, ids, each), len(row))
+            for row, ids, each, most, automaton in zip(
+                rows, answers, chances, caps, automata, strict=True
+            )
         ]
 
     def automata(self, batch: Sequence[Request]) -> list[TokenAutomaton | None]:
@@ -111,7 +119,7 @@ class GreedyGenerator:
         """Let go of the model and, on CUDA, of its cached memory."""
         self._loaded = None
         self._ids.clear()
-        self._vocabulary = None
+        self._vocabulary = self._spelling = None
         free_unused()
 
     def _end_ids(self) -> set[int]:
@@ -120,27 +128,50 @@ class GreedyGenerator:
         ends = {int(token) for token in listed if token is not None}
         return ends | {self.loaded.wrapping.end_id()}
 
-    def free_reply(self, tokens: list[int], ended: bool, count: int, width: int) -> Reply:
-        """An answer without a grammar, of `count` tokens, to a prompt of `width` tokens."""
-        text = self.loaded.tokenizer.decode(tokens, skip_special_tokens=True)
+    def free_reply(self, writer: Writer, width: int) -> Reply:
+        """An answer without a grammar to a prompt of `width` tokens."""
+        tokenizer = self.loaded.tokenizer
+        text = tokenizer.decode(writer.tokens, skip_special_tokens=True)
         text, stopped, lost = cut_at_stop(text, self.stop)
-        return Reply(text, "end" if ended or stopped else "length", width, count, lost)
+        if self._spelling is None:
+            self._spelling = Spelling(tokenizer)
+        words = map(self._spelling.__getitem__, writer.tokens)
+        return Reply(
+            text,
+            "end" if writer.ended or stopped else "length",
+            width,
+            writer.count,
+            lost,
+            logprobs=written_stretches(text, words, writer.chances),
+        )
 
 
 def guided_reply(writer: GuidedWriter, width: int) -> Reply:
     """What a writer has written, to a prompt of `width` tokens."""
-    return Reply(writer.text(), "end" if writer.ended else "length", width, writer.count)
+    text = writer.text()
+    words = map(writer.automaton.vocabulary.bytes_of.__getitem__, writer.tokens)
+    return Reply(
+        text,
+        "end" if writer.ended else "length",
+        width,
+        writer.count,
+        logprobs=written_stretches(text, words, writer.chances),
+    )
 
 
-def _written(ids: list[int], most: int, ends: set[int], pad: int) -> tuple[list[int], bool, int]:
-    """An answer's tokens, without the padding after a stop string; did it come to its end; how many
-    tokens were written, the end token included."""
+def _written(
+    ids: list[int], chances: list[float], most: int, ends: set[int], pad: int
+) -> FreeWriter:
+    """The writer of an answer: without the padding after a stop string, whether it came to its end
+    and the end token counted."""
     length = next((n for n, token in enumerate(ids) if token in ends), None)
-    ended = length is not None and length < most
-    kept = ids[:length] if ended else ids[:most]
+    writer = FreeWriter(most, ends, StopStrings(None, ()))
+    writer.ended = writer.closed = length is not None and length < most
+    kept = ids[:length] if writer.ended else ids[:most]
     while kept and kept[-1] == pad:
         kept = kept[:-1]
-    return kept, ended, len(kept) + ended
+    writer.tokens, writer.chances = kept, chances[: len(kept)]
+    return writer
 
 
 @dataclass(eq=False)

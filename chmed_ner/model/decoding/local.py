@@ -61,7 +61,7 @@ class LocalGenerator(GreedyGenerator):
                 return [
                     guided_reply(writer, width)
                     if isinstance(writer, GuidedWriter)
-                    else self.free_reply(writer.tokens, writer.ended, writer.count, width)
+                    else self.free_reply(writer, width)
                     for writer, width in zip(
                         self.written(batch), map(self.length, batch), strict=True
                     )

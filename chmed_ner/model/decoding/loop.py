@@ -13,7 +13,7 @@
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate, takewhile
@@ -26,7 +26,7 @@ from chmed_ner.model.decoding.guesses import MOST_GUESSES, Guesses
 from chmed_ner.model.decoding.writing import Writer
 from chmed_ner.model.kernels.attention import asked_states, cache_attention_in
 from chmed_ner.model.kernels.cache import SlotCache
-from chmed_ner.model.kernels.head import Head
+from chmed_ner.model.kernels.head import Head, Likeliest
 from chmed_ner.model.kernels.layers import merged_layers_in
 from chmed_ner.model.kernels.packing import pack
 from chmed_ner.model.kernels.replacing import Layouts, fast_products_in, fused_norms_in
@@ -55,12 +55,13 @@ class Row:
     latest: list[int] = field(default_factory=list)
     guessed: list[int] = field(default_factory=list)
 
-    def take(self, token: int, guesses: Guesses) -> int:
-        """Write `token` and what must follow it; returns how many guesses were right.
+    def take(self, token: int, chance: float, guesses: Guesses) -> int:
+        """Write `token`, of log-probability `chance`, and what must follow it; returns how many
+        guesses were right.
 
         0 at the answer's end, and where the next pass has to read something that was not guessed.
         """
-        written = self.writer.take(token)
+        written = self.writer.take(token, chance)
         self.latest = guesses.learn(self.latest, written)
         alike = len(list(takewhile(bool, map(eq, written, self.guessed))))
         self.start += alike
@@ -173,7 +174,8 @@ def _write(rows: Sequence[Row], head: Head, states: torch.Tensor, guesses: Guess
     """Write what the states decide, (a, H), and go on from the next state for each right guess.
 
     1. Free answers choose among all of the vocabulary, for all states at once.
-    2. Round by round, the rows that still go on choose at one state each.
+    2. Round by round, the rows that still go on choose at one state each; only the states that
+       count are normalised.
     """
     firsts = accumulate((1 + len(row.guessed) for row in rows), initial=0)
     going = list(zip(rows, firsts, strict=False))
@@ -183,12 +185,12 @@ def _write(rows: Sequence[Row], head: Head, states: torch.Tensor, guesses: Guess
         if row.writer.options() is None
         for at in range(first, first + 1 + len(row.guessed))
     ]
-    likeliest = dict(zip(free, head.likeliest(states[free]), strict=True)) if free else {}
+    likeliest = head.likeliest(states, free) if free else None
     for row in rows:
         row.start += len(row.feed)
     while going:  # 2.
-        tokens = _choices(head, states, going, likeliest)
-        onward = [row.take(token, guesses) for (row, _), token in zip(going, tokens, strict=True)]
+        chosen = _choices(head, states, going, likeliest)
+        onward = [row.take(*each, guesses) for (row, _), each in zip(going, chosen, strict=True)]
         going = [(row, at + more) for (row, at), more in zip(going, onward, strict=True) if more]
 
 
@@ -196,17 +198,23 @@ def _choices(
     head: Head,
     states: torch.Tensor,
     going: Sequence[tuple[Row, int]],
-    likeliest: Mapping[int, int],
-) -> list[int]:
-    """The likeliest token that each row's writer may write after its state, given by its index."""
-    options = {at: row.writer.options() for row, at in going if at not in likeliest}
-    legal = [each for each in options.values() if each is not None]
-    picked = head.likeliest_of(states[list(options)], legal) if legal else []
-    chosen = {**likeliest, **dict(zip(options, picked, strict=True))}
+    likeliest: Likeliest | None,
+) -> list[tuple[int, float]]:
+    """The likeliest token that each row's writer may write after its state, given by its index, and
+    its log-probability among those."""
+    options = {at: row.writer.options() for row, at in going}
+    legal = {at: each for at, each in options.items() if each is not None}
+    chosen: dict[int, tuple[int, float]] = {}
+    if legal:
+        picked = zip(*head.likeliest_of(states[list(legal)], list(legal.values())), strict=True)
+        chosen |= zip(legal, picked, strict=True)
+    if likeliest is not None and len(legal) < len(options):
+        chosen |= likeliest.chosen([at for at in options if at not in legal])
     for row, at in going:
-        others = row.writer.swap(chosen[at])
+        others = row.writer.swap(chosen[at][0])
         if others is not None:
-            chosen[at] = head.likeliest_of(states[at : at + 1], [others])[0]
+            (token,), (chance,) = head.likeliest_of(states[at : at + 1], [others])
+            chosen[at] = token, chance
     return [chosen[at] for _, at in going]
 
 

@@ -1,11 +1,11 @@
 """A tokenizer's vocabulary as bytes, for walking texts in tokens."""
 
-import json
 from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Any
 
 from chmed_ner.errors import InputError
+from chmed_ner.model.decoding.spelling import Spelling, is_byte
 
 LONGEST = 16
 """Characters of a token, at most, where the tokens of a short text are counted."""
@@ -18,10 +18,11 @@ class Vocabulary:
     """
 
     def __init__(self, tokenizer: Any, size: int) -> None:
-        spelt = _spellings(tokenizer, min(size, len(tokenizer)))
+        spelling = Spelling(tokenizer)
+        names = tokenizer.convert_ids_to_tokens(list(range(min(size, len(tokenizer)))))
+        spelt = {token: spelling.spell(token, name) for token, name in enumerate(names)}
         self.bytes_of = {token: word for token, word in spelt.items() if word}
-        names = tokenizer.convert_ids_to_tokens(list(spelt))
-        self._plain = {token: not _is_byte(name) for token, name in zip(spelt, names, strict=True)}
+        self._plain = {token: not is_byte(names[token]) for token in self.bytes_of}
         self._tokenizer = tokenizer
         # tuples, which the garbage collector skips; it would scan lists again and again
         tokens: dict[bytes, tuple[int, ...]] = {}
@@ -106,41 +107,6 @@ def check_reading(vocabulary: Vocabulary, tokenizer: Any, text: str) -> None:
             f"decoding=constrained: the tokens of {text[:20]!r} do not stand for its characters in "
             f"this tokenizer ({type(tokenizer).__name__}); use decoding=greedy with this backbone"
         )
-
-
-def _spellings(tokenizer: Any, size: int) -> dict[int, bytes]:
-    """The bytes of every ordinary token."""
-    from transformers.convert_slow_tokenizer import bytes_to_unicode
-
-    shown = bytes_to_unicode() if _is_byte_level(tokenizer) else {}  # type: ignore[no-untyped-call]
-    alphabet = {character: byte for byte, character in shown.items()}
-    added = tokenizer.added_tokens_decoder
-    special = {*tokenizer.all_special_ids, *(at for at, token in added.items() if token.special)}
-    spelt = {}
-    for token, name in enumerate(tokenizer.convert_ids_to_tokens(list(range(size)))):
-        if token in special or name is None:
-            continue
-        if alphabet and token not in added:
-            spelt[token] = bytes(alphabet[c] for c in name if c in alphabet)
-        elif _is_byte(name):
-            spelt[token] = bytes([int(name[3:5], 16)])
-        else:
-            text = name if isinstance(name, str) else name.decode("utf-8", "replace")
-            spelt[token] = text.replace("▁", " ").encode("utf-8", "replace")
-    return spelt
-
-
-def _is_byte(name: Any) -> bool:
-    """Is it a SentencePiece token for one byte, `<0xE5>`?"""
-    return isinstance(name, str) and len(name) == 6 and name.startswith("<0x") and name[5] == ">"
-
-
-def _is_byte_level(tokenizer: Any) -> bool:
-    """Are its tokens written in GPT-2's printable alphabet for bytes?"""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        return False
-    return '"ByteLevel"' in json.dumps(json.loads(backend.to_str()).get("decoder"))
 
 
 def _strips_space(tokenizer: Any, spelt: dict[int, bytes]) -> bool:

@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from chmed_ner.model.asking import cut_at_stop
 from chmed_ner.model.decoding.automaton import State, TokenAutomaton
+from chmed_ner.model.kernels.head import log_probabilities
 
 LOOK_BACK = 12
 """Tokens decoded to look for a stop string; no stop string is longer than this."""
@@ -18,12 +19,14 @@ class Writer(ABC):
     """Says what may come next in one answer of at most `most` tokens, and when it is over.
 
     `ended` is false for an answer that was cut at `most`; `tokens` are without the end token that
-    has `closed` the answer.
+    has `closed` the answer. `chances` are their log-probabilities among what was allowed in their
+    place, 0 for a token that had to come.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.tokens: list[int] = []
+        self.chances: list[float] = []
         self.ended = False
         self.closed = False
 
@@ -41,7 +44,7 @@ class Writer(ABC):
         """The tokens that may come next, ascending, (U,); None for all of the vocabulary."""
 
     @abstractmethod
-    def take(self, token: int) -> list[int]:
+    def take(self, token: int, chance: float = 0.0) -> list[int]:
         """Write `token` and what must follow it; returns these tokens, none at the answer's end."""
 
     @abstractmethod
@@ -86,11 +89,12 @@ class FreeWriter(Writer):
     def swap(self, token: int) -> None:
         return
 
-    def take(self, token: int) -> list[int]:
+    def take(self, token: int, chance: float = 0.0) -> list[int]:
         if token in self.ends:
             self.ended = self.closed = True
             return []
         self.tokens.append(token)
+        self.chances.append(chance)
         self.ended = self.stop.end(self.tokens)
         return [token] if not self.ended and len(self.tokens) < self.most else []
 
@@ -130,17 +134,18 @@ class GuidedWriter(Writer):
             fit = [need == nearest for need in needs]
         return self.state.options[torch.tensor(fit)]
 
-    def step(self, token: int) -> None:
-        """Write one token."""
+    def step(self, token: int, chance: float = 0.0) -> None:
+        """Write one token of the log-probability `chance`."""
         if token in self.automaton.end_tokens and token not in self.state.successors:
             self.ended = self.closed = True
             return
         self.state = self.state.after(token)
         self.tokens.append(token)
+        self.chances.append(chance)
         self.ended = self.state.stopped > 0
 
-    def take(self, token: int) -> list[int]:
-        self.step(token)
+    def take(self, token: int, chance: float = 0.0) -> list[int]:
+        self.step(token, chance)
         written = [] if self.ended else [token, *self._write_forced()]
         return [] if self.over else written
 
@@ -170,11 +175,15 @@ class GuidedWriter(Writer):
 
 @dataclass(eq=False)
 class GrammarMask:
-    """Masks, in `generate`, what a row's writer may not write; after the answer, all but `end`."""
+    """Masks, in `generate`, what a row's writer may not write; after the answer, all but `end`.
+
+    `chances` are the log-probabilities of what is chosen then, a tensor (B,) a step.
+    """
 
     writers: Sequence[GuidedWriter | None]
     width: int
     end: int
+    chances: list[torch.Tensor] = field(default_factory=list)
 
     def __deepcopy__(self, memo: Any) -> "GrammarMask":
         """Itself: `generate` copies what it gets."""
@@ -182,23 +191,29 @@ class GrammarMask:
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """The scores, (B, V), after the rows, (B, T), with -inf for what a grammar forbids."""
-        masked = scores.clone()
+        masked = scores.clone() if any(self.writers) else scores
         for row, writer in enumerate(self.writers):
             if writer is None:
                 continue
             if input_ids.shape[1] > self.width and not writer.over:
                 writer.step(int(input_ids[row, -1]))
-            legal = torch.tensor([self.end]) if writer.over else writer.allowed()
+            legal = torch.tensor([self.end]) if writer.over else writer.options()
+            if not writer.over:
+                others = writer.swap(int(legal[scores[row, legal].argmax()]))
+                legal = legal if others is None else others
             masked[row] = -torch.inf
             masked[row, legal] = scores[row, legal]
+        self.chances.append(log_probabilities(masked, masked.argmax(-1)))
         return masked
 
 
-def read_back(automaton: TokenAutomaton, most: int, tokens: Sequence[int]) -> GuidedWriter:
+def read_back(
+    automaton: TokenAutomaton, most: int, tokens: Sequence[int], chances: Sequence[float]
+) -> GuidedWriter:
     """The writer that has written `tokens`, as far as they belong to its answer."""
     writer = GuidedWriter(automaton, most)
-    for token in tokens:
+    for token, chance in zip(tokens, chances, strict=True):
         if writer.over:
             break
-        writer.step(token)
+        writer.step(token, chance)
     return writer

@@ -4,7 +4,8 @@ To choose for n states, (n, H), each among tokens of its own:
 
 1. take the union of all states' options, (U,);
 2. multiply the states with these U rows of the head only, (n, U);
-3. mask, per state, what is not among its options; the largest that is left is the choice.
+3. mask, per state, what is not among its options; the largest that is left is the choice, and its
+   softmax over what is left the probability of that choice.
 
 The loss of a head that is a plain matrix comes with its gradients from one pass, so that the logits
 of only one slice of the states, (n, H), exist at a time:
@@ -14,7 +15,7 @@ of only one slice of the states, (n, H), exist at a time:
 3. from these, the gradients by its states, (n, H), and by the weights if they are trained, (V, H).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,13 +74,16 @@ class Head:
         logits = functional.linear(states, self.module.weight[tokens], bias)
         return logits[:rows, :columns]
 
-    def likeliest(self, states: torch.Tensor) -> list[int]:
-        """The likeliest token of each row; of equals, the first."""
-        tokens: list[int] = first_largest(self.logits(states)).tolist()
-        return tokens
+    def likeliest(self, states: torch.Tensor, places: Sequence[int]) -> "Likeliest":
+        """What is likeliest at some `places` of the states, (a, H)."""
+        logits = self.logits(states[list(places)])
+        return Likeliest({at: row for row, at in enumerate(places)}, first_largest(logits), logits)
 
-    def likeliest_of(self, states: torch.Tensor, options: Sequence[torch.Tensor]) -> list[int]:
-        """The likeliest of each row's `options`, ascending, (U,) each; of equals, the lowest."""
+    def likeliest_of(
+        self, states: torch.Tensor, options: Sequence[torch.Tensor]
+    ) -> tuple[list[int], list[float]]:
+        """The likeliest of each row's `options`, ascending, (U,) each; of equals, the lowest. And
+        their log-probabilities among these options."""
         counts = torch.tensor([len(each) for each in options])
         rows = torch.repeat_interleave(torch.arange(len(options)), counts).to(states.device)
         union, columns = torch.unique(torch.cat(list(options)), return_inverse=True)  # 1.
@@ -87,8 +91,28 @@ class Head:
         logits = self.logits(states, union)  # 2. (n, U)
         legal = torch.full_like(logits, -torch.inf, dtype=torch.float32)  # 3.
         legal[rows, columns] = logits[rows, columns].float()
-        tokens: list[int] = union[legal.argmax(-1)].tolist()
-        return tokens
+        best = legal.argmax(-1)
+        return union[best].tolist(), log_probabilities(legal, best).tolist()
+
+
+@dataclass(frozen=True)
+class Likeliest:
+    """The likeliest tokens at f places, (f,), of equals the first, out of their logits, (f, V).
+
+    `rows` are by place.
+    """
+
+    rows: Mapping[int, int]
+    tokens: torch.Tensor
+    logits: torch.Tensor
+
+    def chosen(self, places: Sequence[int]) -> dict[int, tuple[int, float]]:
+        """Token and log-probability at each of these places: only they are normalised."""
+        rows = torch.tensor([self.rows[at] for at in places], device=self.tokens.device)
+        tokens = self.tokens[rows]
+        chances = log_probabilities(self.logits[rows], tokens)
+        each = zip(tokens.tolist(), chances.tolist(), strict=True)
+        return dict(zip(places, each, strict=True))
 
 
 def first_largest(logits: torch.Tensor) -> torch.Tensor:
@@ -99,6 +123,16 @@ def first_largest(logits: torch.Tensor) -> torch.Tensor:
     best = blocks.amax(-1).argmax(-1)
     within = blocks[torch.arange(len(logits), device=logits.device), best].argmax(-1)
     return best * BLOCK + within
+
+
+def log_probabilities(logits: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """The log-softmax of one column of each row, (n,), in float32."""
+    rows = max(1, NORMALISED // logits.shape[1])
+    found = []
+    for block, at in zip(logits.split(rows), columns.split(rows), strict=True):
+        exact = block.float()
+        found.append(exact.gather(1, at[:, None])[:, 0] - exact.logsumexp(-1))
+    return torch.cat(found)
 
 
 @dataclass(frozen=True)

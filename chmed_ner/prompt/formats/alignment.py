@@ -2,7 +2,7 @@
 distance (rapidfuzz): a character that is dropped, doubled or altered moves no other.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -38,6 +38,7 @@ class Placed:
     lost: tuple[Mention, ...]  # those without a place there, as written
     edits: int  # characters in which the copy differs from the sentence
     characters: int  # of the sentence, that have a place in the copy
+    origins: Mapping[Span, Span]  # what an entity is in the copy
 
 
 Tags = Sequence[str]
@@ -58,8 +59,10 @@ def place(copy: str, tags: Tags, sentence: str, inner: Sequence[Tags] = ()) -> P
     places = [owners[at] if at >= 0 else -1 for at in places]
     spans: list[Span] = []
     lost: list[Mention] = []
+    origins: dict[Span, Span] = {}
     for layer in (tags, *inner):
         found: list[str | None] = [None] * len(sentence)
+        firsts: dict[int, Span] = {}
         for at, tag in zip(places, layer, strict=True):
             if at >= 0:
                 found[at] = found[at] or tag
@@ -69,12 +72,18 @@ def place(copy: str, tags: Tags, sentence: str, inner: Sequence[Tags] = ()) -> P
                 lost.append(Mention(copy[entity.start : entity.end], entity.type))
                 for at in at_places:
                     found[at] = OUTSIDE
-        spans += chunks(_bridged(found))
+            else:
+                firsts.setdefault(at_places[0], entity)
+        for span in chunks(_bridged(found)):
+            spans.append(span)
+            origin = next((firsts[at] for at in range(span.start, span.end) if at in firsts), None)
+            if origin is not None:
+                origins.setdefault(span, origin)
     kept = nestable(spans)
     crossing = set(spans).difference(kept)
     lost += [Mention(sentence[s.start : s.end], s.type) for s in in_text_order(crossing)]
     characters = len({at for at in places if at >= 0})
-    return Placed(kept, tuple(lost), edits, characters)
+    return Placed(kept, tuple(lost), edits, characters, origins)
 
 
 def _together(places: Sequence[int], length: int) -> bool:

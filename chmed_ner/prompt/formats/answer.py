@@ -15,6 +15,7 @@ from chmed_ner.entities import (
     Mention,
     Sentence,
     Span,
+    chunks,
     gold_mentions,
     in_text_order,
     layers,
@@ -43,6 +44,10 @@ PROBLEMS = (
 chmed_ner/prompt/README.md says what each counts."""
 
 
+Stretches = tuple[tuple[int, int], ...]
+"""Parts `[start, end)` of an answer's text, in code points."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A completion understood: the mentions in listed order, and its problems counted by reason.
@@ -50,12 +55,15 @@ class Answer:
     A mention that the sentence does not hold stays, counted as `not_in_sentence`. Where the format
     carries places, `spans` are the entities (in text order, none across another, in code points)
     and `placed_characters` how many characters of the sentence were copied; else both are None.
+    `read_at` says where in the answer the mentions were read, as far as it is known; spans are the
+    first of them.
     """
 
     mentions: tuple[Mention, ...]
     problems: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     spans: tuple[Span, ...] | None = None
     placed_characters: int | None = field(default=None, compare=False)
+    read_at: tuple[Stretches, ...] = field(default=(), compare=False)
 
     @property
     def unread(self) -> bool:
@@ -108,9 +116,9 @@ def without_entities(text: str) -> Answer | None:
 DEEPEST = 4
 """How many layers of entities a copy can mark; CMeEE has up to three."""
 
-TaggedCopy = tuple[str, Sequence[Sequence[str]]]
+TaggedCopy = tuple[str, Sequence[Sequence[str]], Sequence[int]]
 """What an answer has copied, and a BIO tag for each of its characters; of entities that nest a
-layer of tags after the other, from the outermost in."""
+layer of tags after the other, from the outermost in. And where in the answer each character is."""
 
 
 class CopyFormat(AnswerFormat):
@@ -132,7 +140,7 @@ class CopyFormat(AnswerFormat):
         problems: Counter[str] = Counter()
         most = 3 * len(sentence) + 32
         readable = text[: most * (labels.longest + self.most_marks)]
-        copy, (tags, *inner) = self.read(readable, labels, problems)
+        copy, (tags, *inner), places = self.read(readable, labels, problems)
         unread = len(text) - len(readable) + max(0, len(copy) - most)
         placed = place(copy[:most], tags[:most], sentence, [layer[:most] for layer in inner])
         found = [Mention(sentence[span.start : span.end], span.type) for span in placed.spans]
@@ -142,8 +150,22 @@ class CopyFormat(AnswerFormat):
         problems["not_in_sentence"] = len(lost)
         problems["repeated_line"] += len(placed.lost) - len(lost)
         counted = {reason: n for reason, n in problems.items() if n}
-        return Answer((*found, *lost), counted, placed.spans, placed.characters)
+        marked = [span for layer in (tags, *inner) for span in chunks(layer)]
+        read_at = tuple(
+            self.stretches(placed.origins[span], readable, places, marked)
+            if span in placed.origins
+            else ()
+            for span in placed.spans
+        )
+        return Answer((*found, *lost), counted, placed.spans, placed.characters, read_at)
 
     @abstractmethod
     def read(self, text: str, labels: LabelScheme, problems: Counter[str]) -> TaggedCopy:
         """The copy in `text`, with the tags that it has there, at least one layer of them."""
+
+    @abstractmethod
+    def stretches(
+        self, span: Span, text: str, places: Sequence[int], marked: Sequence[Span]
+    ) -> Stretches:
+        """Where `text` says a span of the copy, of all that are `marked`; the copy's characters
+        are at `places`."""

@@ -11,10 +11,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from chmed_ner.entities import OUTSIDE, Grammar, LabelScheme, chunks, folded, split_tag, tags_of
+from chmed_ner.entities import (
+    OUTSIDE,
+    Grammar,
+    LabelScheme,
+    Span,
+    chunks,
+    folded,
+    split_tag,
+    tags_of,
+)
 from chmed_ner.knobs import one_of
 from chmed_ner.prompt.formats.alignment import BLANK
-from chmed_ner.prompt.formats.answer import Answer, CopyFormat, TaggedCopy
+from chmed_ner.prompt.formats.answer import Answer, CopyFormat, Stretches, TaggedCopy
 from chmed_ner.prompt.formats.copy_grammar import RunsGrammar, TaggedGrammar
 
 STYLES = ("lines", "one_line", "runs")
@@ -52,12 +61,17 @@ class BioTags(CopyFormat):
     def read(self, text: str, labels: LabelScheme, problems: Counter[str]) -> TaggedCopy:
         copy: list[str] = []
         tags: list[str] = []
+        places: list[int] = []
         reader = _Reader(self.style, labels)
-        lines = text.split() if self.style == "one_line" else re.split(r"[\r\n]", text)
-        lines = list(filter(str.strip, lines))
-        if self.style != "one_line" and all(map(_NUMBER.match, lines)):
-            lines = [_NUMBER.sub("", line) for line in lines]
-        for line in lines:
+        pieces = re.finditer(r"\S+" if self.style == "one_line" else r"[^\r\n]+", text)
+        lines = [(each.group(), each.start()) for each in pieces if each.group().strip()]
+        if self.style != "one_line" and all(_NUMBER.match(line) for line, _ in lines):
+            lines = [
+                (line[number.end() :], at + number.end())
+                for line, at in lines
+                if (number := _NUMBER.match(line))
+            ]
+        for line, at in lines:
             piece = reader.piece(line.rstrip())
             if isinstance(piece, str):
                 problems[piece] += 1
@@ -65,7 +79,15 @@ class BioTags(CopyFormat):
             words, tag = piece
             copy.append(words)
             tags += [tag, *[_inside(tag)] * (len(words) - 1)]
-        return "".join(copy), [tags]
+            places += range(at, at + len(words))
+        return "".join(copy), [tags], places
+
+    def stretches(
+        self, span: Span, text: str, places: Sequence[int], marked: Sequence[Span]
+    ) -> Stretches:
+        """Its lines, and without `runs` the next one, whose tag says that it has ended."""
+        ends = [*places[span.end :], len(text), len(text)]
+        return ((places[span.start], ends[0 if self.style == "runs" else 1]),)
 
     def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:
         """Every character with a tag, or every stretch with a name."""

@@ -64,7 +64,7 @@ class Extraction(AnswerFormat):
         def allowed(mention: Mention) -> int:
             return 1 if self.order == "unique" else max(1, sentence.count(mention.text))
 
-        return listed_answer(found, page, allowed)
+        return listed_answer(found, page, allowed, readable)
 
     def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:
         """Lines of a piece of `sentence` and a category, none of them twice under `unique`."""

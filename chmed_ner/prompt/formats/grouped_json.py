@@ -40,4 +40,4 @@ class GroupedJson(AnswerFormat):
         found = read_list(readable, page)
         if len(readable) < len(text):
             found.append("unparsable_line")
-        return listed_answer(found, page, lambda _: 1)
+        return listed_answer(found, page, lambda _: 1, readable)

@@ -8,15 +8,17 @@ the mention; marks without a category are text.
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chmed_ner.entities import Grammar, LabelScheme, Span, in_text_order, layers, tags_of
 from chmed_ner.prompt.formats.alignment import BLANK
-from chmed_ner.prompt.formats.answer import DEEPEST, Answer, CopyFormat, TaggedCopy
+from chmed_ner.prompt.formats.answer import DEEPEST, Answer, CopyFormat, Stretches, TaggedCopy
 from chmed_ner.prompt.formats.copy_grammar import MarkedGrammar
 
 _OPENING, _BARS, _CLOSING = "[［【", "|｜", "]］】"
 _MARKS = re.compile(r"[\[［【|｜\]］】\\]")
+_CLOSED = re.compile(r"[^\]］】]*[\]］】]")
 _PIECES = re.compile(r"\\[\[［【|｜\]］】\\]|[\[［【|｜\]］】]|[^\[［【|｜\]］】\\]+|\\")
 
 
@@ -43,13 +45,27 @@ class Inline(CopyFormat):
 
     def read(self, text: str, labels: LabelScheme, problems: Counter[str]) -> TaggedCopy:
         page = _Page(labels, problems, DEEPEST if labels.nested else 1)
-        for piece in _PIECES.findall(text):
-            page.read(piece)
+        for piece in _PIECES.finditer(text):
+            page.read(piece.group(), piece.start())
         copy = page.finished()
         spans = set(copy.spans)
         if len(spans) < len(copy.spans):
             problems["repeated_line"] += len(copy.spans) - len(spans)
-        return copy.text, [tags_of(layer, len(copy.text)) for layer in layers(spans)]
+        return copy.text, [tags_of(layer, len(copy.text)) for layer in layers(spans)], copy.places
+
+    def stretches(
+        self, span: Span, text: str, places: Sequence[int], marked: Sequence[Span]
+    ) -> Stretches:
+        """Its characters and its own marks, not those of what is inside it."""
+        first, ends = places[span.start], [*places[span.end :], len(text)]
+        begun = in_text_order(each for each in marked if each.start == span.start)
+        ended = in_text_order(each for each in marked if each.end == span.end)[::-1]
+        opening = first - len(begun) + begun.index(span)
+        after = places[span.end - 1] + 1
+        closings = [each.span() for each in _CLOSED.finditer(text, after, ends[0])]
+        closing = dict(enumerate(closings)).get(ended.index(span), (after, ends[0]))
+        words = ((at, at + 1) for at in places[span.start : span.end])
+        return (max(0, opening), max(0, opening) + 1), *words, closing
 
     def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:
         """The sentence with pieces of it marked, none within another unless the labels nest."""
@@ -67,6 +83,7 @@ class _Copied:
     """A stretch of the copy, and the entities in it."""
 
     text: str = ""
+    places: Sequence[int] = ()  # where in the answer its characters are
     spans: list[Span] = field(default_factory=list)
 
 
@@ -80,12 +97,13 @@ class _Open:
 
     def joined(self, start: int = 0, end: int | None = None) -> _Copied:
         """The stretches from `start` to `end` as one."""
-        texts, spans, length = [], [], 0
+        texts, places, spans, length = [], [], [], 0
         for part in self.parts[start:end]:
             spans += [span.moved(length) for span in part.spans]
             texts.append(part.text)
+            places += part.places
             length += len(part.text)
-        return _Copied("".join(texts), spans)
+        return _Copied("".join(texts), places, spans)
 
 
 @dataclass
@@ -97,18 +115,20 @@ class _Page:
     deepest: int
     open: list[_Open] = field(default_factory=lambda: [_Open([])])
 
-    def read(self, piece: str) -> None:
-        """Take the next piece: a mark, an escaped mark, or text."""
+    def read(self, piece: str, at: int) -> None:
+        """Take the next piece, from `at` on: a mark, an escaped mark, or text."""
+        plain = _unescaped(piece)
+        copied = _Copied(plain, range(at, at + len(plain)))
         if piece in _OPENING:
             if len(self.open) > self.deepest:
                 self._leave_open()
-            self.open.append(_Open([_Copied(piece)]))
+            self.open.append(_Open([copied]))
         elif piece in _CLOSING and len(self.open) > 1:
-            self._close(piece)
+            self._close(copied)
         else:
             if piece in _BARS:
                 self.open[-1].bar = len(self.open[-1].parts)
-            self._copy(_Copied(_unescaped(piece)))
+            self._copy(copied)
 
     def finished(self) -> _Copied:
         """The copy and the entities in it."""
@@ -128,10 +148,10 @@ class _Page:
         else:
             self._copy(left.joined())
 
-    def _close(self, mark: str) -> None:
+    def _close(self, mark: _Copied) -> None:
         closed = self.open.pop()
         if not closed.bar:
-            self._copy(_Copied(closed.joined().text + mark, closed.joined().spans))
+            self._copy(_Open([*closed.parts, mark]).joined())
             return
         words, name = closed.joined(1, closed.bar), closed.joined(closed.bar + 1)
         type_ = self.labels.tag_of(name.text)

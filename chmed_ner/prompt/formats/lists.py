@@ -10,6 +10,7 @@ from chmed_ner.entities import LabelScheme, Mention, simplified_character
 from chmed_ner.prompt.formats.answer import Answer
 from chmed_ner.prompt.formats.folding import FoldedText, bare
 from chmed_ner.prompt.formats.nothing import is_symbol, means_none
+from chmed_ner.prompt.formats.stretches import listed_stretches
 
 Found = Mention | str
 """A mention, or the problem that a piece of an answer is."""
@@ -85,8 +86,10 @@ class Page:
         return text[: _SPARE + _MOST * (len(self.sentence.text) + self.labels.longest)]
 
 
-def listed_answer(found: Iterable[Found], page: Page, allowed: Callable[[Mention], int]) -> Answer:
-    """The answer that lists what was `found`, its problems counted.
+def listed_answer(
+    found: Iterable[Found], page: Page, allowed: Callable[[Mention], int], text: str
+) -> Answer:
+    """The answer that lists what was `found` in `text`, its problems counted.
 
     A mention that is listed more often than `allowed` is a problem too.
     """
@@ -104,4 +107,5 @@ def listed_answer(found: Iterable[Found], page: Page, allowed: Callable[[Mention
         if each.text not in page.sentence.text:
             problems["not_in_sentence"] += 1
         mentions.append(each)
-    return Answer(tuple(mentions), dict(problems))
+    read_at = listed_stretches(mentions, text, page.labels)
+    return Answer(tuple(mentions), dict(problems), read_at=read_at)

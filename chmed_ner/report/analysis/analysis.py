@@ -14,15 +14,20 @@ from chmed_ner.report.analysis.figures import (
     string_figure,
     types_in,
 )
+from chmed_ner.report.analysis.reliability import reliability_figure
 from chmed_ner.score import (
     ALL,
     ERROR_KINDS,
     PAIRED,
+    Bin,
     Breakdown,
     Confusion,
     ScoredSentence,
+    bins,
     break_down,
     by_kind,
+    entities_of,
+    judge,
 )
 
 ANALYSIS_FOLDER = "analysis"
@@ -60,6 +65,13 @@ def write_analysis(
     types = types_in(genres[ALL].confusions, labels.labels)
     folder = directory / ANALYSIS_FOLDER
     _write_tables(folder, genres, [label.tag for label in types], nested=labels.nested)
+    judged = judge(sentences, spans)
+    reliability = {
+        genre: bins(entities_of(each for each in judged if genre in (each.genre, ALL)))
+        for genre in groups
+    }
+    if reliability[ALL]:
+        _write_reliability(folder, reliability)
     for name, content in (
         ("confusion", confusion_figure(genres[ALL].confusions, types)),
         ("errors_by_type", error_figure(genres[ALL].confusions, types)),
@@ -67,6 +79,21 @@ def write_analysis(
         ("f1_by_string", string_figure(genres)),
     ):
         write_bytes(folder / f"{name}.png", content)
+
+
+def _write_reliability(folder: Path, genres: Mapping[str, Sequence[Bin]]) -> None:
+    rows = [
+        (genre, each.entities, 100 * each.confidence, 100 * each.right)
+        for genre, found in genres.items()
+        for each in found
+    ]
+    _write_csv(folder / "reliability.csv", ("genre", "entities", "confidence", "precision"), rows)
+    write_bytes(folder / "reliability.png", reliability_figure(genres))
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Rows) -> None:
+    with replacing(path) as file:
+        csv.writer(file, lineterminator="\n").writerows((header, *rows))
 
 
 def _write_tables(
@@ -89,11 +116,8 @@ def _write_tables(
     if nested:
         tables["f1_by_nesting"] = (("entities", *FIGURES), lambda each: _parts(each.nesting))
     for name, (header, rows_of) in tables.items():
-        with replacing(directory / f"{name}.csv") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("genre", *header))
-            for genre, each in genres.items():
-                writer.writerows((genre, *row) for row in rows_of(each))
+        rows = [(genre, *row) for genre, each in genres.items() for row in rows_of(each)]
+        _write_csv(directory / f"{name}.csv", ("genre", *header), rows)
 
 
 def _figures(scores: Scores) -> list[float]:

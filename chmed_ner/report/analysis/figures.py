@@ -181,9 +181,9 @@ def length_figure(genres: Mapping[str, Breakdown]) -> bytes:
         axes = add_axes(figure, left, 0.75, 10.4 - left - 4.4, 1.25)
         f1_axis(axes, title)
         _categories(axes, parts[ALL])
-        for genre, colour in _shown(parts):
+        for genre, colour in colours_of(parts):
             _line(axes, parts[genre], colour)
-    _legend(figure, _shown(genres))
+    genre_legend(figure, colours_of(genres))
     return png(figure)
 
 
@@ -195,13 +195,13 @@ def string_figure(genres: Mapping[str, Breakdown]) -> bytes:
     axes = add_axes(figure, 0.75, 0.75, 0.3, 1.05)
     f1_axis(axes)
     _categories(axes, parts[ALL])
-    shown = _shown(genres)
+    shown = colours_of(genres)
     groups = [
         (colour, [each.f1 if _met(each) else None for each in parts[genre].values()])
         for genre, colour in shown
     ]
     grouped_bars(axes, groups, 1, min(9.0, 27 / len(shown)))
-    _legend(figure, shown)
+    genre_legend(figure, shown)
     return png(figure)
 
 
@@ -219,7 +219,7 @@ def _met(scores: Scores) -> bool:
     return scores.gold + scores.predicted > 0
 
 
-def _shown(genres: Mapping[str, Any]) -> list[tuple[str, str]]:
+def colours_of(genres: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The genres to draw with their colours; all of them together only where there are several."""
     own = [genre for genre in genres if genre != ALL]
     coloured = list(zip(own, cycle(COLOURS), strict=False))
@@ -242,7 +242,7 @@ def _line(axes: Any, parts: Parts, colour: str) -> None:
         axes.plot(x, each.f1, "o", color=colour, markerfacecolor=fill, markersize=5, clip_on=False)
 
 
-def _legend(figure: Any, shown: Sequence[tuple[str, str]]) -> None:
+def genre_legend(figure: Any, shown: Sequence[tuple[str, str]]) -> None:
     """Genres and their colours, to the right of the title."""
     named = [("全部 all" if genre == ALL else genre, colour, "o") for genre, colour in shown]
     add_legend(figure, named, loc="upper right", ncols=len(named), columnspacing=1)

@@ -6,7 +6,7 @@
   if (!source) return;
   const data = JSON.parse(source.textContent);
   const [GENRE, TEXT, LINES, ITEMS, ANSWERS] = [1, 2, 3, 4, 5]; // of a row; its id comes first
-  const [KIND, SEEN] = [0, 3]; // of an item; its two types lie between
+  const [KIND, SEEN, SURE] = [0, 3, 4]; // of an item; its two types lie between; SURE may be absent
   const AT_ONCE = 40;
   const PIECE = 4000;
   // What acts on the page or cannot be seen is named.
@@ -18,7 +18,7 @@
   const shown = byId("shown");
   const expanded = byId("expanded");
   const controls = Object.fromEntries(
-    ["genre", "type", "kind", "seen", "search"].map((id) => [id, byId(id)]).filter((pair) => pair[1]),
+    ["genre", "type", "kind", "seen", "sure", "order", "search"].map((id) => [id, byId(id)]).filter((pair) => pair[1]),
   );
   const flagged = (item) => data.kinds[item[KIND]][1];
   let found = data.rows;
@@ -62,13 +62,14 @@
         entity.append(element("small", "", note));
       }
     };
-    for (const [start, end, type, mark] of spans) {
+    for (const [start, end, type, mark, sure] of spans) {
       closeUpTo(start);
       copyTo(start);
       const [style, name] = data.types[type];
       const entity = element("mark", mark ? `${style} e` : style);
       innermost().append(entity);
-      open.push({ entity, end, note: name + (mark > 1 ? `·${data.kinds[mark - 2][0]}` : "") });
+      const kind = mark > 1 ? `·${data.kinds[mark - 2][0]}` : "";
+      open.push({ entity, end, note: name + kind + (sure === undefined ? "" : ` ${Math.floor(sure)}%`) });
     }
     closeUpTo(text.length);
     copyTo(text.length);
@@ -138,22 +139,40 @@
     const value = (id) => (controls[id] ? controls[id].value : "");
     const [genre, type, seen] = ["genre", "type", "seen"].map((id) => (value(id) === "" ? null : Number(value(id))));
     const kind = value("kind");
+    const [least, most] = value("sure") ? value("sure").split(" ").map(Number) : [null, null];
     const wanted = controls.search.value.trim().toLowerCase();
     if (wanted && !texts) texts = new Map(data.rows.map((row) => [row, textOf(row)]));
     const fits = (item) =>
       (kind === "" || kind === "none" || (kind === "any" ? flagged(item) : item[KIND] === Number(kind))) &&
       (type === null || item[1] === type || item[2] === type) &&
-      (seen === null || item[SEEN] === seen);
-    const asksItems = type !== null || seen !== null || (kind !== "" && kind !== "none");
-    return (row) =>
+      (seen === null || item[SEEN] === seen) &&
+      (least === null || (item[SURE] >= least && item[SURE] < most));
+    const asksItems = type !== null || seen !== null || least !== null || (kind !== "" && kind !== "none");
+    const matches = (row) =>
       (genre === null || row[GENRE] === genre) &&
       (kind !== "none" || !row[ITEMS].some(flagged)) &&
       (!asksItems || row[ITEMS].some(fits)) &&
       (!wanted || texts.get(row).includes(wanted));
+    return { matches, fits };
+  };
+
+  // By the entities that the filters ask for; sentences without a confidence of these come last.
+  const sorted = (rows, fits) => {
+    const order = controls.order ? controls.order.value : "";
+    if (!order) return rows;
+    const [best, sign] = order === "least" ? [Math.min, 1] : [Math.max, -1];
+    const keys = new Map(
+      rows.map((row) => {
+        const sure = row[ITEMS].filter((item) => item[SURE] !== undefined && fits(item)).map((item) => item[SURE]);
+        return [row, sure.length ? sign * best(...sure) : Infinity];
+      }),
+    );
+    return [...rows].sort((one, other) => keys.get(one) - keys.get(other) || 0);
   };
 
   const apply = () => {
-    found = data.rows.filter(matcher());
+    const { matches, fits } = matcher();
+    found = sorted(data.rows.filter(matches), fits);
     list.replaceChildren();
     drawn = 0;
     extend();

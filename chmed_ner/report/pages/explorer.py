@@ -27,6 +27,8 @@ OUTLINED, FIRST_KIND = 1, 2
 """
 
 _STOPS = {"end": "正常結束", "length": "達長度上限", "refused": "拒答"}
+_LEVELS = [("0 50", "不到 50%"), ("50 80", "50–80%"), ("80 95", "80–95%"), ("95 101", "95% 以上")]
+_ORDERS = [("least", "最沒把握的在前"), ("most", "最有把握的在前")]
 _SEARCH = (
     '<label>搜尋 <input type="search" id="search" autocomplete="off" spellcheck="false" '
     'placeholder="句子、編號或模型輸出"></label>\n'
@@ -41,11 +43,12 @@ _SEARCH = (
 @dataclass(frozen=True, slots=True)
 class ShownEntity:
     """An entity of a sentence: its kind (an index), its types, whether its string was seen in
-    training (None: not known)."""
+    training and how sure the model was of it, 0 to 1 (None: not known)."""
 
     kind: int
     types: tuple[str, ...]
     seen: bool | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Explorer:
 
     `lines` are the headings of each sentence's lines. `kinds` are what an entity can be, each with
     whether it is one to look for; a sentence with such an entity is called `any_`, else `none`.
+    `sure` names the entities' confidence.
     """
 
     sentences: Sequence[ShownSentence]
@@ -73,6 +77,7 @@ class Explorer:
     any_: str
     none: str
     seen: bool = False
+    sure: str = ""
 
     def write(self, path: Path, title: str, above: str, outlined: str) -> None:
         """Write a page of these sentences, `above` before them, atomically.
@@ -113,12 +118,15 @@ class Explorer:
             for tag, n in self._types.items()
         ]
         seen = [("1", "訓練中見過"), ("0", "訓練中未見")]
+        sure = any(e.confidence is not None for each in self.sentences for e in each.entities)
         return (
             '<div class="filters" id="filters" role="search" aria-label="篩選句子" hidden>\n'
             + _select("genre", "文類", [(str(n), name) for name, n in self._genres.items()])
             + _select("type", "類別", types)
             + _select("kind", "結果", kinds)
             + (_select("seen", "字串", seen) if self.seen else "")
+            + (_select("sure", self.sure, _LEVELS) if sure else "")
+            + (_select("order", "排序", _ORDERS, "原來的順序") if sure else "")
             + _SEARCH
             + "</div>\n"
             '<ol class="sentences" id="sentences"></ol>\n'
@@ -169,31 +177,32 @@ def spans_of(spans: Mapping[str, Sequence[Span]], sentence: Sentence) -> Sequenc
         ) from None
 
 
-def _select(id_: str, name: str, options: Sequence[tuple[str, str]]) -> str:
+def _select(id_: str, name: str, options: Sequence[tuple[str, str]], first: str = "全部") -> str:
     listed = "".join(
         f'<option value="{value}">{html.escape(plain(text))}</option>' for value, text in options
     )
     return (
-        f'<label>{name} <select id="{id_}" autocomplete="off"><option value="">全部</option>'
+        f'<label>{name} <select id="{id_}" autocomplete="off"><option value="">{first}</option>'
         f"{listed}</select></label>\n"
     )
 
 
 def _spans(
     sentence: Sentence, line: Sequence[tuple[Span, int]], types: Mapping[str, int]
-) -> list[list[int]]:
-    """[start, end, type, mark] in UTF-16 units, by which the script cuts, in text order.
+) -> list[list[float]]:
+    """[start, end, type, mark] in UTF-16 units, by which the script cuts, in text order; with the
+    confidence in percent, where there is one.
 
     One that crosses another comes in two pieces, so that each lies inside all that it overlaps.
     """
     text = sentence.text
     units = list(accumulate((1 + (character > "\uffff") for character in text), initial=0))
-    found: list[list[int]] = []
+    found: list[list[float]] = []
     ends: list[int] = []  # of the entities that are open, the outermost first
-    left = [(*order(span), mark) for span, mark in line]
+    left = [(*order(span), mark, _percent(span.confidence)) for span, mark in line]
     heapify(left)
     while left:
-        start, minus_end, type_, mark = heappop(left)
+        start, minus_end, type_, mark, sure = heappop(left)
         end = -minus_end
         if not 0 <= start < end <= len(text):
             raise InputError(
@@ -203,16 +212,21 @@ def _spans(
         while ends and ends[-1] <= start:
             ends.pop()
         if ends and end > ends[-1]:
-            heappush(left, (ends[-1], -end, type_, mark))
+            heappush(left, (ends[-1], -end, type_, mark, sure))
             end = ends[-1]
         ends.append(end)
-        found.append([units[start], units[end], types[type_], mark])
+        found.append([units[start], units[end], types[type_], mark, *sure])
     return found
 
 
-def _entity(entity: ShownEntity, types: Mapping[str, int]) -> list[int]:
+def _entity(entity: ShownEntity, types: Mapping[str, int]) -> list[float]:
     first, last = types[entity.types[0]], types[entity.types[-1]]
-    return [entity.kind, first, last, -1 if entity.seen is None else int(entity.seen)]
+    seen = -1 if entity.seen is None else int(entity.seen)
+    return [entity.kind, first, last, seen, *_percent(entity.confidence)]
+
+
+def _percent(confidence: float | None) -> list[float]:
+    return [] if confidence is None else [round(100 * confidence, 1)]
 
 
 def _completion(name: str, completion: Completion) -> list[Any]:

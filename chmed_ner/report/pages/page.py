@@ -47,8 +47,6 @@ _MORE = (
     ("test/unseen_f1", "訓練中未見的實體 F1"),
     ("infer/mention_f1", "還原位置前的提及 F1"),
 )
-
-
 _NUMBERS = {kind: number for number, kind in enumerate(ERROR_KINDS)}
 
 
@@ -77,6 +75,7 @@ def write_page(
         any_="有錯誤",
         none="整句無誤",
         seen=training_mentions is not None,
+        sure="信心" if metrics.get("confidence/calibrated") else "信心（未校準）",
     )
     tables = _metric_tables(metrics, sentences, marks)
     above = f"<h2>測試成績</h2>\n{_headline(metrics)}"
@@ -111,7 +110,8 @@ def _entity(sentence: Sentence, pairing: Pairing, known: Collection[str] | None)
     """A spurious entity is seen or unseen by its own string, any other by the gold one's."""
     ends = [span for span in (pairing.gold, pairing.predicted) if span is not None]
     seen = None if known is None else sentence.mention(ends[0]) in known
-    return ShownEntity(_NUMBERS[pairing.kind], tuple(span.type for span in ends), seen)
+    sure = pairing.predicted.confidence if pairing.predicted else None
+    return ShownEntity(_NUMBERS[pairing.kind], tuple(span.type for span in ends), seen, sure)
 
 
 def _marks(found: Sequence[Pairing]) -> tuple[dict[Span, int], dict[Span, int]]:
