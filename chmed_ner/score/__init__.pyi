@@ -32,3 +32,10 @@ from .resampling import (
     sentence_counts as sentence_counts,
 )
 from .spans import span_scores as span_scores, total as total
+from .suggestions import (
+    SUGGESTION_KINDS as SUGGESTION_KINDS,
+    Suggestion as Suggestion,
+    suggestion_record as suggestion_record,
+    suggestions as suggestions,
+)
+from .usage import PLAIN as PLAIN, Usage as Usage
