@@ -8,6 +8,7 @@ import random
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from chmed_ner.entities import (
@@ -42,8 +43,7 @@ TRUSTED = 0.2
 
 def sentence_features(lexicon: Lexicon, text: str) -> Rows:
     """All features of each character of `text`."""
-    rows: Rows = [["bias"] for _ in text]
-    _add_ngrams(rows, text)
+    rows: Rows = list(map(list, zip(["bias"] * len(text), *_ngrams(text), strict=True)))
     _add_classes(rows, text)
     _add_brackets(rows, text)
     _add_matches(rows, lexicon, text)
@@ -57,6 +57,7 @@ def match_features(lexicon: Lexicon, text: str) -> Rows:
     return [row[1:] for row in rows]
 
 
+@cache
 def character_class(character: str) -> str:
     """A letter for a kind of character: Han, digit, Latin, Greek, space, else Unicode's."""
     if "\u3400" <= character <= "\u9fff" or character >= "\U00020000":
@@ -72,12 +73,15 @@ def character_class(character: str) -> str:
     return unicodedata.category(character)[0]
 
 
-def _add_ngrams(rows: Rows, text: str) -> None:
+def _ngrams(text: str) -> list[list[str]]:
+    """For each window the n-grams, one a character."""
     padded = BEFORE + text + AFTER
+    found = []
     for first, last in WINDOWS:
-        name = f"{first}:{last}="
-        for at, row in enumerate(rows, start=PAD):
-            row.append(name + padded[at + first : at + last + 1])
+        name, starts = f"{first}:{last}=", range(PAD + first, PAD + first + len(text))
+        width = last - first + 1
+        found.append([name + padded[at : at + width] for at in starts])
+    return found
 
 
 def _add_classes(rows: Rows, text: str) -> None:

@@ -5,14 +5,18 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
 import chmed_ner
 from chmed_ner.cli import main
+from chmed_ner.entities import entries_from_json
 from chmed_ner.entities.bio import chunks, tags_of
 from chmed_ner.errors import InputError
 from chmed_ner.methods.crf import is_complete, legal, legal_tags
+from chmed_ner.methods.crfsuite import read_model
+from chmed_ner.methods.features import sentence_features
 
 LABELS = ("B-X", "B-Y", "I-X", "I-Y", "O")
 
@@ -127,3 +131,30 @@ def test_what_cannot_be_fitted_is_refused(run, words: list[str], says: str) -> N
     assert ended.code == 2
     assert says in ended.said
     assert "Traceback" not in ended.said
+
+
+def test_the_model_file_is_read_as_crfsuite_reads_it(crf_run) -> None:
+    import pycrfsuite
+
+    weights = crf_run.directory / "model" / "crf.crfsuite"
+    content = json.loads((crf_run.directory / "model" / "crf.json").read_text("utf-8"))
+    lexicon = entries_from_json(content["lexicon"])
+    reference, model = pycrfsuite.Tagger(), read_model(weights)
+    reference.open(str(weights))
+    assert list(model.chain.labels) == reference.labels()
+    for row in crf_run.rows()[:20]:
+        features = sentence_features(lexicon, row["sentence"])
+        emissions, length = model.emissions(features)[None], len(features)
+        (path,) = model.chain.best(emissions, [length])
+        assert [model.chain.labels[tag] for tag in path] == reference.tag(features)
+        forward, backward, total = model.chain.messages(emissions, [length])
+        marginals = np.exp(forward + backward - total)[0]
+        for at, tag in itertools.product(range(0, length, 5), range(len(model.chain.labels))):
+            expected = reference.marginal(model.chain.labels[tag], at)
+            assert marginals[at, tag] == pytest.approx(expected, abs=1e-9)
+
+
+def test_entities_have_their_marginal_probability(crf_run) -> None:
+    found = [e["confidence"] for row in crf_run.rows() for e in row["entities"]]
+    assert all(0 < confidence <= 1 for confidence in found)
+    assert min(found) < 0.9 < max(found)

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from chmed_ner.entities import OUTSIDE, may_follow
+from chmed_ner.methods.chain import Chain
 
 FORBIDDEN = -1e30
 """A log score whose exponential is 0; unlike -inf it has no undefined differences."""
@@ -24,6 +25,7 @@ class LegalPaths(nn.Module, ABC):
 
     def __init__(self, labels: Sequence[str]) -> None:
         super().__init__()
+        self.labels = tuple(labels)
         first = [0.0 if may_follow(OUTSIDE, tag) else FORBIDDEN for tag in labels]
         pairs = [[0.0 if may_follow(p, tag) else FORBIDDEN for tag in labels] for p in labels]
         self.register_buffer("forbidden_first", torch.tensor(first), persistent=False)
@@ -32,6 +34,10 @@ class LegalPaths(nn.Module, ABC):
     def scores(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Log scores of the first tag (L), of tag after tag (L, L: from, to), of the last (L)."""
         return self.forbidden_first, self.forbidden, torch.zeros_like(self.forbidden_first)
+
+    def lattice(self) -> Chain:
+        """The same scores for the probabilities of entities among all legal sequences."""
+        return Chain(self.labels, *(part.detach().double().cpu().numpy() for part in self.scores()))
 
     @abstractmethod
     def loss(

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from chmed_ner.backbone import Backbone, Encoder
-from chmed_ner.entities import OUTSIDE, Span, chunks
+from chmed_ner.entities import OUTSIDE, Span, chunks, tags_of
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import keep
 from chmed_ner.machine import give_back, progress
@@ -32,34 +32,39 @@ class Tagger:
     batch_size: int
 
     def find(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
-        """The entities of each text."""
-        return [chunks(tags) for tags in self.tags(texts)]
-
-    def tags(self, texts: Sequence[str]) -> list[list[str]]:
-        """The likeliest legal BIO tags of each text; batches do not depend on the texts' order."""
+        """The entities of each text by its likeliest legal BIO tags, with their probability among
+        all legal ones; batches do not depend on the texts' order."""
         self.network.eval()
-        found: dict[str, list[str]] = {"": []}
+        found: dict[str, tuple[Span, ...]] = {"": ()}
         readings = {text: self.reader(text) for text in texts if text}
         ordered = sorted(readings, key=lambda text: (-len(readings[text]), text))
         with progress(len(ordered), "tag", "sentence") as bar:
             for start in range(0, len(ordered), self.batch_size):
                 some = {text: readings[text] for text in ordered[start : start + self.batch_size]}
-                for text, path in zip(some, self._paths(some), strict=True):
-                    found[text] = [self.labels[tag] for tag in path]
+                found |= zip(some, self._found(some), strict=True)
                 bar.update(len(some))
         return [found[text] for text in texts]
+
+    def tags(self, texts: Sequence[str]) -> list[list[str]]:
+        """The likeliest legal BIO tags of each text."""
+        found = zip(self.find(texts), texts, strict=True)
+        return [list(tags_of(spans, len(text))) for spans, text in found]
 
     def close(self) -> None:
         """Free the model."""
         del self.network
         give_back()
 
-    def _paths(self, readings: Mapping[str, Reading]) -> list[list[int]]:
+    def _found(self, readings: Mapping[str, Reading]) -> list[tuple[Span, ...]]:
         features = [self.features(text) if self.features else [()] * len(text) for text in readings]
         batch = batch_of(list(readings.values()), features, None, self.network.base.device)
         with torch.no_grad():
             scores = self.network(batch)
-        return self.network.chain.best(scores, batch.lengths)
+        chain = self.network.chain
+        paths = chain.best(scores, batch.lengths)
+        placed = [chunks([self.labels[tag] for tag in path]) for path in paths]
+        emissions = scores.double().cpu().numpy()
+        return chain.lattice().confident(placed, emissions, batch.lengths.tolist())
 
 
 def bio_labels(types: Sequence[str]) -> tuple[str, ...]:

@@ -101,3 +101,27 @@ def test_without_transitions_each_tag_counts_by_itself() -> None:
     each = -math.log(math.e / (math.e + COUNT - 1))
     two, three = (chain.loss(emissions, tags, torch.tensor([n])).item() for n in (2, 3))
     assert (two, three) == (pytest.approx(2 * each), pytest.approx(3 * each))
+
+
+@pytest.mark.parametrize("kind", [LinearChainCRF, IndependentTags])
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 10**6), lengths=st.lists(st.integers(1, 4), min_size=1, max_size=3))
+def test_confidence_is_the_share_of_the_legal_paths(
+    kind: type[LegalPaths], seed: int, lengths: list[int]
+) -> None:
+    chain = random_chain(seed) if kind is LinearChainCRF else kind(LABELS)
+    torch.manual_seed(seed)
+    emissions = 3 * torch.randn(len(lengths), max(lengths), COUNT)
+    spans, shares = [], []
+    for row, length in enumerate(lengths):
+        weights = {
+            chunks([LABELS[tag] for tag in path]): math.exp(score(chain, emissions[row], path))
+            for path in paths(length)
+        }
+        spans.append(sorted({span for found in weights for span in found}))
+        for span in spans[-1]:
+            holding = sum(weight for found, weight in weights.items() if span in found)
+            shares.append(holding / sum(weights.values()))
+    found = chain.lattice().confident(spans, emissions.double().numpy(), lengths)
+    confidences = [span.confidence for each in found for span in each]
+    assert confidences == pytest.approx(shares, rel=1e-4, abs=1e-9)
