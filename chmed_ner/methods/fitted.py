@@ -172,9 +172,6 @@ def numbers(least: float, most: float = math.inf, *, whole: bool = False) -> Ran
     return Range(f"a list of {kind} from {least:g} {end}, each once", holds)
 
 
-log = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True)
 class LexiconMatcher:
     """A lexicon with the threshold that a string's probability must reach."""
@@ -185,6 +182,12 @@ class LexiconMatcher:
     def find(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
         """The longest matches of each text, left to right."""
         return [self.lexicon.spans(text, self.threshold) for text in texts]
+
+    def judge(
+        self, texts: Sequence[str], spans: Sequence[Sequence[Span]]
+    ) -> list[tuple[Span, ...]]:
+        """The given entities with their shares."""
+        return list(map(self.lexicon.judged, texts, spans))
 
     def close(self) -> None:
         """It holds nothing to free."""

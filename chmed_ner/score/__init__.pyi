@@ -22,6 +22,7 @@ from .official import (
     score_table as score_table,
     scores_json as scores_json,
 )
+from .planted import FATES as FATES, Planted as Planted, annotated as annotated, plant as plant
 from .resampling import (
     Comparison as Comparison,
     Comparisons as Comparisons,
@@ -32,7 +33,7 @@ from .resampling import (
     sentence_counts as sentence_counts,
 )
 from .spans import span_scores as span_scores, total as total
-from .suggestions import (
+from .suspicions import (
     SUGGESTION_KINDS as SUGGESTION_KINDS,
     Suggestion as Suggestion,
     suggestion_record as suggestion_record,

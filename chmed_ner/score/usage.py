@@ -9,6 +9,7 @@ from chmed_ner.entities import Sentence, Span, StringIndex
 PLAIN = ""
 """The type of an occurrence that is not annotated."""
 EXAMPLES = 3
+"""Of each type; one more where the place asked about is of another."""
 AROUND = 12
 """Characters of an example on each side of the string."""
 
@@ -26,26 +27,23 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A string elsewhere: how often as each type (`PLAIN`: not annotated), the most frequent first,
-    and some examples of each."""
+    """A string elsewhere: how often as each type (`PLAIN`: not annotated), the most frequent first;
+    how often inside a longer entity, where it is a part of another name; some examples."""
 
     text: str
     types: Mapping[str, int]
+    inside: int
     examples: Sequence[Example]
 
     @property
     def occurrences(self) -> int:
-        """How many there are."""
+        """How many there are, those inside longer entities apart."""
         return sum(self.types.values())
-
-    def share(self, type_: str, prior: float, weight: float) -> float:
-        """The share of the occurrences with this type, `prior` counted as `weight` occurrences."""
-        return (self.types.get(type_, 0) + weight * prior) / (self.occurrences + weight)
 
 
 def use_of(sentence: Sentence, start: int, end: int) -> str | None:
-    """The type of the entity `[start, end)`, `PLAIN` where there is none; None inside a longer
-    entity, where the string is a part of another name."""
+    """The type of the entity `[start, end)`, `PLAIN` where there is none, None inside a longer
+    entity."""
     longer = False
     for span in sentence.entities:
         if (span.start, span.end) == (start, end):
@@ -58,7 +56,7 @@ class Usages:
     """The occurrences of `strings` in `sentences`, in the script that a model reads."""
 
     def __init__(self, sentences: Sequence[Sentence], strings: Iterable[str]) -> None:
-        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._counts: defaultdict[str, Counter[str | None]] = defaultdict(Counter)
         self._places: defaultdict[tuple[str, str], list[tuple[Sentence, int]]] = defaultdict(list)
         index = StringIndex(strings)
         for sentence in sentences:
@@ -66,8 +64,8 @@ class Usages:
             for start in range(len(text)):
                 for string in index.at(text, start):
                     use = use_of(sentence, start, start + len(string))
+                    self._counts[string][use] += 1
                     if use is not None:
-                        self._counts[string][use] += 1
                         places = self._places[string, use]
                         if len(places) <= EXAMPLES:  # one more: the place asked about is left out
                             places.append((sentence, start))
@@ -76,20 +74,16 @@ class Usages:
         """How the string of `span` is annotated at every other place."""
         string = sentence.model_text[span.start : span.end]
         counts = self._counts[string].copy()
-        own = use_of(sentence, span.start, span.end)
-        if own is not None:
-            counts[own] -= 1
-        types = dict((+counts).most_common())
+        counts[use_of(sentence, span.start, span.end)] -= 1
+        types = {use: count for use, count in counts.most_common() if use is not None and count > 0}
+        own = (sentence.id, span.start)
         examples = [
-            example(other, start, start + len(string), type_)
-            for type_ in types
-            for other, start in [
-                (other, start)
-                for other, start in self._places[string, type_]
-                if (other.id, start) != (sentence.id, span.start)
-            ][:EXAMPLES]
+            example(other, start, start + len(string), use)
+            for use in types
+            for other, start in self._places[string, use]
+            if (other.id, start) != own
         ]
-        return Usage(sentence.mention(span), types, examples)
+        return Usage(sentence.mention(span), types, counts[None], examples)
 
 
 def example(sentence: Sentence, start: int, end: int, type_: str) -> Example:
