@@ -33,6 +33,7 @@ COMMANDS = {
     "compare": "two runs' scores with intervals, their difference, and the paired p-value",
     "report": "leaderboard, figures and published rows of many runs; --sync uploads kept runs",
     "predict": "raw text in, entities out, with a finished run's model or a backbone as it is",
+    "audit": "annotations that are probably wrong, by models that have not seen them",
     "convert": "annotated texts from one format to another: columns, JSON, doccano, brat ...",
     "export": "a finished run as an MLflow model, to be served or loaded elsewhere",
 }

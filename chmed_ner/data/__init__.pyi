@@ -14,7 +14,12 @@ from .columns import (
     read_columns as read_columns,
     read_rows as read_rows,
 )
-from .corpus import Corpus as Corpus, Limit as Limit, Sentences as Sentences
+from .corpus import (
+    Corpus as Corpus,
+    Limit as Limit,
+    Sentences as Sentences,
+    carve_validation as carve_validation,
+)
 from .dataset import (
     Dataset as Dataset,
     MissingTrainingFileError as MissingTrainingFileError,

@@ -7,7 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from chmed_ner.data.corpus import Corpus, Limit, Sentences, Splits, assemble
+from chmed_ner.data.corpus import (
+    Corpus,
+    Limit,
+    Sentences,
+    Splits,
+    assemble,
+    sample,
+    sample_per_genre,
+)
+from chmed_ner.data.repairs import repaired
 from chmed_ner.data.sources import Source, checksums, missing, read_sources
 from chmed_ner.entities import LabelScheme, label_scheme
 from chmed_ner.errors import InputError
@@ -103,6 +112,17 @@ class Dataset(ABC):
         read = self._read(root, training)
         validation = {} if read.validation is None else {"validation": read.validation}
         return {"train": read.train, **validation, "test": read.test}
+
+    def annotated(self, root: Path, *, seed: int, limit: Limit) -> Sentences:
+        """Every annotated sentence, whatever its split, tags repaired, each split brought to its
+        limit; those of the test files alone where there are no training files. Errors as `load`."""
+        read = self._read(root, training=bool(self.sources(root, "train")))
+        found = (
+            *sample(read.train, limit.train, seed),
+            *sample(read.validation or (), limit.validation, seed),
+            *(sample_per_genre(read.test, limit.test, seed) if self.gold else ()),
+        )
+        return tuple(map(repaired, found))
 
     def load(self, root: Path, *, seed: int, limit: Limit, training: bool = True) -> Corpus:
         """The corpus of an experiment; without `training`, training files may be missing.

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from chmed_ner.entities.types import Sentence, Span
@@ -121,6 +121,15 @@ class Lexicon(StringIndex):
         return tuple(
             Span(match.start, match.end, match.entry.type, match.entry.probability)
             for match in self.longest_matches(text, threshold)
+        )
+
+    def judged(self, text: str, spans: Iterable[Span]) -> tuple[Span, ...]:
+        """The entities with the share of their strings, 0 for one of another type, None for one
+        that is not known."""
+        known = {each: self.entries.get(text[each.start : each.end]) for each in spans}
+        return tuple(
+            replace(each, confidence=entry and entry.probability * (entry.type == each.type))
+            for each, entry in known.items()
         )
 
 

@@ -1,6 +1,7 @@
 """What other rooms use of `methods`."""
 
 from .assessment.assessment import Assessment as Assessment
+from .audit import audit_annotations as audit_annotations, out_of_fold as out_of_fold
 from .crf import CRF as CRF
 from .ensemble.method import Ensemble as Ensemble
 from .file import PredictedFiles as PredictedFiles

@@ -94,11 +94,14 @@ class Chain:
         return result
 
     def _score(self, span: Span, emissions: Scores, forward: Scores, backward: Scores) -> float:
-        """The log score of all sequences that hold the entity, of one sentence's (T, L)."""
-        tag, inside = self.number[f"B-{span.type}"], self.number.get(f"I-{span.type}")
+        """The log score of all sequences that hold the entity, of one sentence's (T, L); -inf for
+        one of a type, or longer than one, that was not met in training."""
+        tag, inside = self.number.get(f"B-{span.type}"), self.number.get(f"I-{span.type}")
+        if tag is None or (inside is None and span.end - span.start > 1):
+            return -np.inf
         score = forward[span.start, tag]
         for at in range(span.start + 1, span.end):
-            assert inside is not None, "a longer entity has the tag"
+            assert inside is not None
             score += self.pairs[tag, inside] + emissions[at, inside]
             tag = inside
         if span.end == len(emissions):

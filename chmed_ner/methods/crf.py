@@ -63,10 +63,29 @@ class CRFTagger:
             found |= zip(some, self._found(some), strict=True)
         return [found[text] for text in texts]
 
-    def _found(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
+    def judge(
+        self, texts: Sequence[str], spans: Sequence[Sequence[Span]]
+    ) -> list[tuple[Span, ...]]:
+        """The given entities of each text, with their marginal probability."""
+        judged: list[tuple[Span, ...]] = [()] * len(texts)
+        ordered = sorted(
+            (at for at, text in enumerate(texts) if text), key=lambda at: len(texts[at])
+        )
+        for start in range(0, len(ordered), BATCH):
+            some = ordered[start : start + BATCH]
+            each, lengths = self._emissions([texts[at] for at in some])
+            found = self._legal.confident([spans[at] for at in some], padded(each), lengths)
+            for at, confident in zip(some, found, strict=True):
+                judged[at] = confident
+        return judged
+
+    def _emissions(self, texts: Sequence[str]) -> tuple[list[Scores], list[int]]:
         rows = (row for text in texts for row in sentence_features(self._lexicon, text))
         lengths = list(map(len, texts))
-        each = np.split(self._model.emissions(rows), np.cumsum(lengths)[:-1])
+        return np.split(self._model.emissions(rows), np.cumsum(lengths)[:-1]), lengths
+
+    def _found(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
+        each, lengths = self._emissions(texts)
         emissions = padded(each)
         labels = self._model.chain.labels
         paths = self._model.chain.best(emissions, lengths)

@@ -183,6 +183,12 @@ class LexiconMatcher:
         """The longest matches of each text, left to right."""
         return [self.lexicon.spans(text, self.threshold) for text in texts]
 
+    def judge(
+        self, texts: Sequence[str], spans: Sequence[Sequence[Span]]
+    ) -> list[tuple[Span, ...]]:
+        """The given entities with their shares."""
+        return list(map(self.lexicon.judged, texts, spans))
+
     def close(self) -> None:
         """It holds nothing to free."""
 

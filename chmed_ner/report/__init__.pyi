@@ -7,6 +7,7 @@ from .leaderboard.write import (
     counted as counted,
     write_leaderboard as write_leaderboard,
 )
+from .pages.audit_page import write_audit_page as write_audit_page
 from .pages.comparison_page import Side as Side, write_comparison_page as write_comparison_page
 from .pages.document import plain as plain
 from .pages.page import write_page as write_page

@@ -29,6 +29,11 @@ class SpanModel(Protocol):
     def find(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
         """The entities of each text, which is in the model's script, in text order."""
 
+    def judge(
+        self, texts: Sequence[str], spans: Sequence[Sequence[Span]]
+    ) -> list[tuple[Span, ...]]:
+        """The given entities of each text, with its confidence in each (None: it cannot tell)."""
+
     def close(self) -> None:
         """Free what it holds."""
 

@@ -34,6 +34,7 @@ from .official import (
     score_table as score_table,
     scores_json as scores_json,
 )
+from .planted import FATES as FATES, Planted as Planted, annotated as annotated, plant as plant
 from .promises import (
     CERTAINTY as CERTAINTY,
     PRECISION as PRECISION,
@@ -53,3 +54,10 @@ from .resampling import (
     sentence_counts as sentence_counts,
 )
 from .spans import span_scores as span_scores, total as total
+from .suspicions import (
+    SUGGESTION_KINDS as SUGGESTION_KINDS,
+    Suggestion as Suggestion,
+    suggestion_record as suggestion_record,
+    suggestions as suggestions,
+)
+from .usage import PLAIN as PLAIN, Usage as Usage

@@ -16,7 +16,7 @@ from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import keep
 from chmed_ner.machine import give_back, progress
 from chmed_ner.methods.features import NumberedFeatures
-from chmed_ner.methods.tagger.network import TaggerNetwork, batch_of
+from chmed_ner.methods.tagger.network import Batch, TaggerNetwork, batch_of
 from chmed_ner.methods.tagger.reading import Reader, Reading
 from chmed_ner.train import WIDTH_STEP
 
@@ -55,11 +55,34 @@ class Tagger:
         del self.network
         give_back()
 
-    def _found(self, readings: Mapping[str, Reading]) -> list[tuple[Span, ...]]:
-        features = [self.features(text) if self.features else [()] * len(text) for text in readings]
-        batch = batch_of(list(readings.values()), features, None, self.network.base.device)
+    def judge(
+        self, texts: Sequence[str], spans: Sequence[Sequence[Span]]
+    ) -> list[tuple[Span, ...]]:
+        """The given entities of each text, with their probability."""
+        self.network.eval()
+        judged: list[tuple[Span, ...]] = [()] * len(texts)
+        ordered = sorted(
+            (at for at, text in enumerate(texts) if text), key=lambda at: len(texts[at])
+        )
+        for start in range(0, len(ordered), self.batch_size):
+            some = ordered[start : start + self.batch_size]
+            batch, scores = self._scores([(texts[at], self.reader(texts[at])) for at in some])
+            found = self.network.chain.lattice().confident(
+                [spans[at] for at in some], scores.double().cpu().numpy(), batch.lengths.tolist()
+            )
+            for at, confident in zip(some, found, strict=True):
+                judged[at] = confident
+        return judged
+
+    def _scores(self, read: Sequence[tuple[str, Reading]]) -> tuple[Batch, torch.Tensor]:
+        features = [self.features(text) if self.features else [()] * len(text) for text, _ in read]
+        device = self.network.base.device
+        batch = batch_of([reading for _, reading in read], features, None, device)
         with torch.no_grad():
-            scores = self.network(batch)
+            return batch, self.network(batch)
+
+    def _found(self, readings: Mapping[str, Reading]) -> list[tuple[Span, ...]]:
+        batch, scores = self._scores(list(readings.items()))
         chain = self.network.chain
         paths = chain.best(scores, batch.lengths)
         placed = [chunks([self.labels[tag] for tag in path]) for path in paths]

@@ -5,7 +5,7 @@
   const source = document.getElementById("data");
   if (!source) return;
   const data = JSON.parse(source.textContent);
-  const [GENRE, TEXT, LINES, ITEMS, ANSWERS] = [1, 2, 3, 4, 5]; // of a row; its id comes first
+  const [GENRE, TEXT, LINES, ITEMS, ANSWERS, NOTES] = [1, 2, 3, 4, 5, 6]; // of a row; its id comes first
   const [KIND, SEEN, SURE] = [0, 3, 4]; // of an item; its two types lie between; SURE may be absent
   const AT_ONCE = 40;
   const PIECE = 4000;
@@ -106,6 +106,14 @@
     return details;
   };
 
+  const note = ([words, reasons]) => {
+    const box = element("div", "note");
+    const listed = element("ul");
+    listed.append(...reasons.map((each) => element("li", "", each)));
+    box.append(element("p", "", words), listed);
+    return box;
+  };
+
   const counts = (items) => {
     const each = data.kinds.map(() => 0);
     for (const item of items) each[item[KIND]] += 1;
@@ -121,7 +129,7 @@
     if (wrong) about.append(element("small", "wrong", wrong));
     item.append(about);
     row[LINES].forEach((spans, number) => item.append(answer(number, spans, row[TEXT])));
-    item.append(...row[ANSWERS].map(completion));
+    item.append(...row[NOTES].map(note), ...row[ANSWERS].map(completion));
     return item;
   };
 

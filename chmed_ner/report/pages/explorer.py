@@ -51,14 +51,19 @@ class ShownEntity:
     confidence: float | None = None
 
 
+Note = tuple[str, Sequence[str]]
+"""A remark on a sentence, and what it rests on."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShownSentence:
-    """A sentence: its lines of (span, mark), its entities, its completions by their heading."""
+    """A sentence: its lines of (span, mark), its entities, its completions by heading, notes."""
 
     sentence: Sentence
     lines: Sequence[Sequence[tuple[Span, int]]]
     entities: Sequence[ShownEntity]
     completions: Sequence[tuple[str, Completion]] = ()
+    notes: Sequence[Note] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class Explorer:
     none: str
     seen: bool = False
     sure: str = ""
+    heading: str = "測試句"
 
     def write(self, path: Path, title: str, above: str, outlined: str) -> None:
         """Write a page of these sentences, `above` before them, atomically.
@@ -86,13 +92,13 @@ class Explorer:
         """
         script = page_file("explorer.js") if self.sentences else ""
         with replacing(path) as file:
-            file.write(opening(title, script, skip=("list", "跳到測試句")) + above)
-            file.write(f'<h2 id="list">測試句（{len(self.sentences):,}）</h2>\n')
+            file.write(opening(title, script, skip=("list", f"跳到{self.heading}")) + above)
+            file.write(f'<h2 id="list">{self.heading}（{len(self.sentences):,}）</h2>\n')
             if self.sentences:
                 file.write(self.marks.legend(outlined) + self._frame())
                 file.write(closing(self._data(), script))
             else:
-                file.write(f"<p>這次執行沒有測試句。</p>\n{closing()}")
+                file.write(f"<p>沒有{self.heading}。</p>\n{closing()}")
 
     @cached_property
     def _genres(self) -> Mapping[str, int]:
@@ -153,6 +159,7 @@ class Explorer:
                 [_spans(each.sentence, line, types) for line in each.lines],
                 [_entity(entity, types) for entity in each.entities],
                 [_completion(name, completion) for name, completion in each.completions],
+                each.notes,
             ]
             yield (",\n" if number else "\n") + _dumped(record)
         yield "\n]}"

@@ -1,0 +1,125 @@
+"""A page of annotations that are probably wrong, the surest first, and why."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from chmed_ner.entities import LabelScheme, Sentence, Span, in_text_order
+from chmed_ner.report.pages.document import ERROR_NAMES, EntityMarks, html_table
+from chmed_ner.report.pages.explorer import (
+    FIRST_KIND,
+    OUTLINED,
+    Explorer,
+    Note,
+    ShownEntity,
+    ShownSentence,
+)
+from chmed_ner.score import PLAIN, SUGGESTION_KINDS, Suggestion, Usage
+
+NUMBERS = {kind: number for number, kind in enumerate(SUGGESTION_KINDS)}
+BANDS = (0.9, 0.7, 0.5, 0.0)
+"""The lowest score of each column of the table."""
+
+
+def write_audit_page(
+    path: Path,
+    *,
+    title: str,
+    suggestions: Sequence[Suggestion],
+    labels: LabelScheme,
+    looked_at: tuple[int, int],
+) -> None:
+    """Write the page to `path`, atomically, a sentence where its surest suggestion stands;
+    `looked_at` are the sentences and the annotated entities of the corpus."""
+    marks = EntityMarks(labels)
+    by_sentence: defaultdict[str, list[Suggestion]] = defaultdict(list)
+    for each in suggestions:
+        by_sentence[each.sentence.id].append(each)
+    explorer = Explorer(
+        [_shown(found[0].sentence, found, marks) for found in by_sentence.values()],
+        marks,
+        lines=("標註", "建議"),
+        kinds={ERROR_NAMES[kind]: True for kind in SUGGESTION_KINDS},
+        any_="任何建議",
+        none="沒有建議",
+        heading="可疑的句子",
+    )
+    sentences, entities = looked_at
+    above = (
+        f"<p>{sentences:,} 句、{entities:,} 個標註；每一句都由沒有學過它的模型讀過。"
+        f"分數（0–1）越高，標註越可能有誤。</p>\n{_table(suggestions)}"
+    )
+    explorer.write(path, title, above, "建議更動")
+
+
+def _table(suggestions: Sequence[Suggestion]) -> str:
+    counts = [[0] * len(BANDS) for _ in SUGGESTION_KINDS]
+    for each in suggestions:
+        band = next(at for at, least in enumerate(BANDS) if each.score >= least)
+        counts[NUMBERS[each.kind]][band] += 1
+    columns = [f"{least:.1f} 起" for least in BANDS[:-1]] + ["更低"]
+    rows = [
+        (ERROR_NAMES[kind], [f"{count:,}" for count in (*counts[at], sum(counts[at]))])
+        for kind, at in NUMBERS.items()
+    ]
+    return html_table("建議數，按分數", ["", *columns, "共"], rows)
+
+
+def _shown(sentence: Sentence, found: Sequence[Suggestion], marks: EntityMarks) -> ShownSentence:
+    annotated: dict[Span, int] = {}
+    suggested: dict[Span, int] = {}
+    for each in found:
+        named = FIRST_KIND + NUMBERS[each.kind]
+        if each.annotated is not None:
+            annotated[each.annotated] = named if each.suggested is None else OUTLINED
+        if each.suggested is not None:
+            suggested[each.suggested] = named
+    kept = {span: 0 for span in sentence.entities if span not in annotated}
+    corrected = {**kept, **suggested}
+    return ShownSentence(
+        sentence,
+        (
+            [(span, annotated.get(span, 0)) for span in sentence.entities],
+            [(span, corrected[span]) for span in in_text_order(corrected)],
+        ),
+        [
+            ShownEntity(
+                NUMBERS[each.kind],
+                tuple(s.type for s in (each.annotated, each.suggested) if s is not None),
+            )
+            for each in found
+        ],
+        notes=[_note(each, marks) for each in found],
+    )
+
+
+def _note(suggestion: Suggestion, marks: EntityMarks) -> Note:
+    sentence, before, after = suggestion.sentence, suggestion.annotated, suggestion.suggested
+    change = " → ".join(
+        "不標" if span is None else f"「{sentence.mention(span)}」{marks.name(span.type)}"
+        for span in (before, after)
+    )
+    sure = [
+        f"模型對{name}的信心 {span.confidence:.2f}"
+        for name, span in (("標註", before), ("建議", after))
+        if span is not None and span.confidence is not None
+    ]
+    words = [f"{ERROR_NAMES[suggestion.kind]} {suggestion.score:.2f}", change, *sure]
+    usages = {usage.text: usage for usage in suggestion.usages if usage is not None}
+    reasons = [line for usage in usages.values() for line in _reasons(usage, marks)]
+    return "　".join(words), reasons
+
+
+def _reasons(usage: Usage, marks: EntityMarks) -> list[str]:
+    inside = f"；另在較長的實體內 {usage.inside:,} 次" if usage.inside else ""
+    if not usage.occurrences:
+        return [f"「{usage.text}」別處沒有單獨出現{inside}"]
+
+    def name(type_: str) -> str:
+        return "不標" if type_ == PLAIN else marks.name(type_)
+
+    counts = "、".join(f"{name(type_)} {count:,}" for type_, count in usage.types.items())
+    return [f"「{usage.text}」別處 {usage.occurrences:,} 次：{counts}{inside}"] + [
+        f"{name(each.type)}：{each.before}【{each.text}】{each.after}　{each.id}"
+        for each in usage.examples
+    ]
