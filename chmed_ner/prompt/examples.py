@@ -24,7 +24,7 @@ class Examples:
 
     def _sentence(self, marked: str, labels: LabelScheme, script: str) -> Sentence:
         problems: Counter[str] = Counter()
-        text, layers = Inline().read(marked, labels, problems)
+        text, layers, _ = Inline().read(marked, labels, problems)
         if problems.total():
             raise InputError(
                 f"examples '{self.name}': {marked!r} needs marks such as [高血壓|DISE], of types "
