@@ -50,7 +50,7 @@ class CRFsuiteModel:
         first = np.cumsum(sizes) - sizes  # where the entries of each attribute begin
         entry = np.repeat(self.starts[met] - first, sizes) + np.arange(sizes.sum())
         cells = np.repeat(owner * width, sizes) + self.tags[entry]
-        found = np.bincount(cells, self.weights[entry], len(counts) * width)
+        found: Scores = np.bincount(cells, self.weights[entry], len(counts) * width)
         return found.reshape(len(counts), width)
 
 

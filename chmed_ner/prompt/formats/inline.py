@@ -57,15 +57,18 @@ class Inline(CopyFormat):
         self, span: Span, text: str, places: Sequence[int], marked: Sequence[Span]
     ) -> Stretches:
         """Its characters and its own marks, not those of what is inside it."""
-        first, ends = places[span.start], [*places[span.end :], len(text)]
+        begin, ends = places[span.start], [*places[span.end :], len(text)]
         begun = in_text_order(each for each in marked if each.start == span.start)
         ended = in_text_order(each for each in marked if each.end == span.end)[::-1]
-        opening = first - len(begun) + begun.index(span)
+        own = begin - len(begun) + begun.index(span)
+        before = places[span.start - 1] + 1 if span.start else 0
+        marks = own >= before and text[own] in _OPENING  # else its category is before its words
+        opening = (own, own + 1) if marks else (before, begin)
         after = places[span.end - 1] + 1
         closings = [each.span() for each in _CLOSED.finditer(text, after, ends[0])]
         closing = dict(enumerate(closings)).get(ended.index(span), (after, ends[0]))
         words = ((at, at + 1) for at in places[span.start : span.end])
-        return (max(0, opening), max(0, opening) + 1), *words, closing
+        return opening, *words, closing
 
     def grammar(self, sentence: str, labels: LabelScheme, script: str, in_order: bool) -> Grammar:
         """The sentence with pieces of it marked, none within another unless the labels nest."""
@@ -97,7 +100,8 @@ class _Open:
 
     def joined(self, start: int = 0, end: int | None = None) -> _Copied:
         """The stretches from `start` to `end` as one."""
-        texts, places, spans, length = [], [], [], 0
+        texts, spans, length = list[str](), list[Span](), 0
+        places = list[int]()
         for part in self.parts[start:end]:
             spans += [span.moved(length) for span in part.spans]
             texts.append(part.text)

@@ -6,14 +6,8 @@ from pathlib import Path
 
 from chmed_ner.entities import LabelScheme, Sentence, Span, in_text_order
 from chmed_ner.report.pages.document import ERROR_NAMES, EntityMarks, html_table
-from chmed_ner.report.pages.explorer import (
-    FIRST_KIND,
-    OUTLINED,
-    Explorer,
-    Note,
-    ShownEntity,
-    ShownSentence,
-)
+from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED, Explorer
+from chmed_ner.report.pages.shown import Note, ShownEntity, ShownSentence
 from chmed_ner.score import PLAIN, SUGGESTION_KINDS, Suggestion, Usage
 
 NUMBERS = {kind: number for number, kind in enumerate(SUGGESTION_KINDS)}

@@ -7,15 +7,8 @@ from pathlib import Path
 
 from chmed_ner.entities import Completion, LabelScheme, Sentence, Span, pieces
 from chmed_ner.report.pages.document import EntityMarks, html_table, visible
-from chmed_ner.report.pages.explorer import (
-    FIRST_KIND,
-    OUTLINED,
-    Explorer,
-    ShownEntity,
-    ShownSentence,
-    by_sentence,
-    spans_of,
-)
+from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED, Explorer
+from chmed_ner.report.pages.shown import ShownEntity, ShownSentence, by_sentence, spans_of
 from chmed_ner.score import Comparisons, Estimate
 
 KINDS = {"兩者皆對": False, "只有 A 對": True, "只有 B 對": True, "兩者皆錯": False}

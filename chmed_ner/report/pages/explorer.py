@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import heapify, heappop, heappush
@@ -21,6 +21,7 @@ from chmed_ner.report.pages.document import (
     page_file,
     plain,
 )
+from chmed_ner.report.pages.shown import ShownEntity, ShownSentence
 
 OUTLINED, FIRST_KIND = 1, 2
 """The mark of an entity in error: outlined; from `FIRST_KIND` on a kind is named after its type.
@@ -38,32 +39,6 @@ _SEARCH = (
     '<p class="keys"><kbd>j</kbd> <kbd>k</kbd> 下一句、上一句　<kbd>o</kbd> 模型輸出　'
     "<kbd>/</kbd> 搜尋　<kbd>x</kbd> 清除篩選</p>\n"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ShownEntity:
-    """An entity of a sentence: its kind (an index), its types, whether its string was seen in
-    training and how sure the model was of it, 0 to 1 (None: not known)."""
-
-    kind: int
-    types: tuple[str, ...]
-    seen: bool | None = None
-    confidence: float | None = None
-
-
-Note = tuple[str, Sequence[str]]
-"""A remark on a sentence, and what it rests on."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownSentence:
-    """A sentence: its lines of (span, mark), its entities, its completions by heading, notes."""
-
-    sentence: Sentence
-    lines: Sequence[Sequence[tuple[Span, int]]]
-    entities: Sequence[ShownEntity]
-    completions: Sequence[tuple[str, Completion]] = ()
-    notes: Sequence[Note] = ()
 
 
 @dataclass(frozen=True)
@@ -163,25 +138,6 @@ class Explorer:
             ]
             yield (",\n" if number else "\n") + _dumped(record)
         yield "\n]}"
-
-
-def by_sentence(name: str, completions: Iterable[Completion]) -> dict[str, list[Any]]:
-    """sentence id -> (`name`, completion) of each of its completions."""
-    found: dict[str, list[Any]] = {}
-    for completion in completions:
-        found.setdefault(completion.id, []).append((name, completion))
-    return found
-
-
-def spans_of(spans: Mapping[str, Sequence[Span]], sentence: Sentence) -> Sequence[Span]:
-    """The predicted entities of a sentence; InputError when there is no entry for it."""
-    try:
-        return spans[sentence.id]
-    except KeyError:
-        raise InputError(
-            f"spans, sentence {sentence.id!r}: missing; give each sentence its predicted "
-            "entities, an empty list where there are none"
-        ) from None
 
 
 def _select(id_: str, name: str, options: Sequence[tuple[str, str]], first: str = "全部") -> str:

@@ -9,15 +9,8 @@ from pathlib import Path
 
 from chmed_ner.entities import Completion, LabelScheme, Sentence, Span, pieces
 from chmed_ner.report.pages.document import ERROR_NAMES, EntityMarks, html_table, visible
-from chmed_ner.report.pages.explorer import (
-    FIRST_KIND,
-    OUTLINED,
-    Explorer,
-    ShownEntity,
-    ShownSentence,
-    by_sentence,
-    spans_of,
-)
+from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED, Explorer
+from chmed_ner.report.pages.shown import ShownEntity, ShownSentence, by_sentence, spans_of
 from chmed_ner.score import ERROR_KINDS, Pairing, pairings
 
 Metrics = Mapping[str, float]
