@@ -50,7 +50,7 @@ class CRFsuiteModel:
         first = np.cumsum(sizes) - sizes  # where the entries of each attribute begin
         entry = np.repeat(self.starts[met] - first, sizes) + np.arange(sizes.sum())
         cells = np.repeat(owner * width, sizes) + self.tags[entry]
-        found: Scores = np.bincount(cells, self.weights[entry], len(counts) * width)
+        found = np.bincount(cells, self.weights[entry], len(counts) * width).astype(np.float64)
         return found.reshape(len(counts), width)
 
 
