@@ -167,5 +167,5 @@ def _record(each: JudgedSentence) -> dict[str, Any]:
 
 def _sentence(record: Any) -> JudgedSentence:
     entities = tuple(Judged(str(t), float(c), bool(r)) for t, c, r in record["entities"])
-    where = (str(record[key]) for key in ("id", "split", "genre"))
-    return JudgedSentence(*where, int(record["gold"]), entities)
+    id_, split, genre = (str(record[key]) for key in ("id", "split", "genre"))
+    return JudgedSentence(id_, split, genre, int(record["gold"]), entities)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import exp, isfinite, log
 from typing import Any, Self
 
@@ -81,7 +82,8 @@ def _log_odds(confidence: float) -> float:
 
 
 Curve = Isotonic | Platt
-KINDS: Mapping[str, type[Isotonic] | type[Platt]] = {"platt": Platt, "isotonic": Isotonic}
+Kind = type[Isotonic] | type[Platt]
+KINDS: Mapping[str, Kind] = {"platt": Platt, "isotonic": Isotonic}
 
 
 @dataclass(frozen=True)
@@ -157,10 +159,9 @@ def fit_calibration(validation: Sequence[JudgedSentence]) -> Calibration:
             f"{LEAST} are needed, {EACH_WAY} of each",
         )
     trials: dict[str, Callable[[Sequence[Judged]], Calibration]] = {
-        **{name: lambda some, k=kind: Calibration(k.fit(some)) for name, kind in KINDS.items()},
-        **{f"{name}, by type": lambda some, k=kind: _by_type(some, k)
-           for name, kind in KINDS.items()},
-    }  # fmt: skip
+        **{name: partial(_together, kind) for name, kind in KINDS.items()},
+        **{f"{name}, by type": partial(_by_type, kind) for name, kind in KINDS.items()},
+    }
     folds = [entities_of(validation[first::FOLDS]) for first in range(FOLDS)]
     held_out: dict[str, list[Judged]] = {}
     for name, fit in trials.items():
@@ -173,7 +174,11 @@ def fit_calibration(validation: Sequence[JudgedSentence]) -> Calibration:
     return replace(trials[best](entities), brier_scores=scores, errors=errors)
 
 
-def _by_type(entities: Sequence[Judged], kind: type[Isotonic] | type[Platt]) -> Calibration:
+def _together(kind: Kind, entities: Sequence[Judged]) -> Calibration:
+    return Calibration(kind.fit(entities))
+
+
+def _by_type(kind: Kind, entities: Sequence[Judged]) -> Calibration:
     types = dict.fromkeys(e.type for e in entities)
     members = {type_: [e for e in entities if e.type == type_] for type_ in types}
     own = {t: kind.fit(some) for t, some in members.items() if _enough(some, LEAST_OF_TYPE)}

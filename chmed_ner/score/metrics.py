@@ -184,10 +184,10 @@ def _confidences(answers: Answers) -> Metrics:
     every = sum(len(set(spans)) for spans in predicted.values())
     metrics["confidence/known"] = sum(map(len, judged.values())) / every
     metrics["confidence/calibrated"] = float(calibration.every is not None)
-    for side, prefix in (("held_out", ""), ("raw", "raw_")):
-        if side in calibration.errors:
+    for kind, prefix in (("held_out", ""), ("raw", "raw_")):
+        if kind in calibration.errors:
             name = f"confidence/validation_{prefix}calibration_error"
-            metrics[name] = calibration.errors[side]
+            metrics[name] = calibration.errors[kind]
     return metrics
 
 

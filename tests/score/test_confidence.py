@@ -73,16 +73,16 @@ def test_figures_counted_by_hand() -> None:
 
 
 def test_bins_have_equal_mass_and_equal_confidences_share_one() -> None:
-    spread = bins(entities(*((n / 1000, n % 2 == 0) for n in range(1000))))
-    assert [each.entities for each in spread] == [100] * 10
-    assert spread[3].confidence == pytest.approx(0.3495)
+    spread = bins(entities(*((n / 4000, n % 2 == 0) for n in range(4000))))
+    assert [each.entities for each in spread] == [400] * 10
+    assert spread[3].confidence == pytest.approx(0.349875)
     assert spread[3].right == 0.5
     tied = bins(entities(*[(0.5, True)] * 400, *[(1.0, False)] * 600))
     assert [(each.entities, each.confidence, each.right) for each in tied] == [
         (400, 0.5, 1.0),
         (600, 1.0, 0.0),
     ]
-    assert len(bins(entities(*[(n / 149, True) for n in range(149)]))) == 2  # 50 at least in each
+    assert len(bins(entities(*[(n / 599, True) for n in range(599)]))) == 2  # 200 at least in each
 
 
 def test_overconfidence_is_unlearnt_on_validation_and_the_order_stays() -> None:

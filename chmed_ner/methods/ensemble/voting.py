@@ -163,7 +163,7 @@ def evidence_of(sentence: Sentence, ballots: Ballots, known: Known) -> dict[Span
     sure = [{span: span.confidence for span in spans} for spans in ballots]
     for span in sorted({span for spans in ballots for span in spans}):
         mention = sentence.mention(span)
-        evidence = {
+        evidence: dict[str, float] = {
             "known": (mention, span.type) in known,
             "short": len(mention) == 1,
             "long": len(mention) >= LONG,
