@@ -100,8 +100,8 @@ class _Open:
 
     def joined(self, start: int = 0, end: int | None = None) -> _Copied:
         """The stretches from `start` to `end` as one."""
-        texts, spans, length = list[str](), list[Span](), 0
-        places = list[int]()
+        places: list[int] = []
+        texts, spans, length = [], [], 0
         for part in self.parts[start:end]:
             spans += [span.moved(length) for span in part.spans]
             texts.append(part.text)
