@@ -148,10 +148,10 @@ def _logprobs(given: Any, text: str) -> Logprobs:
             words = [
                 bytes(each.get("bytes") or each["token"].encode()) for each in given["content"]
             ]
-            chances = [min(0.0, float(each["logprob"])) for each in given["content"]]
+            chances = [float(each["logprob"]) for each in given["content"]]
         else:
             words = [token.encode() for token in given["tokens"]]
-            chances = [min(0.0, float(chance)) for chance in given["token_logprobs"]]
+            chances = [float(chance) for chance in given["token_logprobs"]]
         return written_stretches(text, words, chances)
     except (TypeError, KeyError, ValueError, AttributeError):
         return ()

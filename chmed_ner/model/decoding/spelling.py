@@ -46,6 +46,8 @@ def written_stretches(text: str, words: Iterable[bytes], chances: Sequence[float
     What begins a character counts with what ends it, and tokens without choice as one. Nothing
     where the `words` of the tokens do not spell the text and what was cut off after it.
     """
+    if not all(chance <= 0 for chance in chances):
+        return ()
     decoder = codecs.getincrementaldecoder("utf-8")("ignore")
     written = list(map(decoder.decode, words))
     spelt = "".join(written)

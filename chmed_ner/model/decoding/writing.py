@@ -199,7 +199,7 @@ class GrammarMask:
                 writer.step(int(input_ids[row, -1]))
             legal = torch.tensor([self.end]) if writer.over else writer.options()
             if not writer.over:
-                others = writer.swap(int(legal[scores[row, legal].argmax()]))
+                others = writer.swap(int(legal[int(scores[row, legal].argmax())]))
                 legal = legal if others is None else others
             masked[row] = -torch.inf
             masked[row, legal] = scores[row, legal]

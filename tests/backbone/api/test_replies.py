@@ -483,3 +483,29 @@ def test_an_empty_answer_is_counted_and_not_kept_for_others(
 def test_settings_are_still_to_blame(api_server: Start, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"check backbone\.model"):
         ask(told(api_server, [OTHER["parameter"]]), tmp_path)
+
+
+def test_log_probabilities_are_those_that_a_server_gives(api_server: Start, tmp_path: Path) -> None:
+    """Of a chat, of a completion; none for tokens that do not spell the answer, or without them."""
+    tokens, chances = ["头", "痛-", "症状", "<|im_end|>"], [-0.5, -0.25, 0.0, -0.1]
+    chat = [
+        {"token": token, "logprob": chance, "bytes": list(token.encode())}
+        for token, chance in zip(tokens, chances, strict=True)
+    ]
+    given = [
+        {"content": chat},
+        {"tokens": tokens, "token_logprobs": chances},
+        {"content": [{"token": "胃痛", "logprob": -1.0}]},
+        None,
+    ]
+    replies = [choice("stop") for _ in given]
+    for (_, answer), logprobs in zip(replies, given, strict=True):
+        answer["choices"][0]["logprobs"] = logprobs
+    server = told(api_server, replies)
+    spelt = ((1, -0.5), (2, -0.25), (2, 0.0))
+    expected = {"s0": (), "s1": spelt, "s2": spelt, "s3": (), "s4": ()}
+    for _ in range(2):  # the second time from the cache
+        found = {each.id: each.logprobs for each in ask(server, tmp_path, len(expected))}
+        assert found == expected
+        (tmp_path / "completions.jsonl").unlink()
+    assert len(server.seen()) == len(expected)
