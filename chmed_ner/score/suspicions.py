@@ -97,8 +97,10 @@ def differences(sentences: Sequence[Sentence], predicted: Spans) -> list[Suggest
             pairing.gold,
             pairing.predicted,
             (
-                pairing.gold and usages.elsewhere(sentence, pairing.gold),
-                pairing.predicted and usages.elsewhere(sentence, pairing.predicted),
+                None if pairing.gold is None else usages.elsewhere(sentence, pairing.gold),
+                None
+                if pairing.predicted is None
+                else usages.elsewhere(sentence, pairing.predicted),
             ),
         )
         for sentence, pairing in pairs
