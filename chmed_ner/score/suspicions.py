@@ -97,8 +97,10 @@ def differences(sentences: Sequence[Sentence], predicted: Spans) -> list[Suggest
             pairing.gold,
             pairing.predicted,
             (
-                usages.elsewhere(sentence, pairing.gold) if pairing.gold else None,
-                usages.elsewhere(sentence, pairing.predicted) if pairing.predicted else None,
+                None if pairing.gold is None else usages.elsewhere(sentence, pairing.gold),
+                None
+                if pairing.predicted is None
+                else usages.elsewhere(sentence, pairing.predicted),
             ),
         )
         for sentence, pairing in pairs

@@ -53,7 +53,7 @@ def test_the_evidence_is_below_the_sentence(browser: Any, audited: Path) -> None
         "[...document.querySelectorAll('#sentences > li')].map(each =>"
         " [each.querySelector('code').textContent, each.querySelector('.note').innerText])"
     )
-    found = {id_: note.split("\n") for id_, note in notes}
+    found = {id_: list(filter(None, note.split("\n"))) for id_, note in notes}
     assert set(found) == {"WA/1", "WA/2", "WA/3"}
     head, counts, *examples = found["WA/2"]
     assert head.startswith("漏標 0.00")

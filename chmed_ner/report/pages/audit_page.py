@@ -11,7 +11,7 @@ from chmed_ner.report.pages.shown import Note, ShownEntity, ShownSentence
 from chmed_ner.score import PLAIN, SUGGESTION_KINDS, Suggestion, Usage
 
 NUMBERS = {kind: number for number, kind in enumerate(SUGGESTION_KINDS)}
-BANDS = (0.9, 0.7, 0.5, 0.0)
+BANDS = (0.7, 0.5, 0.3, 0.0)
 """The lowest score of each column of the table."""
 
 
