@@ -59,7 +59,7 @@ def test_the_evidence_is_below_the_sentence(browser: Any, audited: Path) -> None
     assert head.startswith("漏標 0.00")
     assert "不標 → 「胃痛」疾病" in head
     assert "模型對建議的信心 0.90" in head
-    assert counts == "「胃痛」別處 3 次：症狀 1、疾病 1、不標 1"
+    assert counts == "「胃痛」別處 3 次：症狀 1、不標 1、疾病 1"
     assert len(examples) == 3
     assert "「說」疾病 → 不標" in found["WA/3"][0]
     lines = (
