@@ -110,6 +110,10 @@ def test_every_character_belongs_to_the_token_that_ends_it(
 
 def test_tokens_that_do_not_spell_the_text_say_nothing() -> None:
     assert written_stretches("头痛", [b"x"], [-0.5]) == ()
+    half = "痛".encode()[:2]  # what a tokenizer shows as a broken character
+    found = written_stretches("\ufffd头\ufffd", [half, "头".encode(), half], [-0.5, -1.0, -2.0])
+    assert found == ((2, -1.5), (1, -2.0))
+    assert written_stretches("头", [half], [float("nan")]) == ()
     assert written_stretches("头", [" 头".encode(), b"\n"], [-0.5, -1.0]) == ((1, -0.5),)
     assert written_stretches("头痛-", ["头".encode(), "痛".encode(), b"-"], [0.0, 0.0, -1.0]) == (
         (2, 0.0),
