@@ -48,8 +48,9 @@ def written_stretches(text: str, words: Iterable[bytes], chances: Sequence[float
     """
     if not all(chance <= 0 for chance in chances):
         return ()
-    decoder = codecs.getincrementaldecoder("utf-8")("ignore")
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     written = list(map(decoder.decode, words))
+    written[-1:] = [each + decoder.decode(b"", final=True) for each in written[-1:]]
     spelt = "".join(written)
     skipped = 0
     if not spelt.startswith(text):
