@@ -134,7 +134,7 @@ def log_probabilities(logits: torch.Tensor, columns: torch.Tensor) -> torch.Tens
     rows = len(logits) if logits.is_cuda else max(1, CACHED // logits.shape[1])
     found = [
         torch.log_softmax(block, -1, dtype=torch.float32).gather(1, at[:, None])[:, 0]
-        for block, at in zip(logits.split(rows), columns.split(rows), strict=True)
+        for block, at in zip(torch.split(logits, rows), torch.split(columns, rows), strict=True)
     ]
     return torch.cat(found)
 
