@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +51,9 @@ class CRFsuiteModel:
         first = np.cumsum(sizes) - sizes  # where the entries of each attribute begin
         entry = np.repeat(self.starts[met] - first, sizes) + np.arange(sizes.sum())
         cells = np.repeat(owner * width, sizes) + self.tags[entry]
-        found = np.bincount(cells, self.weights[entry], len(counts) * width).astype(np.float64)
-        return found.reshape(len(counts), width)
+        found: Any = np.bincount(cells, self.weights[entry], len(counts) * width)
+        scores: Scores = found.reshape(len(counts), width)
+        return scores
 
 
 def read_model(path: Path) -> CRFsuiteModel:
