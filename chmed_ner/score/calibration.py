@@ -102,9 +102,9 @@ class Calibration:
     errors: Mapping[str, float] = field(default_factory=dict)
 
     def confidence(self, type_: str, raw: float) -> float:
-        """The calibrated confidence, six decimals of it; the raw one without curves."""
+        """Six decimals of the calibrated confidence, of the raw one where there are no curves."""
         curve = self.types.get(type_, self.every)
-        return raw if curve is None else round(curve(raw), 6)
+        return round(raw if curve is None else curve(raw), 6)
 
     def spans(self, found: Iterable[Span]) -> tuple[Span, ...]:
         """The spans with calibrated confidences, where they have any."""

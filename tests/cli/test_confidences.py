@@ -143,7 +143,7 @@ def test_too_small_a_validation_leaves_confidences_raw_and_marks_them(tmp_path: 
     assert "100 are needed" in json.loads((directory / FILES[0]).read_text())["reason"]
     raw = {(each["split"], each["id"]): each["entities"] for each in lines(directory / FILES[1])}
     for each in lines(directory / "predictions.jsonl"):
-        kept = [confidence for _, confidence, _ in raw[each["split"], each["id"]]]
+        kept = [round(confidence, 6) for _, confidence, _ in raw[each["split"], each["id"]]]
         assert [e["confidence"] for e in each["entities"]] == kept
     assert "信心（未校準） <select" in (directory / "report.html").read_text()
 

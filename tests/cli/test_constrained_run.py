@@ -37,7 +37,12 @@ def test_a_random_model_answers_without_a_problem(
     again = command("predict", "--run", str(directory), str(text))
     assert again.code == 0, again.text
     found = [json.loads(line) for line in again.out.splitlines()]
-    assert [line["entities"] for line in found] == [line["entities"] for line in predicted]
+    for one, other in zip(found, predicted, strict=True):  # other batches: other roundings
+        near = [
+            {**each, "confidence": pytest.approx(each["confidence"], abs=1e-4)}
+            for each in other["entities"]
+        ]
+        assert one["entities"] == near
 
 
 @pytest.mark.parametrize(("decoding", "prompt"), [("constrained", "inline"), ("greedy", "json")])

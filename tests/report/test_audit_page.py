@@ -67,7 +67,7 @@ def test_the_evidence_is_below_the_sentence(browser: Any, audited: Path) -> None
         ".startsWith('WAWA/1')).querySelectorAll('.answer')"
     )
     marks = f"[...{lines}].map(each => each.querySelector('mark').textContent)"
-    assert browser.run(marks) == ["胃痛症狀", "胃痛疾病·類別"]
+    assert browser.run(marks) == ["胃痛症狀 10%", "胃痛疾病·類別 80%"]
     assert browser.mishaps() == []
 
 

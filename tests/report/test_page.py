@@ -187,8 +187,9 @@ def test_a_sentence_is_given_with_gold_and_predicted_entities(tmp_path: Path) ->
             [[[0, 3, 0, 0], [7, 11, 1, OUTLINED]], [[0, 3, 0, 0], [7, 11, 2, FIRST_KIND + kind]]],
             [[0, 0, 0, 0], [kind, 1, 2, 1]],
             [["模型輸出", "正常結束", 7, "糖尿病-疾病\n二甲双胍-人体"]],
+            [],
         ],
-        ["toy/2", 1, "無事", [[], []], [], []],
+        ["toy/2", 1, "無事", [[], []], [], [], []],
     ]
     legend = page.find("ul", "legend")[0].text
     assert all(name in legend for name in ("疾病", "藥品", "人體"))
@@ -211,7 +212,7 @@ def test_missed_and_spurious_entities_are_named_and_known_by_their_own_string(
         spans={"toy/1": [Span(3, 4, "BODY")]},
         training_mentions={"胃"},
     )
-    ((_, _, _, lines, items, _),) = data_of(page)["rows"]
+    ((_, _, _, lines, items, _, _),) = data_of(page)["rows"]
     missed, spurious = ERROR_KINDS.index("missed"), ERROR_KINDS.index("spurious")
     assert lines == [[[0, 2, 0, FIRST_KIND + missed]], [[3, 4, 2, FIRST_KIND + spurious]]]
     assert items == [[missed, 0, 0, 0], [spurious, 2, 2, 1]]
@@ -224,7 +225,7 @@ def test_offsets_are_those_of_the_script(tmp_path: Path) -> None:
         sentences=[sentence("𠮷胃\ud800𠮷痛", [Span(1, 2, "BODY"), Span(3, 5, "DISE")])],
         spans={"toy/1": []},
     )
-    ((_, _, text, lines, _, _),) = data_of(page)["rows"]
+    ((_, _, text, lines, _, _, _),) = data_of(page)["rows"]
     units = text.encode("utf-16-le", "surrogatepass")
     cut = [units[2 * a : 2 * b].decode("utf-16-le") for a, b, _, _ in lines[0]]
     assert cut == ["胃", "𠮷痛"]
