@@ -42,6 +42,7 @@ def _place(text: str, mentions: Sequence[Mention], nested: bool, most: int | Non
         if len(spans) == before:
             for span in blocked:
                 if not any(crosses(span, other) for other in spans):
+                    taken[span.start : span.end] = b"\1" * (span.end - span.start)
                     spans.append(span)
     return in_text_order(spans)
 

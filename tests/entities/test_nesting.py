@@ -1,7 +1,7 @@
 """Entities inside others: layers, which sets are legal, and their restoration."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from chmed_ner.entities import (
     POLICIES,
@@ -98,6 +98,7 @@ def test_restoration(policy: str, listed: str, expected: str) -> None:
     assert found == in_text_order(found)
 
 
+@example("aab", [("b", Span(0, 1, "A")), ("ab", Span(0, 1, "A")), ("aa", Span(0, 1, "A"))])
 @given(st.text("aab", max_size=10), st.lists(st.tuples(st.text("ab", max_size=3), SPANS)))
 def test_restored_spans_are_legal(text: str, listed: list[tuple[str, Span]]) -> None:
     mentions = [Mention(words, span.type) for words, span in listed]
