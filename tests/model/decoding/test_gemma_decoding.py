@@ -105,5 +105,5 @@ def test_same_answers_as_generate(
         for text, reply in zip(texts, ours, strict=True):
             assert reply.stop == "end"
             answer = Extraction(order="unique", separator="-").parse(reply.text, text, LABELS)
-            assert not answer.problems
+            assert set(answer.problems) <= {"none_word"}  # the word itself, in a sentence with it
             assert all(mention.text in text for mention in answer.mentions)
