@@ -73,6 +73,11 @@ def _sentences(read: Sequence[Line], between: str, tagged: bool) -> Iterator[lis
                 row.line.refuse(
                     f"no tag in {shown(row.line.text)}; {_CURE} (dataset.gold=false: none)."
                 )
+        numbers = [str(at) for at in range(1, len(rows) + 1)]
+        if len(rows) > 2 and numbers == [row.token for row in rows if len(row.columns) > 1]:
+            rows[0].line.refuse(
+                "the first column numbers the tokens, as in CoNLL-U; leave that column out."
+            )
         if rows:
             yield rows
 

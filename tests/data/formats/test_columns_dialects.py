@@ -164,3 +164,12 @@ def test_what_is_set_holds(tmp_path: Path) -> None:
         read("\n \n", tmp_path)
     with pytest.raises(InputError, match="format auto: there is none; give one of columns"):
         read_annotated(tmp_path, "auto", {})
+
+
+def test_numbers_of_tokens_are_not_read_as_the_text(tmp_path: Path) -> None:
+    rows = [("头", "B-SYMP"), ("痛", "I-SYMP"), ("吗", "O")]
+    numbered = "".join(f"{at}\t{c}\t_\t{tag}\n" for at, (c, tag) in enumerate(rows, start=1))
+    with pytest.raises(InputError, match=r"line 1: the first column numbers the tokens.*leave"):
+        read(numbered, tmp_path)
+    digits = "".join(f"{at} {tag}\n" for at, (_, tag) in enumerate(rows, start=1))
+    assert found(digits, tmp_path) == [("123", [("12", "SYMP")])]
