@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Any
 
 from chmed_ner.entities import Logprobs
@@ -46,7 +47,7 @@ def written_stretches(text: str, words: Iterable[bytes], chances: Sequence[float
     What begins a character counts with what ends it, and tokens without choice as one. Nothing
     where the `words` of the tokens do not spell the text and what was cut off after it.
     """
-    if not all(chance <= 0 for chance in chances):
+    if not all(-inf < chance <= 0 for chance in chances):
         return ()
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     written = list(map(decoder.decode, words))
