@@ -66,20 +66,26 @@ def execute(arguments: argparse.Namespace) -> int:
 def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
     from chmed_ner.report import DEFAULT_GROUPS, write_leaderboard
     from chmed_ner.run import build, plain_config
-    from chmed_ner.track import MLflowTracking, TrackedRuns
+    from chmed_ner.track import MLflowTracking, TrackedRuns, records_in
 
     content = plain_config(config)
     tracking = build(content["tracking"], "tracking")
     if not isinstance(tracking, MLflowTracking):
         raise InputError("report: tracking=dry keeps no runs; use tracking=mlflow or server")
-    out = (arguments.out or Path(content["paths"]["output"]) / "report").absolute()
+    output = Path(content["paths"]["output"])
+    out = (arguments.out or output / "report").absolute()
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; name a folder")
     groups = arguments.by.split(",") if arguments.by is not None else DEFAULT_GROUPS
+    pages = {
+        str(record.mlflow_run_id): folder.absolute() / "report.html"
+        for folder, record in records_in(output / "runs")
+    }
     with writing("--out", out):
         written = write_leaderboard(
             TrackedRuns(tracking.place),
             out,
+            {run: page for run, page in pages.items() if page.is_file()},
             experiment=arguments.experiment,
             by=tuple(group.strip() for group in groups),
             partial=arguments.partial,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 OURS = "ours"
 """The source of our rows."""
+NOT_COMPARABLE = "not"
+"""What `comparable` says of rows that stand below a line."""
 WORDS = ("system", "source", "comparable", "remark")
 """The columns of words, all others hold numbers."""
 
@@ -22,11 +24,13 @@ _HEADS = {"runs": "seeds", "f1": "F1", "interval": "95% interval", "precision": 
 
 @dataclass(frozen=True)
 class BoardTable:
-    """A board as text, the best row first; `bold` says of each cell whether it is the best."""
+    """A board as text, the best row first; `bold` says of each cell whether it is the best, `runs`
+    has the (seed, run id) of each row's runs."""
 
     title: str
     cells: "DataFrame"
     bold: "DataFrame"
+    runs: Sequence[Sequence[tuple[str, str]]] = ()
 
     @property
     def heads(self) -> list[str]:
@@ -37,6 +41,11 @@ class BoardTable:
     def alignment(self) -> str:
         """A letter a column: `l` for words, `r` for numbers."""
         return "".join("l" if name in WORDS else "r" for name in self.cells.columns)
+
+    @property
+    def comparable(self) -> int:
+        """How many rows stand above the line."""
+        return int((self.cells["comparable"] != NOT_COMPARABLE).sum())
 
     def marked(self, escape: Callable[[str], str], bold: str) -> list[list[str]]:
         """The cells, escaped; the best ones in the place of `{}` in `bold`."""
@@ -65,7 +74,8 @@ def board_records(board: Board, published: Sequence[PublishedRow]) -> "DataFrame
 
 
 def board_table(board: Board, records: "DataFrame") -> BoardTable:
-    """A board as text: percent with two decimals, mean ± deviation over seeds.
+    """A board as text: percent with two decimals, mean ± deviation over seeds; the published rows
+    that cannot be compared come last.
 
     The best of ours and the best of the published rows that can be compared is bold, by column.
     """
@@ -73,7 +83,9 @@ def board_table(board: Board, records: "DataFrame") -> BoardTable:
 
     genres = board.genres if len(board.genres) > 1 else ()
     figures = ("f1", *(f"{genre}/f1" for genre in genres), "precision", "recall")
-    found = records.sort_values("f1_mean", ascending=False, kind="stable", ignore_index=True)
+    found = records.assign(below=records["comparable"] == NOT_COMPARABLE).sort_values(
+        ["below", "f1_mean"], ascending=[True, False], kind="stable", ignore_index=True
+    )
     shown = {
         name: list(map(_figure, found[f"{name}_mean"], found[f"{name}_deviation"]))
         for name in figures
@@ -91,7 +103,11 @@ def board_table(board: Board, records: "DataFrame") -> BoardTable:
         for name in figures:
             means = found[f"{name}_mean"]
             bold[name] |= may & (means == means[may].max())
-    return BoardTable(board.title, cells, bold)
+    runs = [
+        list(zip(str(seeds).split(" "), str(ids).split(" "), strict=True))
+        for seeds, ids in zip(found["seeds"].fillna(""), found["run_ids"].fillna(""), strict=True)
+    ]
+    return BoardTable(board.title, cells, bold, runs)
 
 
 def markdown(table: BoardTable) -> str:
@@ -103,6 +119,8 @@ def latex(table: BoardTable) -> str:
     """The board as a `tabular` with the rules of the package booktabs."""
     rows = table.marked(_tex, "\\textbf{{}}")
     head, *body = (f"{' & '.join(row)} \\\\\n" for row in (map(_tex, table.heads), *rows))
+    if table.comparable < len(body):
+        body.insert(table.comparable, "\\midrule\n")
     return (
         f"% {' '.join(table.title.split())}\n\\begin{{tabular}}{{{table.alignment}}}\n\\toprule\n"
         f"{head}\\midrule\n{''.join(body)}\\bottomrule\n\\end{{tabular}}\n"
@@ -164,7 +182,7 @@ def _published_record(row: PublishedRow) -> dict[str, Any]:
         **{f"{genre}/f1_mean": f1 for genre, f1 in row.genres.items()},
         "comparable": row.comparable,
         "remark": row.remark,
-        "rankable": row.comparable != "not",
+        "rankable": row.comparable != NOT_COMPARABLE,
         "computed": row.computed,
     }
 
