@@ -64,7 +64,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
-    from chmed_ner.report import DEFAULT_GROUPS, write_leaderboard
+    from chmed_ner.report import DEFAULT_GROUPS, speaking, write_leaderboard
     from chmed_ner.run import build, plain_config
     from chmed_ner.track import MLflowTracking, TrackedRuns, records_in
 
@@ -81,7 +81,7 @@ def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
         str(record.mlflow_run_id): folder.absolute() / "report.html"
         for folder, record in records_in(output / "runs")
     }
-    with writing("--out", out):
+    with speaking(content["language"]), writing("--out", out):
         written = write_leaderboard(
             TrackedRuns(tracking.place),
             out,
@@ -90,24 +90,27 @@ def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
             by=tuple(group.strip() for group in groups),
             partial=arguments.partial,
         )
-    _print(written)
+        _print(written)
     return 0
 
 
 def _print(written: "Leaderboard") -> None:
-    from chmed_ner.report import counted
+    from chmed_ner.report import counted, say
 
     for table, drawn in written.boards:
         print(printable(table.title))
-        for row in table.cells.itertuples():
-            doubt = "" if row.comparable in ("", "fully") else f"; {row.comparable} comparable"
-            source = f"  [{row.source}{doubt}]"
-            if row.source == "ours":
-                source = f"  ({row.remark})" if row.remark else ""
+        for number, row in enumerate(table.cells.itertuples()):
+            if number == table.above:
+                print(f"  {say('not comparable')}:")
+            source = f"  ({row.remark})" if row.remark else ""
+            if not table.ours[number]:
+                doubt = f"; {say('comparable')}: {row.comparable}" if row.comparable else ""
+                source = f"  [{row.source}{doubt}]"
             print(printable(f"  {row.f1:>14}  {row.interval:>12}  {row.system}{source}"))
         for reason in drawn.left_out:
-            print(f"  figure left out: {reason}")
-    print(f"runs left out: {counted(written.left_out)}")
+            print(f"  {say('Figure left out: {reason}.', reason=reason)}")
+    print(say("Runs left out: {runs}.", runs=counted(written.left_out)))
     for look in written.looks.itertuples():
-        print(f"{look.file}: scored by {look.tuned} tuned settings, {look.all} in all")
+        counts = {"tuned": look.tuned, "all": look.all}
+        print(f"{look.file}: {say('scored by {tuned} tuned settings, {all} in all', **counts)}")
     print(written.directory)

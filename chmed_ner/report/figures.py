@@ -14,6 +14,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
 from chmed_ner.entities import Label
+from chmed_ner.report.words import type_name
 
 DPI = 110
 TEXT, QUIET, RULE = "#16191d", "#5b646e", "#dfe3e8"
@@ -33,8 +34,9 @@ def text_style(size: float, colour: str = TEXT) -> dict[str, Any]:
 
 
 def spoken(label: Label) -> str:
-    """An entity type as figures name it: tag and traditional name, `DISE 疾病`."""
-    return label.tag if label.traditional == label.tag else f"{label.tag} {label.traditional}"
+    """An entity type as figures name it: its tag, in Chinese with its name, `DISE 疾病`."""
+    name = type_name(label)
+    return label.tag if name == label.tag else f"{label.tag} {name}"
 
 
 def new_figure(width: float, height: float, title: str, subtitle: str = "") -> Figure:

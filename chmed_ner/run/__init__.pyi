@@ -28,6 +28,7 @@ from .config import (
     leave_to_other_cells as leave_to_other_cells,
     own_config_directory as own_config_directory,
     plain_config as plain_config,
+    reader_language as reader_language,
     register_config as register_config,
 )
 from .experiment import (

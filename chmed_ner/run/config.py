@@ -26,6 +26,7 @@ from chmed_ner.files import (
 )
 from chmed_ner.knobs import NAMES_RUN, OWN_CONFIG, check_knobs, check_numbers, marked, named
 from chmed_ner.prompt import AnswerFormat, Definitions, Examples, Hints, Prompt
+from chmed_ner.report import check_language
 from chmed_ner.run.cells import runs_directory
 from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
 from chmed_ner.run.names import checked_name, default_name
@@ -53,6 +54,11 @@ PARTS: Mapping[str, type] = {
 REQUIRED = ("dataset", "method", "tracking")
 GROUPS = (*REQUIRED, *OPTIONAL)
 """The groups whose objects are built."""
+
+
+def reader_language() -> str:
+    """The language where nothing else was asked for: CHMED_NER_LANGUAGE, else what conf/ says."""
+    return check_language(OmegaConf.load(config_directory() / "config.yaml")["language"])
 
 
 def register_config() -> None:
@@ -179,6 +185,7 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
         **{key: built[key] for key in REQUIRED},
         seed=content["seed"],
         validate=content["validate"],
+        language=check_language(content["language"]),
         experiment=without_secrets(content["experiment"]),
         parts=parts,
         name=checked_name(content["name"] or default_name(method, content, choices)),

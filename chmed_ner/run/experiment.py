@@ -108,6 +108,7 @@ class Experiment:
     limit: Limit
     validate: bool
     resume: bool
+    language: str
     data: Path
     output: Path
     choices: Mapping[str, str]

@@ -12,7 +12,7 @@ from PIL import Image
 SCRIPTED = ("backbone=scripted", "regime=zero_shot")
 FIGURES = {
     "confusion.png", "f1_by_genre.png", "f1_by_sentence_length.png", "f1_by_type.png",
-    "speed_against_f1.png",
+    "speed_and_f1.png",
 }  # fmt: skip
 
 
@@ -36,8 +36,8 @@ def test_tables_and_figures(command, reported: Path, tmp_path: Path) -> None:
     place = f"paths.output={reported}"
     ended = command("report", "--out", str(tmp_path / "a"), place)
     assert ended.code == 0, ended.text
-    assert "runs left out: 1 partial (shown by --partial)" in ended.out
-    assert "figure left out: learning curve" in ended.out
+    assert "Runs left out: 1 partial (shown by --partial)" in ended.out
+    assert "Figure left out: Learning curve" in ended.out
     with (tmp_path / "a" / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["backbone"], row["runs"], row["seeds"]) == ("scripted", "2", "1 2")

@@ -23,11 +23,15 @@ from chmed_ner.report.figures import (
     spoken,
     text_style,
 )
+from chmed_ner.report.words import say
 from chmed_ner.score import ALL, SEEN, UNSEEN, Breakdown, Confusion, by_kind, total
 
 RIGHT, WRONG = np.array([0.07, 0.42, 0.35]), np.array([0.80, 0.30, 0.10])
-MISSED, SPURIOUS = "漏標 missed", "多標 spurious"
 
+_CELLS = (
+    "Rows: gold, columns: predicted; a cell: entities, its colour their share of the row; "
+    "on the diagonal {n} with a wrong boundary"
+)
 Matrix = NDArray[np.int64]
 
 
@@ -55,8 +59,8 @@ def confusion_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) ->
     size = len(matrix)
     cell = min(0.62, 9.0 / size)
     boundary = sum(n for (_, _, kind), n in found.items() if kind == "boundary")
-    title = "類型混淆：列為標準答案，欄為預測"
-    note = f"每格為實體數，顏色為占該列的比例；對角線含邊界不符的 {boundary:,} 個"
+    title = say("Confusion of types")
+    note = say(_CELLS, n=f"{boundary:,}")
     figure = new_figure(cell * size + 2.75, cell * size + 2.2, title, note)
     axes = add_axes(figure, 1.65, 0.3, 1.1, 1.9)
     colours = _colours(matrix)
@@ -94,13 +98,13 @@ def _ticks(axes: Any, matrix: Matrix, names: Sequence[str]) -> None:
     size = len(matrix)
     axes.xaxis.tick_top()
     turned = {"rotation": 45, "ha": "left", "rotation_mode": "anchor"}
-    axes.set_xticks(range(size), [*names, MISSED], **turned, **text_style(9))
-    axes.set_yticks(range(size), [*names, SPURIOUS], **text_style(9))
+    axes.set_xticks(range(size), [*names, say("missed")], **turned, **text_style(9))
+    axes.set_yticks(range(size), [*names, say("spurious")], **text_style(9))
     quiet, end = text_style(8.5, QUIET), size - 0.35
     for number, (row, column) in enumerate(zip(matrix.sum(1), matrix.sum(0), strict=True)):
         axes.text(end, number, f"{row:,}", va="center", **quiet)
         axes.text(number, end, f"{column:,}", ha="center", va="top", **quiet)
-    axes.text(end, -0.75, "合計", va="center", **quiet)
+    axes.text(end, -0.75, say("sum"), va="center", **quiet)
 
 
 SAME_CONTRAST = 0.2
@@ -114,13 +118,16 @@ def luminance(colour: NDArray[np.float64]) -> float:
 
 
 KIND_STYLES = (
-    ("正確 correct", "#2f7d6b", "white"),
-    ("邊界 boundary", "#e9c46a", "#16191d"),
-    ("類型 type", "#e07a3f", "#16191d"),
-    ("邊界與類型 both", "#a8442a", "white"),
-    ("漏標 missed／多標 spurious", "#c3cad3", "#16191d"),
+    ("correct", "#2f7d6b", "white"),
+    ("boundary", "#e9c46a", "#16191d"),
+    ("type", "#e07a3f", "#16191d"),
+    ("boundary and type", "#a8442a", "white"),
+    ("missed / spurious", "#c3cad3", "#16191d"),
 )
-SIDES = ("標準答案的實體", "預測的實體")
+_SIDES = (
+    "Left: what became of gold entities; right: what predicted ones are (%; at the end: entities)"
+)
+SIDES = ("gold entities", "predicted entities")
 LEAST_NAMED = 6.5
 """Percent; a narrower segment has no number in it."""
 
@@ -128,9 +135,9 @@ LEAST_NAMED = 6.5
 def error_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> bytes:
     """Two stacks of bars as a PNG, for gold and for predicted entities; a bar is a type."""
     rows = [*labels, None]
-    note = "左：標準答案的實體後來如何；右：預測的實體是什麼（%；列尾為實體數）"
-    figure = new_figure(10.4, 0.34 * len(rows) + 1.8, "錯誤種類：每個實體恰屬一類", note)
-    names = [spoken(label) if label else "全部 all" for label in rows]
+    note = say(_SIDES)
+    figure = new_figure(10.4, 0.34 * len(rows) + 1.8, say("Kinds of errors"), note)
+    names = [spoken(label) if label else say("all") for label in rows]
     for side, title in enumerate(SIDES):
         counts = [by_kind(found, side, label.tag if label else None) for label in rows]
         left = 1.55 if side == 0 else 6.35
@@ -138,8 +145,8 @@ def error_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> byt
         _bars(axes, counts)
         shown = names if side == 0 else [""] * len(rows)
         axes.set_yticks(range(len(rows)), shown, **text_style(9))
-        axes.set_title(title, loc="left", pad=7, **text_style(10))
-    kinds = [(name, colour, "s") for name, colour, _ in KIND_STYLES]
+        axes.set_title(say(title), loc="left", pad=7, **text_style(10))
+    kinds = [(say(name), colour, "s") for name, colour, _ in KIND_STYLES]
     add_legend(figure, kinds, loc="lower center", ncols=len(kinds))
     return png(figure)
 
@@ -171,11 +178,19 @@ Parts = Mapping[str, Scores]
 
 def length_figure(genres: Mapping[str, Breakdown]) -> bytes:
     """F1 over entity length and over sentence length, a line for each genre, as a PNG."""
-    note = f"橫軸下方的小字為標準答案的實體數；空心點的實體不足 {FEW} 個"
-    figure = new_figure(10.4, 4.4, "F1 與長度", note)
+    note = say("Small figures below: gold entities; hollow: fewer than {few}", few=FEW)
+    figure = new_figure(10.4, 4.4, say("F1 by length"), note)
     panels = (
-        ("實體長度（字）", {genre: each.entity_length for genre, each in genres.items()}, 0.75),
-        ("句子長度（字）", {genre: each.sentence_length for genre, each in genres.items()}, 5.75),
+        (
+            say("Length of the entity (characters)"),
+            {genre: each.entity_length for genre, each in genres.items()},
+            0.75,
+        ),
+        (
+            say("Length of the sentence (characters)"),
+            {genre: each.sentence_length for genre, each in genres.items()},
+            5.75,
+        ),
     )
     for title, parts, left in panels:
         axes = add_axes(figure, left, 0.75, 10.4 - left - 4.4, 1.25)
@@ -189,8 +204,8 @@ def length_figure(genres: Mapping[str, Breakdown]) -> bytes:
 
 def string_figure(genres: Mapping[str, Breakdown]) -> bytes:
     """F1 of strings seen and unseen in training, of one character and longer, as a PNG."""
-    note = "「見過」的字串在訓練資料中是實體；橫軸下方的小字為標準答案的實體數"
-    figure = new_figure(8.2, 4.0, "F1 與字串", note)
+    note = say("Seen: an entity in the training data; small figures below: gold entities")
+    figure = new_figure(8.2, 4.0, say("F1 by string"), note)
     parts = {genre: _strings(each) for genre, each in genres.items()}
     axes = add_axes(figure, 0.75, 0.75, 0.3, 1.05)
     f1_axis(axes)
@@ -208,10 +223,10 @@ def string_figure(genres: Mapping[str, Breakdown]) -> bytes:
 def _strings(found: Breakdown) -> dict[str, Scores]:
     first, *longer = found.entity_length
     return {
-        "見過 seen": found.seen[SEEN],
-        "未見 unseen": found.seen[UNSEEN],
-        "單字 one character": found.entity_length[first],
-        "多字 longer": total({name: found.entity_length[name] for name in longer}),
+        say("seen"): found.seen[SEEN],
+        say("not seen"): found.seen[UNSEEN],
+        say("one character"): found.entity_length[first],
+        say("longer"): total({name: found.entity_length[name] for name in longer}),
     }
 
 
@@ -244,5 +259,5 @@ def _line(axes: Any, parts: Parts, colour: str) -> None:
 
 def genre_legend(figure: Any, shown: Sequence[tuple[str, str]]) -> None:
     """Genres and their colours, to the right of the title."""
-    named = [("全部 all" if genre == ALL else genre, colour, "o") for genre, colour in shown]
+    named = [(say("all") if genre == ALL else genre, colour, "o") for genre, colour in shown]
     add_legend(figure, named, loc="upper right", ncols=len(named), columnspacing=1)

@@ -18,6 +18,7 @@ from chmed_ner.report.figures import (
     png,
     text_style,
 )
+from chmed_ner.report.words import say
 
 HALF, WIDEST = 5.2, 10.6
 """Inches: what the page shows beside another figure, and alone, without shrinking it."""
@@ -64,7 +65,7 @@ def speed_figure(heading: Heading, systems: Mapping[str, tuple[float, float]]) -
     figure, axes = _canvas(heading, systems)
     axes.set_xscale("log")
     axes.grid(axis="x", color=RULE, linewidth=0.8)
-    axes.set_xlabel("每秒句數 sentences per second", **text_style(9, QUIET))
+    axes.set_xlabel(say("Sentences per second"), **text_style(9, QUIET))
     speeds = [speed for speed, _ in systems.values()]
     axes.set_xlim(min(speeds) / 2, max(speeds) * 2)
     axes.minorticks_off()

@@ -16,6 +16,7 @@ from chmed_ner.report.analysis.figures import confusion_figure, types_in
 from chmed_ner.report.leaderboard.charts import bars_figure, lines_figure, speed_figure
 from chmed_ner.report.leaderboard.entries import Artifact, json_object
 from chmed_ner.report.leaderboard.rows import Board, LeaderboardRow, shortened
+from chmed_ner.report.words import say
 from chmed_ner.score import Confusion
 
 MOST = 8
@@ -33,15 +34,15 @@ class Drawn:
     @property
     def notes(self) -> list[str]:
         """Whose confusion matrix is shown, and which figures are left out and why."""
-        best = [f"Confusion matrix: the best run, {self.best}."] if self.best else []
-        return best + [f"Figure left out: {reason}." for reason in self.left_out]
+        best = [say("Confusion matrix: the best run, {run}.", run=self.best)] if self.best else []
+        return best + [say("Figure left out: {reason}.", reason=each) for each in self.left_out]
 
     def add(self, name: str, missing: str, systems: Any, draw: Callable[[Any], bytes]) -> None:
         """Add a picture of the systems, or the reason why there are none."""
         if systems:
             self.pictures[f"{name.lower().replace(' ', '_')}.png"] = draw(systems)
         else:
-            self.left_out.append(f"{name}: {missing}")
+            self.left_out.append(f"{say(name)}: {say(missing)}")
 
 
 def board_figures(board: Board, every: Sequence[LeaderboardRow], artifact: Artifact) -> Drawn:
@@ -51,33 +52,38 @@ def board_figures(board: Board, every: Sequence[LeaderboardRow], artifact: Artif
     note = "; ".join(filter(None, (board.title, shared)))
     genres = {genre: f"test/{genre}/f1" for genre in board.genres}
     by_genre = {row.name: row.means(genres) for row in rows} if len(genres) > 1 else {}
-    draw = partial(bars_figure, ("各文類的 F1", note), categories=board.genres)
+    draw = partial(bars_figure, (say("F1 by genre"), note), categories=board.genres)
     drawn.add("F1 by genre", "there is one genre", by_genre, draw)
     by_type = {row.name: _types(row, board.genres) for row in rows}
     tags = sorted({tag for values in by_type.values() for tag in values})
-    draw = partial(bars_figure, ("各類別的 F1（文類平均）", note), categories=tags)
+    draw = partial(bars_figure, (say("F1 by type (mean of the genres)"), note), categories=tags)
     drawn.add("F1 by type", "no run has figures by type", tags and by_type, draw)
     lengths = {row.name: values for row in rows if (values := _lengths(row, artifact))}
     buckets = {bucket for values in lengths.values() for bucket in values}
     in_order = sorted(buckets, key=lambda bucket: int(bucket.rstrip("+").split("–")[0]))
     places = {bucket: float(number) for number, bucket in enumerate(in_order)}
-    draw = partial(lines_figure, ("F1 與句長", note), "句子長度（字）", places=places)
+    draw = partial(
+        lines_figure,
+        (say("F1 by sentence length"), note),
+        say("Length of the sentence (characters)"),
+        places=places,
+    )
     missing = "no run has analysis/f1_by_sentence_length.csv"
     drawn.add("F1 by sentence length", missing, lengths, draw)
     shared, every = shortened([row for row in every if _size(row)])
     curves = _curves(every)
     sizes = sorted({size for values in curves.values() for size in values}, key=int)
     doublings = {size: log2(max(1, int(size))) for size in sizes}
-    heading = "學習曲線", "; ".join(filter(None, (board.title, shared)))
-    draw = partial(lines_figure, heading, "訓練句數 limit.train", places=doublings)
+    heading = say("Learning curve"), "; ".join(filter(None, (board.title, shared)))
+    draw = partial(lines_figure, heading, say("Training sentences (limit.train)"), places=doublings)
     missing = "no setting has two values of limit.train with the whole test set"
-    drawn.add("learning curve", missing, curves, draw)
+    drawn.add("Learning curve", missing, curves, draw)
     _add_confusions(drawn, rows, artifact)
     means = {"speed": "time/sentences_per_second", "f1": "test/f1"}
     points = {row.name: row.means(means) for row in rows}
     speeds = {x: (p["speed"], p["f1"]) for x, p in points.items() if p.get("speed", 0.0) > 0}
-    draw = partial(speed_figure, ("速度與 F1", note))
-    drawn.add("speed against F1", "no run has time/sentences_per_second", speeds, draw)
+    draw = partial(speed_figure, (say("Speed and F1"), note))
+    drawn.add("Speed and F1", "no run has time/sentences_per_second", speeds, draw)
     return drawn
 
 
@@ -141,7 +147,8 @@ def _add_confusions(drawn: Drawn, rows: Sequence[LeaderboardRow], artifact: Arti
                 cell = (line["gold"] or None, line["predicted"] or None, line["kind"])
                 found[cell] = int(line["entities"])
     if best is None or not found:
-        drawn.left_out.append("confusion matrix: the best run has no analysis/confusion.csv")
+        missing = say("the best run has no analysis/confusion.csv")
+        drawn.left_out.append(f"{say('Confusion of types')}: {missing}")
         return
     drawn.best = f"{best.run.name} ({best.run.run_id})"
     labels = types_in(found, _labels(artifact(best.run, "run.json")))

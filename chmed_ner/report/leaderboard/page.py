@@ -10,13 +10,15 @@ from urllib.parse import quote
 
 from chmed_ner.files import replacing
 from chmed_ner.report.leaderboard.figures import Drawn
-from chmed_ner.report.leaderboard.tables import OURS, WORDS, BoardTable
+from chmed_ner.report.leaderboard.tables import WORDS, BoardTable
 from chmed_ner.report.pages.document import closing, html_table, opening, visible
+from chmed_ner.report.words import say
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 LOOKS_TITLE = "How often each test set was scored"
+LOOKS = ("test file", "SHA-256", "tuned settings", "all settings", "from files")
 LONG = 16
 """Characters; words of more keep room for this many in a line."""
 WIDE = 640
@@ -38,16 +40,16 @@ def write_leaderboard_page(
         for run, report in reports.items()
     }
     with replacing(path) as file:
-        file.write(opening("Leaderboard"))
+        file.write(opening(say("Leaderboard")))
         for table, drawn in boards:
             file.write(f"<h2>{visible(table.title)}</h2>\n{_table(table, links)}")
             file.write(_pictures(drawn))
             file.writelines(f'<p class="quiet">{visible(note)}</p>\n' for note in drawn.notes)
         file.writelines(f'<p class="quiet">{visible(note)}</p>\n' for note in notes)
-        columns = ["test file", "SHA-256", "tuned settings", "all settings", "from files"]
         rows = [(visible(name), [*map(visible, rest)]) for name, *rest in look_rows(looks)]
-        file.write(f"<h2>{LOOKS_TITLE}</h2>\n")
-        file.write(html_table("settings scored on each test file", columns, rows) + closing())
+        file.write(f"<h2>{say(LOOKS_TITLE)}</h2>\n")
+        table_ = html_table(say("Settings scored on each test file"), [*map(say, LOOKS)], rows)
+        file.write(table_ + closing())
 
 
 def look_rows(looks: "DataFrame") -> list[list[str]]:
@@ -69,12 +71,12 @@ def _table(table: BoardTable, links: Mapping[str, str]) -> str:
         if len(known) > 1:
             seeds = " ".join(f'<a href="{link}">{html.escape(seed)}</a>' for seed, link in known)
             shown["runs"] += f" <small>({seeds})</small>"
-        kind = "ours" if cells["source"] == OURS else "quiet"
-        line = " line" if number == table.comparable else ""
+        kind = "ours" if table.ours[number] else "quiet"
+        line = " line" if number == table.above else ""
         name, *rest = shown.values()
         rows.append((f'<span class="{kind}{line}">{name}</span>', rest))
     header = [_cell(name, heads[name]) for name in kept]
-    return f'<div class="board">{html_table("F1 in percent", header, rows)}</div>\n'
+    return f'<div class="board">{html_table(say("F1 in percent"), header, rows)}</div>\n'
 
 
 def _cell(column: str, text: str, *, bold: bool = False) -> str:

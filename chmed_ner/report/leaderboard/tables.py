@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chmed_ner.files import markdown_table
 from chmed_ner.report.leaderboard.entries import PublishedRow
 from chmed_ner.report.leaderboard.rows import Board, LeaderboardRow
+from chmed_ner.report.words import say
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -19,33 +20,44 @@ NOT_COMPARABLE = "not"
 WORDS = ("system", "source", "comparable", "remark")
 """The columns of words, all others hold numbers."""
 
-_HEADS = {"runs": "seeds", "f1": "F1", "interval": "95% interval", "precision": "P", "recall": "R"}
+_HEADS = {
+    "system": "system",
+    "source": "source",
+    "runs": "seeds",
+    "f1": "F1",
+    "interval": "95% interval",
+    "precision": "P",
+    "recall": "R",
+    "comparable": "comparable",
+    "remark": "remark",
+}
 
 
 @dataclass(frozen=True)
 class BoardTable:
-    """A board as text, the best row first; `bold` says of each cell whether it is the best, `runs`
-    has the (seed, run id) of each row's runs."""
+    """A board as text, the best row first; `bold` says of each cell whether it is the best, `ours`
+    of each row whether it is ours, `runs` has the (seed, run id) of its runs. The first `above`
+    rows stand above the line: the others cannot be compared."""
 
     title: str
     cells: "DataFrame"
     bold: "DataFrame"
-    runs: Sequence[Sequence[tuple[str, str]]] = ()
+    ours: Sequence[bool]
+    runs: Sequence[Sequence[tuple[str, str]]]
+    above: int
 
     @property
     def heads(self) -> list[str]:
         """What is written above the columns."""
-        return [_HEADS.get(name, name.removesuffix("/f1")) for name in self.cells.columns]
+        return [
+            say(_HEADS[name]) if name in _HEADS else name.removesuffix("/f1")
+            for name in self.cells.columns
+        ]
 
     @property
     def alignment(self) -> str:
         """A letter a column: `l` for words, `r` for numbers."""
         return "".join("l" if name in WORDS else "r" for name in self.cells.columns)
-
-    @property
-    def comparable(self) -> int:
-        """How many rows stand above the line."""
-        return int((self.cells["comparable"] != NOT_COMPARABLE).sum())
 
     def marked(self, escape: Callable[[str], str], bold: str) -> list[list[str]]:
         """The cells, escaped; the best ones in the place of `{}` in `bold`."""
@@ -107,7 +119,17 @@ def board_table(board: Board, records: "DataFrame") -> BoardTable:
         list(zip(str(seeds).split(" "), str(ids).split(" "), strict=True))
         for seeds, ids in zip(found["seeds"].fillna(""), found["run_ids"].fillna(""), strict=True)
     ]
-    return BoardTable(board.title, cells, bold, runs)
+    ours = found["source"] == OURS
+    for column, which in (("source", ours), ("remark", ours), ("comparable", ~ours)):
+        cells.loc[which, column] = [_said(text) for text in cells.loc[which, column]]
+    return BoardTable(
+        board.title, cells, bold, ours=ours.tolist(), runs=runs, above=int((~found["below"]).sum())
+    )
+
+
+def _said(text: str) -> str:
+    """Our own words in the language that is spoken: one remark, or several."""
+    return "; ".join(map(say, text.split("; "))) if text else ""
 
 
 def markdown(table: BoardTable) -> str:
@@ -119,8 +141,8 @@ def latex(table: BoardTable) -> str:
     """The board as a `tabular` with the rules of the package booktabs."""
     rows = table.marked(_tex, "\\textbf{{}}")
     head, *body = (f"{' & '.join(row)} \\\\\n" for row in (map(_tex, table.heads), *rows))
-    if table.comparable < len(body):
-        body.insert(table.comparable, "\\midrule\n")
+    if table.above < len(body):
+        body.insert(table.above, "\\midrule\n")
     return (
         f"% {' '.join(table.title.split())}\n\\begin{{tabular}}{{{table.alignment}}}\n\\toprule\n"
         f"{head}\\midrule\n{''.join(body)}\\bottomrule\n\\end{{tabular}}\n"

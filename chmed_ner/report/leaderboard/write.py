@@ -11,7 +11,7 @@ from chmed_ner.errors import InputError
 from chmed_ner.files import markdown_table, replacing, write_bytes
 from chmed_ner.report.leaderboard.entries import looks, published_rows, rows_for, scored_runs
 from chmed_ner.report.leaderboard.figures import Drawn, board_figures
-from chmed_ner.report.leaderboard.page import LOOKS_TITLE, look_rows, write_leaderboard_page
+from chmed_ner.report.leaderboard.page import LOOKS, LOOKS_TITLE, look_rows, write_leaderboard_page
 from chmed_ner.report.leaderboard.rows import boards, check_groups
 from chmed_ner.report.leaderboard.tables import (
     BoardTable,
@@ -21,6 +21,7 @@ from chmed_ner.report.leaderboard.tables import (
     latex,
     markdown,
 )
+from chmed_ner.report.words import say
 from chmed_ner.track import TrackedRuns
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ LOOKED = (
     "figure owes to chance and choice. Of predictions from files nobody knows what they were tuned "
     "on."
 )
-LOOKS = ("test file", "SHA-256", "tuned settings scored", "all settings scored", "from files")
+LEFT_OUT = "Runs left out: {runs}."
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,9 @@ def write_leaderboard(
 
 def counted(left_out: Counter[str]) -> str:
     """`2 FAILED, 1 RUNNING`; `none`."""
-    return ", ".join(f"{number} {reason}" for reason, number in sorted(left_out.items())) or "none"
+    return ", ".join(
+        f"{number} {say(reason)}" for reason, number in sorted(left_out.items())
+    ) or say("none")
 
 
 def _write(found: Leaderboard, csv: str, reports: Mapping[str, Path]) -> None:
@@ -124,7 +127,7 @@ def _write(found: Leaderboard, csv: str, reports: Mapping[str, Path]) -> None:
     ):
         with replacing(folder / name) as file:
             file.write(text)
-    notes = [BOLD, f"Runs left out: {counted(found.left_out)}."]
+    notes = [say(BOLD), say(LEFT_OUT, runs=counted(found.left_out))]
     page = folder / "leaderboard.html"
     write_leaderboard_page(page, found.boards, reports, notes=notes, looks=found.looks)
 
@@ -134,11 +137,12 @@ def _slug(title: str) -> str:
 
 
 def _markdown(found: Leaderboard) -> str:
-    parts = ["# Leaderboard", BOLD]
+    parts = [f"# {say('Leaderboard')}", say(BOLD)]
     for table, drawn in found.boards:
         parts += [f"## {table.title}", markdown(table).rstrip()]
         parts += [f"![{name}]({_slug(table.title)}/{name})" for name in drawn.pictures]
         parts += drawn.notes
-    parts += [f"Runs left out: {counted(found.left_out)}.", f"## {LOOKS_TITLE}"]
-    parts += [markdown_table(LOOKS, look_rows(found.looks), "llrrr").rstrip(), LOOKED]
+    parts += [say(LEFT_OUT, runs=counted(found.left_out)), f"## {say(LOOKS_TITLE)}"]
+    looked = markdown_table([*map(say, LOOKS)], look_rows(found.looks), "llrrr").rstrip()
+    parts += [looked, say(LOOKED)]
     return "\n\n".join(parts) + "\n"

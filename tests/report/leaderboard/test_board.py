@@ -182,8 +182,8 @@ def test_bold_is_for_the_best_that_may_be_compared() -> None:
         "cheat", "next", "small", "big", "top",
     ]  # fmt: skip
     assert found.bold.any(axis=1).tolist() == [False, True, False, True, False]
-    assert found.cells["remark"][0] == "tuned on this test set"
-    assert found.cells["remark"][2] == "partial"
+    assert found.cells["remark"][0] == "在此測試集上調過"
+    assert found.cells["remark"][2] == "部分資料"
     text = markdown(found)
     assert "| next | paper |  | **65.00** |  | **64.00** | **66.00** |" in text
     assert "**50.00**" in text
@@ -200,7 +200,7 @@ def test_cells_mean_nothing_in_markdown_and_latex() -> None:
     bad = "a|b_*<i>&%$#{}~^\\[x]"
     (board,), _ = boards([scored(tags={"backbone": bad, "regime": "none", "prompt": "none"})])
     found = board_table(board, board_records(board, []))
-    assert r"| a\|b\_\*\<i\>&%$#{}\~^\\\[x\] | ours |" in markdown(found)
+    assert r"| a\|b\_\*\<i\>&%$#{}\~^\\\[x\] | 本框架 |" in markdown(found)
     assert r"a|b\_*<i>\&\%\$\#\{\}\textasciitilde{}\textasciicircum{}" in latex(found)
 
 

@@ -28,7 +28,9 @@ def page(path: Path, *lines: tuple[str, ...]) -> str:
     bold = DataFrame(False, index=cells.index, columns=COLUMNS)
     bold.loc[cells["source"] == "ours", "f1"] = True
     runs = [[("1", "a"), ("2", "b"), ("3", "c")] if line[1] == "ours" else [] for line in lines]
-    boards = [(BoardTable("a board", cells, bold, runs), Drawn())]
+    ours = [line[1] == "ours" for line in lines]
+    above = sum(line[4] != "not" for line in lines)
+    boards = [(BoardTable("a board", cells, bold, ours, runs, above), Drawn())]
     reports = {"a": path.parent / "runs" / "a #1" / "report.html", "c": path.parent / "c.html"}
     write_leaderboard_page(path, boards, reports, notes=[], looks=looks([]))
     return path.read_text(encoding="utf-8")
@@ -36,12 +38,12 @@ def page(path: Path, *lines: tuple[str, ...]) -> str:
 
 def test_columns_that_say_nothing_are_left_out(tmp_path: Path) -> None:
     alone = page(tmp_path / "a.html", OURS)
-    assert ">comparable<" not in alone
-    assert ">remark<" not in alone
+    assert ">可比<" not in alone
+    assert ">備註<" not in alone
     both = page(tmp_path / "b.html", OURS, TEAM)
-    assert ">comparable<" in both
+    assert ">可比<" in both
     assert ">partly<" in both
-    assert ">remark<" not in both
+    assert ">備註<" not in both
 
 
 def test_ours_stand_out_and_a_spread_is_small(tmp_path: Path) -> None:
