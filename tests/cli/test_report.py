@@ -11,8 +11,8 @@ from PIL import Image
 
 SCRIPTED = ("backbone=scripted", "regime=zero_shot")
 FIGURES = {
-    "confusion.png", "f1_by_genre.png", "f1_by_sentence_length.png", "f1_by_type.png",
-    "speed_and_f1.png",
+    "confusion", "f1_by_genre", "f1_by_sentence_length", "f1_by_type",
+    "speed_and_f1",
 }  # fmt: skip
 
 
@@ -47,8 +47,9 @@ def test_tables_and_figures(command, reported: Path, tmp_path: Path) -> None:
     assert f"**{float(row['f1_mean']):.2f}**" in text
     assert "sample/test\\_FT.txt" in text or "sample/test_FT.txt" in text
     folder = tmp_path / "a" / "sample-FT-SM-WA"
-    assert {path.name for path in folder.iterdir()} == FIGURES
-    for path in folder.iterdir():
+    kinds = ("png", "svg", "pdf")
+    assert {path.name for path in folder.iterdir()} == {f"{n}.{k}" for n in FIGURES for k in kinds}
+    for path in folder.glob("*.png"):
         assert Image.open(BytesIO(path.read_bytes())).width > 500
     page = (tmp_path / "a" / "leaderboard.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == len(FIGURES)

@@ -1,4 +1,4 @@
-"""The figures of a run's analysis: errors by type, F1 by length and by string."""
+"""The figures of a run's analysis: confusion of types, F1 by length and by string."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -13,18 +13,19 @@ from chmed_ner.report.figures import (
     QUIET,
     RULE,
     TEXT,
+    Pictures,
     add_axes,
     add_legend,
     f1_axis,
     grouped_bars,
     name_places,
     new_figure,
-    png,
+    pictures,
     spoken,
     text_style,
 )
 from chmed_ner.report.words import say
-from chmed_ner.score import ALL, SEEN, UNSEEN, Breakdown, Confusion, by_kind, total
+from chmed_ner.score import ALL, SEEN, UNSEEN, Breakdown, Confusion, total
 
 RIGHT, WRONG = np.array([0.07, 0.42, 0.35]), np.array([0.80, 0.30, 0.10])
 
@@ -53,8 +54,8 @@ def confusion_matrix(found: Mapping[Confusion, int], types: Sequence[str]) -> Ma
     return matrix
 
 
-def confusion_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> bytes:
-    """The matrix as a PNG; a cell's colour is its share of its row."""
+def confusion_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> Pictures:
+    """The matrix ; a cell's colour is its share of its row."""
     matrix = confusion_matrix(found, [label.tag for label in labels])
     size = len(matrix)
     cell = min(0.62, 9.0 / size)
@@ -72,7 +73,7 @@ def confusion_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) ->
     for row, column in zip(*np.nonzero(matrix), strict=True):
         text = light if luminance(colours[row, column]) < SAME_CONTRAST else dark
         axes.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", **text)
-    return png(figure)
+    return pictures(figure)
 
 
 def _colours(matrix: Matrix) -> NDArray[np.float64]:
@@ -117,58 +118,6 @@ def luminance(colour: NDArray[np.float64]) -> float:
     return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
 
 
-KIND_STYLES = (
-    ("correct", "#2f7d6b", "white"),
-    ("boundary", "#e9c46a", "#16191d"),
-    ("type", "#e07a3f", "#16191d"),
-    ("boundary and type", "#a8442a", "white"),
-    ("missed / spurious", "#c3cad3", "#16191d"),
-)
-_SIDES = (
-    "Left: what became of gold entities; right: what predicted ones are (%; at the end: entities)"
-)
-SIDES = ("gold entities", "predicted entities")
-LEAST_NAMED = 6.5
-"""Percent; a narrower segment has no number in it."""
-
-
-def error_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> bytes:
-    """Two stacks of bars as a PNG, for gold and for predicted entities; a bar is a type."""
-    rows = [*labels, None]
-    note = say(_SIDES)
-    figure = new_figure(10.4, 0.34 * len(rows) + 1.8, say("Kinds of errors"), note)
-    names = [spoken(label) if label else say("all") for label in rows]
-    for side, title in enumerate(SIDES):
-        counts = [by_kind(found, side, label.tag if label else None) for label in rows]
-        left = 1.55 if side == 0 else 6.35
-        axes = add_axes(figure, left, 0.62, 10.4 - left - 3.35, 1.1)
-        _bars(axes, counts)
-        shown = names if side == 0 else [""] * len(rows)
-        axes.set_yticks(range(len(rows)), shown, **text_style(9))
-        axes.set_title(say(title), loc="left", pad=7, **text_style(10))
-    kinds = [(say(name), colour, "s") for name, colour, _ in KIND_STYLES]
-    add_legend(figure, kinds, loc="lower center", ncols=len(kinds))
-    return png(figure)
-
-
-def _bars(axes: Any, counts: Sequence[Sequence[int]]) -> None:
-    """A bar of each row of `counts`: how many there are, then how many of each kind."""
-    entities, *kinds = np.array(counts).T
-    left = np.zeros(len(entities))
-    for kind, (_, colour, text) in zip(kinds, KIND_STYLES, strict=True):
-        shares = 100 * kind / np.maximum(entities, 1)
-        bars = axes.barh(range(len(left)), shares, left=left, height=0.74, color=colour)
-        numbers = [f"{share:.0f}" if share >= LEAST_NAMED else "" for share in shares]
-        axes.bar_label(bars, numbers, label_type="center", **text_style(8, text))
-        left += shares
-    for row, count in enumerate(entities):
-        axes.text(102, row, f"{count:,}", va="center_baseline", **text_style(8.5, QUIET))
-    axes.axhline(len(counts) - 1.5, color=RULE, linewidth=1)
-    axes.set_xlim(0, 100)
-    axes.set_ylim(len(counts) - 0.5, -0.5)
-    axes.set_xticks([])
-
-
 TOGETHER = "#414a54"
 FEW = 20
 """Gold entities; the figure of fewer is drawn hollow, it says little."""
@@ -176,8 +125,8 @@ FEW = 20
 Parts = Mapping[str, Scores]
 
 
-def length_figure(genres: Mapping[str, Breakdown]) -> bytes:
-    """F1 over entity length and over sentence length, a line for each genre, as a PNG."""
+def length_figure(genres: Mapping[str, Breakdown]) -> Pictures:
+    """F1 over entity length and over sentence length, a line for each genre,."""
     note = say("Small figures below: gold entities; hollow: fewer than {few}", few=FEW)
     figure = new_figure(10.4, 4.4, say("F1 by length"), note)
     panels = (
@@ -199,11 +148,11 @@ def length_figure(genres: Mapping[str, Breakdown]) -> bytes:
         for genre, colour in colours_of(parts):
             _line(axes, parts[genre], colour)
     genre_legend(figure, colours_of(genres))
-    return png(figure)
+    return pictures(figure)
 
 
-def string_figure(genres: Mapping[str, Breakdown]) -> bytes:
-    """F1 of strings seen and unseen in training, of one character and longer, as a PNG."""
+def string_figure(genres: Mapping[str, Breakdown]) -> Pictures:
+    """F1 of strings seen and unseen in training, of one character and longer,."""
     note = say("Seen: an entity in the training data; small figures below: gold entities")
     figure = new_figure(8.2, 4.0, say("F1 by string"), note)
     parts = {genre: _strings(each) for genre, each in genres.items()}
@@ -217,7 +166,7 @@ def string_figure(genres: Mapping[str, Breakdown]) -> bytes:
     ]
     grouped_bars(axes, groups, 1, min(9.0, 27 / len(shown)))
     genre_legend(figure, shown)
-    return png(figure)
+    return pictures(figure)
 
 
 def _strings(found: Breakdown) -> dict[str, Scores]:

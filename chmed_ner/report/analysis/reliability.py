@@ -6,18 +6,19 @@ from chmed_ner.report.analysis.figures import colours_of, genre_legend
 from chmed_ner.report.figures import (
     QUIET,
     RULE,
+    Pictures,
     add_axes,
     f1_axis,
     new_figure,
-    png,
+    pictures,
     text_style,
 )
 from chmed_ner.report.words import say
 from chmed_ner.score import Bin
 
 
-def reliability_figure(genres: Mapping[str, Sequence[Bin]]) -> bytes:
-    """The share that is right over the mean confidence, a line for each genre, as a PNG; the area
+def reliability_figure(genres: Mapping[str, Sequence[Bin]]) -> Pictures:
+    """The share that is right over the mean confidence, a line for each genre, ; the area
     of a point grows with its entities. On the diagonal a confidence keeps its word."""
     note = say(
         "A point: entities of like confidence, the larger the more; below the diagonal: too sure"
@@ -38,4 +39,4 @@ def reliability_figure(genres: Mapping[str, Sequence[Bin]]) -> bytes:
         sizes = [8 + 60 * each.entities / most for each in found]
         axes.scatter(sure, right, s=sizes, color=colour, clip_on=False, zorder=3)
     genre_legend(figure, colours_of(genres))
-    return png(figure)
+    return pictures(figure)

@@ -9,13 +9,14 @@ from chmed_ner.report.figures import (
     QUIET,
     RULE,
     TEXT,
+    Pictures,
     add_axes,
     add_legend,
     f1_axis,
     grouped_bars,
     name_places,
     new_figure,
-    png,
+    pictures,
     text_style,
 )
 from chmed_ner.report.words import say
@@ -34,8 +35,8 @@ Heading = tuple[str, str]
 """A title, and what all systems of the figure have in common."""
 
 
-def bars_figure(heading: Heading, systems: Systems, categories: Sequence[str]) -> bytes:
-    """F1 of each system in each category, side by side, as a PNG."""
+def bars_figure(heading: Heading, systems: Systems, categories: Sequence[str]) -> Pictures:
+    """F1 of each system in each category, side by side,."""
     wanted = 0.17 * len(categories) * (len(systems) + 1) + 1
     width = HALF if wanted <= HALF else WIDEST
     figure, axes = _canvas(heading, systems, width, "s" * len(systems))
@@ -43,13 +44,13 @@ def bars_figure(heading: Heading, systems: Systems, categories: Sequence[str]) -
     drawn = _drawn(systems)
     groups = [(colour, [values.get(name) for name in categories]) for values, colour, _ in drawn]
     grouped_bars(axes, groups, 0, 7.5)
-    return png(figure)
+    return pictures(figure)
 
 
 def lines_figure(
     heading: Heading, below: str, systems: Systems, places: Mapping[str, float]
-) -> bytes:
-    """F1 of each system over ordered categories, each at its place, as a PNG."""
+) -> Pictures:
+    """F1 of each system over ordered categories, each at its place,."""
     figure, axes = _canvas(heading, systems)
     axes.set_xticks(list(places.values()), list(places), **text_style(9))
     axes.set_xlabel(below, **text_style(9, QUIET))
@@ -57,11 +58,11 @@ def lines_figure(
         points = sorted((places[category], f1) for category, f1 in values.items())
         style = {"color": colour, "marker": marker, "linewidth": 1.6, "markersize": 5}
         axes.plot(*zip(*points, strict=True), clip_on=False, **style)
-    return png(figure)
+    return pictures(figure)
 
 
-def speed_figure(heading: Heading, systems: Mapping[str, tuple[float, float]]) -> bytes:
-    """F1 against sentences a second (logarithmic), a point a system, as a PNG."""
+def speed_figure(heading: Heading, systems: Mapping[str, tuple[float, float]]) -> Pictures:
+    """F1 against sentences a second (logarithmic), a point a system,."""
     figure, axes = _canvas(heading, systems)
     axes.set_xscale("log")
     axes.grid(axis="x", color=RULE, linewidth=0.8)
@@ -74,7 +75,7 @@ def speed_figure(heading: Heading, systems: Mapping[str, tuple[float, float]]) -
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     for (speed, f1), colour, marker in _drawn(systems):
         axes.plot(speed, f1, marker, color=colour, markersize=8, clip_on=False)
-    return png(figure)
+    return pictures(figure)
 
 
 def _drawn(systems: Mapping[str, Any]) -> Iterator[tuple[Any, str, str]]:

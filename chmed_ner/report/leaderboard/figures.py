@@ -13,6 +13,7 @@ from typing import Any
 from chmed_ner.entities import Label, label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.report.analysis.figures import confusion_figure, types_in
+from chmed_ner.report.figures import Pictures
 from chmed_ner.report.leaderboard.charts import bars_figure, lines_figure, speed_figure
 from chmed_ner.report.leaderboard.entries import Artifact, json_object
 from chmed_ner.report.leaderboard.rows import Board, LeaderboardRow, shortened
@@ -25,9 +26,11 @@ MOST = 8
 
 @dataclass
 class Drawn:
-    """PNGs by file name, and the reasons why some are not there; whose confusions are drawn."""
+    """Figures by file name and format with their titles, and the reasons why some are not there;
+    whose confusions are drawn."""
 
-    pictures: dict[str, bytes] = field(default_factory=dict)
+    pictures: dict[str, Pictures] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
     best: str = ""
     left_out: list[str] = field(default_factory=list)
 
@@ -37,10 +40,11 @@ class Drawn:
         best = [say("Confusion matrix: the best run, {run}.", run=self.best)] if self.best else []
         return best + [say("Figure left out: {reason}.", reason=each) for each in self.left_out]
 
-    def add(self, name: str, missing: str, systems: Any, draw: Callable[[Any], bytes]) -> None:
+    def add(self, name: str, missing: str, systems: Any, draw: Callable[[Any], Pictures]) -> None:
         """Add a picture of the systems, or the reason why there are none."""
         if systems:
-            self.pictures[f"{name.lower().replace(' ', '_')}.png"] = draw(systems)
+            file = name.lower().replace(" ", "_")
+            self.pictures[file], self.titles[file] = draw(systems), say(name)
         else:
             self.left_out.append(f"{say(name)}: {say(missing)}")
 
@@ -152,7 +156,8 @@ def _add_confusions(drawn: Drawn, rows: Sequence[LeaderboardRow], artifact: Arti
         return
     drawn.best = f"{best.run.name} ({best.run.run_id})"
     labels = types_in(found, _labels(artifact(best.run, "run.json")))
-    drawn.pictures["confusion.png"] = confusion_figure(found, labels)
+    drawn.pictures["confusion"] = confusion_figure(found, labels)
+    drawn.titles["confusion"] = say("Confusion of types")
 
 
 def _labels(text: str | None) -> list[Label]:

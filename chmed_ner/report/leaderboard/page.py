@@ -92,12 +92,12 @@ def _cell(column: str, text: str, *, bold: bool = False) -> str:
 def _pictures(drawn: Drawn) -> str:
     """The pictures, those that fit beside each other first."""
     shown = []
-    for name, png in drawn.pictures.items():
+    for name, pictures in drawn.pictures.items():
+        png = pictures["png"]
         encoded = base64.b64encode(png).decode()
         wide = int.from_bytes(png[16:20], "big") > WIDE  # as a PNG's header has it
-        what = name.removesuffix(".png").replace("_", " ")
         place = ' class="wide" tabindex="0"' if wide else ""
-        image = f'<img src="data:image/png;base64,{encoded}" alt="{what}">'
+        image = f'<img src="data:image/png;base64,{encoded}" alt="{visible(drawn.titles[name])}">'
         shown.append((wide, f"<p{place}>{image}</p>\n"))
     ordered = sorted(shown, key=lambda each: each[0])
     return f'<div class="pictures">\n{"".join(text for _, text in ordered)}</div>\n'

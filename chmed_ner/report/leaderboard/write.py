@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from chmed_ner.errors import InputError
 from chmed_ner.files import markdown_table, replacing, write_bytes
+from chmed_ner.report.figures import legible
 from chmed_ner.report.leaderboard.entries import looks, published_rows, rows_for, scored_runs
 from chmed_ner.report.leaderboard.figures import Drawn, board_figures
 from chmed_ner.report.leaderboard.page import LOOKS, LOOKS_TITLE, look_rows, write_leaderboard_page
@@ -100,7 +101,8 @@ def write_leaderboard(
         )
         records.append(board_records(board, theirs))
         table = board_table(board, records[-1])
-        made.append((table, board_figures(board, rows, tracked.artifact)))
+        with legible():
+            made.append((table, board_figures(board, rows, tracked.artifact)))
     seen = looks([*scored, *scored_runs(others, tracked.artifact)[0]])
     written = Leaderboard(directory, tuple(made), left_out, seen)
     genres = dict.fromkeys(genre for board, _ in shown for genre in board.genres)
@@ -118,8 +120,9 @@ def counted(left_out: Counter[str]) -> str:
 def _write(found: Leaderboard, csv: str, reports: Mapping[str, Path]) -> None:
     folder = found.directory
     for table, drawn in found.boards:
-        for name, picture in drawn.pictures.items():
-            write_bytes(folder / _slug(table.title) / name, picture)
+        for name, pictures in drawn.pictures.items():
+            for style, picture in pictures.items():
+                write_bytes(folder / _slug(table.title) / f"{name}.{style}", picture)
     for name, text in (
         ("leaderboard.md", _markdown(found)),
         ("leaderboard.tex", "\n".join(latex(table) for table, _ in found.boards)),
@@ -140,7 +143,9 @@ def _markdown(found: Leaderboard) -> str:
     parts = [f"# {say('Leaderboard')}", say(BOLD)]
     for table, drawn in found.boards:
         parts += [f"## {table.title}", markdown(table).rstrip()]
-        parts += [f"![{name}]({_slug(table.title)}/{name})" for name in drawn.pictures]
+        parts += [
+            f"![{title}]({_slug(table.title)}/{name}.png)" for name, title in drawn.titles.items()
+        ]
         parts += drawn.notes
     parts += [say(LEFT_OUT, runs=counted(found.left_out)), f"## {say(LOOKS_TITLE)}"]
     looked = markdown_table([*map(say, LOOKS)], look_rows(found.looks), "llrrr").rstrip()

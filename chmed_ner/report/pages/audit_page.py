@@ -103,9 +103,7 @@ def _shown(found: Sequence[Suggestion], marks: EntityMarks, *, nested: bool) -> 
 def _note(suggestion: Suggestion, marks: EntityMarks) -> Note:
     sentence, before, after = suggestion.sentence, suggestion.annotated, suggestion.suggested
     change = " → ".join(
-        say("no entity")
-        if span is None
-        else f"「{sentence.mention(span)}」{marks.name(span.type)}"
+        say("no entity") if span is None else f"「{sentence.mention(span)}」{marks.name(span.type)}"
         for span in (before, after)
     )
     sure = [

@@ -172,8 +172,9 @@ class EntityMarks:
 
     def mark(self, text: str, type_: str) -> str:
         """`text` marked as an entity of `type_`, as HTML."""
-        name = visible(self.name(type_))
-        return f'<mark class="{self.style(type_)}">{visible(text)}<small>{name}</small></mark>'
+        name = self.name(type_)
+        note = f"<small>{visible(name)}</small>" if name != text else ""
+        return f'<mark class="{self.style(type_)}">{visible(text)}{note}</mark>'
 
     def style(self, type_: str) -> str:
         """The CSS class of a type."""

@@ -8,7 +8,8 @@ import pytest
 from pandas import DataFrame
 from PIL import Image
 
-from chmed_ner.report.analysis.figures import KIND_STYLES, SAME_CONTRAST, luminance
+from chmed_ner.report.analysis.error_bars import KIND_STYLES
+from chmed_ner.report.analysis.figures import SAME_CONTRAST, luminance
 from chmed_ner.report.leaderboard.charts import bars_figure, lines_figure
 from chmed_ner.report.leaderboard.entries import looks
 from chmed_ner.report.leaderboard.figures import MOST, Drawn
@@ -71,14 +72,16 @@ def test_what_cannot_be_compared_stands_below_a_line(tmp_path: Path) -> None:
 def test_bars_of_many_systems_are_no_wider_than_the_page() -> None:
     types = dict.fromkeys("ABCDEFGHIJ", 50.0)
     drawn = bars_figure(("F1", ""), {f"system {n}": types for n in range(MOST)}, list(types))
-    assert Image.open(BytesIO(drawn)).width <= 1180
+    assert Image.open(BytesIO(drawn["png"])).width <= 1180
 
 
 def test_legends_leave_room_for_what_is_drawn() -> None:
     systems = {f"regime.learning_rate={n}e-4": {"1–20": 50.0} for n in range(MOST)}
-    few = Image.open(BytesIO(lines_figure(("F1", ""), "", dict([*systems.items()][:1]), PLACES)))
-    many = Image.open(BytesIO(lines_figure(("F1", ""), "", systems, PLACES)))
-    assert many.height < 1.2 * few.height
+    heights = [
+        Image.open(BytesIO(lines_figure(("F1", ""), "", shown, PLACES)["png"])).height
+        for shown in (dict([*systems.items()][:1]), systems)
+    ]
+    assert heights[1] < 1.2 * heights[0]
 
 
 @pytest.mark.parametrize(
