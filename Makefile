@@ -42,7 +42,7 @@ sweep: setup ## a named grid: make sweep ARGS="sweep=regimes"
 	$(BIN)/chmed-ner run --multirun $(ARGS)
 
 ui: setup ## the MLflow UI over our runs: make ui ARGS="--port 5001"
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db $(ARGS)
+	$(BIN)/chmed-ner ui $(ARGS)
 
 report: setup ## a leaderboard of our runs, with figures: make report ARGS="--experiment NAME"
 	$(BIN)/chmed-ner report $(ARGS)

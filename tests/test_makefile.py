@@ -122,6 +122,13 @@ def test_report_needs_runs(tmp_path: Path) -> None:
     assert "the tracking store has no run yet" in done.stderr
 
 
+def test_ui_needs_runs(tmp_path: Path) -> None:
+    done = make(tmp_path, "ui", f"ARGS=paths.output={tmp_path}/outputs")
+    assert done.returncode == 2
+    assert f"{tmp_path}/outputs/mlflow.db: there is no run yet" in done.stderr
+    assert not (tmp_path / "outputs").exists()
+
+
 def test_data_fetches(tmp_path: Path) -> None:
     done = make(tmp_path, "data", "ARGS=--help")
     assert done.returncode == 0
@@ -149,16 +156,13 @@ def test_clean_removes_caches_and_keeps_runs(tmp_path: Path) -> None:
     assert all((tmp_path / folder / "file").exists() for folder in kept)
 
 
-@pytest.mark.parametrize(
-    ("target", "database"), [("ui", "mlflow.db"), ("mlflow-server", "server/mlflow.db")]
-)
-def test_mlflow_answers_on_a_port(tmp_path: Path, target: str, database: str) -> None:
+def test_mlflow_answers_on_a_port(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (tmp_path / "outputs").mkdir()
     server = subprocess.Popen(
-        command(tmp_path, target, f"ARGS=--port {port} --workers 1"),
+        command(tmp_path, "mlflow-server", f"ARGS=--port {port} --workers 1"),
         env={**environment(), "MLFLOW_DISABLE_TELEMETRY": "true"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -180,4 +184,4 @@ def test_mlflow_answers_on_a_port(tmp_path: Path, target: str, database: str) ->
             server.wait(timeout=30)
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
-    assert (tmp_path / "outputs" / database).is_file()
+    assert (tmp_path / "outputs" / "server" / "mlflow.db").is_file()

@@ -160,7 +160,7 @@ def _command_line(words: list[str]) -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = full
 
 
-WITH_OVERRIDES = ("run", "stats", "prompts", "report")
+WITH_OVERRIDES = ("run", "stats", "prompts", "report", "ui")
 """The commands that take Hydra's overrides."""
 PROGRAM = "chmed-ner"
 

@@ -7,6 +7,7 @@ from .cells import (
     claimed as claimed,
     mark_killed as mark_killed,
 )
+from .commands import cell_command as cell_command, command as command, sweep_of as sweep_of
 from .compare import (
     COMPARED_FILES as COMPARED_FILES,
     TestedRun as TestedRun,
