@@ -26,6 +26,7 @@ from chmed_ner.prompt import TaskPrompt, reopen_hints
 from chmed_ner.run.confidences import Confidences, promise_of
 from chmed_ner.run.config import compose, configure, plain_config
 from chmed_ner.run.experiment import Experiment, SpanModel
+from chmed_ner.run.place import at_home, output_of
 from chmed_ner.run.recorded import check_backbone, recorded_config
 from chmed_ner.score import CERTAINTY, PRECISION, RAW, RECALL, Calibration, Promise
 from chmed_ner.track import RunRecord, check_address, find_run
@@ -193,7 +194,8 @@ def load(
 
 
 def _reopened(directory: Path, record: RunRecord, *, trust_endpoint: bool) -> Extractor:
-    experiment = configure(recorded_config(directory, record), {})
+    home = output_of(directory, record, record.output)
+    experiment = configure(at_home(recorded_config(directory, record), home), {})
     if "backbone" in experiment.parts:
         check_address(directory, experiment.backbone.address, trust=trust_endpoint)
     if record.backbone_sha256:
