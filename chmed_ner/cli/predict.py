@@ -52,6 +52,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help=f"how certain --precision or --recall must be (default {CERTAINTY})",
     )
+    parser.add_argument(
+        "--keep-answers",
+        action="store_true",
+        help="keep an endpoint's answers, with the text asked about, in paths.cache, so that the "
+        "same text is not paid for twice; else predict keeps neither",
+    )
     parser.add_argument("--format", choices=ANNOTATION_FORMATS, default="jsonl")
     parser.add_argument(
         "--out",
@@ -84,7 +90,7 @@ def execute(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         stream = _opened(name, stack)
         if run is None:
-            model = extractor(*overrides)
+            model = extractor(*overrides, keep_answers=arguments.keep_answers)
         else:
             model = load(
                 run,
@@ -92,6 +98,7 @@ def execute(arguments: argparse.Namespace) -> int:
                 recall=arguments.recall,
                 certainty=arguments.certainty,
                 trust_endpoint=arguments.trust_endpoint,
+                keep_answers=arguments.keep_answers,
             )
         stack.enter_context(model)
         annotated = annotate(model, read_documents(stream, name), arguments.max_characters)

@@ -38,6 +38,7 @@ from .experiment import (
     SpanModel as SpanModel,
 )
 from .export import log_model as log_model, save_model as save_model
+from .extractors import Extractor as Extractor
 from .names import cell_name as cell_name
 from .outcome import Findings as Findings, Outcome as Outcome, placed_outcome as placed_outcome
 from .overrides import check_overrides as check_overrides, spelled_out as spelled_out
@@ -47,7 +48,7 @@ from .place import (
     own_output as own_output,
     warn_of_place as warn_of_place,
 )
-from .predict import Extractor as Extractor, extractor as extractor, load as load
+from .predict import extractor as extractor, load as load
 from .recorded import (
     changed_choices as changed_choices,
     changed_config as changed_config,
