@@ -77,7 +77,7 @@ class Job:
                 assert isinstance(launcher, dict)
                 take_share({str(k): v for k, v in launcher.items()}, report.number, os.environ)
             varied = self._varied(settings)
-            cell_of = {}
+            cell_of: Mapping[str, str] = {}
             if settings.mode == RunMode.MULTIRUN:
                 cell_of = sweep_of(self.words, varied, settings.runtime.choices)
             report.name = cell_name(report.name, list(settings.overrides.task), varied, set())

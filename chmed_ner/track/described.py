@@ -1,6 +1,7 @@
 """What MLflow's users look for in a run: options as parameters, data, the command, a note."""
 
 import json
+import math
 import re
 import shlex
 from collections.abc import Mapping
@@ -97,7 +98,7 @@ def _scores(metrics: Mapping[str, Any]) -> str:
 
 
 def _row(metrics: Mapping[str, Any], name: str) -> list[str]:
-    figures = [f"{metrics[f'{name}/{figure}']:.2f}" for figure in FIGURES]
+    figures = [f"{metrics.get(f'{name}/{figure}', math.nan):.2f}" for figure in FIGURES]
     ends = [metrics.get(f"{name}/f1_{end}") for end in ("low", "high")]
     return [*figures, "" if None in ends else f"{ends[0]:.2f} to {ends[1]:.2f}"]
 

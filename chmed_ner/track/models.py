@@ -35,7 +35,7 @@ def note_model(
     learnt = next((name for name in LEARNT if (directory / name).is_dir()), None)
     if learnt is None:
         return
-    place = f"runs/{directory.name}/{learnt}"
+    place = f"{directory.parent.name}/{directory.name}/{learnt}"
     model = model_of(client, run_id) or _made(client, run_id, run, place)
     tested = next((each for each in run.data if each.split == "test"), None)
     on = {"dataset_name": tested.name, "dataset_digest": tested.digest} if tested else {}
