@@ -1,5 +1,6 @@
 """`chmed-ner run`: Hydra's own command line, and the table of how its jobs ended."""
 
+import argparse
 import os
 import re
 import shutil
@@ -8,9 +9,11 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar, TextIO, cast
 
 import hydra
+import hydra._internal.utils
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
@@ -39,6 +42,18 @@ VALUED = (
     "--config-dir", "-cd",
 )  # fmt: skip
 """Hydra's options that a value follows."""
+
+
+class HydraParser(argparse.ArgumentParser):
+    """Takes a help that is no text, which argparse refuses since Python 3.14: Hydra 1.3 has one, to
+    be made up when it is shown."""
+
+    def add_argument(self, *names: Any, **how: Any) -> argparse.Action:  # type: ignore[override]
+        """Declare an argument; its help is not checked."""
+        text = how.pop("help", None)
+        action = super().add_argument(*names, **how)
+        action.help = text
+        return action
 
 
 class SweepFile(Callback):
@@ -83,6 +98,8 @@ def execute(arguments: Sequence[str]) -> int:
 
 
 def _program(job: Job) -> Any:
+    known = {**vars(argparse), "ArgumentParser": HydraParser}
+    hydra._internal.utils.argparse = SimpleNamespace(**known)  # type: ignore[attr-defined]
     return hydra.main(
         version_base="1.3", config_path=str(config_directory()), config_name="config"
     )(job)
