@@ -36,6 +36,7 @@ from chmed_ner.run import (
     warn_of_place,
 )
 from chmed_ner.track import (
+    OBJECTIVE,
     RUN_FILE,
     RunRecord,
     best,
@@ -44,9 +45,6 @@ from chmed_ner.track import (
     git_commit,
     shaped,
 )
-
-OBJECTIVE = "train/dev_f1"
-"""What a sweeper may optimise: it comes from the validation split, never from the test split."""
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,7 @@
 """`chmed-ner run`: Hydra's own command line, and the table of how its jobs ended."""
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from chmed_ner.cli.jobs import Job
 from chmed_ner.cli.reports import exit_code, print_table
 from chmed_ner.errors import ChmedError, Clean, InputError, printable, without_settings
 from chmed_ner.files import (
+    OUTPUT,
     cache_directory,
     config_directory,
     sweep_directory,
@@ -79,13 +81,15 @@ def execute(arguments: Sequence[str]) -> int:
     if shown:  # a user's own files may hold a secret
         sys.stdout = cast("TextIO", Clean(sys.stdout, without_settings))
     journal = cache_directory() / "journals" / uuid.uuid4().hex
-    job = Job(arguments, journal)
-    program = _program(job)
     options, overrides = options_and_overrides(arguments)
+    if OUTPUT.get():
+        overrides.insert(0, f"paths.output={json.dumps(str(OUTPUT.get()), ensure_ascii=False)}")
     check_overrides(overrides)
+    words = spelled_out(overrides)
+    job = Job([*options, *words], journal)
     try:
-        with _command_line(["chmed-ner run", *options, *spelled_out(overrides)]):
-            code = _code_of(program, [*map(_folder, options)])
+        with _command_line(["chmed-ner run", *options, *words]):
+            code = _code_of(_program(job), [*map(_folder, options)], overrides)
     finally:
         for place in SweepFile.places:
             place.unlink(missing_ok=True)
@@ -139,7 +143,7 @@ def options_and_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return options, overrides
 
 
-def _code_of(program: Any, folders: Sequence[Path] = ()) -> int:
+def _code_of(program: Any, folders: Sequence[Path] = (), overrides: Sequence[str] = ()) -> int:
     """Run the program; its errors become one message and an exit code.
 
     InputError: a configuration file, of `folders` too, is not UTF-8.
@@ -149,7 +153,7 @@ def _code_of(program: Any, folders: Sequence[Path] = ()) -> int:
     except ChmedError as error:
         return error.exit_code
     except (HydraException, OmegaConfBaseException) as error:
-        print(f"error: {printable(hydra_message(error))}", file=sys.stderr)
+        print(f"error: {printable(hydra_message(error, overrides))}", file=sys.stderr)
         return 2
     except OSError:
         raise

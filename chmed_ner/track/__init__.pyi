@@ -1,7 +1,12 @@
 """What other rooms use of `track`."""
 
 from .copied import ARTIFACTS as ARTIFACTS, moved as moved
-from .finding import find_run as find_run, records_in as records_in
+from .finding import (
+    OBJECTIVE as OBJECTIVE,
+    find_run as find_run,
+    finished_in as finished_in,
+    records_in as records_in,
+)
 from .mlflow_runs import MLflowTracking as MLflowTracking
 from .record import (
     RUN_FILE as RUN_FILE,

@@ -80,8 +80,8 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None) -> Path:
         except Exception:  # nothing there, or not everything
             raise InputError(
                 f"backbone.path={repository}: cannot be fetched from the hub "
-                f"({away or first_line(error)}); {MIRROR}, give a folder with the checkpoint, or try "
-                "again"
+                f"({away or first_line(error)}); {MIRROR}, give a folder with the checkpoint, or "
+                "try again"
             ) from None
         return kept
 
