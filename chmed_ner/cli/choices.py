@@ -38,7 +38,7 @@ EXAMPLES = """\
 FOOT = """\
 options of a group    chmed-ner run --help backbone
 keys of an option     chmed-ner run --help regime=lora
-what a run would do   chmed-ner run ... --cfg job    (Hydra's help: --hydra-help)
+what a run would do   chmed-ner run ... --cfg job   (Hydra's help: --hydra-help)
 options of your own   --config-dir DIR, laid out as conf/
 where the runs are    --runs-in DIR, in every command
 """
