@@ -34,6 +34,7 @@ from chmed_ner.run import (
     check_encodings,
     check_overrides,
     hydra_message,
+    in_each_cell,
     own_config_directory,
     register_config,
     spelled_out,
@@ -88,7 +89,7 @@ def execute(arguments: Sequence[str]) -> int:
     words = spelled_out(overrides)
     job = Job([*options, *words], journal)
     try:
-        with _command_line(["chmed-ner run", *options, *words]):
+        with _command_line(["chmed-ner run", *options, *in_each_cell(words)]):
             code = _code_of(_program(job), [*map(_folder, options)], overrides)
     finally:
         for place in SweepFile.places:

@@ -42,7 +42,11 @@ from .export import log_model as log_model, save_model as save_model
 from .misnamed import EXTRAS as EXTRAS, PLACES as PLACES, nearest as nearest
 from .names import cell_name as cell_name
 from .outcome import Findings as Findings, Outcome as Outcome, placed_outcome as placed_outcome
-from .overrides import check_overrides as check_overrides, spelled_out as spelled_out
+from .overrides import (
+    check_overrides as check_overrides,
+    in_each_cell as in_each_cell,
+    spelled_out as spelled_out,
+)
 from .place import (
     at_home as at_home,
     output_of as output_of,

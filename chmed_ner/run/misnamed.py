@@ -56,9 +56,7 @@ def no_such_key(key: str, choice: str, known: Sequence[str]) -> str:
     with_choice = f" with {choice}" if choice else ""
     root = key.partition(".")[0]
     if root in known and root != key:
-        return (
-            f"{key}: {root} is null here: the method that is chosen uses none, so leave the key out"
-        )
+        return f"{key}: {root} is null here: the chosen method uses none; leave the key out"
     found = nearest(key, known)
     inside = [each for each in known if each.rpartition(".")[0] == key.rpartition(".")[0]]
     names = f"nearest: {', '.join(found)}" if found else f"the keys are {', '.join(inside)}"

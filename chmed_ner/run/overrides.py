@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -21,15 +21,19 @@ _BARE = re.compile(r"[^\s,:{}\[\]\"']*[^\x00-\x7f][^\s,{}\[\]\"']*")
 
 
 def spelled_out(words: Iterable[str]) -> list[str]:
-    """The overrides as Hydra reads them: with `labels=auto` at its place, and with the keys of a
-    group that is swept looked for in each of its options instead of in the default one."""
+    """The overrides with `labels=auto` as Hydra reads it."""
     short = rf"^({'|'.join(PLACES)})="
-    placed = [re.sub(short, lambda found: f"{PLACES[found[1]]}=", word) for word in words]
-    swept = {key for key, options in _choices(placed).items() if len(options) > 1}
-    return [_of_each_cell(word, swept) for word in placed]
+    return [re.sub(short, lambda found: f"{PLACES[found[1]]}=", word) for word in words]
 
 
-def _of_each_cell(word: str, swept: Collection[str]) -> str:
+def in_each_cell(words: Sequence[str]) -> list[str]:
+    """The overrides, such that the keys of a group that is swept are looked for in each of its
+    options: Hydra would look for them in the default one."""
+    swept = {key for key, options in _choices(words).items() if len(options) > 1}
+    return [_of_cell(word, swept) for word in words]
+
+
+def _of_cell(word: str, swept: Collection[str]) -> str:
     """An override of a key in one of the groups `swept`, as a sweep over its one value."""
     key, _, given = word.partition("=")
     root = key.lstrip("+").partition(".")[0]

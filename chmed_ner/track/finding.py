@@ -70,7 +70,7 @@ def _found(name: str, key: str, output: Path | None) -> Path:
 def _best(finished: list[tuple[Path, RunRecord]], key: str, runs: Path) -> tuple[Path, RunRecord]:
     data = _data(finished[0][1])
     same = [each for each in finished if _data(each[1]) == data]
-    scored = {each[0]: best(each[0], OBJECTIVE) for each in same}
+    scored = {directory: _validation_f1(directory) for directory, _ in same}
     judged = [each for each in same if scored[each[0]] is not None]
     if not judged:
         raise InputError(
@@ -86,6 +86,14 @@ def _data(record: RunRecord) -> tuple[str, ...]:
 
 
 def _said(directory: Path, record: RunRecord) -> str:
-    f1 = best(directory, OBJECTIVE)
+    f1 = _validation_f1(directory)
     judged = "" if f1 is None else f", validation F1 {f1:.2f}"
     return f"{record.name}, of {record.started[:16]}{judged}"
+
+
+def _validation_f1(directory: Path) -> float | None:
+    try:
+        return best(directory, OBJECTIVE)
+    except InputError as error:  # no reason to find no other run
+        log.warning("%s", error)
+        return None
