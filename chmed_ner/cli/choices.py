@@ -102,9 +102,8 @@ def _defaults(text: str) -> dict[str, str | None]:
     for entry in (yaml.safe_load(text) or {}).get("defaults", []):
         pairs = entry.items() if isinstance(entry, dict) else [(entry, "")]
         chosen |= {key.removeprefix("override "): value for key, value in pairs}
-    for hidden in ("_self_", "root_schema", "hydra/job_logging"):
-        chosen.pop(hidden, None)
-    return chosen
+    hidden = ("_self_", "root_schema", "hydra/job_logging")
+    return {key: value for key, value in chosen.items() if key not in hidden}
 
 
 def _overview() -> str:
@@ -118,8 +117,7 @@ def _overview() -> str:
 def _group(group: str) -> Iterator[str]:
     default = _defaults(read_text(config_directory() / "config.yaml")).get(group)
     shown = f" (default: {default})" if default else ""
-    inside = f" (as {PLACES[group].rpartition('@')[2]})" if group in PLACES else ""
-    yield f"{group}=...{shown}{inside}"
+    yield f"{group}=...{shown}"
     for name, path in _options(group).items():
         yield from _row(f"  {name}", _sentence(_header(read_text(path))), most=1)
 
@@ -156,9 +154,8 @@ def _common() -> Iterator[str]:
 def _keys(group: str, option: str) -> Iterator[str]:
     """What an option is, and its keys with their values and comments."""
     place = PLACES.get(group, group)
-    yield from textwrap.wrap(
-        f"{place}={option}: {_header(read_text(_options(group)[option]))}", WIDTH
-    )
+    header = _header(read_text(_options(group)[option]))
+    yield from textwrap.wrap(f"{place}={option}: {header}", WIDTH)
     yield ""
     for block in _inherited(group, option).values():
         for line in block.above:
@@ -247,11 +244,7 @@ def _parts(line: str) -> tuple[str, str]:
 
 def _row(left: str, right: str, *, most: int = 9) -> Iterator[str]:
     """`left`, and `right` beside it in at most `most` lines of WIDTH columns."""
-    indent = INDENT
-    said = textwrap.wrap(right, WIDTH - indent, max_lines=most, placeholder=" ...")
-    if len(left) >= indent and said:
-        yield left
-        yield from (" " * indent + line for line in said)
-        return
-    yield f"{left:<{indent}}{said[0]}" if said else left
-    yield from (" " * indent + line for line in said[1:])
+    said = textwrap.wrap(right, WIDTH - INDENT, max_lines=most, placeholder=" ...")
+    if len(left) < INDENT and said:
+        left = f"{left:<{INDENT}}{said.pop(0)}"
+    yield from (left, *(" " * INDENT + line for line in said))

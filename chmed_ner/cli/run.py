@@ -167,15 +167,21 @@ def _code_of(program: Any, folders: Sequence[Path] = (), overrides: Sequence[str
     return 0
 
 
+def _without_twice(text: str) -> str:
+    """What is said, without Hydra's line about an error that we have told."""
+    return re.sub(r"^Error executing job with overrides: .*\n?", "", text)
+
+
 @contextmanager
 def _command_line(words: list[str]) -> Iterator[None]:
     """Hydra reads `sys.argv`; with HYDRA_FULL_ERROR it hands errors to us instead of printing."""
-    before, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    before, full = (sys.argv, sys.stderr), os.environ.get("HYDRA_FULL_ERROR")
     sys.argv, os.environ["HYDRA_FULL_ERROR"] = words, "1"
+    sys.stderr = cast("TextIO", Clean(sys.stderr, _without_twice))
     try:
         yield
     finally:
-        sys.argv = before
+        sys.argv, sys.stderr = before
         if full is None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:

@@ -192,6 +192,10 @@ class Client(httpx2.AsyncClient):
         if not isinstance(problem, httpx2.Response):
             if "CERTIFICATE_VERIFY_FAILED" in words:
                 raise InputError(f"{words}; check backbone.base_url, or set REQUESTS_CA_BUNDLE")
+            if isinstance(problem, httpx2.ConnectError) and not self.opened.is_set():
+                raise RunError(
+                    f"{words}; start the server or correct backbone.base_url, then resume"
+                )
             return
         self._judge(problem)
         status = problem.status_code
