@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -33,7 +33,7 @@ def in_each_cell(words: Sequence[str]) -> list[str]:
     return [_of_cell(word, swept) for word in words]
 
 
-def _of_cell(word: str, swept: Collection[str]) -> str:
+def _of_cell(word: str, swept: set[str]) -> str:
     """An override of a key in one of the groups `swept`, as a sweep over its one value."""
     key, _, given = word.partition("=")
     root = key.lstrip("+").partition(".")[0]
