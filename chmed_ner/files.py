@@ -55,12 +55,8 @@ def cache_directory() -> Path:
 
 
 def output_directory() -> Path:
-    """Runs and the tracking store: OUTPUT, else `outputs/` of the checkout, else the user's data
-    directory."""
-    root = checkout()
-    if given := OUTPUT.get():
-        return given
-    return root / "outputs" if root else _user_data() / "outputs"
+    """Runs and the tracking store: OUTPUT; else `outputs/` of the checkout, or the user's own."""
+    return OUTPUT.get() or (checkout() or _user_data()) / "outputs"
 
 
 def _from_environment(variable: str) -> Path | None:
