@@ -139,7 +139,8 @@ def _execute(words: list[str]) -> int:
         raise InputError(f"no command {name!r}; choose from {', '.join(COMMANDS)}")
     from chmed_ner.cli.options import own_options, use_own
 
-    module = importlib.import_module(f"chmed_ner.cli.{name}")
+    helps = name == "run" and bool({"-h", "--help"} & set(rest))
+    module = importlib.import_module(f"chmed_ner.cli.{'choices' if helps else name}")
     own = own_options(f"chmed-ner {name}")
     parser = argparse.ArgumentParser(
         prog=f"chmed-ner {name}", description=COMMANDS[name], parents=[own]

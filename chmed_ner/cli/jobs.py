@@ -15,7 +15,7 @@ from chmed_ner.backbone import ZeroShot
 from chmed_ner.cli import keep_secrets
 from chmed_ner.cli.hydra_files import described, hydra_config
 from chmed_ner.cli.reports import Report
-from chmed_ner.errors import ChmedError, InputError, Stopped
+from chmed_ner.errors import ChmedError, Clean, EstimateOnly, InputError, Stopped, without_secrets
 from chmed_ner.files import read_json, write_json
 from chmed_ner.knobs import TRUSTED
 from chmed_ner.machine import take_share
@@ -36,6 +36,7 @@ from chmed_ner.run import (
     warn_of_place,
 )
 from chmed_ner.track import (
+    OBJECTIVE,
     RUN_FILE,
     RunRecord,
     best,
@@ -44,9 +45,6 @@ from chmed_ner.track import (
     git_commit,
     shaped,
 )
-
-OBJECTIVE = "train/dev_f1"
-"""What a sweeper may optimise: it comes from the validation split, never from the test split."""
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +168,7 @@ def _run(
 def _note(report: Report, error: BaseException) -> None:
     """Report how a job failed; log it where no `run.log` was open."""
     report.state = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
+    report.state = "estimated" if isinstance(error, EstimateOnly) else report.state
     interrupted = isinstance(error, KeyboardInterrupt)
     report.error = "interrupted" if interrupted else str(error) or type(error).__name__
     report.code = error.exit_code if isinstance(error, ChmedError) else 1
@@ -196,7 +195,9 @@ def _do(experiment: Experiment, claim: Claim, identity: str) -> dict[str, float]
 
 
 def _log_failure(error: Exception) -> None:
-    if isinstance(error, ChmedError | OSError):
+    if isinstance(error, EstimateOnly):
+        log.info("%s", error)
+    elif isinstance(error, ChmedError | OSError):
         log.error("error: %s", error)
     else:
         log.error("the run failed; what was finished is kept", exc_info=error)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from chmed_ner.cli.options import add_place, add_trust, check_target, find
+from chmed_ner.cli.options import add_trust, check_target
 from chmed_ner.data import (
     ANNOTATION_FORMATS,
     MAX_CHARACTERS,
@@ -33,9 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--run",
-        help="a run directory, an MLflow run id, or latest; without it the backbone as it is",
+        help="a run directory, an MLflow run id, latest or best; without it the backbone as it is",
     )
-    add_place(parser)
     add_trust(parser)
     for figure, of in (("precision", "of what is kept is right"), ("recall", "of gold is kept")):
         parser.add_argument(
@@ -110,11 +109,13 @@ def execute(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> Path | None:
     if (arguments.run is None) != bool(overrides):
         raise InputError(
-            "give either --run RUN (a run directory, an MLflow run id, or latest), which has its "
-            "settings, or settings, such as backbone=qwen3_0_6b (a file named so is ./NAME)"
+            "give either --run RUN (a run directory, an MLflow run id, latest or best), which has "
+            "its settings, or settings, such as backbone=qwen3_0_6b (a file named so is ./NAME)"
         )
     if arguments.run:
-        return find(arguments.run, arguments)
+        from chmed_ner.track import find_run
+
+        return find_run(arguments.run)
     if arguments.precision is not None or arguments.recall is not None:
         raise InputError(
             "--precision and --recall rest on a run's validation sentences; name one with --run"

@@ -15,6 +15,13 @@ from .compare import (
     comparison_json as comparison_json,
     read_run as read_run,
 )
+from .composing import (
+    check_encodings as check_encodings,
+    compose as compose,
+    hydra_message as hydra_message,
+    own_config_directory as own_config_directory,
+    register_config as register_config,
+)
 from .confidences import (
     CALIBRATION_FILE as CALIBRATION_FILE,
     CONFIDENCES_FILE as CONFIDENCES_FILE,
@@ -22,14 +29,9 @@ from .confidences import (
 )
 from .config import (
     build as build,
-    check_encodings as check_encodings,
-    compose as compose,
     configure as configure,
-    hydra_message as hydra_message,
     leave_to_other_cells as leave_to_other_cells,
-    own_config_directory as own_config_directory,
     plain_config as plain_config,
-    register_config as register_config,
 )
 from .experiment import (
     OPTIONAL as OPTIONAL,
@@ -39,9 +41,14 @@ from .experiment import (
 )
 from .export import log_model as log_model, save_model as save_model
 from .extractors import Extractor as Extractor
+from .misnamed import EXTRAS as EXTRAS, PLACES as PLACES, nearest as nearest
 from .names import cell_name as cell_name
 from .outcome import Findings as Findings, Outcome as Outcome, placed_outcome as placed_outcome
-from .overrides import check_overrides as check_overrides, spelled_out as spelled_out
+from .overrides import (
+    check_overrides as check_overrides,
+    in_each_cell as in_each_cell,
+    spelled_out as spelled_out,
+)
 from .place import (
     at_home as at_home,
     output_of as output_of,

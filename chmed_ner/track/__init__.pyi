@@ -6,6 +6,12 @@ from .described import (
     description as description,
 )
 from .finding import find_run as find_run, records_in as records_in
+from .finding import (
+    OBJECTIVE as OBJECTIVE,
+    find_run as find_run,
+    finished_in as finished_in,
+    records_in as records_in,
+)
 from .mlflow_runs import MLflowTracking as MLflowTracking
 from .models import EXTERNAL as EXTERNAL, model_of as model_of
 from .record import (
