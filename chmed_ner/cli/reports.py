@@ -9,7 +9,7 @@ from chmed_ner.errors import printable
 from chmed_ner.report import padded, say, speaking
 from chmed_ner.run import reader_language
 
-STATES = ("done", "skipped", "failed", "running", "stopped")
+STATES = ("done", "skipped", "failed", "running", "stopped", "estimated")
 _UNANSWERED = {"unread": "unread", "refused": "refused", "off_grammar": "off the grammar"}
 _NEAR_ZERO = 5.0
 _BASE_MODEL = (
@@ -21,7 +21,7 @@ SAID = {"skipped": "done before", "running": "another process is at it"}
 
 @dataclass
 class Report:
-    """How a job ended: done, skipped, running (in another process), failed or stopped."""
+    """How a job ended: done, skipped, running (elsewhere), failed, stopped or estimated."""
 
     number: int
     name: str
@@ -59,7 +59,10 @@ def _print_table(reports: Sequence[Report]) -> None:
     width = max(map(len, names))
     print(f"\n{padded(say('run'), width)}  {'P':>6} {'R':>6} {'F1':>6}  {say('95% interval')}")
     for name, report in zip(names, reports, strict=True):
-        print(f"{name:<{width}}  {_outcome(report)}")
+        said = _outcome(report)
+        if report.error and len(reports) == 1:  # its error stands above
+            said = say("estimated") if report.state == "estimated" else say(report.state.upper())
+        print(f"{name:<{width}}  {said}")
     for name, report in zip(names, reports, strict=True):
         if not report.error and len(reports) == 1:
             _print_genres(report.metrics)
