@@ -74,6 +74,24 @@ def test_partial_runs_and_experiments(command, reported: Path) -> None:
     assert (reported / "report" / "leaderboard.tex").is_file()
 
 
+def test_one_language_at_a_time(command, reported: Path, tmp_path: Path) -> None:
+    place = f"paths.output={reported}"
+    for language in ("zh-Hans", "en"):
+        ended = command("report", "--out", str(tmp_path / language), f"language={language}", place)
+        assert ended.code == 0, ended.text
+    chinese, english = (
+        (tmp_path / language / "leaderboard.html").read_text(encoding="utf-8")
+        for language in ("zh-Hans", "en")
+    )
+    assert '<html lang="zh-Hans"' in chinese
+    assert "<h1>排行榜</h1>" in chinese
+    assert ">本框架<" in chinese
+    assert '<html lang="en"' in english
+    assert not re.search("[\u3400-\u9fff]", english)
+    refused = command("report", "language=fr", place)
+    assert (refused.code, "choose en, zh-Hant, zh-Hans" in refused.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
