@@ -177,6 +177,8 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
     method: Method = built["method"]
     parts = {group: built[group] for group in (*OPTIONAL, *EXTRA) if group in built}
     _check_needs(method, parts, choices)
+    if "gazetteer" in parts:  # of several options at once Hydra names none
+        choices = {**choices, "gazetteer": "+".join(parts["gazetteer"].files)}
     return Experiment(
         **{key: built[key] for key in REQUIRED},
         seed=content["seed"],
