@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 DEFAULT_GROUPS = ("backbone", "method", "regime", "prompt", "dataset")
 """What rows are grouped by unless something else is asked for."""
 GROUPS = (
-    *DEFAULT_GROUPS, "decoding", "restoration", "script", "gazetteer", "preset", "sweep", "experiment",
+    *DEFAULT_GROUPS, "decoding", "restoration", "script", "gazetteer", "preset", "sweep",
+    "experiment",
 )  # fmt: skip
 """What can be grouped by."""
 VARIANT = "dataset.without_last_sentence"
