@@ -18,6 +18,7 @@ from .grammar import (
     Grammar as Grammar,
     Node as Node,
     Step as Step,
+    Together as Together,
     check_words as check_words,
     ebnf as ebnf,
     follows as follows,
