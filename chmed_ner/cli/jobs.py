@@ -15,7 +15,7 @@ from chmed_ner.backbone import ZeroShot
 from chmed_ner.cli import keep_secrets
 from chmed_ner.cli.hydra_files import described, hydra_config
 from chmed_ner.cli.reports import Report
-from chmed_ner.errors import ChmedError, Clean, EstimateOnly, InputError, Stopped, without_secrets
+from chmed_ner.errors import ChmedError, EstimateOnly, InputError, Stopped
 from chmed_ner.files import read_json, write_json
 from chmed_ner.knobs import TRUSTED
 from chmed_ner.machine import take_share

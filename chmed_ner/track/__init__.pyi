@@ -5,7 +5,6 @@ from .described import (
     Description as Description,
     description as description,
 )
-from .finding import find_run as find_run, records_in as records_in
 from .finding import (
     OBJECTIVE as OBJECTIVE,
     find_run as find_run,
