@@ -17,7 +17,6 @@ from chmed_ner.errors import Clean, InputError, not_utf8, without_noted
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-
 log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).resolve().parent

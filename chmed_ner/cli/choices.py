@@ -96,7 +96,7 @@ def _options(group: str) -> dict[str, Path]:
 
 def _defaults(text: str) -> dict[str, str | None]:
     """What the defaults list chooses: by group, or by the file whose keys are inherited."""
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     chosen: dict[str, str | None] = {}
     for entry in (yaml.safe_load(text) or {}).get("defaults", []):

@@ -51,7 +51,7 @@ class HydraParser(argparse.ArgumentParser):
     """Takes a help that is no text, which argparse refuses since Python 3.14: Hydra 1.3 has one, to
     be made up when it is shown."""
 
-    def add_argument(self, *names: Any, **how: Any) -> argparse.Action:  # type: ignore[override]
+    def add_argument(self, *names: Any, **how: Any) -> argparse.Action:
         """Declare an argument; its help is not checked."""
         text = how.pop("help", None)
         action = super().add_argument(*names, **how)
@@ -104,7 +104,8 @@ def execute(arguments: Sequence[str]) -> int:
 
 def _program(job: Job) -> Any:
     known = {**vars(argparse), "ArgumentParser": HydraParser}
-    hydra._internal.utils.argparse = SimpleNamespace(**known)  # type: ignore[attr-defined]
+    utils: Any = hydra._internal.utils
+    utils.argparse = SimpleNamespace(**known)
     return hydra.main(
         version_base="1.3", config_path=str(config_directory()), config_name="config"
     )(job)

@@ -37,6 +37,7 @@ from .labels import (
     simplified_character as simplified_character,
 )
 from .lexicon import (
+    Entry as Entry,
     Lexicon as Lexicon,
     Match as Match,
     MentionCounts as MentionCounts,

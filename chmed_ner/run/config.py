@@ -10,14 +10,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from chmed_ner.backbone import Backbone, Greedy, Regime
-from chmed_ner.data import Dataset, Limit
+from chmed_ner.data import Dataset, Gazetteer, Limit
 from chmed_ner.entities import Headline, Script
 from chmed_ner.errors import InputError, first_line, note_secrets, without_secrets
 from chmed_ner.knobs import NAMES_RUN, check_knobs, check_numbers, marked, named
 from chmed_ner.prompt import AnswerFormat, Definitions, Examples, Hints, Prompt
 from chmed_ner.report import check_language
 from chmed_ner.run.composing import compose
-from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
+from chmed_ner.run.experiment import EXTRA, OPTIONAL, Experiment, Method
 from chmed_ner.run.names import checked_name, default_name
 from chmed_ner.run.schema import check_keys
 from chmed_ner.track import Tracking, find_run
@@ -25,6 +25,7 @@ from chmed_ner.track import Tracking, find_run
 PARTS: Mapping[str, type] = {
     "dataset": Dataset,
     "script": Script,
+    "gazetteer": Gazetteer,
     "prompt": Prompt,
     "prompt.answer": AnswerFormat,
     "prompt.definitions": Definitions,
@@ -107,15 +108,18 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
     output = Path(content["paths"]["output"]).absolute()
     content |= {group: _with_runs(content[group], group, output) for group in ("regime", "method")}
     data = Path(content["paths"]["data"]).absolute()
-    built = {group: build(content[group], group) for group in GROUPS if content[group] is not None}
+    given = [group for group in (*GROUPS, *EXTRA) if content[group] is not None]
+    built = {group: build(content[group], group) for group in given}
     if missing := [group for group in REQUIRED if group not in built]:
         raise InputError(f"{missing[0]}=null: every run needs one; name it with {missing[0]}=...")
     if built["dataset"].guesses:  # once: the run's record and all that reads it know the types
         built["dataset"] = built["dataset"].with_labels(data)
         content["dataset"] = {**content["dataset"], "labels": built["dataset"].labels}
     method: Method = built["method"]
-    parts = {group: built[group] for group in OPTIONAL if group in built}
+    parts = {group: built[group] for group in (*OPTIONAL, *EXTRA) if group in built}
     _check_needs(method, parts, choices)
+    if "gazetteer" in parts:  # of several options at once Hydra names none
+        choices = {**choices, "gazetteer": "+".join(parts["gazetteer"].files)}
     return Experiment(
         **{key: built[key] for key in REQUIRED},
         seed=content["seed"],
@@ -139,8 +143,9 @@ def leave_to_other_cells(config: DictConfig, choices: dict[str, str | None]) -> 
     A sweep over methods names such a group for those of its cells that have a use for it:
     `preset=crf,lora backbone=...`.
     """
-    needs = getattr(named(config.method.get("_target_"), "method"), "needs", OPTIONAL)
-    spare = {group for group in set(OPTIONAL) - set(needs) if config[group] is not None}
+    method = named(config.method.get("_target_"), "method")
+    used = {*getattr(method, "needs", OPTIONAL), *getattr(method, "uses", EXTRA)}
+    spare = {group for group in {*OPTIONAL, *EXTRA} - used if config[group] is not None}
     for group in spare:
         config[group] = choices[group] = None
     return spare
@@ -166,12 +171,12 @@ def _check_needs(
     method: Method, parts: Mapping[str, Any], choices: Mapping[str, str | None]
 ) -> None:
     chosen = choices.get("method") or method.name
-    for group in OPTIONAL:
+    for group in (*OPTIONAL, *EXTRA):
         if group in method.needs and group not in parts:
             raise InputError(
                 f"{group}=null: method={chosen} needs a {group}; name one with {group}=..."
             )
-        if group in parts and group not in method.needs:
+        if group in parts and group not in {*method.needs, *method.uses}:
             part = parts[group]
             option = choices.get(group) or getattr(part, "name", type(part).__name__)
             raise InputError(

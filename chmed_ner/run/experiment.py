@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from chmed_ner.backbone import Backbone, Greedy, Regime
-from chmed_ner.data import Corpus, Dataset, Limit
+from chmed_ner.data import Corpus, Dataset, Gazetteer, Limit
 from chmed_ner.entities import Headline, Script, Span
 from chmed_ner.errors import InputError
 from chmed_ner.prompt import Prompt
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 OPTIONAL = ("script", "prompt", "backbone", "regime", "decoding", "restoration")
 """The groups that a method may do without: they are then null in the configuration."""
+EXTRA = ("gazetteer",)
+"""The groups that a run may do without."""
 
 
 class SpanModel(Protocol):
@@ -41,12 +43,13 @@ class SpanModel(Protocol):
 class Method(ABC):
     """A way from a corpus to entities.
 
-    `needs` are groups of OPTIONAL, `named_by` the groups that name its runs. `trains`: something is
-    learnt or chosen on the training files, validation included.
+    `needs` are groups of OPTIONAL, `uses` of EXTRA, `named_by` the groups that name its runs.
+    `trains`: something is learnt or chosen on the training files, validation included.
     """
 
     name: ClassVar[str]
     needs: ClassVar[Collection[str]] = ()
+    uses: ClassVar[Collection[str]] = ()
     named_by: ClassVar[tuple[str, ...]] = ("method",)
     trains: ClassVar[bool] = False
 
@@ -145,6 +148,12 @@ class Experiment:
         return self.backbone.checksum() if "backbone" in self.parts else ""
 
     @property
+    def word_lists(self) -> dict[str, str]:
+        """The SHA-256 of each word list."""
+        gazetteer: Gazetteer | None = self.parts.get("gazetteer")
+        return gazetteer.checksums(self.data) if gazetteer else {}
+
+    @property
     def trains(self) -> bool:
         """Whether something is learnt or chosen on the training files."""
         return self.method.trains or ("regime" in self.parts and self.regime.trains)
@@ -176,11 +185,12 @@ class Experiment:
         """The files that something was learnt or chosen on, with their SHA-256."""
         files = corpus.training_files
         shown = files if self.hints_from_training else {}
-        return {**shown, **self.method.tuned_on(self, files)}
+        return {**shown, **self.method.tuned_on(self, files), **self.word_lists}
 
     def identity(self, corpus: Corpus) -> str:
         """The config hash: two runs of one identity have the same results."""
-        inputs = {**corpus.training_files, **corpus.test_files, **self.method.inputs(self)}
+        files = {**corpus.training_files, **corpus.test_files, **self.word_lists}
+        inputs = {**files, **self.method.inputs(self)}
         return config_hash(self.config, inputs, self.backbone_checksum)
 
     def load(self) -> Corpus:

@@ -9,8 +9,9 @@ from chmed_ner.entities import Simplified
 from chmed_ner.errors import InputError
 from chmed_ner.machine import keep_threads_awake, prepare_memory
 from chmed_ner.prompt import reopen_hints
+from chmed_ner.run.composing import compose
 from chmed_ner.run.confidences import Confidences, promise_of
-from chmed_ner.run.config import compose, configure, plain_config
+from chmed_ner.run.config import configure, plain_config
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.run.extractors import Extractor, FittedPredictor, Predictor
 from chmed_ner.run.place import at_home, output_of

@@ -119,7 +119,7 @@ def tags(experiment: Experiment, record: RunRecord) -> dict[str, str]:
     """The run's tags: the option chosen in each group, and where the run comes from."""
     groups = (
         "backbone", "prompt", "dataset", "regime", "method", "decoding", "restoration", "script",
-        "preset", "sweep",
+        "gazetteer", "preset", "sweep",
     )  # fmt: skip
     return {
         **{group: experiment.choices.get(group, "none") for group in groups},
