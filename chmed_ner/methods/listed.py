@@ -1,5 +1,6 @@
 """What a lexicon makes of word lists: how likely a string that no training entity has is one."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
@@ -28,7 +29,7 @@ def with_lists(
         new = [s for s in listed.entries if s not in entries and s not in met.occurrences]
         if each.typed:
             shares = [
-                met.entities.get(string, {}).get(listed.entries[string].type, 0) / times
+                met.entities.get(string, Counter())[listed.entries[string].type] / times
                 for string, times in met.occurrences.items()
             ]
             share = fmean(shares) if shares else 0.0
