@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
@@ -98,7 +98,8 @@ class _Part(Generic[P]):
 class Experiment:
     """One run: `parts` are those of the optional groups, `choices` the option of each group.
 
-    `config` is the composed configuration without credentials.
+    `config` is the composed configuration without credentials, `command` what makes the run again;
+    `sweep` is the one that it is a cell of, as in its record.
     """
 
     dataset: Dataset
@@ -115,6 +116,8 @@ class Experiment:
     output: Path
     choices: Mapping[str, str]
     config: Mapping[str, Any]
+    command: str = ""
+    sweep: Mapping[str, str] = field(default_factory=dict)
 
     def part(self, group: str) -> Any:
         """The part of an optional group; InputError where the method uses none."""
