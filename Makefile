@@ -3,10 +3,25 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := 0.13.9
+MIRROR = $(if $(UV_DEFAULT_INDEX),--index-url $(UV_DEFAULT_INDEX))
 MODEL := gemma3_270m
 PARALLEL := --numprocesses auto --dist loadfile
 SERVER_STORE = MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-sqlite:///$(CURDIR)/outputs/server/mlflow.db}"
 SERVER_ARTIFACTS = MLFLOW_ARTIFACTS_DESTINATION="$${MLFLOW_ARTIFACTS_DESTINATION:-$(CURDIR)/outputs/server/artifacts}"
+VERSION := import sys; print("%d.%d" % sys.version_info[:2])
+define CHECK
+import os, shutil, sys
+needs = "Linux, Python 3.11 to 3.14 with venv, 7 GB of disk and 4.1 GiB of memory are needed"
+if not (3, 11) <= sys.version_info[:2] <= (3, 14):
+    sys.exit("%s; this is Python %d.%d: name another, PYTHON=python3.12" % ((needs,) + sys.version_info[:2]))
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("%s; this Python lacks venv: apt install python3-venv, or name another, PYTHON=python3.12" % needs)
+if not os.path.isdir(".venv") and shutil.disk_usage(".").free < 7e9:
+    sys.exit("%s; this disk has %.1f GB left" % (needs, shutil.disk_usage(".").free / 1e9))
+endef
+export CHECK
 .PHONY: help setup demo test test-all lint run sweep ui report data model mlflow-server bench gpu-check app clean
 
 help: ## list the targets
@@ -15,9 +30,13 @@ help: ## list the targets
 setup: .venv/.ready ## make .venv with the pinned dependencies
 
 .venv/.ready: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): not found; name a Python, 3.11 to 3.14: PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c "$$CHECK"
+	@test "$$(.venv/bin/python -c '$(VERSION)' 2>&1)" = "$$($(PYTHON) -c '$(VERSION)')" || rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(MIRROR) uv==$(UV)
+	@echo "several gigabytes come now, once (a mirror: UV_DEFAULT_INDEX=https://.../simple)"
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --require-hashes -r requirements.lock
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --editable .
 	touch $@
 
@@ -42,7 +61,7 @@ sweep: setup ## a named grid: make sweep ARGS="sweep=regimes"
 	$(BIN)/chmed-ner run --multirun $(ARGS)
 
 ui: setup ## the MLflow UI over our runs: make ui ARGS="--port 5001"
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db $(ARGS)
+	$(BIN)/chmed-ner ui $(ARGS)
 
 report: setup ## a leaderboard of our runs, with figures: make report ARGS="--experiment NAME"
 	$(BIN)/chmed-ner report $(ARGS)

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,11 @@ from chmed_ner.errors import Clean, InputError, not_utf8, without_noted
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-
 log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).resolve().parent
+OUTPUT: ContextVar[Path | None] = ContextVar("OUTPUT", default=None)
+"""Where the runs are, if not in the default place (`--runs-in`)."""
 
 
 def checkout() -> Path | None:
@@ -52,9 +54,8 @@ def cache_directory() -> Path:
 
 
 def output_directory() -> Path:
-    """Runs and the tracking store: `outputs/` of the checkout, else the user's data directory."""
-    root = checkout()
-    return root / "outputs" if root else _user_data() / "outputs"
+    """Runs and the tracking store: OUTPUT; else `outputs/` of the checkout, or the user's own."""
+    return OUTPUT.get() or (checkout() or _user_data()) / "outputs"
 
 
 def _from_environment(variable: str) -> Path | None:

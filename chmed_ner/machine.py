@@ -2,15 +2,22 @@
 
 import ctypes
 import gc
+import logging
 import os
 import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+LINE_SECONDS = 60.0
+"""Between two lines of a progress that is logged."""
+
+log = logging.getLogger(__name__)
 
 
 def prepare_memory() -> None:
@@ -182,12 +189,38 @@ def gpus_of(environment: Mapping[str, str]) -> list[str]:
 
 
 def progress(total: int, label: str, unit: str) -> Any:
-    """A progress bar for a `with` block; `update(n)` moves it. Silent unless on a terminal."""
+    """A progress bar for a `with` block, `update(n)` moves it; off a terminal a log line a minute,
+    with the time that is left."""
+    if not sys.stderr.isatty():
+        return _Lines(total, label, unit)
     from tqdm import tqdm
 
-    return tqdm(
-        total=total, desc=label, unit=f" {unit}", disable=not sys.stderr.isatty(), leave=False
-    )
+    return tqdm(total=total, desc=label, unit=f" {unit}", leave=False)
+
+
+class _Lines:
+    """A progress that is logged."""
+
+    def __init__(self, total: int, label: str, unit: str) -> None:
+        self.total, self.label, self.unit = total, label, unit
+        self.done = 0
+        self.began = self.said = time.monotonic()
+
+    def __enter__(self) -> "_Lines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def update(self, more: int) -> None:
+        """Count `more` as done; a minute after the last line, log one."""
+        self.done += more
+        now = time.monotonic()
+        if now - self.said >= LINE_SECONDS and 0 < self.done < self.total:
+            self.said = now
+            left = duration((now - self.began) / self.done * (self.total - self.done))
+            words = (self.label, self.done, self.total, self.unit, left)
+            log.info("%s: %d of %d %ss, about %s left", *words)
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -97,6 +98,78 @@ def test_setup_installs_the_lock_with_hashes_once(tmp_path: Path) -> None:
     assert "pip" not in again
 
 
+def python(folder: Path, version: tuple[int, int], *, has_venv: bool = True) -> Path:
+    """This Python, which says that it is of another version; it makes no environment."""
+    modules = folder / "modules"
+    modules.mkdir()
+    (modules / "sitecustomize.py").write_text(
+        f"import sys\nsys.version_info = {(*version, 1, 'final', 0)}\n", encoding="utf-8"
+    )
+    if not has_venv:
+        (modules / "ensurepip.py").write_text("raise ImportError\n", encoding="utf-8")
+    path = folder / "python"
+    path.write_text(
+        f"""#!/bin/sh
+        if [ "$2" = venv ]; then echo "makes $3"; exit 1; fi
+        PYTHONPATH={modules} exec {sys.executable} "$@"
+        """,
+        encoding="utf-8",
+    )
+    path.chmod(0o755)
+    return path
+
+
+def setup(folder: Path, python: Path | str) -> subprocess.CompletedProcess[str]:
+    """`make setup` with that Python in an empty folder."""
+    for name in ("requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    words = ["make", "-C", str(folder), "-f", str(MAKEFILE), "setup", f"PYTHON={python}"]
+    return subprocess.run(words, capture_output=True, text=True, env=environment(), check=False)
+
+
+@pytest.mark.parametrize(
+    ("version", "has_venv", "says"),
+    [
+        ((3, 10), True, "this is Python 3.10"),
+        ((3, 15), True, "this is Python 3.15"),
+        ((3, 12), False, "apt install python3-venv"),
+    ],
+)
+def test_a_python_that_will_not_do_is_refused_before_anything_is_made(
+    tmp_path: Path, version: tuple[int, int], has_venv: bool, says: str
+) -> None:
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    done = setup(folder, python(tmp_path, version, has_venv=has_venv))
+    said = [line for line in done.stderr.splitlines() if not line.startswith("make: ")]
+    assert done.returncode
+    assert len(said) == 1
+    for word in (says, "Python 3.11 to 3.14", "PYTHON=", "Linux", "disk", "memory"):
+        assert word in said[0]
+    assert not (folder / ".venv").exists()
+    assert "PYTHON=" in setup(folder, "no-such-python").stdout
+
+
+def test_the_metadata_refuses_the_same_pythons() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        assert tomllib.load(file)["project"]["requires-python"] == ">=3.11,<3.15"
+
+
+@pytest.mark.parametrize(("before", "kept"), [("3.12", True), ("3.10", False), ("", False)])
+def test_an_environment_of_another_python_is_made_anew(
+    tmp_path: Path, before: str, kept: bool
+) -> None:
+    folder = tmp_path / "clone"
+    program = folder / ".venv" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    if before:
+        program.write_text(f"#!/bin/sh\necho {before}\n", encoding="utf-8")
+        program.chmod(0o755)
+    done = setup(folder, python(tmp_path, (3, 12)))
+    assert "makes .venv" in done.stdout
+    assert program.parent.exists() == kept
+
+
 def test_run_makes_a_run(tmp_path: Path) -> None:
     done = make(tmp_path, "run", f"ARGS={SCRIPTED} paths.output={tmp_path}/outputs")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -112,7 +185,7 @@ def test_sweep_makes_a_run_of_every_cell(tmp_path: Path) -> None:
 def test_a_bad_argument_fails_the_target(tmp_path: Path) -> None:
     done = make(tmp_path, "run", f"ARGS={SCRIPTED} paths.output={tmp_path} sed=1")
     assert done.returncode == 2
-    assert "'sed'" in done.stdout + done.stderr
+    assert "sed: there is no such key" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -120,6 +193,13 @@ def test_report_needs_runs(tmp_path: Path) -> None:
     done = make(tmp_path, "report", f"ARGS=paths.output={tmp_path}/outputs")
     assert done.returncode == 2
     assert "the tracking store has no run yet" in done.stderr
+
+
+def test_ui_needs_runs(tmp_path: Path) -> None:
+    done = make(tmp_path, "ui", f"ARGS=paths.output={tmp_path}/outputs")
+    assert done.returncode == 2
+    assert f"{tmp_path}/outputs/mlflow.db: there is no run yet" in done.stderr
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_data_fetches(tmp_path: Path) -> None:
@@ -149,16 +229,13 @@ def test_clean_removes_caches_and_keeps_runs(tmp_path: Path) -> None:
     assert all((tmp_path / folder / "file").exists() for folder in kept)
 
 
-@pytest.mark.parametrize(
-    ("target", "database"), [("ui", "mlflow.db"), ("mlflow-server", "server/mlflow.db")]
-)
-def test_mlflow_answers_on_a_port(tmp_path: Path, target: str, database: str) -> None:
+def test_mlflow_answers_on_a_port(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (tmp_path / "outputs").mkdir()
     server = subprocess.Popen(
-        command(tmp_path, target, f"ARGS=--port {port} --workers 1"),
+        command(tmp_path, "mlflow-server", f"ARGS=--port {port} --workers 1"),
         env={**environment(), "MLFLOW_DISABLE_TELEMETRY": "true"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -180,4 +257,4 @@ def test_mlflow_answers_on_a_port(tmp_path: Path, target: str, database: str) ->
             server.wait(timeout=30)
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
-    assert (tmp_path / "outputs" / database).is_file()
+    assert (tmp_path / "outputs" / "server" / "mlflow.db").is_file()

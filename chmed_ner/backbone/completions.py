@@ -8,7 +8,7 @@ from functools import partial
 
 from chmed_ner.backbone.completion_file import CompletionStore
 from chmed_ner.backbone.decoding import Greedy
-from chmed_ner.backbone.watch import Watch
+from chmed_ner.backbone.watch import Pace, Watch
 from chmed_ner.entities import Completion, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.files import text_sha256
@@ -59,17 +59,17 @@ def generate(
     left = [batch for batch in batches if not all(_stored(store, request) for request in batch)]
     if len(left) < len(batches):
         log.info("%d of %d batches are already answered", len(batches) - len(left), len(batches))
+    most, count = generator.most_seconds(left) if left else 0.0, sum(map(len, left))
     if left:
-        most, count = generator.most_seconds(left), sum(map(len, left))
         log.info("generating %d answers: at most %s", count, duration(most))
-    watch = Watch()
-    with progress(len(requests), "generate", "sentence") as bar:
-        bar.update(len(requests) - sum(map(len, left)))
-        with closing(answers(generator, left, store)) as found:
-            for some in found:
-                store.append([_completion(each) for each in some])
-                watch.look_at(some)
-                bar.update(len(some))
+    watch, pace = Watch(), Pace(count, most)
+    bar = progress(count, "generate", "sentence")
+    with bar, closing(answers(generator, left, store)) as found:
+        for some in found:
+            store.append([_completion(each) for each in some])
+            watch.look_at(some)
+            pace.look_at(len(some))
+            bar.update(len(some))
     watch.finish()
     return stored_completions(requests, store)
 

@@ -1,15 +1,41 @@
 """An eye on the first answers: a run whose answers cannot be read says so while it goes on."""
 
 import logging
+import time
 from collections.abc import Sequence
 
+from chmed_ner.machine import duration
 from chmed_ner.model import Answered
 
+SHARE = 0.1
+"""Of the answers, after which the time that all take is estimated."""
+SOON = 10.0
+"""Seconds for which no estimate is worth a line."""
 FIRST = 100
 """Answers that are looked at."""
 MANY = FIRST // 10
 
 log = logging.getLogger(__name__)
+
+
+class Pace:
+    """Says how long `count` answers take, by the first of them, beside the bound of `most`
+    seconds that was measured before."""
+
+    def __init__(self, count: int, most: float) -> None:
+        self.left, self.count, self.most = count, count, most
+        self.began = time.perf_counter()
+        self.said = False
+
+    def look_at(self, some: int) -> None:
+        """Take note of `some` more answers; say the estimate once, if it is worth a line."""
+        self.left -= some
+        done, took = self.count - self.left, time.perf_counter() - self.began
+        about = took / done * self.count
+        if not self.said and done >= SHARE * self.count and about - took > SOON:
+            self.said = True
+            most = f", at most {duration(self.most)}" if self.most > about else ""
+            log.info("%d of %d answers: about %s in all%s", done, self.count, duration(about), most)
 
 
 class Watch:

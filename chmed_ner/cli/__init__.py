@@ -32,6 +32,7 @@ COMMANDS = {
     "rescore": "parse, restore and score a run again from its completions",
     "compare": "two runs' scores with intervals, their difference, and the paired p-value",
     "report": "leaderboard, figures and published rows of many runs; --sync uploads kept runs",
+    "ui": "MLflow's pages over the runs, in a browser",
     "predict": "raw text in, entities out, with a finished run's model or a backbone as it is",
     "audit": "annotations that are probably wrong, by models that have not seen them",
     "convert": "annotated texts from one format to another: columns, JSON, doccano, brat ...",
@@ -138,7 +139,8 @@ def _execute(words: list[str]) -> int:
         raise InputError(f"no command {name!r}; choose from {', '.join(COMMANDS)}")
     from chmed_ner.cli.options import own_options, use_own
 
-    module = importlib.import_module(f"chmed_ner.cli.{name}")
+    helps = name == "run" and bool({"-h", "--help"} & set(rest))
+    module = importlib.import_module(f"chmed_ner.cli.{'choices' if helps else name}")
     own = own_options(f"chmed-ner {name}")
     parser = argparse.ArgumentParser(
         prog=f"chmed-ner {name}", description=COMMANDS[name], parents=[own]

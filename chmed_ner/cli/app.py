@@ -184,14 +184,14 @@ def types_of(runs: Mapping[str, Path]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the page until interrupted; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m chmed_ner.cli.app", description=__doc__)
-    parser.add_argument("--output", type=Path, help="where the runs lie (their paths.output)")
+    parser.add_argument("--runs-in", metavar="DIR", type=Path, help="where the runs are")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at")
     parser.add_argument("--port", type=int, default=7860)
     add_trust(parser)
     given = parser.parse_args(arguments)
     keep_secrets([])
     try:
-        runs = runs_in((given.output or output_directory()).expanduser().absolute())
+        runs = runs_in((given.runs_in or output_directory()).expanduser().absolute())
         blocks = page(runs, types_of(runs), trust_endpoint=given.trust_endpoint)
         print(f"http://{given.host}:{given.port}", flush=True)
         themes = _gradio().themes

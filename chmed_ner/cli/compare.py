@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chmed_ner.cli.options import add_json, add_place, check_target, find, write_and_print, writing
+from chmed_ner.cli.options import add_json, check_target, write_and_print, writing
 from chmed_ner.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the two runs, `--json` and `--html`."""
-    run = "a directory of a run or of a rescoring, an MLflow run id, or latest"
+    run = "a directory of a run or of a rescoring, an MLflow run id, latest or best"
     parser.add_argument("run_a", metavar="RUN_A", help=run)
     parser.add_argument("run_b", metavar="RUN_B", help="the same, tested on RUN_A's sentences")
     add_json(parser)
-    add_place(parser)
     parser.add_argument(
         "--html",
         metavar="FILE",
@@ -29,9 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Print the table, write the JSON and the page; InputError: the runs cannot be compared."""
     from chmed_ner.run import COMPARED_FILES, compare_runs, comparison_json, read_run
+    from chmed_ner.track import find_run
 
     names = {"RUN_A": arguments.run_a, "RUN_B": arguments.run_b}
-    places = [find(name, arguments, key) for key, name in names.items()]
+    places = [find_run(name, key=key) for key, name in names.items()]
     read = [place / file for place in places for file in COMPARED_FILES]
     check_target(arguments.json, read)
     check_target(arguments.html, read, key="--html")

@@ -4,26 +4,28 @@ import argparse
 import os
 from pathlib import Path
 
-from chmed_ner.cli.options import add_place, add_trust, find
+from chmed_ner.cli.options import add_trust
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--run", required=True, help="a run directory, an MLflow run id, or latest")
+    parser.add_argument(
+        "--run", required=True, help="a run directory, an MLflow run id, latest or best"
+    )
     parser.add_argument(
         "--out",
         metavar="DIR",
         help="write the model to the new folder DIR; without it, it is logged to the run in MLflow",
     )
-    add_place(parser)
     add_trust(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write or log the model; print its address."""
     from chmed_ner.run import log_model, save_model
+    from chmed_ner.track import find_run
 
-    run, trust = find(arguments.run, arguments), arguments.trust_endpoint
+    run, trust = find_run(arguments.run), arguments.trust_endpoint
     if arguments.out is not None:
         folder = Path(arguments.out).expanduser().absolute()
         save_model(run, folder, trust_endpoint=trust)

@@ -1,23 +1,21 @@
 """What Hydra calls for each job, in this process or in one that a launcher starts."""
 
-import copy
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 
 from chmed_ner.backbone import ZeroShot
 from chmed_ner.cli import keep_secrets
+from chmed_ner.cli.hydra_files import described, hydra_config
 from chmed_ner.cli.reports import Report
-from chmed_ner.errors import ChmedError, Clean, InputError, Stopped, without_secrets
+from chmed_ner.errors import ChmedError, EstimateOnly, InputError, Stopped
 from chmed_ner.files import read_json, write_json
 from chmed_ner.knobs import TRUSTED
 from chmed_ner.machine import take_share
@@ -27,15 +25,18 @@ from chmed_ner.run import (
     Claim,
     ClaimState,
     Experiment,
+    cell_command,
     cell_name,
     claimed,
     configure,
     leave_to_other_cells,
     mark_killed,
     register_config,
+    sweep_of,
     warn_of_place,
 )
 from chmed_ner.track import (
+    OBJECTIVE,
     RUN_FILE,
     RunRecord,
     best,
@@ -44,9 +45,6 @@ from chmed_ner.track import (
     git_commit,
     shaped,
 )
-
-OBJECTIVE = "train/dev_f1"
-"""What a sweeper may optimise: it comes from the validation split, never from the test split."""
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +75,11 @@ class Job:
                 assert isinstance(launcher, dict)
                 take_share({str(k): v for k, v in launcher.items()}, report.number, os.environ)
             varied = self._varied(settings)
+            cell_of: Mapping[str, str] = {}
+            if settings.mode == RunMode.MULTIRUN:
+                cell_of = sweep_of(self.words, varied, settings.runtime.choices)
             report.name = cell_name(report.name, list(settings.overrides.task), varied, set())
-            objective = _run(config, settings, varied, report)
+            objective = _run(config, settings, varied, cell_of, report)
         except BaseException as error:
             _note(report, error)
             raise
@@ -115,7 +116,11 @@ def _job_elsewhere(words: list[str], journal: str, trusted: tuple[str, ...]) -> 
 
 
 def _run(
-    config: DictConfig, settings: DictConfig, varied: set[str], report: Report
+    config: DictConfig,
+    settings: DictConfig,
+    varied: set[str],
+    cell_of: Mapping[str, str],
+    report: Report,
 ) -> float | None:
     """Claim the run's directory, and run what is not there already."""
     sweep = settings.mode == RunMode.MULTIRUN
@@ -131,7 +136,8 @@ def _run(
     overrides = list(settings.overrides.task)
     named = {"dataset", "seed", *experiment.method.named_by} if config.name is None else set()
     report.name = cell_name(experiment.name, overrides, varied, named)
-    experiment = replace(experiment, name=report.name)
+    again = cell_command(overrides, choices)
+    experiment = replace(experiment, name=report.name, command=again, sweep=cell_of)
     if "direction" in settings.sweeper and not experiment.trains:
         raise InputError(
             f"hydra/sweeper: there is no {OBJECTIVE} to optimise: nothing is tuned here; choose a "
@@ -162,6 +168,7 @@ def _run(
 def _note(report: Report, error: BaseException) -> None:
     """Report how a job failed; log it where no `run.log` was open."""
     report.state = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
+    report.state = "estimated" if isinstance(error, EstimateOnly) else report.state
     interrupted = isinstance(error, KeyboardInterrupt)
     report.error = "interrupted" if interrupted else str(error) or type(error).__name__
     report.code = error.exit_code if isinstance(error, ChmedError) else 1
@@ -188,7 +195,9 @@ def _do(experiment: Experiment, claim: Claim, identity: str) -> dict[str, float]
 
 
 def _log_failure(error: Exception) -> None:
-    if isinstance(error, ChmedError | OSError):
+    if isinstance(error, EstimateOnly):
+        log.info("%s", error)
+    elif isinstance(error, ChmedError | OSError):
         log.error("error: %s", error)
     else:
         log.error("the run failed; what was finished is kept", exc_info=error)
@@ -214,36 +223,3 @@ def _warn_of_commit(directory: Path) -> None:
     then, now = RunRecord.read(directory).git_commit, git_commit()
     if then and then != now:
         log.warning("%s: begun with commit %s, now it is %s", directory.name, then, now)
-
-
-def hydra_config() -> DictConfig:
-    """Hydra's own configuration of this job, under the key `hydra`."""
-    config = HydraConfig.instance().cfg
-    assert isinstance(config, DictConfig)
-    return config
-
-
-@contextmanager
-def described(directory: Path, config: DictConfig, settings: DictConfig) -> Iterator[None]:
-    """Write `.hydra/`, and everything that is logged during the block into `run.log`."""
-    folder = directory / ".hydra"
-    folder.mkdir(exist_ok=True)
-    hydra = copy.deepcopy(hydra_config())
-    with read_write(hydra.hydra), open_dict(hydra.hydra):
-        hydra.hydra.runtime.output_dir = str(directory)
-    for name, content in (
-        ("config", config),
-        ("hydra", hydra),
-        ("overrides", settings.overrides.task),
-    ):
-        text = without_secrets(OmegaConf.to_yaml(content))
-        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    stream = (directory / "run.log").open("a", encoding="utf-8")
-    handler = logging.StreamHandler(Clean(stream, without_secrets))
-    handler.setFormatter(logging.Formatter("[%(asctime)s][%(levelname)s] %(message)s"))
-    logging.getLogger().addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.getLogger().removeHandler(handler)
-        stream.close()

@@ -1,4 +1,4 @@
-"""Options that commands share: `--config-dir` and `--allow-target` (all of them), `--runs-in DIR`,
+"""Options that commands share: `--runs-in`, `--config-dir`, `--allow-target` (all of them),
 `--trust-endpoint`, `--json FILE`."""
 
 import argparse
@@ -8,13 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chmed_ner.errors import InputError
-from chmed_ner.files import write_json
+from chmed_ner.files import OUTPUT, write_json
 from chmed_ner.knobs import OWN_CONFIG, TRUSTED
 
 
 def own_options(prog: str) -> argparse.ArgumentParser:
     """A parser of the options that every command has."""
     parser = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
+    parser.add_argument(
+        "--runs-in",
+        metavar="DIR",
+        help="where the runs are: the output directory (paths.output) to write to, and to look for "
+        "latest, best and MLflow run ids in",
+    )
     parser.add_argument(
         "--config-dir",
         metavar="DIR",
@@ -39,22 +45,14 @@ def use_own(arguments: argparse.Namespace) -> None:
         if not folder.is_dir():
             raise InputError(f"--config-dir {arguments.config_dir}: no such folder")
         OWN_CONFIG.set(folder)
+    if arguments.runs_in is not None:
+        OUTPUT.set(Path(arguments.runs_in).expanduser().absolute())
     for prefix in arguments.allow_target:
         if not prefix.endswith(".") or prefix == ".":
             raise InputError(
                 f"--allow-target {prefix}: give a package with a dot at its end, as in my_package."
             )
     TRUSTED.set(tuple(arguments.allow_target))
-
-
-def add_place(parser: argparse.ArgumentParser) -> None:
-    """Declare `--runs-in`."""
-    parser.add_argument(
-        "--runs-in",
-        metavar="DIR",
-        help="look for latest and for MLflow run ids in the output directory DIR (paths.output "
-        "of the runs) instead of the default one",
-    )
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
@@ -65,18 +63,6 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
         help="use the endpoint, its key's variable and the MLflow address that the run's record "
         "names: give it for your own runs only",
     )
-
-
-def find(name: str, arguments: argparse.Namespace, key: str = "RUN") -> Path:
-    """The directory of the run `name`, looked for in `--runs-in`; InputError, for `key`: none."""
-    from chmed_ner.track import find_run
-
-    return find_run(name, key=key, output=place(arguments))
-
-
-def place(arguments: argparse.Namespace) -> Path | None:
-    """The output directory of `--runs-in`; None: the default one."""
-    return Path(arguments.runs_in).expanduser().absolute() if arguments.runs_in else None
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

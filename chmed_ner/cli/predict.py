@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from chmed_ner.cli.options import add_place, add_trust, check_target, find
+from chmed_ner.cli.options import add_trust, check_target
 from chmed_ner.data import (
     ANNOTATION_FORMATS,
     MAX_CHARACTERS,
@@ -33,9 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--run",
-        help="a run directory, an MLflow run id, or latest; without it the backbone as it is",
+        help="a run directory, an MLflow run id, latest or best; without it the backbone as it is",
     )
-    add_place(parser)
     add_trust(parser)
     for figure, of in (("precision", "of what is kept is right"), ("recall", "of gold is kept")):
         parser.add_argument(
@@ -51,6 +50,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=CERTAINTY,
         metavar="SHARE",
         help=f"how certain --precision or --recall must be (default {CERTAINTY})",
+    )
+    parser.add_argument(
+        "--keep-answers",
+        action="store_true",
+        help="keep an endpoint's answers, with the text asked about, in paths.cache, so that the "
+        "same text is not paid for twice; else predict keeps neither",
     )
     parser.add_argument("--format", choices=ANNOTATION_FORMATS, default="jsonl")
     parser.add_argument(
@@ -84,7 +89,7 @@ def execute(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         stream = _opened(name, stack)
         if run is None:
-            model = extractor(*overrides)
+            model = extractor(*overrides, keep_answers=arguments.keep_answers)
         else:
             model = load(
                 run,
@@ -92,6 +97,7 @@ def execute(arguments: argparse.Namespace) -> int:
                 recall=arguments.recall,
                 certainty=arguments.certainty,
                 trust_endpoint=arguments.trust_endpoint,
+                keep_answers=arguments.keep_answers,
             )
         stack.enter_context(model)
         annotated = annotate(model, read_documents(stream, name), arguments.max_characters)
@@ -103,11 +109,13 @@ def execute(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> Path | None:
     if (arguments.run is None) != bool(overrides):
         raise InputError(
-            "give either --run RUN (a run directory, an MLflow run id, or latest), which has its "
-            "settings, or settings, such as backbone=qwen3_0_6b (a file named so is ./NAME)"
+            "give either --run RUN (a run directory, an MLflow run id, latest or best), which has "
+            "its settings, or settings, such as backbone=qwen3_0_6b (a file named so is ./NAME)"
         )
     if arguments.run:
-        return find(arguments.run, arguments)
+        from chmed_ner.track import find_run
+
+        return find_run(arguments.run)
     if arguments.precision is not None or arguments.recall is not None:
         raise InputError(
             "--precision and --recall rest on a run's validation sentences; name one with --run"

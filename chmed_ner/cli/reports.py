@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from chmed_ner.errors import printable
 
-STATES = ("done", "skipped", "failed", "running", "stopped")
+STATES = ("done", "skipped", "failed", "running", "stopped", "estimated")
 _UNANSWERED = ("unread", "refused", "off_grammar")
 _NEAR_ZERO = 5.0
 _BASE_MODEL = (
@@ -19,7 +19,7 @@ SAID = {"skipped": "done before", "running": "another process is at it"}
 
 @dataclass
 class Report:
-    """How a job ended: done, skipped, running (in another process), failed or stopped."""
+    """How a job ended: done, skipped, running (elsewhere), failed, stopped or estimated."""
 
     number: int
     name: str
@@ -51,7 +51,10 @@ def print_table(reports: Sequence[Report]) -> None:
     width = max(map(len, names))
     print(f"\n{'run':<{width}}  {'P':>6} {'R':>6} {'F1':>6}  95% interval")
     for name, report in zip(names, reports, strict=True):
-        print(f"{name:<{width}}  {_outcome(report)}")
+        said = _outcome(report)
+        if report.error and len(reports) == 1:  # its error stands above
+            said = report.state if report.state == "estimated" else report.state.upper()
+        print(f"{name:<{width}}  {said}")
     for name, report in zip(names, reports, strict=True):
         if not report.error and len(reports) == 1:
             _print_genres(report.metrics)

@@ -1,5 +1,7 @@
 """`chmed-ner run`: Hydra's own command line, and the table of how its jobs ended."""
 
+import argparse
+import json
 import os
 import re
 import shutil
@@ -8,9 +10,11 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar, TextIO, cast
 
 import hydra
+import hydra._internal.utils
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
@@ -21,6 +25,7 @@ from chmed_ner.cli.jobs import Job
 from chmed_ner.cli.reports import exit_code, print_table
 from chmed_ner.errors import ChmedError, Clean, InputError, printable, without_settings
 from chmed_ner.files import (
+    OUTPUT,
     cache_directory,
     config_directory,
     sweep_directory,
@@ -29,6 +34,7 @@ from chmed_ner.run import (
     check_encodings,
     check_overrides,
     hydra_message,
+    in_each_cell,
     own_config_directory,
     register_config,
     spelled_out,
@@ -39,6 +45,18 @@ VALUED = (
     "--config-dir", "-cd",
 )  # fmt: skip
 """Hydra's options that a value follows."""
+
+
+class HydraParser(argparse.ArgumentParser):
+    """Takes a help that is no text, which argparse refuses since Python 3.14: Hydra 1.3 has one, to
+    be made up when it is shown."""
+
+    def add_argument(self, *names: Any, **how: Any) -> argparse.Action:
+        """Declare an argument; its help is not checked."""
+        text = how.pop("help", None)
+        action = super().add_argument(*names, **how)
+        action.help = text
+        return action
 
 
 class SweepFile(Callback):
@@ -64,13 +82,15 @@ def execute(arguments: Sequence[str]) -> int:
     if shown:  # a user's own files may hold a secret
         sys.stdout = cast("TextIO", Clean(sys.stdout, without_settings))
     journal = cache_directory() / "journals" / uuid.uuid4().hex
-    job = Job(arguments, journal)
-    program = _program(job)
     options, overrides = options_and_overrides(arguments)
+    if OUTPUT.get():
+        overrides.insert(0, f"paths.output={json.dumps(str(OUTPUT.get()), ensure_ascii=False)}")
     check_overrides(overrides)
+    words = spelled_out(overrides)
+    job = Job([*options, *words], journal)
     try:
-        with _command_line(["chmed-ner run", *options, *spelled_out(overrides)]):
-            code = _code_of(program, [*map(_folder, options)])
+        with _command_line(["chmed-ner run", *options, *in_each_cell(words)]):
+            code = _code_of(_program(job), [*map(_folder, options)], overrides)
     finally:
         for place in SweepFile.places:
             place.unlink(missing_ok=True)
@@ -83,6 +103,9 @@ def execute(arguments: Sequence[str]) -> int:
 
 
 def _program(job: Job) -> Any:
+    known = {**vars(argparse), "ArgumentParser": HydraParser}
+    utils: Any = hydra._internal.utils
+    utils.argparse = SimpleNamespace(**known)
     return hydra.main(
         version_base="1.3", config_path=str(config_directory()), config_name="config"
     )(job)
@@ -122,7 +145,7 @@ def options_and_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return options, overrides
 
 
-def _code_of(program: Any, folders: Sequence[Path] = ()) -> int:
+def _code_of(program: Any, folders: Sequence[Path] = (), overrides: Sequence[str] = ()) -> int:
     """Run the program; its errors become one message and an exit code.
 
     InputError: a configuration file, of `folders` too, is not UTF-8.
@@ -132,7 +155,7 @@ def _code_of(program: Any, folders: Sequence[Path] = ()) -> int:
     except ChmedError as error:
         return error.exit_code
     except (HydraException, OmegaConfBaseException) as error:
-        print(f"error: {printable(hydra_message(error))}", file=sys.stderr)
+        print(f"error: {printable(hydra_message(error, overrides))}", file=sys.stderr)
         return 2
     except OSError:
         raise
@@ -145,22 +168,28 @@ def _code_of(program: Any, folders: Sequence[Path] = ()) -> int:
     return 0
 
 
+def _without_twice(text: str) -> str:
+    """What is said, without Hydra's line about an error that we have told."""
+    return re.sub(r"^Error executing job with overrides: .*\n?", "", text)
+
+
 @contextmanager
 def _command_line(words: list[str]) -> Iterator[None]:
     """Hydra reads `sys.argv`; with HYDRA_FULL_ERROR it hands errors to us instead of printing."""
-    before, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    before, full = (sys.argv, sys.stderr), os.environ.get("HYDRA_FULL_ERROR")
     sys.argv, os.environ["HYDRA_FULL_ERROR"] = words, "1"
+    sys.stderr = cast("TextIO", Clean(sys.stderr, _without_twice))
     try:
         yield
     finally:
-        sys.argv = before
+        sys.argv, sys.stderr = before
         if full is None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = full
 
 
-WITH_OVERRIDES = ("run", "stats", "prompts", "report")
+WITH_OVERRIDES = ("run", "stats", "prompts", "report", "ui")
 """The commands that take Hydra's overrides."""
 PROGRAM = "chmed-ner"
 

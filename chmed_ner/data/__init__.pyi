@@ -40,6 +40,7 @@ from .documents import (
 from .download import Server as Server, fetch_file as fetch_file
 from .formats import FORMATS as FORMATS, read_annotated as read_annotated
 from .formats.annotations import Annotations as Annotations
+from .gazetteer import UNTYPED as UNTYPED, Gazetteer as Gazetteer, WordList as WordList
 from .predictions import (
     SAME_CHARACTERS as SAME_CHARACTERS,
     check_same_characters as check_same_characters,

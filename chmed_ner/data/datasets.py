@@ -4,12 +4,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from chmed_ner.data.corrections import GENRE as CORRECTED, read_corrections
 from chmed_ner.data.dataset import Dataset, example
 from chmed_ner.data.healthner import GENRES as HEALTHNER_GENRES, read_healthner
 from chmed_ner.data.sources import Source
 from chmed_ner.entities import LabelScheme, Sentence
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import one_of
+
+
+class CorrectionsSource(Source):
+    """More sentences of HealthNER's training file, with a participant's labels."""
+
+    def read(self, split: str, labels: LabelScheme) -> tuple[Sentence, ...]:
+        """Its sentences that can be used; InputError: bad content, no `healthner/test.json`."""
+        tested = _healthner(self.path.parents[1], "test", HEALTHNER_GENRES, "").path
+        return read_corrections(
+            self.path, prefix=self.prefix, split=split, labels=labels, tested=tested
+        )
 
 
 class HealthNERSource(Source):
@@ -24,9 +36,10 @@ class HealthNERSource(Source):
 
 @dataclass(frozen=True, kw_only=True)
 class _TrainedOnHealthNER(Dataset):
-    """Trains on the part of HealthNER that `healthner_part` names."""
+    """Trains on the part of HealthNER that `healthner_part` names, and on `healthner_extra`."""
 
     healthner_part: Annotated[str, one_of("train", "test")]
+    healthner_extra: bool = False  # so that runs recorded without the knob can be read
     either: ClassVar[bool] = True
     """Whether both parts can be trained on."""
 
@@ -39,7 +52,8 @@ class _TrainedOnHealthNER(Dataset):
         cure = f"dataset.healthner_part={part} trains on it: {_fetch('healthner')}"
         if self.either:
             cure += f", or train on the other part: dataset.healthner_part={other}"
-        return (_healthner(root, part, HEALTHNER_GENRES, cure),)
+        official = _healthner(root, part, HEALTHNER_GENRES, cure)
+        return (official, _corrections(root)) if self.healthner_extra else (official,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +150,15 @@ def _healthner(root: Path, part: str, genres: tuple[str, ...], cure: str) -> Sou
     plain, packed = f"healthner/{part}.json", f"healthner/{part}.zip"
     name = packed if (root / packed).is_file() and not (root / plain).is_file() else plain
     return HealthNERSource(name, root / name, f"healthner/{part}/", genres, cure)
+
+
+def _corrections(root: Path) -> Source:
+    name = "healthner_extra/corrections.json"
+    cure = (
+        "dataset.healthner_extra=true trains on it: bring data/train/correction_data_file.json of "
+        "github.com/kevemwu/Semantic-Health-NER under that name, or leave the knob out"
+    )
+    return CorrectionsSource(name, root / name, "healthner/train/extra/", (CORRECTED,), cure)
 
 
 def _rocling2022(root: Path, cure: str, end: int | None = None, gold: bool = True) -> Source:

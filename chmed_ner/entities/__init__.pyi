@@ -18,6 +18,7 @@ from .grammar import (
     Grammar as Grammar,
     Node as Node,
     Step as Step,
+    Together as Together,
     check_words as check_words,
     ebnf as ebnf,
     follows as follows,
@@ -36,6 +37,7 @@ from .labels import (
     simplified_character as simplified_character,
 )
 from .lexicon import (
+    Entry as Entry,
     Lexicon as Lexicon,
     Match as Match,
     MentionCounts as MentionCounts,

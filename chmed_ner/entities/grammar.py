@@ -4,7 +4,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from functools import cache
-from typing import Protocol
+from typing import Protocol, cast
 
 from chmed_ner.errors import InputError
 
@@ -37,6 +37,54 @@ class Grammar(Protocol):
 
     def forgetful(self) -> "Grammar":
         """A smaller grammar: mentions may repeat too, or leave the order of the text."""
+
+
+Nodes = frozenset[Node]
+
+
+class Together(Grammar):
+    """The answers of `grammar`; a node is a set of its nodes, and no two steps have one text."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self.grammar = grammar
+        self._steps = cache(lambda node: tuple(grammar.steps(node)))
+
+    @property
+    def start(self) -> Node:
+        return frozenset([self.grammar.start])
+
+    def everywhere(self) -> Nodes:
+        """All nodes of the grammar."""
+        found = [self.grammar.start]
+        seen = set(found)
+        for node in found:  # grows while it is read
+            after = {to for _, to in self._steps(node)}
+            found += after - seen
+            seen |= after
+        return frozenset(found)
+
+    def steps(self, node: Node) -> Iterable[Step]:
+        """Each text that may come next, and all that it leads to."""
+        after: dict[str, set[Node]] = defaultdict(set)
+        for each in cast("Nodes", node):
+            for text, to in self._steps(each):
+                after[text].add(to)
+        return [(text, frozenset(nodes)) for text, nodes in after.items()]
+
+    def ends(self, node: Node) -> bool:
+        """May an answer end at one of them?"""
+        return any(map(self.grammar.ends, cast("Nodes", node)))
+
+    def way_out(self, node: Node) -> Step:
+        """That of one of them."""
+        text, to = self.grammar.way_out(next(iter(cast("Nodes", node))))
+        return text, frozenset([to])
+
+    def within(self, writable: Callable[[str], bool]) -> Grammar:
+        return Together(self.grammar.within(writable))
+
+    def forgetful(self) -> Grammar:
+        return Together(self.grammar.forgetful())
 
 
 def check_words(words: Iterable[str], writable: Callable[[str], bool]) -> None:

@@ -5,7 +5,6 @@ from .audit import audit_annotations as audit_annotations, out_of_fold as out_of
 from .crf import CRF as CRF
 from .ensemble.method import Ensemble as Ensemble
 from .file import PredictedFiles as PredictedFiles
-from .fitted import LexiconMethod as LexiconMethod
 from .generative.answers import prompt_for as prompt_for
 from .generative.method import Generative as Generative, rescore as rescore
 from .generative.training import (
@@ -14,4 +13,5 @@ from .generative.training import (
     assists as assists,
     check_processes as check_processes,
 )
+from .lexicon import LexiconMethod as LexiconMethod
 from .tagger.method import TaggerMethod as TaggerMethod

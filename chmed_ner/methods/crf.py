@@ -16,8 +16,6 @@ from chmed_ner.entities import (
     Lexicon,
     Span,
     chunks,
-    entries_as_json,
-    entries_from_json,
     may_follow,
     tags_of,
 )
@@ -25,8 +23,17 @@ from chmed_ner.errors import RunError
 from chmed_ner.knobs import Count, at_least
 from chmed_ner.methods.chain import Scores, padded
 from chmed_ner.methods.crfsuite import read_model
-from chmed_ner.methods.features import lexicon_of, out_of_fold_features, sentence_features
-from chmed_ner.methods.fitted import Fitted, numbers, validation_f1
+from chmed_ner.methods.features import (
+    NO_LISTS,
+    Lists,
+    lexicon_of,
+    lexicons_as_json,
+    lexicons_from_json,
+    lexicons_of,
+    out_of_fold_features,
+    sentence_features,
+)
+from chmed_ner.methods.fitted import Fitted, lists_of, numbers, validation_f1
 from chmed_ner.run import Experiment
 from chmed_ner.track import Tracker
 
@@ -46,10 +53,10 @@ class Setting:
 
 
 class CRFTagger:
-    """A model file of CRFsuite with the lexicon that gives features; InputError if it is broken."""
+    """A model file of CRFsuite with lexicon and lists for features; InputError if it is broken."""
 
-    def __init__(self, path: Path, lexicon: Lexicon) -> None:
-        self._lexicon = lexicon
+    def __init__(self, path: Path, lexicon: Lexicon, lists: Lists = NO_LISTS) -> None:
+        self._lexicon, self._lists = lexicon, lists
         self._model = read_model(path)
         self._legal = self._model.chain.legal()
 
@@ -79,7 +86,8 @@ class CRFTagger:
         return judged
 
     def _emissions(self, texts: Sequence[str]) -> tuple[list[Scores], list[int]]:
-        rows = (row for text in texts for row in sentence_features(self._lexicon, text))
+        lexicon, lists = self._lexicon, self._lists
+        rows = (row for text in texts for row in sentence_features(lexicon, text, lists))
         lengths = list(map(len, texts))
         return np.split(self._model.emissions(rows), np.cumsum(lengths)[:-1]), lengths
 
@@ -120,6 +128,7 @@ class CRF(Fitted):
     """
 
     name = "crf"
+    uses = ("gazetteer",)
 
     description_file = "crf.json"
     weights_file = "crf.crfsuite"
@@ -148,9 +157,10 @@ class CRF(Fitted):
         import pycrfsuite
 
         types = corpus.labels.tags
-        lexicon = lexicon_of(corpus.train, types)
-        seed = experiment.seed
-        rows = out_of_fold_features(corpus.train, types, self.folds, seed, sentence_features)
+        lexicon, lists = lexicon_of(corpus.train, types), lists_of(experiment, corpus)
+        folds, seed = self.folds, experiment.seed
+        rows = out_of_fold_features(corpus.train, types, folds, seed, sentence_features, lists)
+        found = lexicons_of(lists)
         trials: list[dict[str, Any]] = []
         chosen: dict[str, Any] = {"validation_f1": -1.0}
         weights = self.weights_path(directory)
@@ -161,7 +171,7 @@ class CRF(Fitted):
         for step, setting in enumerate(self.grid):
             trial = weights.with_name("trial.crfsuite")
             _train(trainer, setting, self.min_frequency, trial)
-            tagger = CRFTagger(trial, lexicon)
+            tagger = CRFTagger(trial, lexicon, found)
             f1 = validation_f1(tagger, corpus.validation)
             tagger.close()
             log.info("%s: validation F1 %.2f", setting, f1)
@@ -174,15 +184,13 @@ class CRF(Fitted):
             else:
                 trial.unlink()
         log.info("chosen: %s", chosen)
-        content = {"chosen": chosen, "trials": trials, "lexicon": entries_as_json(lexicon)}
-        self.write_description(directory, content)
+        content = {"chosen": chosen, "trials": trials}
+        self.write_description(directory, {**content, **lexicons_as_json(lexicon, found)})
 
     def reopen(self, directory: Path, backbone: Backbone | None) -> CRFTagger:
         """The tagger of a finished run; InputError where a file is absent, broken or changed."""
-        lexicon = self.read_description(
-            directory, lambda content: entries_from_json(content["lexicon"])
-        )
-        return CRFTagger(self.weights_path(directory), lexicon)
+        lexicon, lists = self.read_description(directory, lexicons_from_json)
+        return CRFTagger(self.weights_path(directory), lexicon, lists)
 
 
 def is_complete(path: Path) -> bool:

@@ -9,8 +9,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
+from chmed_ner.data import WordList
 from chmed_ner.entities import (
     Lexicon,
     Match,
@@ -24,6 +26,9 @@ from chmed_ner.entities import (
 
 Rows = list[list[str]]
 """The features that hold, one list a character."""
+Lists = Mapping[str, Lexicon]
+"""Word lists by name."""
+NO_LISTS: Mapping[str, Any] = MappingProxyType({})
 
 WINDOWS = (
     *((at, at) for at in range(-3, 4)),
@@ -41,19 +46,19 @@ TRUSTED = 0.2
 """The share of its occurrences that must be entities before a string cuts the text into words."""
 
 
-def sentence_features(lexicon: Lexicon, text: str) -> Rows:
+def sentence_features(lexicon: Lexicon, text: str, lists: Lists = NO_LISTS) -> Rows:
     """All features of each character of `text`."""
     rows: Rows = list(map(list, zip(["bias"] * len(text), *_ngrams(text), strict=True)))
     _add_classes(rows, text)
     _add_brackets(rows, text)
-    _add_matches(rows, lexicon, text)
+    _add_all_matches(rows, lexicon, text, lists)
     return rows
 
 
-def match_features(lexicon: Lexicon, text: str) -> Rows:
-    """The features of each character of `text` that come from lexicon matches alone."""
+def match_features(lexicon: Lexicon, text: str, lists: Lists = NO_LISTS) -> Rows:
+    """The features of each character of `text` that come from matches alone."""
     rows: Rows = [["-"] for _ in text]
-    _add_matches(rows, lexicon, text)
+    _add_all_matches(rows, lexicon, text, lists)
     return [row[1:] for row in rows]
 
 
@@ -113,8 +118,18 @@ def _bucket(probability: float) -> int:
     return min(int(probability * 5), 4)
 
 
-def _add_matches(rows: Rows, lexicon: Lexicon, text: str) -> None:
-    for match in lexicon.longest_matches(text, TRUSTED):
+def _add_all_matches(rows: Rows, lexicon: Lexicon, text: str, lists: Lists) -> None:
+    """The matches of the training lexicon, and those of each list, told apart by its name."""
+    _add_matches(rows, lexicon, text)
+    for name, listed in lists.items():
+        found: Rows = [["-"] for _ in text]
+        _add_matches(found, listed, text, threshold=0)
+        for row, more in zip(rows, found, strict=True):
+            row += [f"{name} {each}" for each in more[1:] if not each.endswith("1=-")]
+
+
+def _add_matches(rows: Rows, lexicon: Lexicon, text: str, threshold: float = TRUSTED) -> None:
+    for match in lexicon.longest_matches(text, threshold):
         length, entry = match.end - match.start, match.entry
         roles = "S" if length == 1 else f"B{'I' * (length - 2)}E"
         for at, role in enumerate(roles, start=match.start):
@@ -141,14 +156,20 @@ def lexicon_of(sentences: Sequence[Sentence], types: Sequence[str]) -> Lexicon:
     return count_mentions(sentences, StringIndex(mention_strings(sentences))).lexicon(types)
 
 
+def lexicons_of(lists: Mapping[str, WordList]) -> Lists:
+    """The strings of each list, ready to be found."""
+    return {name: each.lexicon for name, each in lists.items()}
+
+
 def out_of_fold_features(
     sentences: Sequence[Sentence],
     types: Sequence[str],
     folds: int,
     seed: int,
-    features: Callable[[Lexicon, str], Rows],
+    features: Callable[[Lexicon, str, Lists], Rows],
+    lists: Mapping[str, WordList] = NO_LISTS,
 ) -> list[Rows]:
-    """The features of each sentence, with a lexicon that its own fold has no part in.
+    """The features of each sentence, with a lexicon and lists that its own fold has no part in.
 
     With a lexicon of all sentences each training entity would be a match, and the model would trust
     matches more than they deserve in new text.
@@ -158,7 +179,8 @@ def out_of_fold_features(
     found: dict[str, Rows] = {}
     for fold in folds_of(sentences, folds, seed):
         lexicon = counts.without(count_mentions(fold, index)).lexicon(types)
-        found |= {sentence.id: features(lexicon, sentence.model_text) for sentence in fold}
+        rest = lexicons_of({name: each.without(fold) for name, each in lists.items()})
+        found |= {sentence.id: features(lexicon, sentence.model_text, rest) for sentence in fold}
     return [found[sentence.id] for sentence in sentences]
 
 
@@ -178,10 +200,10 @@ LEAST = 2
 
 
 class NumberedFeatures:
-    """Lexicon matches as numbered features, for a network: the feature `names[i]` is i + 1."""
+    """Matches as numbered features, for a network: the feature `names[i]` is i + 1."""
 
-    def __init__(self, lexicon: Lexicon, names: Sequence[str]) -> None:
-        self.lexicon = lexicon
+    def __init__(self, lexicon: Lexicon, lists: Lists, names: Sequence[str]) -> None:
+        self.lexicon, self.lists = lexicon, lists
         self.numbers = {str(name): at for at, name in enumerate(names, start=1)}
 
     def __len__(self) -> int:
@@ -189,23 +211,35 @@ class NumberedFeatures:
 
     def __call__(self, text: str) -> list[list[int]]:
         """The numbers of each character of `text`."""
-        return self.numbered(match_features(self.lexicon, text))
+        return self.numbered(match_features(self.lexicon, text, self.lists))
 
     def numbered(self, rows: Rows) -> list[list[int]]:
         """The numbers of features, without those that have none."""
         return [[self.numbers[name] for name in row if name in self.numbers] for row in rows]
 
     def as_json(self) -> dict[str, Any]:
-        """Lexicon and names; `numbered_from_json` reads them again."""
-        return {"entries": entries_as_json(self.lexicon), "features": list(self.numbers)}
+        """Lexicon, lists and names; `numbered_from_json` reads them again."""
+        return {**lexicons_as_json(self.lexicon, self.lists), "features": list(self.numbers)}
 
 
-def numbered_features(lexicon: Lexicon, rows: Sequence[Rows]) -> NumberedFeatures:
+def numbered_features(lexicon: Lexicon, lists: Lists, rows: Sequence[Rows]) -> NumberedFeatures:
     """The features met LEAST times in `rows`, those of the training sentences."""
     met = Counter(name for sentence in rows for row in sentence for name in row)
-    return NumberedFeatures(lexicon, sorted(n for n, count in met.items() if count >= LEAST))
+    return NumberedFeatures(lexicon, lists, sorted(n for n, count in met.items() if count >= LEAST))
 
 
 def numbered_from_json(content: Mapping[str, Any]) -> NumberedFeatures:
     """What `as_json` gave; KeyError, TypeError, ValueError or AttributeError for anything else."""
-    return NumberedFeatures(entries_from_json(content["entries"]), content["features"])
+    return NumberedFeatures(*lexicons_from_json(content), content["features"])
+
+
+def lexicons_as_json(lexicon: Lexicon, lists: Lists) -> dict[str, Any]:
+    """The entries of both; `lexicons_from_json` reads them again."""
+    listed = {name: entries_as_json(each) for name, each in lists.items()}
+    return {"lexicon": entries_as_json(lexicon), "lists": listed}
+
+
+def lexicons_from_json(content: Mapping[str, Any]) -> tuple[Lexicon, Lists]:
+    """What `lexicons_as_json` gave; errors as `numbered_from_json`."""
+    lists = {name: entries_from_json(each) for name, each in content["lists"].items()}
+    return entries_from_json(content["lexicon"]), lists

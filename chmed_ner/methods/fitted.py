@@ -1,28 +1,20 @@
-"""Methods that fit a model of their own to the training split; the simplest, `method=lexicon`."""
+"""Methods that fit a model of their own to the training split."""
 
 import logging
 import math
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from chmed_ner.backbone import Backbone
-from chmed_ner.data import Corpus
-from chmed_ner.entities import (
-    Lexicon,
-    Sentence,
-    Span,
-    entries_as_json,
-    entries_from_json,
-    layers,
-)
+from chmed_ner.data import Corpus, Gazetteer, WordList
+from chmed_ner.entities import Script, Sentence, Span, layers
 from chmed_ner.errors import InputError
 from chmed_ner.files import read_json, sha256_of, write_json
 from chmed_ner.knobs import Range
-from chmed_ner.methods.features import lexicon_of
 from chmed_ner.run import Experiment, Method, Outcome, SpanModel, placed_outcome
 from chmed_ner.score import span_scores
 from chmed_ner.track import Tracker
@@ -134,6 +126,18 @@ class Fitted(Method):
         return replace(corpus, train=train)
 
 
+def lists_of(
+    experiment: Experiment, corpus: Corpus, script: Script | None = None
+) -> dict[str, WordList]:
+    """The run's word lists, in `script` or the run's, as they would be without validation and test
+    sentences, if they were taken from them; InputError where one cannot be read."""
+    gazetteer: Gazetteer | None = experiment.parts.get("gazetteer")
+    if gazetteer is None:
+        return {}
+    lists = gazetteer.read(experiment.data, corpus.labels, script or experiment.script)
+    return {n: each.without((*corpus.validation, *corpus.test)) for n, each in lists.items()}
+
+
 def placed_by(
     model: SpanModel, sentences: Sequence[Sentence]
 ) -> tuple[dict[str, tuple[Span, ...]], float]:
@@ -170,73 +174,3 @@ def numbers(least: float, most: float = math.inf, *, whole: bool = False) -> Ran
     kind = "whole numbers" if whole else "numbers"
     end = f"to {most:g}" if most < math.inf else "upwards"
     return Range(f"a list of {kind} from {least:g} {end}, each once", holds)
-
-
-@dataclass(frozen=True)
-class LexiconMatcher:
-    """A lexicon with the threshold that a string's probability must reach."""
-
-    lexicon: Lexicon
-    threshold: float
-
-    def find(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
-        """The longest matches of each text, left to right."""
-        return [self.lexicon.spans(text, self.threshold) for text in texts]
-
-    def judge(
-        self, texts: Sequence[str], spans: Sequence[Sequence[Span]]
-    ) -> list[tuple[Span, ...]]:
-        """The given entities with their shares."""
-        return list(map(self.lexicon.judged, texts, spans))
-
-    def close(self) -> None:
-        """It holds nothing to free."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LexiconMethod(Fitted):
-    """Longest match against the mention strings of the training split, in `model/lexicon.json`.
-
-    A string counts when the share of its occurrences that are an entity reaches a threshold: the
-    one with the best F1 on the validation split, the lowest of equals.
-    """
-
-    name = "lexicon"
-
-    description_file = "lexicon.json"
-
-    thresholds: Annotated[Sequence[float], numbers(0, 1)]
-
-    @property
-    def choices(self) -> int:
-        """The thresholds."""
-        return len(self.thresholds)
-
-    def fit(
-        self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
-    ) -> None:
-        """Count, choose the threshold, write the lexicon."""
-        lexicon = lexicon_of(corpus.train, corpus.labels.tags)
-        scores: dict[float, float] = {}
-        for step, threshold in enumerate(sorted(map(float, self.thresholds))):
-            found = validation_f1(LexiconMatcher(lexicon, threshold), corpus.validation)
-            scores[threshold] = found
-            if corpus.validation:
-                tracker.log({"train/dev_f1": found}, step)
-        best = max(scores, key=lambda threshold: (scores[threshold], -threshold))
-        log.info("threshold %g: validation F1 %.2f", best, scores[best])
-        content = {
-            "threshold": best,
-            "validation_f1": {str(threshold): f1 for threshold, f1 in scores.items()},
-            "entries": entries_as_json(lexicon),
-        }
-        self.write_description(directory, content)
-
-    def reopen(self, directory: Path, backbone: Backbone | None) -> LexiconMatcher:
-        """The lexicon that was written, with its threshold."""
-        return self.read_description(
-            directory,
-            lambda content: LexiconMatcher(
-                entries_from_json(content["entries"]), content["threshold"] + 0.0
-            ),
-        )

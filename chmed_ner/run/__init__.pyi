@@ -7,12 +7,20 @@ from .cells import (
     claimed as claimed,
     mark_killed as mark_killed,
 )
+from .commands import cell_command as cell_command, command as command, sweep_of as sweep_of
 from .compare import (
     COMPARED_FILES as COMPARED_FILES,
     TestedRun as TestedRun,
     compare_runs as compare_runs,
     comparison_json as comparison_json,
     read_run as read_run,
+)
+from .composing import (
+    check_encodings as check_encodings,
+    compose as compose,
+    hydra_message as hydra_message,
+    own_config_directory as own_config_directory,
+    register_config as register_config,
 )
 from .confidences import (
     CALIBRATION_FILE as CALIBRATION_FILE,
@@ -21,14 +29,9 @@ from .confidences import (
 )
 from .config import (
     build as build,
-    check_encodings as check_encodings,
-    compose as compose,
     configure as configure,
-    hydra_message as hydra_message,
     leave_to_other_cells as leave_to_other_cells,
-    own_config_directory as own_config_directory,
     plain_config as plain_config,
-    register_config as register_config,
 )
 from .experiment import (
     OPTIONAL as OPTIONAL,
@@ -37,16 +40,22 @@ from .experiment import (
     SpanModel as SpanModel,
 )
 from .export import log_model as log_model, save_model as save_model
+from .extractors import Extractor as Extractor
+from .misnamed import EXTRAS as EXTRAS, PLACES as PLACES, nearest as nearest
 from .names import cell_name as cell_name
 from .outcome import Findings as Findings, Outcome as Outcome, placed_outcome as placed_outcome
-from .overrides import check_overrides as check_overrides, spelled_out as spelled_out
+from .overrides import (
+    check_overrides as check_overrides,
+    in_each_cell as in_each_cell,
+    spelled_out as spelled_out,
+)
 from .place import (
     at_home as at_home,
     output_of as output_of,
     own_output as own_output,
     warn_of_place as warn_of_place,
 )
-from .predict import Extractor as Extractor, extractor as extractor, load as load
+from .predict import extractor as extractor, load as load
 from .recorded import (
     changed_choices as changed_choices,
     changed_config as changed_config,

@@ -1,41 +1,30 @@
-"""Turns what the user typed into objects: Hydra composes it, `configure` checks and builds it."""
+"""Turns a composed configuration into objects: `configure` checks and builds it."""
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra import compose as hydra_compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from chmed_ner.backbone import Backbone, Greedy, Regime
-from chmed_ner.data import Dataset, Limit
+from chmed_ner.data import Dataset, Gazetteer, Limit
 from chmed_ner.entities import Headline, Script
 from chmed_ner.errors import InputError, first_line, note_secrets, without_secrets
-from chmed_ner.files import (
-    cache_directory,
-    config_directory,
-    data_directory,
-    output_directory,
-    read_text,
-    sweep_directory,
-)
-from chmed_ner.knobs import NAMES_RUN, OWN_CONFIG, check_knobs, check_numbers, marked, named
+from chmed_ner.knobs import NAMES_RUN, check_knobs, check_numbers, marked, named
 from chmed_ner.prompt import AnswerFormat, Definitions, Examples, Hints, Prompt
-from chmed_ner.run.cells import runs_directory
-from chmed_ner.run.experiment import OPTIONAL, Experiment, Method
+from chmed_ner.run.composing import compose
+from chmed_ner.run.experiment import EXTRA, OPTIONAL, Experiment, Method
 from chmed_ner.run.names import checked_name, default_name
-from chmed_ner.run.overrides import check_overrides, spelled_out
-from chmed_ner.run.schema import RootSchema, check_keys
+from chmed_ner.run.schema import check_keys
 from chmed_ner.track import Tracking, find_run
 
 PARTS: Mapping[str, type] = {
     "dataset": Dataset,
     "script": Script,
+    "gazetteer": Gazetteer,
     "prompt": Prompt,
     "prompt.answer": AnswerFormat,
     "prompt.definitions": Definitions,
@@ -53,54 +42,6 @@ PARTS: Mapping[str, type] = {
 REQUIRED = ("dataset", "method", "tracking")
 GROUPS = (*REQUIRED, *OPTIONAL)
 """The groups whose objects are built."""
-
-
-def register_config() -> None:
-    """Make the root schema and our resolvers known to Hydra; may be called again."""
-    ConfigStore.instance().store(name="root_schema", node=RootSchema)
-    resolvers: dict[str, Callable[..., str]] = {
-        "data_directory": lambda: str(data_directory()),
-        "output_directory": lambda: str(output_directory()),
-        "cache_directory": lambda: str(cache_directory()),
-        "sweep_directory": lambda: str(sweep_directory()),
-        "own_config_directory": lambda: str(own_config_directory()),
-        "runs_directory": runs_directory,
-    }
-    for name, resolver in resolvers.items():
-        OmegaConf.register_new_resolver(name, resolver, replace=True)
-
-
-def compose(overrides: Sequence[str]) -> DictConfig:
-    """The configuration with Hydra's `overrides`; InputError with Hydra's message."""
-    register_config()
-    check_overrides(overrides)
-    try:
-        with initialize_config_dir(str(config_directory()), version_base="1.3"):
-            return hydra_compose("config", overrides=spelled_out(overrides))
-    except UnicodeDecodeError:
-        check_encodings([config_directory(), sweep_directory(), own_config_directory()])
-        raise
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise InputError(hydra_message(error)) from None
-
-
-def own_config_directory() -> Path:
-    """The user's own Hydra groups; the named grids again without any."""
-    return OWN_CONFIG.get() or sweep_directory()
-
-
-def check_encodings(folders: Iterable[Path]) -> None:
-    """InputError for the first YAML file in these folders that is not UTF-8: Hydra names none."""
-    for folder in folders:
-        for path in sorted(folder.rglob("*.yaml")):
-            read_text(path)
-
-
-def hydra_message(error: BaseException) -> str:
-    """Hydra's message with the reason below it, on one or a few lines."""
-    cause = error.__cause__
-    reason = f"\n{cause}" if cause and str(cause) not in str(error) else ""
-    return f"{error}{reason}".strip()
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:
@@ -166,15 +107,18 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
     output = Path(content["paths"]["output"]).absolute()
     content |= {group: _with_runs(content[group], group, output) for group in ("regime", "method")}
     data = Path(content["paths"]["data"]).absolute()
-    built = {group: build(content[group], group) for group in GROUPS if content[group] is not None}
+    given = [group for group in (*GROUPS, *EXTRA) if content[group] is not None]
+    built = {group: build(content[group], group) for group in given}
     if missing := [group for group in REQUIRED if group not in built]:
         raise InputError(f"{missing[0]}=null: every run needs one; name it with {missing[0]}=...")
     if built["dataset"].guesses:  # once: the run's record and all that reads it know the types
         built["dataset"] = built["dataset"].with_labels(data)
         content["dataset"] = {**content["dataset"], "labels": built["dataset"].labels}
     method: Method = built["method"]
-    parts = {group: built[group] for group in OPTIONAL if group in built}
+    parts = {group: built[group] for group in (*OPTIONAL, *EXTRA) if group in built}
     _check_needs(method, parts, choices)
+    if "gazetteer" in parts:  # of several options at once Hydra names none
+        choices = {**choices, "gazetteer": "+".join(parts["gazetteer"].files)}
     return Experiment(
         **{key: built[key] for key in REQUIRED},
         seed=content["seed"],
@@ -197,8 +141,9 @@ def leave_to_other_cells(config: DictConfig, choices: dict[str, str | None]) -> 
     A sweep over methods names such a group for those of its cells that have a use for it:
     `preset=crf,lora backbone=...`.
     """
-    needs = getattr(named(config.method.get("_target_"), "method"), "needs", OPTIONAL)
-    spare = {group for group in set(OPTIONAL) - set(needs) if config[group] is not None}
+    method = named(config.method.get("_target_"), "method")
+    used = {*getattr(method, "needs", OPTIONAL), *getattr(method, "uses", EXTRA)}
+    spare = {group for group in {*OPTIONAL, *EXTRA} - used if config[group] is not None}
     for group in spare:
         config[group] = choices[group] = None
     return spare
@@ -224,12 +169,12 @@ def _check_needs(
     method: Method, parts: Mapping[str, Any], choices: Mapping[str, str | None]
 ) -> None:
     chosen = choices.get("method") or method.name
-    for group in OPTIONAL:
+    for group in (*OPTIONAL, *EXTRA):
         if group in method.needs and group not in parts:
             raise InputError(
                 f"{group}=null: method={chosen} needs a {group}; name one with {group}=..."
             )
-        if group in parts and group not in method.needs:
+        if group in parts and group not in {*method.needs, *method.uses}:
             part = parts[group]
             option = choices.get(group) or getattr(part, "name", type(part).__name__)
             raise InputError(

@@ -2,13 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from chmed_ner.backbone import Backbone, Greedy, Regime
-from chmed_ner.data import Corpus, Dataset, Limit
+from chmed_ner.data import Corpus, Dataset, Gazetteer, Limit
 from chmed_ner.entities import Headline, Script, Span
 from chmed_ner.errors import InputError
 from chmed_ner.prompt import Prompt
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 OPTIONAL = ("script", "prompt", "backbone", "regime", "decoding", "restoration")
 """The groups that a method may do without: they are then null in the configuration."""
+EXTRA = ("gazetteer",)
+"""The groups that a run may do without."""
 
 
 class SpanModel(Protocol):
@@ -41,12 +43,13 @@ class SpanModel(Protocol):
 class Method(ABC):
     """A way from a corpus to entities.
 
-    `needs` are groups of OPTIONAL, `named_by` the groups that name its runs. `trains`: something is
-    learnt or chosen on the training files, validation included.
+    `needs` are groups of OPTIONAL, `uses` of EXTRA, `named_by` the groups that name its runs.
+    `trains`: something is learnt or chosen on the training files, validation included.
     """
 
     name: ClassVar[str]
     needs: ClassVar[Collection[str]] = ()
+    uses: ClassVar[Collection[str]] = ()
     named_by: ClassVar[tuple[str, ...]] = ("method",)
     trains: ClassVar[bool] = False
 
@@ -95,7 +98,8 @@ class _Part(Generic[P]):
 class Experiment:
     """One run: `parts` are those of the optional groups, `choices` the option of each group.
 
-    `config` is the composed configuration without credentials.
+    `config` is the composed configuration without credentials, `command` what makes the run again;
+    `sweep` is the one that it is a cell of, as in its record.
     """
 
     dataset: Dataset
@@ -112,6 +116,8 @@ class Experiment:
     output: Path
     choices: Mapping[str, str]
     config: Mapping[str, Any]
+    command: str = ""
+    sweep: Mapping[str, str] = field(default_factory=dict)
 
     def part(self, group: str) -> Any:
         """The part of an optional group; InputError where the method uses none."""
@@ -139,6 +145,12 @@ class Experiment:
     def backbone_checksum(self) -> str:
         """The checksum of the backbone's weights; empty without a backbone."""
         return self.backbone.checksum() if "backbone" in self.parts else ""
+
+    @property
+    def word_lists(self) -> dict[str, str]:
+        """The SHA-256 of each word list."""
+        gazetteer: Gazetteer | None = self.parts.get("gazetteer")
+        return gazetteer.checksums(self.data) if gazetteer else {}
 
     @property
     def trains(self) -> bool:
@@ -172,11 +184,12 @@ class Experiment:
         """The files that something was learnt or chosen on, with their SHA-256."""
         files = corpus.training_files
         shown = files if self.hints_from_training else {}
-        return {**shown, **self.method.tuned_on(self, files)}
+        return {**shown, **self.method.tuned_on(self, files), **self.word_lists}
 
     def identity(self, corpus: Corpus) -> str:
         """The config hash: two runs of one identity have the same results."""
-        inputs = {**corpus.training_files, **corpus.test_files, **self.method.inputs(self)}
+        files = {**corpus.training_files, **corpus.test_files, **self.word_lists}
+        inputs = {**files, **self.method.inputs(self)}
         return config_hash(self.config, inputs, self.backbone_checksum)
 
     def load(self) -> Corpus:

@@ -11,11 +11,13 @@ from chmed_ner.run.place import output_of, own_output
 from chmed_ner.run.predict import load
 from chmed_ner.track import (
     ARTIFACTS,
+    EXTERNAL,
     RUN_FILE,
     Away,
     RunRecord,
     Store,
     check_store,
+    model_of,
     moved,
     quiet_mlflow,
     version,
@@ -68,24 +70,33 @@ def log_model(run: Path, uri: str | None = None, *, trust_endpoint: bool = False
 
 
 def _logged(client: Any, store: Store, run: Path, run_id: str, folder: Path) -> str:
-    """Announce the model, write it, upload it; it is READY only when all of it is there."""
+    """Announce the model, write it, upload it; it is READY only when all of it is there.
+
+    A run that has listed what it has learnt gets no second model: its files take their place there.
+    """
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
     with store.reported(), store.locked():
+        listed = model_of(client, run_id)
         experiment = client.get_run(run_id).info.experiment_id
-        model = client.create_logged_model(experiment, name=NAME, source_run_id=run_id)
+        new = {"name": NAME, "source_run_id": run_id}
+        model = listed or client.create_logged_model(experiment, **new).model_id
     status = "FAILED"
     try:
-        _write(run, folder, Model(run_id=run_id, model_id=model.model_id))
+        _write(run, folder, Model(run_id=run_id, model_id=model))
         with store.reported(), store.locked():
-            client.log_model_artifacts(model.model_id, str(folder))
-            client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+            client.log_model_artifacts(model, str(folder))
+            if not listed:
+                client.log_outputs(run_id, [LoggedModelOutput(model, step=0)])
+            elif EXTERNAL in client.get_logged_model(model).tags:
+                client.delete_logged_model_tag(model, EXTERNAL)
         status = "READY"
     finally:
-        with store.reported(), store.locked():
-            client.finalize_logged_model(model.model_id, status)
-    return f"models:/{model.model_id}"
+        if not listed:
+            with store.reported(), store.locked():
+                client.finalize_logged_model(model, status)
+    return f"models:/{model}"
 
 
 def _write(run: Path, folder: Path, model: Any = None) -> None:

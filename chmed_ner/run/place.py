@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.files import output_directory
+from chmed_ner.knobs import NAMES_RUN, marked, named
 from chmed_ner.track import RunRecord, moved
 
 log = logging.getLogger(__name__)
@@ -32,18 +33,35 @@ def _around(run: Path) -> Path | None:
 
 
 def at_home(config: Mapping[str, Any], output: Path) -> dict[str, Any]:
-    """A configuration whose runs and store lie in `output`, wherever they lay before."""
+    """A configuration whose runs, the ones that it names and store lie in `output`, wherever they
+    lay before."""
     before = Path(config["paths"]["output"]).absolute()
     if before == output:
         return dict(config)
-    tracking = {
-        key: moved(value, before, output)
-        if key in ("uri", "store") and isinstance(value, str)
-        else value
-        for key, value in config["tracking"].items()
+    groups = {
+        group: _moved(node, _places(group, node), before, output)
+        for group, node in config.items()
+        if group in ("tracking", "regime", "method") and isinstance(node, Mapping)
     }
-    paths = {**config["paths"], "output": str(output)}
-    return {**config, "paths": paths, "tracking": tracking}
+    return {**config, **groups, "paths": {**config["paths"], "output": str(output)}}
+
+
+def _places(group: str, node: Mapping[str, Any]) -> frozenset[str]:
+    """The knobs of a group that say where runs or their store lie."""
+    if group == "tracking":
+        return frozenset(("uri", "store"))
+    return marked(named(node.get("_target_"), group), NAMES_RUN)
+
+
+def _moved(
+    node: Mapping[str, Any], knobs: frozenset[str], before: Path, now: Path
+) -> dict[str, Any]:
+    def there(value: Any) -> Any:
+        if isinstance(value, list):
+            return [there(each) for each in value]
+        return moved(value, before, now) if isinstance(value, str) else value
+
+    return {key: there(value) if key in knobs else value for key, value in node.items()}
 
 
 def warn_of_place(run: Path, output: Path) -> None:

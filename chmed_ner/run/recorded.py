@@ -13,7 +13,8 @@ from chmed_ner.backbone import Backbone
 from chmed_ner.data import Corpus
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import cache_directory
-from chmed_ner.run.config import GROUPS, REQUIRED, compose, plain_config
+from chmed_ner.run.composing import compose
+from chmed_ner.run.config import GROUPS, REQUIRED, plain_config
 from chmed_ner.run.overrides import check_overrides
 from chmed_ner.run.schema import RootSchema
 from chmed_ner.track import RUN_FILE, RunRecord, check_store

@@ -12,10 +12,10 @@ from chmed_ner.errors import Stopped
 from chmed_ner.run.experiment import Experiment
 from chmed_ner.track import (
     RUN_FILE,
-    Description,
     RunRecord,
     Tracker,
     check_same_run,
+    description,
     failure_reason,
     git_commit,
     versions,
@@ -43,9 +43,16 @@ def open_record(experiment: Experiment, corpus: Corpus, directory: Path) -> RunR
         backbone_sha256=backbone,
         training_files=experiment.tuned_on(corpus),
         test_files=dict(corpus.test_files),
+        sentences=sentences(corpus),
         git_commit=git_commit(),
         versions=versions(),
     )
+
+
+def sentences(corpus: Corpus) -> dict[str, int]:
+    """How many sentences each split has."""
+    splits = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test}
+    return {name: len(split) for name, split in splits.items()}
 
 
 def new_record(experiment: Experiment, identity: str, **known: Any) -> RunRecord:
@@ -57,6 +64,8 @@ def new_record(experiment: Experiment, identity: str, **known: Any) -> RunRecord
         config=experiment.config,
         seed=experiment.seed,
         choices=dict(experiment.choices),
+        command=experiment.command,
+        sweep=dict(experiment.sweep),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         **known,
     )
@@ -73,13 +82,7 @@ def tracked(
     directory.mkdir(parents=True, exist_ok=True)
     record.write(directory)  # its key, before MLflow is asked: a crash in between loses nothing
     try:
-        described = Description(
-            experiment=record.experiment,
-            name=record.name,
-            key=record.key,
-            tags={**tags(experiment, record), **more_tags},
-            params={key: value for key, value in experiment.config.items() if key != "resume"},
-        )
+        described = description(record, {**tags(experiment, record), **more_tags})
         tracker = experiment.tracking.start(described, directory, record.mlflow_run_id)
         record.mlflow_run_id, record.mlflow_tracking_uri = tracker.run_id, tracker.uri
         record.write(directory)
@@ -116,7 +119,7 @@ def tags(experiment: Experiment, record: RunRecord) -> dict[str, str]:
     """The run's tags: the option chosen in each group, and where the run comes from."""
     groups = (
         "backbone", "prompt", "dataset", "regime", "method", "decoding", "restoration", "script",
-        "preset", "sweep",
+        "gazetteer", "preset", "sweep",
     )  # fmt: skip
     return {
         **{group: experiment.choices.get(group, "none") for group in groups},

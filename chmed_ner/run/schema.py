@@ -41,6 +41,7 @@ class RootSchema:
     paths: PathsSchema = field(default_factory=PathsSchema)
     dataset: Any = MISSING
     script: Any = None
+    gazetteer: Any = None
     prompt: Any = None
     backbone: Any = None
     regime: Any = None

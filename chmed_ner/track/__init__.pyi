@@ -1,14 +1,25 @@
 """What other rooms use of `track`."""
 
 from .copied import ARTIFACTS as ARTIFACTS, moved as moved
-from .finding import find_run as find_run, records_in as records_in
+from .described import (
+    Description as Description,
+    description as description,
+)
+from .finding import (
+    OBJECTIVE as OBJECTIVE,
+    find_run as find_run,
+    finished_in as finished_in,
+    records_in as records_in,
+)
 from .mlflow_runs import MLflowTracking as MLflowTracking
+from .models import EXTERNAL as EXTERNAL, model_of as model_of
 from .record import (
     RUN_FILE as RUN_FILE,
     RunRecord as RunRecord,
     check_same_run as check_same_run,
     config_hash as config_hash,
     failure_reason as failure_reason,
+    flattened as flattened,
     git_commit as git_commit,
     neutral_keys as neutral_keys,
     note_counts as note_counts,
@@ -17,10 +28,9 @@ from .record import (
     versions as versions,
 )
 from .shape import shaped as shaped
-from .store import Away as Away, Store as Store, quiet_mlflow as quiet_mlflow
+from .store import VIEW as VIEW, Away as Away, Store as Store, quiet_mlflow as quiet_mlflow
 from .tracked import TrackedRun as TrackedRun, TrackedRuns as TrackedRuns
 from .tracker import (
-    Description as Description,
     Tracker as Tracker,
     Tracking as Tracking,
     best as best,

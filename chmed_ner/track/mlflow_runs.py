@@ -13,9 +13,11 @@ from typing import Any
 
 from chmed_ner.errors import ChmedError, InputError, without_secrets
 from chmed_ner.track.copied import ARTIFACTS, SQLITE
+from chmed_ner.track.described import Description
 from chmed_ner.track.store import DATABASES, Away, Store
-from chmed_ner.track.tracker import Description, Tracker, Tracking, Unsent, Value, has_unsent
-from chmed_ner.track.upload import close_run, enter, log_values, send_artifacts, upload_run
+from chmed_ner.track.sweeps import settle_around
+from chmed_ner.track.tracker import Tracker, Tracking, Unsent, Value, has_unsent
+from chmed_ner.track.upload import End, close_run, enter, log_values, send_artifacts, upload_run
 
 BUFFER = 100
 """Metric values sent at once."""
@@ -54,9 +56,9 @@ class MLflowTracking(Tracking):
         When the server is away it is kept in `directory` alone. RunError: the store is unusable.
         """
         store = self.place
-        tracked = MLflowRun(store, run_id, directory, run.tags)
+        tracked = MLflowRun(store, run_id, directory, run)
         try:
-            tracked.enter(run)
+            tracked.enter()
         except Away as error:
             tracked.lose(error)
         return tracked
@@ -70,6 +72,7 @@ class MLflowTracking(Tracking):
             client = store.client()
             with store.reported(), store.locked():
                 client.set_terminated(run_id, "KILLED")
+                settle_around(client, run_id)
         except (Away, ChmedError) as error:
             if not has_unsent(directory):
                 Unsent(uri=uri or store.shown, reason=str(error)).write(directory)
@@ -78,23 +81,21 @@ class MLflowTracking(Tracking):
 class MLflowRun(Tracker):
     """A run in MLflow. Before it is entered, and after a failure, it only takes notes."""
 
-    def __init__(
-        self, store: Store, run_id: str | None, directory: Path, tags: Mapping[str, str]
-    ) -> None:
+    def __init__(self, store: Store, run_id: str | None, directory: Path, run: Description) -> None:
         super().__init__(directory)
         self.run_id = run_id
         self.uri = store.shown
         self._store = store
         self._client: Any = None
-        self._tags = dict(tags)
+        self._run = run
         self._waiting: list[Value] = []
         self._note = Unsent.read(directory) if has_unsent(directory) else None
 
-    def enter(self, run: Description) -> None:
+    def enter(self) -> None:
         """Find the run in the store or make it; raises Away when the store cannot be reached."""
         client = self._store.client()
         with self._store.reported():
-            self.run_id = enter(client, self._store, run, self.run_id)
+            self.run_id = enter(client, self._store, self._run, self.run_id)
         self._client = client
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
@@ -113,8 +114,11 @@ class MLflowRun(Tracker):
     def end(self, status: str, error: str = "") -> None:
         """Send what is waiting and close the run; what MLflow lacks is tried once more."""
         self._send()
+        end = End(status, error)
         if self._note is None:
-            self._tell(lambda client: close_run(client, str(self.run_id), status, error))
+            self._tell(
+                lambda client: close_run(client, str(self.run_id), self._run, self.directory, end)
+            )
         if self._note is None:
             return
         self._note.ended = int(time.time() * 1000)
@@ -137,7 +141,7 @@ class MLflowRun(Tracker):
         self._client = None
         reason = str(without_secrets(str(error)))
         if self._note is None:
-            self._note = Unsent(uri=str(self.uri), reason=reason, tags=self._tags)
+            self._note = Unsent(uri=str(self.uri), reason=reason, tags=dict(self._run.tags))
         self._note.write(self.directory)
         log.warning(
             "tracking: MLflow at %s cannot be reached (%s); the run goes on and keeps everything "

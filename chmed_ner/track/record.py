@@ -76,7 +76,8 @@ class RunRecord:
 
     `choices` are the options of the groups; `directory` is where the run was made; `status` is
     RUNNING, FINISHED, FAILED (for the reason `error`) or KILLED; `key` is unique and finds the
-    MLflow run whose id was lost in a crash.
+    MLflow run whose id was lost in a crash. `command` makes the run again; `sweep` is the one that
+    it is a cell of (`key`, `name`, `command`, `question`), if any; `sentences` counts by split.
     """
 
     name: str
@@ -95,9 +96,12 @@ class RunRecord:
     seed: int = 0
     git_commit: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    sentences: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
+    command: str = ""
+    sweep: dict[str, str] = field(default_factory=dict)
     directory: str = ""
     started: str = ""
     seconds: float = 0.0

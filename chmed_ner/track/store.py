@@ -1,5 +1,6 @@
 """An MLflow store: its address, its clients, the failures that pass, and the runs in it."""
 
+import json
 import logging
 import os
 import re
@@ -16,9 +17,31 @@ from chmed_ner.errors import InputError, RunError, first_line, without_secrets
 from chmed_ner.files import briefly
 from chmed_ner.track.copied import SQLITE, bring_along
 from chmed_ner.track.database import make_whole
+from chmed_ner.track.described import NOTE, OPTIONS
 
 KEY_TAG = "mlflow.chmed_ner.key"
 """Hidden in the UI, as MLflow hides its own."""
+SCORES = "metrics.`test/f1`"
+VIEW = "scores"
+"""The view of an experiment that its page opens with `viewStateShareKey=scores`."""
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.experiment.primaryMetric.name": "test/f1",
+    "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
+    f"mlflow.sharedViewState.{VIEW}": json.dumps(
+        {
+            "searchFilter": f"{SCORES} >= 0",
+            "orderByKey": SCORES,
+            "orderByAsc": False,
+            "selectedColumns": [
+                *(f"metrics.`test/{figure}`" for figure in ("f1", "precision", "recall")),
+                *(f"params.`{name}`" for name in (*OPTIONS, "seed")),
+            ],
+            "chartsSearchFilter": "test/",
+        }
+    ),
+}
+"""The page has runs and charts, not traces; a view of it the scored runs, the best first."""
 LIMITS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
@@ -70,9 +93,25 @@ class Store:
             if self._file is not None:
                 make_whole(self._file, lambda file: _opened(f"{SQLITE}{file}"))
             client = _opened(self.uri)
-            if self._file is not None and self.artifacts is not None:
-                bring_along(self._file, self.artifacts)
+            self._bring_along()
         return client
+
+    def check_there(self) -> None:
+        """Let a store that was copied or moved find its files; InputError: it is not there yet.
+
+        Away: it is locked; RunError: it cannot be used.
+        """
+        if self._file is not None and not self._file.is_file():
+            raise InputError(
+                f"{self._file}: there is no run yet; make one with chmed-ner run, or name the "
+                "folder of your runs with paths.output=..."
+            )
+        with self.reported(), self.locked():
+            self._bring_along()
+
+    def _bring_along(self) -> None:
+        if self._file is not None and self.artifacts is not None:
+            bring_along(self._file, self.artifacts)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -99,23 +138,30 @@ class Store:
                 f"tracking: MLflow at {self.shown} cannot be used ({reason}); {_cure(error)}"
             ) from error
 
-    def experiment(self, client: Any, name: str) -> str:
-        """The id of the experiment `name`, made if it is not there; two may try at once."""
+    def experiment(self, client: Any, name: str, question: str = "") -> str:
+        """The id of the experiment `name`, made if it is not there; two may try at once.
+
+        `question` becomes its description, where it has none.
+        """
         from mlflow.exceptions import MlflowException
 
         place = None  # a server knows it; MLflow would put a database's into the current directory
         if self.artifacts is not None and self.uri.startswith(DATABASES):
             folder = re.sub(r"[^\w.-]|^\.+$", "_", name)
             place = (self.artifacts / folder).as_uri()
+        tags = EXPERIMENT_TAGS | ({NOTE: question} if question else {})
         with self.locked():
             known = client.get_experiment_by_name(name)
             if known is None:
                 try:
-                    return str(client.create_experiment(name, artifact_location=place))
+                    made = client.create_experiment(name, artifact_location=place, tags=tags)
+                    return str(made)
                 except MlflowException:
                     known = client.get_experiment_by_name(name)
                     if known is None:
                         raise
+            for key in tags.keys() - known.tags.keys():
+                client.set_experiment_tag(known.experiment_id, key, tags[key])
             kept = str(known.artifact_location)
             if self.artifacts and kept.startswith("file:") and kept != place:
                 log.warning(

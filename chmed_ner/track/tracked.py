@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chmed_ner.errors import RunError
 from chmed_ner.track.store import Away, Store
+from chmed_ner.track.sweeps import SWEEP_TAG
 
 RUNS_AT_ONCE = 500
 
@@ -36,7 +37,8 @@ class TrackedRuns:
             self._client = store.client()
 
     def all(self) -> list[TrackedRun]:
-        """Every run of every experiment that is not deleted, the oldest first."""
+        """Every run of every experiment that is not deleted, the oldest first; those that only
+        hold a sweep together are left out."""
         with self._reached():
             return sorted(self._runs(), key=lambda run: (run.started, run.run_id))
 
@@ -69,6 +71,8 @@ class TrackedRuns:
         while names:
             page = self._client.search_runs(list(names), max_results=RUNS_AT_ONCE, page_token=token)
             for run in page:
+                if SWEEP_TAG in run.data.tags:
+                    continue
                 yield TrackedRun(
                     run_id=run.info.run_id,
                     name=run.info.run_name or run.info.run_id,

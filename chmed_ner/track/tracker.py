@@ -6,24 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from chmed_ner.files import cut_torn_line, json_line, read_json, write_json
+from chmed_ner.track.described import Description
 from chmed_ner.track.shape import shaped
 
 HISTORY_FILE = "history.jsonl"
 UNSENT_FILE = "unsent.json"
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a run is tracked under; `key` is unique."""
-
-    experiment: str
-    name: str
-    key: str
-    tags: Mapping[str, str]
-    params: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

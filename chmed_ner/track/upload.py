@@ -1,5 +1,6 @@
 """Write runs to MLflow: find or make a run, send its values and files, now or after an outage."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError, without_secrets
-from chmed_ner.files import let_go, take
+from chmed_ner.files import let_go, read_json, take
 from chmed_ner.track.copied import ARTIFACTS, moved
-from chmed_ner.track.record import RunRecord, flattened
+from chmed_ner.track.described import NOTE, PARENT, DataInput, Description, description, note
+from chmed_ner.track.models import note_model
+from chmed_ner.track.record import RUN_FILE, RunRecord
 from chmed_ner.track.store import KEY_TAG, Store
-from chmed_ner.track.tracker import UNSENT_FILE, Description, Unsent, Value, read_history
+from chmed_ner.track.sweeps import parent_of, settle, settle_around
+from chmed_ner.track.tracker import UNSENT_FILE, Unsent, Value, read_history
 from chmed_ner.track.trust import check_links, check_store
 
 ERROR_TAG = "error"
@@ -35,8 +39,8 @@ def sync(output: Path, uri: str | None = None, *, trust_endpoint: bool = False) 
     """Upload every run under `output` of which MLflow lacks something, to `uri` (None: where it was
     meant to go, if that is trusted or the user's own). Safe to repeat."""
     synced, runs = Synced(), output / "runs"
-    for note in sorted([*runs.glob(f"*/{UNSENT_FILE}"), *runs.glob(f"*/rescore/*/{UNSENT_FILE}")]):
-        directory = note.parent
+    notes = [*runs.glob(f"*/{UNSENT_FILE}"), *runs.glob(f"*/rescore/*/{UNSENT_FILE}")]
+    for directory in sorted(path.parent for path in notes):
         lock = take(directory)
         if lock is None:
             synced.running.append(directory)
@@ -67,12 +71,11 @@ def upload_run(directory: Path, store: Store) -> str:
 
     Away when the store cannot be reached, RunError when it cannot be used.
     """
-    note, record = Unsent.read(directory), RunRecord.read(directory)
+    unsent, record = Unsent.read(directory), RunRecord.read(directory)
     client = store.client()
     with store.reported():
-        params = {key: value for key, value in record.config.items() if key != "resume"}
-        tags = note.tags or {"config_hash": record.config_hash, "seed": str(record.seed)}
-        run = Description(record.experiment, record.name, record.key, tags, params)
+        tags = unsent.tags or {"config_hash": record.config_hash, "seed": str(record.seed)}
+        run = description(record, tags)
         begun = datetime.fromisoformat(record.started).timestamp() if record.started else None
         started = None if begun is None else int(begun * 1000)
         run_id = enter(client, store, run, record.mlflow_run_id, started)
@@ -82,8 +85,9 @@ def upload_run(directory: Path, store: Store) -> str:
         record.write(directory)
         with store.locked():
             log_values(client, run_id, read_history(directory))
-            send_artifacts(client, run_id, directory, note.artifacts)
-            close_run(client, run_id, record.status, record.error, note.ended or None)
+            send_artifacts(client, run_id, directory, unsent.artifacts)
+            end = End(record.status, record.error, unsent.ended or None)
+            close_run(client, run_id, run, directory, end)
     (directory / UNSENT_FILE).unlink()
     return run_id
 
@@ -95,7 +99,8 @@ def enter(
 
     `started` is the start of a new run, milliseconds since 1970, None for now.
     """
-    experiment = store.experiment(client, run.experiment)
+    experiment = store.experiment(client, run.experiment, run.sweep.get("question", ""))
+    parent = parent_of(client, store, experiment, run.sweep) if run.sweep else ""
     with store.locked():
         found = _known(client, run_id) if run_id else None
         if found is None:  # its process may have died before it could note the id
@@ -104,13 +109,16 @@ def enter(
         if found is None:
             if run_id:
                 log.warning("tracking: MLflow at %s has no run %s; a new one", store.shown, run_id)
-            tags = {**run.tags, KEY_TAG: run.key}
+            tags = {**run.tags, KEY_TAG: run.key, **({PARENT: parent} if parent else {})}
             found = client.create_run(experiment, start_time=started, run_name=run.name, tags=tags)
         else:
             client.update_run(found.info.run_id, status="RUNNING")
             if ERROR_TAG in found.data.tags:
                 client.delete_tag(found.info.run_id, ERROR_TAG)
         _log_params(client, found, run.params)
+        _log_data(client, found, run.data)
+        if parent:
+            settle(client, parent)
     return str(found.info.run_id)
 
 
@@ -127,12 +135,32 @@ def _known(client: Any, run_id: str) -> Any:
     return run if run.info.lifecycle_stage == "active" else None
 
 
-def _log_params(client: Any, run: Any, params: Mapping[str, Any]) -> None:
-    """The flattened configuration without secrets; params are immutable, so only those missing."""
+def _log_data(client: Any, run: Any, data: Sequence[DataInput]) -> None:
+    """The splits that the run reads; the store keeps one of equal ones."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    inputs = [
+        DatasetInput(
+            Dataset(
+                name=each.name,
+                digest=each.digest,
+                source_type="local",
+                source=json.dumps({"uri": ", ".join(each.files)}, ensure_ascii=False),
+                profile=json.dumps({"num_rows": each.sentences, "sha256": dict(each.files)}),
+            ),
+            [InputTag("mlflow.data.context", each.split)],
+        )
+        for each in data
+    ]
+    if inputs:
+        client.log_inputs(run.info.run_id, inputs)
+
+
+def _log_params(client: Any, run: Any, params: Mapping[str, str]) -> None:
+    """Params are immutable, so only those missing."""
     from mlflow.entities import Param
 
-    flat = flattened(params).items()
-    missing = [Param(key, value) for key, value in flat if key not in run.data.params]
+    missing = [Param(key, value) for key, value in params.items() if key not in run.data.params]
     for start in range(0, len(missing), PARAMS_AT_ONCE):
         client.log_batch(run.info.run_id, params=missing[start : start + PARAMS_AT_ONCE])
 
@@ -146,11 +174,27 @@ def log_values(client: Any, run_id: str, values: Sequence[Value]) -> None:
         client.log_batch(run_id, metrics=metrics[start : start + VALUES_AT_ONCE])
 
 
-def close_run(client: Any, run_id: str, status: str, error: str, ended: int | None = None) -> None:
-    """Close a run, with its error if it has one; `ended` in milliseconds since 1970, None: now."""
-    if error:
-        client.set_tag(run_id, ERROR_TAG, error)
-    client.set_terminated(run_id, status, ended)
+@dataclass(frozen=True)
+class End:
+    """How a run ended; `time` is in milliseconds since 1970, None: now."""
+
+    status: str
+    error: str = ""
+    time: int | None = None
+
+
+def close_run(client: Any, run_id: str, run: Description, directory: Path, end: End) -> None:
+    """Close a run, with its error if it has one, its scores in its note, and what it has learnt."""
+    if end.error:
+        client.set_tag(run_id, ERROR_TAG, end.error)
+    if (directory / RUN_FILE).is_file():
+        metrics = directory / "metrics.json"
+        scores = read_json(metrics) if end.status == "FINISHED" and metrics.is_file() else {}
+        client.set_tag(run_id, NOTE, note(RunRecord.read(directory), scores))
+    if end.status == "FINISHED":
+        note_model(client, run_id, run, directory, read_history(directory))
+    client.set_terminated(run_id, end.status, end.time)
+    settle_around(client, run_id)
 
 
 def send_artifacts(client: Any, run_id: str, directory: Path, names: Sequence[str]) -> None:

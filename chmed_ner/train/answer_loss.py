@@ -10,11 +10,12 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from chmed_ner.backbone import Task
+from chmed_ner.entities import Together
 from chmed_ner.errors import InputError
 from chmed_ner.machine import progress
 from chmed_ner.model import (
@@ -22,7 +23,6 @@ from chmed_ner.model import (
     Candidates,
     GreedyGenerator,
     LoadedModel,
-    Place,
     Request,
     State,
     TokenAutomaton,
@@ -163,7 +163,7 @@ def _automaton(generator: GreedyGenerator, task: Task, number: int) -> TokenAuto
         genre="",
         prompt=task.pairs[number][0],
         max_new_tokens=1,
-        grammar=task.grammar(number).forgetful(),
+        grammar=Together(task.grammar(number).forgetful()),
     )
     try:
         (automaton,) = generator.automata([request])
@@ -177,11 +177,14 @@ def _automaton(generator: GreedyGenerator, task: Task, number: int) -> TokenAuto
 
 
 def answer_tokens(automaton: TokenAutomaton) -> set[int]:
-    """Every token that some state of the automaton allows, end tokens included.
+    """Every token that some state of the automaton of a `Together` allows, end tokens included.
 
     One state, the union of all, is explored: what may follow it may follow one of them.
     """
-    everywhere = frozenset(_reachable(automaton))
+    anywhere = cast("Together", automaton.grammar).everywhere()
+    steps = automaton.steps(anywhere)
+    within = {(text[at:], to) for text, to in steps for at in range(1, len(text))}
+    everywhere = frozenset({("", anywhere), *within})
     found = set(automaton.end_tokens)
     todo, seen = [automaton.start, State(automaton, everywhere, b"")], {b""}
     while todo:
@@ -191,17 +194,6 @@ def answer_tokens(automaton: TokenAutomaton) -> set[int]:
             seen.add(pending)
             todo.append(State(automaton, everywhere, pending))
     return found
-
-
-def _reachable(automaton: TokenAutomaton) -> list[Place]:
-    """The places between the characters of all answers."""
-    places: list[Place] = list(automaton.start.places)
-    seen = set(places)
-    for text, node in places:  # grows while it is read
-        after = {(step[1:], to) for step, to in ([(text, node)] if text else automaton.steps(node))}
-        places += after - seen
-        seen |= after
-    return places
 
 
 def candidates_of(batch: Sequence[Example], device: Any) -> Candidates | None:

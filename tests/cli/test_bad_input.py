@@ -104,7 +104,7 @@ def test_a_genre_that_no_metric_name_can_hold_is_refused_before_anything_is_aske
         (["backbone=gpt9"], ["backbone/gpt9", "gemma3_270m"]),
         (["preset=paper"], ["preset/paper", "paper_lora"]),
         (["sweep=tables"], ["sweep/tables", "regimes"]),
-        (["sed=1"], ["'sed'"]),
+        (["sed=1"], ["sed:", "nearest: seed"]),
         (["+sed=1"], ["sed: is not a key", "seed"]),
         (["+limit.tests=1"], ["limit.tests: is not a key", "test"]),
         (["~seed"], ["seed: is missing"]),

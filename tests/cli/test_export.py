@@ -88,6 +88,7 @@ def test_a_model_is_logged_to_its_run(command, output: Path, model: Path) -> Non
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     client = MlflowClient(f"sqlite:///{output}/mlflow.db")
     logged = client.get_logged_model(ended.out.strip().removeprefix("models:/"))
+    assert "mlflow.model.isExternal" not in logged.tags  # it was, until its files came
     assert (logged.source_run_id, logged.status) == (record["mlflow_run_id"], "READY")
     outputs = client.get_run(record["mlflow_run_id"])
     assert outputs.info.status == "FINISHED"

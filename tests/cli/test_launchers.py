@@ -44,12 +44,16 @@ def records(output: Path) -> list[dict[str, Any]]:
 
 
 def mlflow_states(output: Path) -> Counter[str]:
-    """How many runs of the SQLite store under `output` are in which state."""
+    """How many runs of the SQLite store under `output` are in which state; their sweep aside."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{output / 'mlflow.db'}")
     ids = [each.experiment_id for each in client.search_experiments()]
-    return Counter(run.info.status for run in client.search_runs(ids))
+    (sweep,) = {run.data.tags.get("mlflow.parentRunId") for run in client.search_runs(ids)} - {None}
+    states = {run.info.run_id: run.info.status for run in client.search_runs(ids)}
+    wanted = "FAILED" if "FAILED" in states.values() else "FINISHED"
+    assert states.pop(sweep) == wanted
+    return Counter(states.values())
 
 
 @pytest.mark.parametrize("extra", LAUNCHERS)

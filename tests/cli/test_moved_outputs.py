@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chmed_ner.run import at_home
 from chmed_ner.track import Store
 from chmed_ner.track.copied import moved
 
@@ -61,6 +62,52 @@ def test_nothing_is_written_to_the_place_that_outputs_were_copied_from(
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert record["mlflow_tracking_uri"] == f"sqlite:///{new / 'mlflow.db'}"
     assert record["config"]["paths"]["output"] == str(new)
+
+
+def test_a_folder_that_was_moved_is_not_made_again_where_it_was(
+    command, finished: tuple[Path, Any], tmp_path: Path
+) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+    shutil.copytree(finished[0], before)
+    assert command("report", "--partial", f"paths.output={before}").code == 0
+    before.rename(now)
+    (run,) = (path for path in (now / "runs").iterdir() if path.is_dir())
+    (now / "report" / "leaderboard.md").unlink()
+    text = tmp_path / "note.txt"
+    text.write_text("醫師說我有脂肪肝。\n", encoding="utf-8")
+    for words in (
+        ("rescore", "latest", "--runs-in", str(now), "restoration=first"),
+        ("report", "--partial", f"paths.output={now}"),
+        ("predict", "--run", str(run), str(text)),
+    ):
+        ended = command(*words)
+        assert ended.code == 0, ended.text
+        assert not before.exists(), words
+    assert (now / "report" / "leaderboard.md").is_file()
+    assert {each.info.artifact_uri.partition("/mlartifacts/")[0] for each in tracked(now)} == {
+        now.as_uri()
+    }
+
+
+def test_the_runs_that_a_run_names_have_moved_with_it() -> None:
+    old, new = Path("/old/outputs"), Path("/new")
+    config = {
+        "paths": {"output": str(old), "data": "/old/outputs/data"},
+        "tracking": {"_target_": "chmed_ner.track.MLflowTracking", "uri": None, "store": str(old)},
+        "regime": {"_target_": "chmed_ner.train.SavedAdapter", "path": f"{old}/runs/tuned"},
+        "method": {
+            "_target_": "chmed_ner.methods.Ensemble",
+            "runs": [f"{old}/runs/one", "/elsewhere/runs/two"],
+        },
+        "backbone": {"path": f"{old}/weights"},
+    }
+    found = at_home(config, new)
+    assert found["regime"]["path"] == "/new/runs/tuned"
+    assert found["method"]["runs"] == ["/new/runs/one", "/elsewhere/runs/two"]
+    assert found["tracking"]["store"] == found["paths"]["output"] == "/new"
+    assert found["backbone"] == config["backbone"]
+    assert found["paths"]["data"] == "/old/outputs/data"
+    assert at_home(config, old) == config
 
 
 def test_a_run_copied_out_of_every_output_directory_is_tracked_where_it_is_told(

@@ -20,7 +20,7 @@ for number in range(times):
     directory = output / "runs" / name
     directory.mkdir(parents=True)
     (directory / "metrics.json").write_text("{}")
-    params = {f"p{n}": n for n in range(50)}
+    params = {f"p{n}": str(n) for n in range(50)}
     run = tracking.start(Description("parallel", name, name, {"job": job}, params), directory, None)
     for step in range(3):
         run.log({f"m{n}": float(n) for n in range(100)}, step)

@@ -23,7 +23,7 @@ from chmed_ner.errors import InputError
 from chmed_ner.model.asking import Answered, Reply, Request
 from chmed_ner.prompt import TaskPrompt
 from chmed_ner.run.config import build, compose
-from chmed_ner.run.predict import Predictor
+from chmed_ner.run.extractors import Predictor
 
 WORDS = {"头痛": "症状", "糖尿病": "疾病", "普拿疼": "药品", "頭痛": "症狀"}
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from chmed_ner.cli.score import score_files
+from chmed_ner.track.sweeps import SWEEP_TAG
 
 Process = Callable[..., subprocess.Popen[str]]
 SAMPLE = Path(__file__).parents[2] / "chmed_ner" / "data" / "sample"
@@ -66,12 +67,12 @@ def only_run(output: Path) -> Path:
 
 
 def mlflow_runs(output: Path) -> list[Any]:
-    """All runs of the SQLite store under `output`."""
+    """All runs of the SQLite store under `output`, without those that hold a sweep together."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{output / 'mlflow.db'}")
     ids = [each.experiment_id for each in client.search_experiments()]
-    return list(client.search_runs(ids))
+    return [run for run in client.search_runs(ids) if SWEEP_TAG not in run.data.tags]
 
 
 # ---------------------------------------------------------------- the files of a run

@@ -19,6 +19,7 @@ from chmed_ner.files import let_go, take
 from chmed_ner.run.cells import mark_killed
 from chmed_ner.run.names import LONGEST_NAME, cell_name
 from chmed_ner.track import Description, MLflowTracking
+from chmed_ner.track.sweeps import SWEEP_TAG
 
 Process = Callable[..., subprocess.Popen[str]]
 CELLS = ("dataset.genres=[WA]", "limit.test=2")
@@ -37,12 +38,12 @@ def runs_of(output: Path) -> list[Path]:
 
 
 def mlflow_runs(output: Path) -> list[Any]:
-    """All runs of the SQLite store under `output`."""
+    """All runs of the SQLite store under `output`, without those that hold a sweep together."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{output / 'mlflow.db'}")
     ids = [each.experiment_id for each in client.search_experiments()]
-    return list(client.search_runs(ids))
+    return [run for run in client.search_runs(ids) if SWEEP_TAG not in run.data.tags]
 
 
 def contents(output: Path) -> dict[Path, bytes]:

@@ -118,7 +118,7 @@ def start(place: MLflowTracking, directory: Path, run_id: str | None = None) -> 
             "name", "experiment", "0" * 64, {"seed": 1}, started="2026-01-01T00:00:00+00:00"
         ).write(directory)
     kept = RunRecord.read(directory)
-    description = Description("experiment", "name", kept.key, {"seed": "1"}, {"seed": 1})
+    description = Description("experiment", "name", kept.key, {"seed": "1"}, {"seed": "1"})
     return place.start(description, directory, run_id)
 
 

@@ -1,6 +1,7 @@
 """The datasets of conf/dataset: which files they read, what they refuse, and their YAML files."""
 
 import json
+import logging
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -419,3 +420,52 @@ def test_the_sentence_rocling2022_shares_with_healthner_is_dropped(corpora_dir: 
     corpus = build(config.dataset, "dataset").load(corpora_dir, seed=13, limit=ALL)
     assert corpus.counts["leaked_sentences"] == 1
     assert len(corpus.train) + len(corpus.validation) == 2530
+
+
+def test_corrected_sentences_are_added_but_those_that_are_tested(
+    corpora_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    alone, extra = (
+        option(
+            "dataset",
+            "rocling2022",
+            healthner_part="test",
+            healthner_extra=more,
+            validation_share=0,
+        )
+        for more in (False, True)
+    )
+    before, after = (each.load(corpora_dir, seed=1, limit=Limit(test=0)) for each in (alone, extra))
+    with caplog.at_level(logging.INFO, "chmed_ner"):
+        raw = extra.raw(corpora_dir)
+    assert "268 of 774 sentences are used; 479 are in HealthNER's test file, 25 have" in caplog.text
+    new = after.train[len(before.train) :]
+    assert after.train[: len(before.train)] == before.train
+    assert len(new) == 268
+    assert set(after.training_files) - set(before.training_files) == {
+        "healthner_extra/corrections.json"
+    }
+    tested = {sentence.text for sentence in raw["test"]}
+    assert not tested & {sentence.text for sentence in new}
+    assert sum(len(sentence.entities) for sentence in new) == 1047
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{}", "corrections.json: a JSON dict"),
+        ('[{"Sentence": "痛"}]', "corrections.json, item 0: needs Sentence"),
+        ('[{"Sentence": "痛", "Full True Labels": ["B"]}]', "item 0: 'B' is no BIO tag"),
+        ('[{"Sentence": "痛", "Full True Labels": ["B-PAIN"]}]', "type 'PAIN' is not in the label"),
+    ],
+)
+def test_broken_corrections_are_named(
+    content: str, said: str, corpora_dir: Path, tmp_path: Path
+) -> None:
+    for name in ("healthner", "rocling2022"):
+        (tmp_path / name).symlink_to(corpora_dir / name)
+    path = tmp_path / "healthner_extra" / "corrections.json"
+    path.parent.mkdir()
+    path.write_text(content, encoding="utf-8")
+    dataset = option("dataset", "rocling2022", healthner_part="test", healthner_extra=True)
+    assert said in message(lambda: dataset.raw(tmp_path))

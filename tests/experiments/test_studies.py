@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import re
+import shlex
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -119,3 +121,48 @@ def test_the_readme_names_every_study() -> None:
     readme = (SWEEP.parent / "README.md").read_text(encoding="utf-8")
     for path in SWEEP.glob("*.yaml"):
         assert f"`{path.stem}`" in readme, path.stem
+
+
+def header_commands() -> list[tuple[str, list[str]]]:
+    """Every study with the words of each command that its file begins with."""
+    found = []
+    for path in sorted(SWEEP.glob("*.yaml")):
+        head = re.sub(r"\\\n#\s*", "", path.read_text(encoding="utf-8"))
+        for line in re.findall(r"^# chmed-ner run (sweep=.*)$", head, re.MULTILINE):
+            command = re.split(r"\s{2,}", line)[0]  # what it needs may follow
+            found.append((path.stem, shlex.split(command)))
+    return found
+
+
+def in_small(study: str, words: list[str]) -> list[str]:
+    """The command with the scripted backbone, few sentences, and one cell."""
+    cell = {key: options[:1] for key, options in small_grid(study).items()}
+    for word in words:
+        key, _, value = word.partition("=")
+        if key in ("preset", "regime"):
+            cell[key] = [each for each in value.split(",") if scriptable(study, key, each)][:1]
+    if "dataset" in grid_of(study):
+        cell["dataset"] = grid_of(study)["dataset"][:1]
+    small = {**{key: options[0] for key, options in cell.items()}, "backbone": "scripted"}
+    small |= {"limit.train": "40", "limit.validation": "4", "limit.test": "1", "tracking": "dry"}
+    kept = [word for word in words if word.partition("=")[0] not in small]
+    return [*kept, *untuned(study), *(f"{key}={value}" for key, value in small.items())]
+
+
+@pytest.mark.parametrize(("study", "words"), header_commands(), ids=lambda each: " ".join(each))
+def test_the_commands_of_a_study_s_file_run(
+    study: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    needs_corpora = "dataset" in content(study) or "dataset=" in " ".join(words)
+    if needs_corpora and not os.environ.get("CHMED_NER_DATA"):
+        pytest.skip("CHMED_NER_DATA is not set")
+    if not is_grid(study):  # its sweeper is an extra's, which tests/cli/test_launchers.py brings
+        assert main(["run", *words]) == 2
+        assert "chmed-ner[optuna]" in capsys.readouterr().err
+    elif needs_model(study):
+        assert main(["run", *words, "--cfg", "job", "--runs-in", str(tmp_path)]) == 0
+    else:
+        ran = main(["run", *in_small(study, words), "--runs-in", str(tmp_path)])
+        assert ran == 0, capsys.readouterr()
+        (run,) = tmp_path.glob("runs/*/metrics.json")
+        assert "test/f1" in run.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
 from chmed_ner.methods.ensemble.voting import (
     Candidate,
+    Known,
     Stacking,
     elected,
     evidence_of,
@@ -22,7 +23,7 @@ from tests.methods.test_voting import TYPES, flat
 
 TEXT = "慢性腎臟病引起貧血和水腫"
 RIGHT, WRONG, PART = Span(0, 5, "DISE"), Span(7, 9, "BODY"), Span(2, 4, "BODY")
-NOTHING: frozenset[tuple[str, str]] = frozenset()
+NOTHING = Known(frozenset())
 
 
 def sentence(*entities: Span) -> Sentence:
@@ -38,7 +39,7 @@ def learnt(*cases: tuple[Sentence, list[list[Span]]]) -> Stacking:
 def test_evidence_is_who_says_it_and_who_says_something_else_there() -> None:
     other_type = Span(0, 5, "SYMP")
     ballots = [[RIGHT], [other_type], [PART], []]
-    found = evidence_of(sentence(), ballots, frozenset({("慢性腎臟病", "DISE")}))
+    found = evidence_of(sentence(), ballots, Known(frozenset({("慢性腎臟病", "DISE")})))
     assert set(found) == {RIGHT, other_type, PART}
     said = {name for name, value in found[RIGHT].items() if value}
     assert said == {"known", "long", "run 0", "run 1, another type", "run 2, other boundaries"}

@@ -19,7 +19,7 @@ from chmed_ner.prompt import TaskPrompt
 from chmed_ner.prompt.lexicon_hints import HINTS_FILE, LexiconHints, add_hints
 from chmed_ner.run.config import compose, configure
 from chmed_ner.run.experiment import Experiment
-from chmed_ner.run.predict import Predictor
+from chmed_ner.run.extractors import Predictor
 from chmed_ner.run.runner import read_corpus
 
 ON = "hints@prompt.hints=lexicon"

@@ -18,7 +18,7 @@ from chmed_ner.model.asking import Reply, Request
 from chmed_ner.prompt import TaskPrompt
 from chmed_ner.prompt.formats.answer import PROBLEMS
 from chmed_ner.run.config import compose, configure
-from chmed_ner.run.predict import Predictor
+from chmed_ner.run.extractors import Predictor
 
 PROMPTS = sorted(
     path.stem for path in Path(config_directory()).glob("prompt/*.yaml") if path.stem != "none"

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from chmed_ner.cli import main
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import GROUPS, build, compose, configure, plain_config
+from chmed_ner.run.experiment import EXTRA
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
@@ -23,7 +24,7 @@ OPTIONS = sorted(
     for path in CONF.rglob("*.yaml")
     if path.parent != CONF
 )
-BUILT = [(group, option) for group, option in OPTIONS if group in GROUPS]
+BUILT = [(group, option) for group, option in OPTIONS if group in (*GROUPS, *EXTRA)]
 PRESETS = [option for group, option in OPTIONS if group == "preset"]
 LABELS = [option for group, option in OPTIONS if group == "labels" and option != "auto"]
 DEFINITIONS = [option for group, option in OPTIONS if group == "definitions"]
@@ -62,7 +63,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_there_is_something_to_test() -> None:
     assert {group for group, _ in OPTIONS} == {
-        *GROUPS, "definitions", "examples", "hints", "labels", "preset", "recipe",
+        *GROUPS, *EXTRA, "definitions", "examples", "hints", "labels", "preset", "recipe",
     }  # fmt: skip
     assert all(sum(1 for group, _ in OPTIONS if group == each) for each in GROUPS)
     assert len(BUILT) >= 20
@@ -171,7 +172,7 @@ def test_the_defaults_list_names_every_group() -> None:
     assert isinstance(content, dict)
     named = {next(iter(each)) for each in content["defaults"] if isinstance(each, dict)}
     named = {group for group in named if not group.startswith("override ")}
-    assert named == {*GROUPS, "preset", "sweep"}
+    assert named == {*GROUPS, *EXTRA, "preset", "sweep"}
 
 
 def test_only_targets_of_ours() -> None:

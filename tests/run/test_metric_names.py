@@ -167,8 +167,12 @@ def test_tags(run_folder: Path, tracked: Any) -> None:
     assert tracked.info.run_name == record["name"]
 
 
-def test_params_are_the_flattened_configuration(tracked: Any) -> None:
+def test_params_are_the_options_and_the_flattened_configuration(tracked: Any) -> None:
     params = tracked.data.params
+    options = ("backbone", "prompt", "dataset", "regime", "method", "decoding", "script", "seed")
+    assert {name: params[name] for name in options} == {name: TAGS[name] for name in options}
+    assert params["dataset.labels.name"] == "health10"
+    assert not [name for name in params if "_target_" in name or "labels.types" in name]
     assert params["backbone.noise"] == "0.2"
     assert params["restoration.policy"] == "longest_first"
     assert params["prompt.answer.order"] == "unique"
@@ -179,6 +183,23 @@ def test_params_are_the_flattened_configuration(tracked: Any) -> None:
         "seed", "name", "experiment", "rerun", "validate", "limit", "paths", "dataset", "script",
         "prompt", "backbone", "regime", "decoding", "restoration", "method", "tracking",
     }  # fmt: skip
+
+
+def test_data_source_and_note(run_folder: Path, tracked: Any) -> None:
+    record = json.loads((run_folder / "run.json").read_text(encoding="utf-8"))
+    (data,) = tracked.inputs.dataset_inputs  # nothing was learnt
+    assert (data.dataset.name, [tag.value for tag in data.tags]) == ("sample", ["test"])
+    assert len(data.dataset.digest) == 36
+    profile = json.loads(data.dataset.profile)
+    assert profile == {"num_rows": record["sentences"]["test"], "sha256": record["test_files"]}
+    tags, command = tracked.data.tags, "chmed-ner run backbone=scripted regime=zero_shot"
+    assert tags["mlflow.source.name"] == "chmed-ner run"
+    commit = record["git_commit"].removesuffix("-dirty")
+    assert tags.get("mlflow.source.git.commit", "") == commit
+    note = tags["mlflow.note.content"]
+    assert f"\n{command} " in note
+    assert f"| {tracked.data.metrics['test/WA/f1']:.2f} |" in note
+    assert not tracked.outputs or not tracked.outputs.model_outputs
 
 
 def test_artifacts(client: Any, tracked: Any, output: Path, run_folder: Path) -> None:

@@ -18,7 +18,7 @@ import openai
 
 from chmed_ner.backbone.api.certificates import certificates
 from chmed_ner.backbone.api.endpoint import Endpoint
-from chmed_ner.backbone.api.verdicts import Verdict, said, verdict
+from chmed_ner.backbone.api.verdicts import Verdict, body_of, said, verdict
 from chmed_ner.errors import InputError, RunError, without_secrets
 from chmed_ner.model import Reply
 
@@ -140,7 +140,7 @@ class Client(httpx2.AsyncClient):
             problem = httpx2.ReadTimeout("no whole answer in time (backbone.timeout)")
         except (ValueError, RecursionError) as error:
             if task in self._useless:
-                self._useless[task](_content(response))
+                self._useless[task](body_of(response))
             self._judge(response)
             problem = httpx2.DecodingError(f"an answer of no use ({error})")
         except Exception as error:
@@ -192,6 +192,10 @@ class Client(httpx2.AsyncClient):
         if not isinstance(problem, httpx2.Response):
             if "CERTIFICATE_VERIFY_FAILED" in words:
                 raise InputError(f"{words}; check backbone.base_url, or set REQUESTS_CA_BUNDLE")
+            if isinstance(problem, httpx2.ConnectError) and not self.opened.is_set():
+                raise RunError(
+                    f"{words}; start the server or correct backbone.base_url, then resume"
+                )
             return
         self._judge(problem)
         status = problem.status_code
@@ -204,7 +208,7 @@ class Client(httpx2.AsyncClient):
 
     def _judge(self, response: httpx2.Response) -> None:
         """Raise what an error, maybe inside an answer, means for the question or the run."""
-        found = verdict(response.status_code, _content(response))
+        found = verdict(response.status_code, body_of(response))
         if found is Verdict.NO_CREDIT:
             raise RunError(
                 f"{self._words(response)}: the account has no credit; top it up and resume the run"
@@ -216,7 +220,7 @@ class Client(httpx2.AsyncClient):
     def _words(self, problem: httpx2.Response | BaseException) -> str:
         """What an answer that is none, or an error, says, on one line."""
         if isinstance(problem, httpx2.Response):
-            content = _content(problem)
+            content = body_of(problem)
             message = without_secrets(said(content) or " ".join(str(content).split()))
             line = f"the server answers {problem.status_code} ({message[:300] or 'no message'})"
             if "Retry-After" in problem.headers:
@@ -232,14 +236,6 @@ class Client(httpx2.AsyncClient):
         """`text` without the key and whatever looks like one."""
         text = text.replace(self._key, "[key]") if self._key else text
         return _KEYLIKE.sub("[key]", without_secrets(text))
-
-
-def _content(response: httpx2.Response) -> Any:
-    """The JSON of a body, or its text."""
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        return response.text
 
 
 def _root(error: BaseException) -> BaseException:

@@ -3,8 +3,8 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from chmed_ner.backbone.api.cost import FREE, Prices, likely_tokens
@@ -103,6 +103,10 @@ class Endpoint(Backbone):
     def constrains(self) -> bool:
         """Does the server take a grammar? `backbone.grammar` names how."""
         return self.grammar is not None
+
+    def forgetful(self) -> Self:
+        """This endpoint without its cache of answers."""
+        return replace(self, cache=None)
 
     def check(self) -> None:
         """InputError when a key is needed and not in the environment, or cannot be sent."""

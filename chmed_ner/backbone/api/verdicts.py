@@ -9,7 +9,10 @@ Ollama, LM Studio, LiteLLM and one-api.
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from httpx2 import Response
 
 
 class Verdict(Enum):
@@ -121,3 +124,11 @@ def _found(body: Any, names: tuple[str, ...], depth: int = _DEPTH) -> Iterator[A
     yield from (body[name] for name in names if body.get(name) not in (None, "", [], {}))
     for name in _INSIDE:
         yield from _found(body.get(name), names, depth - 1)
+
+
+def body_of(response: "Response") -> Any:
+    """The JSON of a body, or its text."""
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return response.text

@@ -16,14 +16,17 @@ from chmed_ner.files import sha256_of, write_json
 from chmed_ner.knobs import NAMES_RUN, Range, are_texts, one_of
 from chmed_ner.methods.ensemble.members import KEY, find_members, votes_of
 from chmed_ner.methods.ensemble.voting import (
+    SIMPLIFIED,
     VOTINGS,
     Ballots,
     Candidate,
+    Known,
     choose_thresholds,
     elected,
     fit,
 )
-from chmed_ner.methods.fitted import placed_f1
+from chmed_ner.methods.features import Lists, lexicons_of
+from chmed_ner.methods.fitted import lists_of, placed_f1
 from chmed_ner.run import Experiment, Method, Outcome, placed_outcome
 from chmed_ner.track import Tracker
 
@@ -54,6 +57,7 @@ class Ensemble(Method):
     """
 
     name = "ensemble"
+    uses = ("gazetteer",)
     trains = True  # thresholds are set on validation sentences, carved from the training files
 
     runs: Annotated[
@@ -82,6 +86,11 @@ class Ensemble(Method):
 
     def check(self, experiment: Experiment, corpus: Corpus) -> None:
         """InputError for runs that cannot vote here."""
+        if "gazetteer" in experiment.parts and self.voting != STACKED:
+            raise InputError(
+                f"gazetteer: method.voting={self.voting} counts votes alone; word lists are "
+                f"evidence for method.voting={STACKED}"
+            )
         if not corpus.validation:
             raise InputError(
                 "method=ensemble: sets its thresholds on validation sentences, but there are none; "
@@ -118,7 +127,8 @@ class Ensemble(Method):
             votes = [votes_of(member, corpus) for member in members]
             alone = [placed_f1(corpus.validation, each) for each in votes]
             weights = self._weights(alone)
-            election = self._election(corpus, votes, weights)
+            lists = lists_of(experiment, corpus, SIMPLIFIED)
+            election = self._election(corpus, votes, weights, lexicons_of(lists))
         began, sentences = time.perf_counter(), [*corpus.test, *corpus.validation]
         nested = corpus.labels.nested
         placed = {
@@ -147,7 +157,9 @@ class Ensemble(Method):
             f"no model for other text; predict with one of its runs: {', '.join(self.runs)}"
         )
 
-    def _election(self, corpus: Corpus, votes: Votes, weights: Sequence[float]) -> Election:
+    def _election(
+        self, corpus: Corpus, votes: Votes, weights: Sequence[float], lists: Lists
+    ) -> Election:
         """The way of counting, with what is chosen on the validation split."""
         types, nested = corpus.labels.tags, corpus.labels.nested
 
@@ -155,7 +167,8 @@ class Ensemble(Method):
             return [each[sentence.id] for each in votes]
 
         if self.voting == STACKED:
-            known = frozenset((s.mention(e), e.type) for s in corpus.train for e in s.entities)
+            mentions = frozenset((s.mention(e), e.type) for s in corpus.train for e in s.entities)
+            known = Known(mentions, lists)
             stacking = fit(corpus.validation, ballots, known, types, nested=nested)
             return Election(
                 lambda sentence: stacking.candidates(sentence, ballots(sentence), known),

@@ -1,10 +1,11 @@
 """Votes of several systems on the entities of a sentence, counted or weighed, and thresholds."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import exp
 
-from chmed_ner.entities import Sentence, Span, crosses, in_text_order
+from chmed_ner.data import UNTYPED
+from chmed_ner.entities import Lexicon, Sentence, Simplified, Span, crosses, in_text_order
 from chmed_ner.errors import InputError
 from chmed_ner.score import span_scores
 
@@ -13,6 +14,7 @@ Ballots = Sequence[Sequence[Span]]
 EXACT = 9
 """Decimals of a share of votes: sums of weights in another order must give the same number."""
 MAJORITY = 0.5
+SIMPLIFIED = Simplified()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,22 @@ LONG = 5
 """Characters from which a mention is a long one; single characters are short ones."""
 ROUNDS = 20
 
-Known = frozenset[tuple[str, str]]
-"""Mentions of the training split, each with a type that it has there."""
+
+@dataclass(frozen=True)
+class Known:
+    """Mentions of the training split, each with a type that it has there; word lists by name, in
+    simplified characters."""
+
+    mentions: frozenset[tuple[str, str]]
+    lists: Mapping[str, Lexicon] = field(default_factory=dict)
+
+    def evidence(self, mention: str, type_: str) -> dict[str, bool]:
+        """Whether training, and each list, has the mention with this type, a list with none."""
+        found = {"known": (mention, type_) in self.mentions}
+        for name, listed in self.lists.items():
+            entry = listed.entries.get(SIMPLIFIED.convert(mention))
+            found[f"list {name}"] = entry is not None and entry.type in (UNTYPED, type_)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +180,7 @@ def evidence_of(sentence: Sentence, ballots: Ballots, known: Known) -> dict[Span
     for span in sorted({span for spans in ballots for span in spans}):
         mention = sentence.mention(span)
         evidence: dict[str, float] = {
-            "known": (mention, span.type) in known,
+            **known.evidence(mention, span.type),
             "short": len(mention) == 1,
             "long": len(mention) >= LONG,
         }

@@ -22,6 +22,7 @@ from chmed_ner.run import (
     changed_config,
     check_tracking,
     check_unchanged,
+    command,
     conclude,
     configure,
     new_record,
@@ -108,12 +109,17 @@ def rescore(
     identity = config_hash(config, files, record.backbone_sha256)
     directory = run / "rescore" / identity[:8]
     new = new_record(
-        replace(experiment, name=f"{record.name}-rescore-{identity[:8]}"),
+        replace(
+            experiment,
+            name=f"{record.name}-rescore-{identity[:8]}",
+            command=command("rescore", run.name, *overrides),
+        ),
         identity,
         backbone=record.backbone,
         backbone_sha256=record.backbone_sha256,
         training_files=record.training_files,
         test_files=record.test_files,
+        sentences=record.sentences,
         git_commit=record.git_commit,
         versions=record.versions,
     )

@@ -1,25 +1,26 @@
 """`method=tagger`: a transformer that tags characters, with a CRF layer on top."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from chmed_ner.backbone import Backbone, Encoder
-from chmed_ner.data import Corpus
+from chmed_ner.data import Corpus, WordList
 from chmed_ner.entities import Sentence, tags_of
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.knobs import LAYERS, Count, Positive, Share, at_least
 from chmed_ner.methods.features import (
     NumberedFeatures,
     lexicon_of,
+    lexicons_of,
     match_features,
     numbered_features,
     numbered_from_json,
     out_of_fold_features,
 )
-from chmed_ner.methods.fitted import Fitted, validation_f1
+from chmed_ner.methods.fitted import Fitted, lists_of, validation_f1
 from chmed_ner.model import SPLIT
 from chmed_ner.run import Experiment
 from chmed_ner.track import Tracker, note_counts
@@ -42,6 +43,7 @@ class TaggerMethod(Recipe, Fitted):
     name = "tagger"
     group = "method"
     needs = ("script", "backbone")
+    uses = ("gazetteer",)
     named_by = ("backbone", "method")
     description_file = "tagger.json"
     weights_file = "tagger.safetensors"
@@ -75,6 +77,11 @@ class TaggerMethod(Recipe, Fitted):
                 "backbone.dtype=float16: gradients of method=tagger would vanish in its range; use "
                 "bfloat16 or float32"
             )
+        if "gazetteer" in experiment.parts and not self.lexicon:
+            raise InputError(
+                "gazetteer: method=tagger reads word lists beside the training lexicon; set "
+                "method.lexicon=true"
+            )
         if not any(sentence.text for sentence in corpus.train):
             raise InputError("method=tagger: no training sentence has text; raise limit.train")
 
@@ -88,7 +95,7 @@ class TaggerMethod(Recipe, Fitted):
 
         types, seed, validation = corpus.labels.tags, experiment.seed, corpus.validation
         train = [sentence for sentence in corpus.train if sentence.text]
-        features, numbered = self._features(train, types, seed)
+        features, numbered = self._features(train, types, seed, lists_of(experiment, corpus))
         tagger = self._new(experiment.backbone, types, features, seed)
         network, examples = tagger.network, _examples(tagger, train, numbered)
         trained = sum(each.numel() for each in network.trained().values())
@@ -187,13 +194,17 @@ class TaggerMethod(Recipe, Fitted):
                 parameter.data = parameter.data.float()
 
     def _features(
-        self, sentences: Sequence[Sentence], types: Sequence[str], seed: int
+        self,
+        sentences: Sequence[Sentence],
+        types: Sequence[str],
+        seed: int,
+        lists: Mapping[str, WordList],
     ) -> tuple[NumberedFeatures | None, list[list[list[int]]] | None]:
         """The features that text gets, and the out-of-fold ones of the training sentences."""
         if not self.lexicon:
             return None, None
-        rows = out_of_fold_features(sentences, types, self.folds, seed, match_features)
-        features = numbered_features(lexicon_of(sentences, types), rows)
+        rows = out_of_fold_features(sentences, types, self.folds, seed, match_features, lists)
+        features = numbered_features(lexicon_of(sentences, types), lexicons_of(lists), rows)
         return features, [features.numbered(each) for each in rows]
 
 

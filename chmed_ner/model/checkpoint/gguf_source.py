@@ -12,6 +12,7 @@ from typing import IO, Any
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.model.checkpoint.gguf import check_sha256
 from chmed_ner.model.checkpoint.hardware import quiet_hub
+from chmed_ner.model.hub import hub_away
 from chmed_ner.model.original.converted import cache_folder
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ def fetch_gguf(
     from huggingface_hub.utils import logging as hub_logging
 
     hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # a line for every attempt
+    away = hub_away()
     log.info("fetching %s of %s from %s", file, repository, constants.ENDPOINT)
     folder = place.parents[len(Path(file).parts) - 1]
     try:
@@ -50,7 +52,7 @@ def fetch_gguf(
             raise
         raise InputError(
             f"backbone.path={repository}: {file} cannot be fetched from {constants.ENDPOINT} "
-            f"({first_line(error)})"
+            f"({away or first_line(error)})"
         ) from error
 
 

@@ -18,6 +18,7 @@ from chmed_ner.model.checkpoint.hardware import (
     torch_device,
     torch_dtype,
 )
+from chmed_ner.model.hub import MIRROR, why_away
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -156,6 +157,7 @@ def _surplus(model: Any, unexpected: Iterable[str]) -> set[str]:
 def _source(path_or_id: str | Path, revision: str | None) -> dict[str, Any]:
     """What every `from_pretrained` gets."""
     quiet_hub()
+    why_away(path_or_id)
     local = Path(path_or_id).is_dir()
     return {"revision": revision, "trust_remote_code": False, "local_files_only": local}
 
@@ -230,4 +232,5 @@ def _unloadable(path_or_id: str | Path, error: Exception) -> InputError:
         return InputError(
             f"backbone.attention: {reason} Every model takes backbone.attention=eager"
         )
-    return InputError(f"backbone.path={path_or_id}: cannot be loaded ({reason}); {_CURE}")
+    cure = f"{away}: {MIRROR}, or {_CURE}" if (away := why_away(path_or_id)) else _CURE
+    return InputError(f"backbone.path={path_or_id}: cannot be loaded ({reason}); {cure}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import read_json
+from chmed_ner.model.hub import MIRROR, hub_away
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +28,7 @@ def small_file(path_or_id: str | Path, name: str, revision: str | None) -> Path 
         return file if file.is_file() else None
     from transformers.utils.hub import cached_file
 
+    hub_away()
     try:
         found = cached_file(
             str(path_or_id),
@@ -65,7 +67,7 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None) -> Path:
         return Path(path_or_id)
     from huggingface_hub import HfApi, snapshot_download
 
-    repository = str(path_or_id)
+    repository, away = str(path_or_id), hub_away()
     try:
         listed = HfApi().list_repo_files(repository, revision=revision)
         has_safetensors = any(name.endswith(".safetensors") for name in listed)
@@ -78,7 +80,8 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None) -> Path:
         except Exception:  # nothing there, or not everything
             raise InputError(
                 f"backbone.path={repository}: cannot be fetched from the hub "
-                f"({first_line(error)}); give a folder with the checkpoint, or try again"
+                f"({away or first_line(error)}); {MIRROR}, give a folder with the checkpoint, or "
+                "try again"
             ) from None
         return kept
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chmed_ner.track import RUN_FILE, TrackedRun, neutral_keys, shaped
+from chmed_ner.track import RUN_FILE, TrackedRun, flattened, neutral_keys, shaped
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -35,12 +35,14 @@ Artifact = Callable[[TrackedRun, str], str | None]
 
 @dataclass(frozen=True)
 class ScoredRun:
-    """A run with test scores, and the files it was tuned and tested on (SHA-256 by name)."""
+    """A run with test scores, the files it was tuned and tested on (SHA-256 by name), and its
+    configuration."""
 
     run: TrackedRun
     training_files: Mapping[str, str]
     test_files: Mapping[str, str]
     backbone_sha256: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     def tag(self, name: str) -> str:
         """A tag of the run, `none` without; its experiment is one too."""
@@ -72,12 +74,12 @@ class ScoredRun:
         return bool(set(self.training_files.values()) & set(self.test_files.values()))
 
     def setting(self) -> dict[str, str]:
-        """What determines its figures, the seed aside: params, weights, data."""
-        params = self.run.params
-        neutral = {*neutral_keys(params), "experiment"}
+        """What determines its figures, the seed aside: settings, weights, data."""
+        settings = flattened(self.config)
+        neutral = {*neutral_keys(settings), "experiment"}
         kept = {
             key: value
-            for key, value in params.items()
+            for key, value in settings.items()
             if key not in neutral and key.rpartition(".")[2] != "seed"
         }
         digest = ",".join(sorted({*self.training_files.values(), *self.test_files.values()}))
@@ -114,8 +116,9 @@ def scored_runs(
 
 @dataclass(frozen=True)
 class _Files:
-    """What `run.json` says of a run's files, SHA-256 by name."""
+    """What `run.json` says of a run's files, SHA-256 by name, and of its settings."""
 
+    config: Mapping[str, Any]
     test_files: Mapping[str, str]
     training_files: Mapping[str, str] = field(default_factory=dict)
     backbone_sha256: str = ""

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 DEFAULT_GROUPS = ("backbone", "method", "regime", "prompt", "dataset")
 """What rows are grouped by unless something else is asked for."""
-GROUPS = (*DEFAULT_GROUPS, "decoding", "restoration", "script", "preset", "sweep", "experiment")
+GROUPS = (
+    *DEFAULT_GROUPS, "decoding", "restoration", "script", "gazetteer", "preset", "sweep",
+    "experiment",
+)  # fmt: skip
 """What can be grouped by."""
 VARIANT = "dataset.without_last_sentence"
 """The setting of a dataset that changes its test sentences, not its files."""
 
-_PARTS = ("backbone", "method", "regime", "prompt", "decoding", "restoration", "script")
+_PARTS = (*DEFAULT_GROUPS[:4], "decoding", "restoration", "script", "gazetteer")
 _UNSAID = ("none", "generative")
 _MOST_DIFFERENCES = 4
 _LONGEST_VALUE = 24

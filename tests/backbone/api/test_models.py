@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from socket import socket
+from socket import create_connection, socket
 from typing import Any
 
 import pytest
@@ -78,6 +79,16 @@ def test_an_endpoint_and_the_model_in_it_answer_alike(
             assert len({text for text, _, _ in remote.values()}) > 4
 
 
+def wait_for(port: int) -> None:
+    """Until a server takes connections: a run ends where there is none."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        with suppress(OSError), create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"nobody listens on port {port}")
+
+
 @pytest.mark.slow
 def test_transformers_serve_and_the_model_in_it_answer_alike(
     tiny_chat: Path, sample_sentences: list[str], tmp_path: Path
@@ -90,6 +101,7 @@ def test_transformers_serve_and_the_model_in_it_answer_alike(
         "-m", "transformers.cli.transformers", "serve", str(tiny_chat), "--port", str(port),
         "--host", "127.0.0.1", "--device", "cpu", "--dtype", "float32",
     ):  # fmt: skip
+        wait_for(port)
         for endpoint in ENDPOINTS:
             backbone = option(
                 "backbone", "openai_compatible", base_url=f"http://127.0.0.1:{port}/v1",

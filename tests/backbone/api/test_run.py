@@ -322,10 +322,10 @@ def test_a_chat_model_s_empty_lines_and_reasoning_cut_nothing(
     assert metrics["parse/unread_rate"] == metrics["parse/empty_rate"] == 0
 
 
-def test_predict_asks_as_the_run_did(
+def test_predict_keeps_no_text_and_with_keep_answers_pays_for_none_twice(
     api_server: Start, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """So that a sentence of the run comes from the cache."""
+    """It asks as the run did, so a sentence of the run comes from the cache if that is used."""
     from chmed_ner.cli import main
 
     server = api_server(answer="头痛-症状")
@@ -337,8 +337,17 @@ def test_predict_asks_as_the_run_did(
     texts = tmp_path / "texts.txt"
     sentences = [each["sentence"] for each in lines]
     texts.write_text("\n".join([*sentences, "我昨天開始頭痛"]), encoding="utf-8")
-    assert main(["predict", "--trust-endpoint", "--run", str(directory(tmp_path)), str(texts)]) == 0
-    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    words = ["predict", "--trust-endpoint", "--run", str(directory(tmp_path)), str(texts)]
+    files = sorted(each for each in tmp_path.rglob("*") if each.is_file())
+    assert main(words) == 0
+    private = capsys.readouterr().out
+    assert len(server.seen()) == asked + len(sentences) + 1
+    assert sorted(each for each in tmp_path.rglob("*") if each.is_file()) == files
+    asked = len(server.seen())
+    assert main([*words, "--keep-answers"]) == 0
+    said = capsys.readouterr().out
+    assert said == private
+    found = [json.loads(line) for line in said.splitlines()]
     assert len(server.seen()) == asked + 1
     assert [each["entities"] for each in found][:-1] == [each["entities"] for each in lines]
     assert [each["mention"] for each in found[-1]["entities"]] == ["頭痛"]

@@ -12,6 +12,7 @@ import pytest
 import chmed_ner
 from chmed_ner.data.predictions import write_columns
 from chmed_ner.entities.bio import chunks, tags_of
+from chmed_ner.entities.labels import Simplified
 from chmed_ner.entities.types import Span
 from chmed_ner.errors import InputError
 from chmed_ner.run.config import compose, configure
@@ -43,6 +44,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     folder = tmp_path_factory.mktemp("toy")
     for name, count, seed in (("train", 130, 1), ("validation", 20, 2), ("test", 25, 3)):
         write_columns(folder / f"{name}.txt", sentences(count, seed))
+    (folder / "symptoms.txt").write_text("\n".join(SYMPTOMS), encoding="utf-8")
     return (
         "dataset=column_files", "dataset.train={FT: train.txt}", "dataset.test={FT: test.txt}",
         "dataset.validation={FT: validation.txt}", f"paths.data={folder}",
@@ -65,8 +67,9 @@ DECODER = (
 def tagger_run(
     toy: Sequence[str], bert: Callable[..., Path], finished: Callable[..., Any]
 ) -> tuple[Any, tuple[str, ...]]:
-    """A finished run of a tiny BERT with lexicon features, and its words."""
-    words = (*ENCODER, *toy, f"backbone.path={bert()}", "method.lexicon=true")
+    """A finished run of a tiny BERT with features of lexicon and word list, and its words."""
+    listed = ("gazetteer=files", "+gazetteer.lists.known={file: symptoms.txt}")
+    words = (*ENCODER, *toy, f"backbone.path={bert()}", "method.lexicon=true", *listed)
     return finished(*words), words
 
 
@@ -75,6 +78,8 @@ def test_an_encoder_learns_a_toy_language(tagger_run: Any) -> None:
     assert ran.metrics()["test/f1"] > 90
     content = ran.read("model/tagger.json")
     assert content["validation_f1"] > 90
+    assert set(content["lexicon"]["lists"]["known"]) == {*map(Simplified().convert, SYMPTOMS)}
+    assert any(each.startswith("known word=B:") for each in content["lexicon"]["features"])
     assert ran.read("run.json")["counts"]["trained_parameters"] == content["trained_parameters"]
     assert {row["split"] for row in ran.rows("validation")} == {"validation"}
     assert {path.name for path in (ran.directory / "model").iterdir()} == {
@@ -235,6 +240,7 @@ def test_a_sentence_longer_than_the_model_is_read_in_windows(
         (("backbone.device=split",), "a tagger needs one device"),
         (("method.targets=[nothing]",), "method.targets="),
         (("method.window=12",), "method.window=12: "),
+        (("gazetteer=files",), "set method.lexicon=true"),
     ],
 )
 def test_refused_with_the_cure(

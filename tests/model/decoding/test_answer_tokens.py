@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chmed_ner.entities.grammar import Together
 from chmed_ner.entities.labels import LabelScheme, label_scheme
 from chmed_ner.model.decoding.automaton import TokenAutomaton
 from chmed_ner.model.decoding.vocabulary import Vocabulary
@@ -39,12 +40,10 @@ def test_so_they_are_where_entities_nest(style: str, tiny_tokenizer: Any) -> Non
 
 def check(tokenizer: Any, style: str, sentence: str, labels: LabelScheme) -> None:
     grammar = FORMATS[style].grammar(sentence, labels, "simplified", in_order=False).forgetful()
-    automaton = TokenAutomaton(
-        grammar,
-        Vocabulary(tokenizer, len(tokenizer)),
-        stop=("\n\n", "\n句子："),
-        end_tokens=[tokenizer.eos_token_id],
-    )
+    vocabulary = Vocabulary(tokenizer, len(tokenizer))
+    stop, end_tokens = ("\n\n", "\n句子："), [tokenizer.eos_token_id]
+    together = TokenAutomaton(Together(grammar), vocabulary, stop=stop, end_tokens=end_tokens)
+    automaton = TokenAutomaton(grammar, vocabulary, stop=stop, end_tokens=end_tokens)
     allowed = {tokenizer.eos_token_id, *automaton.start.successors}
     todo, seen = [automaton.start], {automaton.start}
     while todo:
@@ -53,5 +52,5 @@ def check(tokenizer: Any, style: str, sentence: str, labels: LabelScheme) -> Non
         after = {automaton.state(key) for key in state.successors.values()} - seen
         seen |= after
         todo += after
-    assert answer_tokens(automaton) == allowed
+    assert answer_tokens(together) == allowed
     assert 20 < len(allowed) < len(tokenizer)

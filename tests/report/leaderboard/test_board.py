@@ -57,7 +57,8 @@ def tracked(
 
 
 def scored(f1: float = 50.0, *, trained: Mapping[str, str] = {"train": "a"}, **given) -> ScoredRun:
-    return ScoredRun(tracked(f1, **given), dict(trained), {"gold": "b"})
+    run = tracked(f1, **given)
+    return ScoredRun(run, dict(trained), {"gold": "b"}, config=run.params)
 
 
 def test_runs_that_differ_in_their_seed_alone_are_one_row() -> None:
@@ -121,7 +122,8 @@ def test_other_test_sentences_are_another_board() -> None:
 
 
 def test_which_runs_can_be_shown() -> None:
-    record = json.dumps({"test_files": {"gold": "b"}, "training_files": {"train": "a"}})
+    files = {"test_files": {"gold": "b"}, "training_files": {"train": "a"}}
+    record = json.dumps({**files, "config": {"seed": 1}})
     good, unscored, lost = tracked(), tracked(), tracked()
     bare = TrackedRun(**{**vars(unscored), "metrics": {"train/loss": 1.0}})
     runs = [good, bare, lost, tracked(status="FAILED"), tracked(status="RUNNING")]

@@ -25,7 +25,7 @@ def run(number: int, f1: float, *, size: str = "None", speed: float = 0.0) -> Sc
     tracked = TrackedRun(
         f"id{number}", f"n{number}", "e", "FINISHED", number, tags, params, metrics
     )
-    return ScoredRun(tracked, {"train": "a"}, {"gold": "b"})
+    return ScoredRun(tracked, {"train": "a"}, {"gold": "b"}, config=params)
 
 
 def test_every_figure_that_has_data() -> None:
