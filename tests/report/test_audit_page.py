@@ -81,6 +81,26 @@ def test_filters_by_kind_and_type(browser: Any, audited: Path) -> None:
         assert set(browser.ids()) == left
 
 
+def test_a_suggestion_takes_the_place_of_all_that_it_overlaps(browser: Any, tmp_path: Path) -> None:
+    """Also of an annotation that no suggestion is about: one of a low score is left out."""
+    both = sentence(1, "左胃痛了", Span(0, 2, "DISE"), Span(2, 3, "SYMP"))
+    found = suggestions([both], {"WA/1": [Span(0, 3, "SYMP", 0.9)]}, [])
+    path = tmp_path / "audit.html"
+    kept = [each for each in found if each.suggested]
+    write_audit_page(path, title="audit", suggestions=kept, labels=LABELS, looked_at=(1, 2))
+    browser.open(path)
+    assert browser.run("document.querySelectorAll('mark mark').length") == 0
+    each_line = "[...document.querySelectorAll('.answer')]"
+    counts = f"{each_line}.map(each => each.querySelectorAll('mark').length)"
+    assert browser.run(counts) == [2, 1]
+
+
+def test_nothing_is_asked_about_completions(browser: Any, audited: Path) -> None:
+    browser.open(audited)
+    assert "模型輸出" not in browser.run("document.body.innerText")
+    assert "模型輸出" not in browser.run("document.getElementById('search').placeholder")
+
+
 def test_hostile_text_is_shown_as_text(browser: Any, tmp_path: Path) -> None:
     evil = Sentence(EVIL, "test", EVIL, EVIL, None, (Span(0, len(EVIL), EVIL, 0.5),), EVIL)
     copy = Sentence("WA/1", "test", "WA", EVIL, None, (), EVIL)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from chmed_ner.entities import LabelScheme, Sentence, Span, in_text_order
+from chmed_ner.entities import LabelScheme, Span, in_text_order
 from chmed_ner.report.pages.document import ERROR_NAMES, EntityMarks, html_table
 from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED, Explorer
 from chmed_ner.report.pages.shown import Note, ShownEntity, ShownSentence
@@ -30,7 +30,7 @@ def write_audit_page(
     for each in suggestions:
         by_sentence[each.sentence.id].append(each)
     explorer = Explorer(
-        [_shown(found[0].sentence, found, marks) for found in by_sentence.values()],
+        [_shown(found, marks, nested=labels.nested) for found in by_sentence.values()],
         marks,
         lines=("標註", "建議"),
         kinds={ERROR_NAMES[kind]: True for kind in SUGGESTION_KINDS},
@@ -59,7 +59,8 @@ def _table(suggestions: Sequence[Suggestion]) -> str:
     return html_table("建議數，按分數", ["", *columns, "共"], rows)
 
 
-def _shown(sentence: Sentence, found: Sequence[Suggestion], marks: EntityMarks) -> ShownSentence:
+def _shown(found: Sequence[Suggestion], marks: EntityMarks, *, nested: bool) -> ShownSentence:
+    sentence = found[0].sentence
     annotated: dict[Span, int] = {}
     suggested: dict[Span, int] = {}
     for each in found:
@@ -68,6 +69,11 @@ def _shown(sentence: Sentence, found: Sequence[Suggestion], marks: EntityMarks) 
             annotated[each.annotated] = named if each.suggested is None else OUTLINED
         if each.suggested is not None:
             suggested[each.suggested] = named
+    for span in sentence.entities:  # a suggestion takes the place of all that it overlaps
+        if not nested and any(
+            each.start < span.end and span.start < each.end for each in suggested
+        ):
+            annotated.setdefault(span, OUTLINED)
     kept = {span: 0 for span in sentence.entities if span not in annotated}
     corrected = {**kept, **suggested}
     return ShownSentence(

@@ -16,7 +16,7 @@
   const list = byId("sentences");
   const more = byId("more");
   const shown = byId("shown");
-  const expanded = byId("expanded");
+  const expanded = byId("expanded"); // absent where there are no completions
   const controls = Object.fromEntries(
     ["genre", "type", "kind", "seen", "sure", "order", "search"].map((id) => [id, byId(id)]).filter((pair) => pair[1]),
   );
@@ -239,7 +239,7 @@
     if (!event.isComposing) apply(); // half a Chinese word is not searched for
   });
   controls.search.addEventListener("compositionend", apply);
-  expanded.addEventListener("change", () => {
+  expanded?.addEventListener("change", () => {
     for (const each of list.querySelectorAll("details")) each.open = expanded.checked;
   });
   byId("clear").addEventListener("click", clear);

@@ -30,15 +30,7 @@ OUTLINED, FIRST_KIND = 1, 2
 _STOPS = {"end": "正常結束", "length": "達長度上限", "refused": "拒答"}
 _LEVELS = [("0 50", "不到 50%"), ("50 80", "50–80%"), ("80 95", "80–95%"), ("95 101", "95% 以上")]
 _ORDERS = [("least", "最沒把握的在前"), ("most", "最有把握的在前")]
-_SEARCH = (
-    '<label>搜尋 <input type="search" id="search" autocomplete="off" spellcheck="false" '
-    'placeholder="句子、編號或模型輸出"></label>\n'
-    '<label><input type="checkbox" id="expanded" autocomplete="off">展開模型輸出</label>\n'
-    '<button type="button" id="clear">清除篩選</button>\n'
-    '<output id="shown" for="genre type kind search"></output>\n'
-    '<p class="keys"><kbd>j</kbd> <kbd>k</kbd> 下一句、上一句　<kbd>o</kbd> 模型輸出　'
-    "<kbd>/</kbd> 搜尋　<kbd>x</kbd> 清除篩選</p>\n"
-)
+_EXPANDED = '<label><input type="checkbox" id="expanded" autocomplete="off">展開模型輸出</label>\n'
 
 
 @dataclass(frozen=True)
@@ -108,7 +100,7 @@ class Explorer:
             + (_select("seen", "字串", seen) if self.seen else "")
             + (_select("sure", self.sure, _LEVELS) if sure else "")
             + (_select("order", "排序", _ORDERS, "原來的順序") if sure else "")
-            + _SEARCH
+            + _search(completions=any(each.completions for each in self.sentences))
             + "</div>\n"
             '<ol class="sentences" id="sentences"></ol>\n'
             '<p id="nothing" hidden>沒有符合的句子。</p>\n'
@@ -147,6 +139,21 @@ def _select(id_: str, name: str, options: Sequence[tuple[str, str]], first: str 
     return (
         f'<label>{name} <select id="{id_}" autocomplete="off"><option value="">{first}</option>'
         f"{listed}</select></label>\n"
+    )
+
+
+def _search(*, completions: bool) -> str:
+    """The last filters; what is for completions only where there are some."""
+    searched = "句子、編號或模型輸出" if completions else "句子或編號"
+    opened = "　<kbd>o</kbd> 模型輸出" if completions else ""
+    return (
+        '<label>搜尋 <input type="search" id="search" autocomplete="off" spellcheck="false" '
+        f'placeholder="{searched}"></label>\n'
+        f"{_EXPANDED if completions else ''}"
+        '<button type="button" id="clear">清除篩選</button>\n'
+        '<output id="shown" for="genre type kind search"></output>\n'
+        f'<p class="keys"><kbd>j</kbd> <kbd>k</kbd> 下一句、上一句{opened}　'
+        "<kbd>/</kbd> 搜尋　<kbd>x</kbd> 清除篩選</p>\n"
     )
 
 
