@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.cli import keep_secrets
-from chmed_ner.cli.options import add_trust
+from chmed_ner.cli.options import add_language, add_trust, spoken_language
 from chmed_ner.data import Annotated, Document, annotate
 from chmed_ner.entities import layers
 from chmed_ner.errors import ChmedError, InputError
 from chmed_ner.files import output_directory
-from chmed_ner.report import plain
+from chmed_ner.report import TYPE_COLOURS, plain, say, speaking
 from chmed_ner.run import Extractor, load
 from chmed_ner.track import RunRecord, records_in
 
@@ -36,10 +36,6 @@ DARK = ".dark #shown :is(.legend-item, .highlighted, .highlighted *) {color: whi
 """Gradio writes black on the colours, in its dark mode too, where they are dark."""
 MOST_CHARACTERS = 20000
 FONTS = ["system-ui", "Noto Sans CJK TC", "Microsoft JhengHei", "PingFang TC", "sans-serif"]
-COLOURS = (
-    "#e07a5f", "#3d85c6", "#6aa84f", "#b07cc6", "#c9a227", "#d1495b", "#2a9d8f", "#8d6e63",
-    "#7f8c8d", "#ec8f5e", "#5c6bc0", "#9ccc65",
-)  # fmt: skip
 
 
 def runs_in(output: Path) -> dict[str, Path]:
@@ -125,22 +121,24 @@ def page(runs: Mapping[str, Path], types: Sequence[str], *, trust_endpoint: bool
 
     names = list(runs)
     with gradio.Blocks(title="chmed_ner", analytics_enabled=False) as blocks:
-        gradio.Markdown("# chmed_ner：中文醫療命名實體")
-        run = gradio.Dropdown(names, value=names[0], label="模型（run）", filterable=True)
-        text = gradio.Textbox(EXAMPLE, lines=3, max_lines=12, label="文字")
-        button = gradio.Button("標示實體", variant="primary")
+        gradio.Markdown(f"# chmed_ner: {say('Chinese medical named entities')}")
+        run = gradio.Dropdown(names, value=names[0], label=say("model (run)"), filterable=True)
+        text = gradio.Textbox(EXAMPLE, lines=3, max_lines=12, label=say("text"))
+        button = gradio.Button(say("Mark the entities"), variant="primary")
         shown = gradio.HighlightedText(
-            label="實體",
+            label=say("entities"),
             elem_id="shown",
             show_legend=True,
             combine_adjacent=False,
-            color_map={type_: COLOURS[n % len(COLOURS)] for n, type_ in enumerate(types)},
+            color_map={
+                type_: TYPE_COLOURS[n % len(TYPE_COLOURS)][0] for n, type_ in enumerate(types)
+            },
         )
         entities = gradio.Dataframe(
-            headers=["實體", "類別", "行", "起", "迄"],
+            headers=[say(name) for name in ("entity", "type", "line", "start", "end")],
             datatype=["str", "str", "number", "number", "number"],
             interactive=False,
-            label="位置（每行內的字元）",
+            label=say("places (characters of each line)"),
         )
         gradio.on(
             [button.click, text.submit],
@@ -188,11 +186,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at")
     parser.add_argument("--port", type=int, default=7860)
     add_trust(parser)
+    add_language(parser)
     given = parser.parse_args(arguments)
     keep_secrets([])
     try:
         runs = runs_in((given.runs_in or output_directory()).expanduser().absolute())
-        blocks = page(runs, types_of(runs), trust_endpoint=given.trust_endpoint)
+        with speaking(spoken_language(given)):
+            blocks = page(runs, types_of(runs), trust_endpoint=given.trust_endpoint)
         print(f"http://{given.host}:{given.port}", flush=True)
         themes = _gradio().themes
         theme = themes.Default(primary_hue="blue", font=FONTS, font_mono=["monospace"])

@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Write the files; print how many suggestions there are of each kind."""
     from chmed_ner.methods import audit_annotations
-    from chmed_ner.report import write_audit_page
+    from chmed_ner.report import say, speaking, write_audit_page
     from chmed_ner.run import compose, configure as experiment_of
     from chmed_ner.score import SUGGESTION_KINDS, suggestion_record
 
@@ -70,13 +70,14 @@ def execute(arguments: argparse.Namespace) -> int:
             found = audit_annotations(experiment, sentences, arguments.folds, Path(models))
         listed = [each for each in found if each.score >= arguments.least]
         write_json_lines(folder / "suggestions.jsonl", map(suggestion_record, listed))
-        write_audit_page(
-            folder / "audit.html",
-            title=f"{dataset.name}：可疑的標註",
-            suggestions=listed,
-            labels=dataset.scheme,
-            looked_at=(len(read), sum(len(each.entities) for each in read)),
-        )
+        with speaking(experiment.language):
+            write_audit_page(
+                folder / "audit.html",
+                title=say("{corpus}: suspicious annotations", corpus=dataset.name),
+                suggestions=listed,
+                labels=dataset.scheme,
+                looked_at=(len(read), sum(len(each.entities) for each in read)),
+            )
     except OSError as error:
         raise InputError(f"--out {folder}: cannot be written ({error.strerror})") from None
     texts = [AnnotatedText(s.text, s.entities, id=s.id) for s in suspicious_first(read, listed)]

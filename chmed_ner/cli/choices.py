@@ -136,6 +136,7 @@ def _common() -> Iterator[str]:
         if name in ("defaults", "hydra"):
             continue
         left, comment = _parts(block.lines[0])
+        left = re.sub(r"\$\{oc\.env:\w+,(\w+)\}", r"\1", left)
         if len(block.lines) == 1:
             yield from _row(f"  {left.replace(': ', '=')}", comment)
         for line in block.lines[1:]:

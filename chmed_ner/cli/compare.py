@@ -4,12 +4,25 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chmed_ner.cli.options import add_json, check_target, write_and_print, writing
+from chmed_ner.cli.options import (
+    add_json,
+    add_language,
+    check_target,
+    spoken_language,
+    write_and_print,
+    writing,
+)
 from chmed_ner.errors import InputError, printable
+from chmed_ner.report import padded, say, speaking
 
 if TYPE_CHECKING:
     from chmed_ner.run import TestedRun
     from chmed_ner.score import Comparisons, Estimate
+
+
+_INTERVALS = (
+    "95% intervals: {n} resamples of the sentences within each genre, the same for both runs."
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_a", metavar="RUN_A", help=run)
     parser.add_argument("run_b", metavar="RUN_B", help="the same, tested on RUN_A's sentences")
     add_json(parser)
+    add_language(parser)
     parser.add_argument(
         "--html",
         metavar="FILE",
@@ -40,9 +54,10 @@ def execute(arguments: argparse.Namespace) -> int:
     first, second = map(read_run, places)
     found = compare_runs(first, second)
     titles = [f"{s}: {r.record.name}  {r.directory}" for s, r in (("A", first), ("B", second))]
-    table = "\n".join([*map(printable, titles), "", *_table(found)]) + "\n"
-    if arguments.html is not None:
-        _write_page(Path(arguments.html), first, second, found)
+    with speaking(spoken_language(arguments)):
+        table = "\n".join([*map(printable, titles), "", *_table(found)]) + "\n"
+        if arguments.html is not None:
+            _write_page(Path(arguments.html), first, second, found)
     write_and_print(arguments.json, comparison_json(first, second, found), table)
     return 0
 
@@ -67,25 +82,24 @@ def _write_page(path: Path, first: "TestedRun", second: "TestedRun", found: "Com
 
 def _table(found: "Comparisons") -> list[str]:
     """A line for the macro F1 and one for each genre, in percent."""
-    rows = [("macro", found.macro), *found.genres.items()]
-    width = max(len(name) for name, _ in rows)
-    head = f"{'F1':<{width}}  {'sentences':>9}  {'A':^25}  {'B':^25}  {'B - A':^28}  {'p':>6}"
-    lines = [head.rstrip()]
+    rows = [(say("macro"), found.macro), *found.genres.items()]
+    width = max(5, *(len(name) for name, _ in rows))
+    sides = f"{'A':^25}  {'B':^25}  {'B - A':^28}  {'p':>6}"
+    lines = [f"{'F1':<{width}}  {padded(say('sentences'), 9)}  {sides}"]
     for name, each in rows:
         lines.append(
-            f"{name:<{width}}  {each.sentences:>9}  {_shown(each.first)}  {_shown(each.second)}  "
-            f"{_shown(each.difference, '+')}  {each.p_value:6.4f}"
+            f"{padded(name, width)}  {each.sentences:>9}  {_shown(each.first)}  "
+            f"{_shown(each.second)}  {_shown(each.difference, '+')}  {each.p_value:6.4f}"
         )
     return [
         *lines,
         "",
-        f"95% intervals: {found.resamples:,} resamples of the sentences within each genre, the "
-        "same for both runs.",
-        f"p: approximate randomisation, two-sided, {found.rounds:,} rounds.",
+        say(_INTERVALS, n=f"{found.resamples:,}"),
+        say("p: approximate randomisation, two-sided, {n} rounds.", n=f"{found.rounds:,}"),
     ]
 
 
 def _shown(estimate: "Estimate", sign: str = "") -> str:
     width = 7 if sign else 6
     f1, low, high = (f"{x:{sign}{width}.2f}" for x in (estimate.f1, estimate.low, estimate.high))
-    return f"{f1} ({low} to {high})"
+    return f"{f1} ({low} {say('to')} {high})"

@@ -132,6 +132,7 @@ def _run(
     if varied & {"method", "preset"}:
         varied -= leave_to_other_cells(config, choices)
     experiment = configure(config, choices)
+    report.language = experiment.language
     report.zero_shot = isinstance(experiment.parts.get("regime"), ZeroShot)
     overrides = list(settings.overrides.task)
     named = {"dataset", "seed", *experiment.method.named_by} if config.name is None else set()

@@ -1,5 +1,5 @@
 """Options that commands share: `--runs-in`, `--config-dir`, `--allow-target` (all of them),
-`--trust-endpoint`, `--json FILE`."""
+`--trust-endpoint`, `--language`, `--json FILE`."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 from chmed_ner.errors import InputError
 from chmed_ner.files import OUTPUT, write_json
 from chmed_ner.knobs import OWN_CONFIG, TRUSTED
+from chmed_ner.report import LANGUAGES
 
 
 def own_options(prog: str) -> argparse.ArgumentParser:
@@ -63,6 +64,22 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
         help="use the endpoint, its key's variable and the MLflow address that the run's record "
         "names: give it for your own runs only",
     )
+
+
+def add_language(parser: argparse.ArgumentParser) -> None:
+    """Declare `--language`."""
+    parser.add_argument(
+        "--language",
+        choices=LANGUAGES,
+        help="of pages and tables (default: CHMED_NER_LANGUAGE, else en)",
+    )
+
+
+def spoken_language(arguments: argparse.Namespace) -> str:
+    """What `--language` says, else the reader's own."""
+    from chmed_ner.run import reader_language
+
+    return arguments.language or reader_language()
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

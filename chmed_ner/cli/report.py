@@ -64,44 +64,53 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _leaderboard(arguments: argparse.Namespace, config: "DictConfig") -> int:
-    from chmed_ner.report import DEFAULT_GROUPS, write_leaderboard
+    from chmed_ner.report import DEFAULT_GROUPS, speaking, write_leaderboard
     from chmed_ner.run import build, plain_config
-    from chmed_ner.track import MLflowTracking, TrackedRuns
+    from chmed_ner.track import MLflowTracking, TrackedRuns, records_in
 
     content = plain_config(config)
     tracking = build(content["tracking"], "tracking")
     if not isinstance(tracking, MLflowTracking):
         raise InputError("report: tracking=dry keeps no runs; use tracking=mlflow or server")
-    out = (arguments.out or Path(content["paths"]["output"]) / "report").absolute()
+    output = Path(content["paths"]["output"])
+    out = (arguments.out or output / "report").absolute()
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; name a folder")
     groups = arguments.by.split(",") if arguments.by is not None else DEFAULT_GROUPS
-    with writing("--out", out):
+    pages = {
+        str(record.mlflow_run_id): folder.absolute() / "report.html"
+        for folder, record in records_in(output / "runs")
+    }
+    with speaking(content["language"]), writing("--out", out):
         written = write_leaderboard(
             TrackedRuns(tracking.place),
             out,
+            {run: page for run, page in pages.items() if page.is_file()},
             experiment=arguments.experiment,
             by=tuple(group.strip() for group in groups),
             partial=arguments.partial,
         )
-    _print(written)
+        _print(written)
     return 0
 
 
 def _print(written: "Leaderboard") -> None:
-    from chmed_ner.report import counted
+    from chmed_ner.report import counted, say
 
     for table, drawn in written.boards:
         print(printable(table.title))
-        for row in table.cells.itertuples():
-            doubt = "" if row.comparable in ("", "fully") else f"; {row.comparable} comparable"
-            source = f"  [{row.source}{doubt}]"
-            if row.source == "ours":
-                source = f"  ({row.remark})" if row.remark else ""
+        for number, row in enumerate(table.cells.itertuples()):
+            if number == table.above:
+                print(f"  {say('not comparable')}:")
+            source = f"  ({row.remark})" if row.remark else ""
+            if not table.ours[number]:
+                doubt = f"; {say('comparable')}: {row.comparable}" if row.comparable else ""
+                source = f"  [{row.source}{doubt}]"
             print(printable(f"  {row.f1:>14}  {row.interval:>12}  {row.system}{source}"))
         for reason in drawn.left_out:
-            print(f"  figure left out: {reason}")
-    print(f"runs left out: {counted(written.left_out)}")
+            print(f"  {say('Figure left out: {reason}.', reason=reason)}")
+    print(say("Runs left out: {runs}.", runs=counted(written.left_out)))
     for look in written.looks.itertuples():
-        print(f"{look.file}: scored by {look.tuned} tuned settings, {look.all} in all")
+        counts = {"tuned": look.tuned, "all": look.all}
+        print(f"{look.file}: {say('scored by {tuned} tuned settings, {all} in all', **counts)}")
     print(written.directory)

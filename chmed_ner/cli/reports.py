@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chmed_ner.errors import printable
+from chmed_ner.report import padded, say, speaking
+from chmed_ner.run import reader_language
 
 STATES = ("done", "skipped", "failed", "running", "stopped", "estimated")
-_UNANSWERED = ("unread", "refused", "off_grammar")
+_UNANSWERED = {"unread": "unread", "refused": "refused", "off_grammar": "off the grammar"}
 _NEAR_ZERO = 5.0
 _BASE_MODEL = (
     "F1 near 0: a base model goes on with the text instead of answering. Demonstrations "
@@ -29,6 +31,7 @@ class Report:
     error: str = ""
     code: int = 0
     zero_shot: bool = False
+    language: str = ""
 
 
 def exit_code(reports: Sequence[Report]) -> int:
@@ -39,8 +42,13 @@ def exit_code(reports: Sequence[Report]) -> int:
 
 def print_table(reports: Sequence[Report]) -> None:
     """Print how the jobs ended, what each scored and its directory; equal names get numbers."""
-    if not reports:
-        return
+    languages = [report.language for report in reports if report.language]
+    if reports:
+        with speaking(languages[0] if languages else reader_language()):
+            _print_table(reports)
+
+
+def _print_table(reports: Sequence[Report]) -> None:
     if len(reports) > 1:
         print(f"\n{summary(reports)}")
     given = [report.name for report in reports]
@@ -49,11 +57,11 @@ def print_table(reports: Sequence[Report]) -> None:
         for name, report in zip(given, reports, strict=True)
     ]
     width = max(map(len, names))
-    print(f"\n{'run':<{width}}  {'P':>6} {'R':>6} {'F1':>6}  95% interval")
+    print(f"\n{padded(say('run'), width)}  {'P':>6} {'R':>6} {'F1':>6}  {say('95% interval')}")
     for name, report in zip(names, reports, strict=True):
         said = _outcome(report)
         if report.error and len(reports) == 1:  # its error stands above
-            said = report.state if report.state == "estimated" else report.state.upper()
+            said = say("estimated") if report.state == "estimated" else say(report.state.upper())
         print(f"{name:<{width}}  {said}")
     for name, report in zip(names, reports, strict=True):
         if not report.error and len(reports) == 1:
@@ -62,25 +70,25 @@ def print_table(reports: Sequence[Report]) -> None:
             print(f"{name}: {report.directory}")
     zero_shot = [report.metrics for report in reports if report.zero_shot]
     if any(metrics.get("test/f1_high", math.nan) < _NEAR_ZERO for metrics in zero_shot):
-        print(f"\n{_BASE_MODEL}")
+        print(f"\n{say(_BASE_MODEL)}")
 
 
 def summary(reports: Sequence[Report]) -> str:
     """`12 runs: 3 done, 8 skipped, 1 failed`; other states only where there are any."""
     counts = {state: sum(report.state == state for report in reports) for state in STATES}
-    told = [f"{n} {state}" for state, n in counts.items() if n or state in STATES[:3]]
-    return f"{len(reports)} runs: {', '.join(told)}"
+    told = [f"{n} {say(state)}" for state, n in counts.items() if n or state in STATES[:3]]
+    return f"{say('{n} runs', n=len(reports))}: {', '.join(told)}"
 
 
 def _outcome(report: Report) -> str:
     if report.error:
-        return f"{report.state.upper()}: {printable(report.error.splitlines()[0])}"
-    said = SAID.get(report.state, "")
+        return f"{say(report.state.upper())}: {printable(report.error.splitlines()[0])}"
+    said = say(SAID[report.state]) if report.state in SAID else ""
     if report.state == "running":
         return said
-    figures = "tuned; no test sentence was asked for"
+    figures = say("tuned; no test sentence was asked for")
     if report.metrics and "test/f1" not in report.metrics:
-        figures = "predicted; the test files hold no gold"
+        figures = say("predicted; the test files hold no gold")
     elif report.metrics:
         figures = "  ".join([_figures(report.metrics), *_shares(report.metrics)])
     return f"{figures}  ({said})" if said else figures
@@ -89,7 +97,9 @@ def _outcome(report: Report) -> str:
 def _shares(metrics: dict[str, float]) -> list[str]:
     """The shares of answers that say nothing about the entities, where there are any."""
     rates = {reason: metrics.get(f"parse/{reason}_rate", 0.0) for reason in _UNANSWERED}
-    return [f"{100 * rate:.1f}% {reason}" for reason, rate in rates.items() if rate]
+    return [
+        f"{100 * rate:.1f}% {say(_UNANSWERED[reason])}" for reason, rate in rates.items() if rate
+    ]
 
 
 def _figures(metrics: dict[str, float], prefix: str = "test/") -> str:
@@ -98,7 +108,7 @@ def _figures(metrics: dict[str, float], prefix: str = "test/") -> str:
         for key in ("precision", "recall", "f1", "f1_low", "f1_high")
     )
     figures = f"{precision:6.2f} {recall:6.2f} {f1:6.2f}"
-    return figures if math.isnan(low) else f"{figures}  {low:.2f} to {high:.2f}"
+    return figures if math.isnan(low) else f"{figures}  {low:.2f} {say('to')} {high:.2f}"
 
 
 def _print_genres(metrics: dict[str, float]) -> None:

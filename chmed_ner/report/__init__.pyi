@@ -9,5 +9,12 @@ from .leaderboard.write import (
 )
 from .pages.audit_page import write_audit_page as write_audit_page
 from .pages.comparison_page import Side as Side, write_comparison_page as write_comparison_page
-from .pages.document import plain as plain
+from .pages.document import TYPE_COLOURS as TYPE_COLOURS, plain as plain
 from .pages.page import write_page as write_page
+from .words import (
+    LANGUAGES as LANGUAGES,
+    check_language as check_language,
+    padded as padded,
+    say as say,
+    speaking as speaking,
+)

@@ -1,40 +1,81 @@
-"""Figures as PNG: Chinese glyphs everywhere, no global state, the same bytes for the same data.
+"""Figures as PNG, SVG and PDF: Chinese glyphs, no global state, the same bytes for the same data.
 
 Matplotlib is used by its objects, never by pyplot. Import this module only where a figure is drawn.
 """
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
-from matplotlib import font_manager
+from matplotlib import font_manager, rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
 from chmed_ner.entities import Label
+from chmed_ner.report.words import ENGLISH, LANGUAGE, SIMPLIFIED, speaking, type_name
 
 DPI = 110
 TEXT, QUIET, RULE = "#16191d", "#5b646e", "#dfe3e8"
 COLOURS = ("#2166ac", "#d1733b", "#2f8f6b", "#8a5aab", "#b0413e", "#8a97a6")
-TRADITIONAL_CHINESE = 3
-"""The face of the font collection with Taiwan's glyph forms."""
+FACES = {SIMPLIFIED: 2}
+TAIWAN = 3
+"""The faces of the font collection with the glyph forms of mainland China, and of Taiwan."""
+FORMATS: Mapping[str, Mapping[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
+"""What a figure is written as, without the date and the program's name."""
+Pictures = Mapping[str, bytes]
+"""A figure by format."""
+
+log = logging.getLogger(__name__)
+
+
+@lru_cache
+def chinese_font() -> Path | None:
+    """The font with Chinese glyphs; None where its package is missing, which is said once."""
+    try:
+        from noto_cjk_sans_otc import FONT_PATH
+    except ImportError:
+        log.warning(
+            "figures: no font for Chinese, so they are in English; pip install noto-cjk-sans-otc"
+        )
+        return None
+    return Path(FONT_PATH)
+
+
+@contextmanager
+def legible() -> Iterator[None]:
+    """During the block figures speak English where there is no font for Chinese."""
+    with speaking(ENGLISH if chinese_font() is None else LANGUAGE.get()):
+        yield
 
 
 def text_style(size: float, colour: str = TEXT) -> dict[str, Any]:
     """Keywords of a text of `size` points, in a font with Chinese glyphs; `$` is not special."""
-    from noto_cjk_sans_otc import FONT_PATH
-
+    path = chinese_font()
     face = getattr(font_manager, "FontPath", None)  # matplotlib before 3.11 knows the first only
-    name = str(FONT_PATH) if face is None else face(str(FONT_PATH), TRADITIONAL_CHINESE)
-    font = FontProperties(fname=name, size=size)
+    if path is None:
+        font = FontProperties(size=size)
+    elif face is None:
+        font = FontProperties(fname=str(path), size=size)
+    else:
+        number = FACES.get(LANGUAGE.get(), TAIWAN)
+        font = FontProperties(fname=face(str(path), number), size=size)
     return {"fontproperties": font, "color": colour, "parse_math": False}
 
 
 def spoken(label: Label) -> str:
-    """An entity type as figures name it: tag and traditional name, `DISE 疾病`."""
-    return label.tag if label.traditional == label.tag else f"{label.tag} {label.traditional}"
+    """An entity type as figures name it: its tag, in Chinese with its name, `DISE 疾病`."""
+    name = type_name(label)
+    return label.tag if name == label.tag else f"{label.tag} {name}"
 
 
 def new_figure(width: float, height: float, title: str, subtitle: str = "") -> Figure:
@@ -100,8 +141,12 @@ def add_legend(figure: Figure, entries: Iterable[tuple[str, str, str]], **where:
         text.set_parse_math(False)
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG without a date or a program's name in it."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return buffer.getvalue()
+def pictures(figure: Figure) -> Pictures:
+    """The figure in each of `FORMATS`."""
+    found = {}
+    for name, metadata in FORMATS.items():
+        buffer = BytesIO()
+        with rc_context({"svg.hashsalt": "chmed_ner"}):  # else its ids differ each time
+            figure.savefig(buffer, format=name, dpi=DPI, metadata=metadata)
+        found[name] = buffer.getvalue()
+    return found

@@ -20,6 +20,7 @@ from .composing import (
     compose as compose,
     hydra_message as hydra_message,
     own_config_directory as own_config_directory,
+    reader_language as reader_language,
     register_config as register_config,
 )
 from .confidences import (

@@ -21,6 +21,7 @@ from chmed_ner.files import (
     sweep_directory,
 )
 from chmed_ner.knobs import OWN_CONFIG
+from chmed_ner.report import check_language
 from chmed_ner.run.cells import runs_directory
 from chmed_ner.run.misnamed import missing_extra, no_such_key, unknown_key
 from chmed_ner.run.overrides import cells_of, check_overrides, spelled_out
@@ -40,6 +41,11 @@ def register_config() -> None:
     }
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
+
+
+def reader_language() -> str:
+    """The language where nothing else was asked for: CHMED_NER_LANGUAGE, else what conf/ says."""
+    return check_language(OmegaConf.load(config_directory() / "config.yaml")["language"])
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:

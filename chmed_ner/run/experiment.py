@@ -112,6 +112,7 @@ class Experiment:
     limit: Limit
     validate: bool
     resume: bool
+    language: str
     data: Path
     output: Path
     choices: Mapping[str, str]

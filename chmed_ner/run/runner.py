@@ -140,23 +140,24 @@ def explain(
     directory: Path,
 ) -> None:
     """Write `report.html`, the test sentences with their entities `spans`, and `analysis/`."""
-    from chmed_ner.report import write_analysis, write_page
+    from chmed_ner.report import speaking, write_analysis, write_page
 
     known = training_mentions(corpus)
-    write_page(
-        directory / "report.html",
-        title=experiment.name,
-        sentences=corpus.test,
-        spans=spans,
-        completions=outcome.completions,
-        metrics=metrics,
-        labels=corpus.labels,
-        training_mentions=known or None,
-    )
-    write_analysis(
-        directory,
-        sentences=corpus.test,
-        spans=spans,
-        training_mentions=known,
-        labels=corpus.labels,
-    )
+    with speaking(experiment.language):
+        write_page(
+            directory / "report.html",
+            title=experiment.name,
+            sentences=corpus.test,
+            spans=spans,
+            completions=outcome.completions,
+            metrics=metrics,
+            labels=corpus.labels,
+            training_mentions=known or None,
+        )
+        write_analysis(
+            directory,
+            sentences=corpus.test,
+            spans=spans,
+            training_mentions=known,
+            labels=corpus.labels,
+        )

@@ -36,6 +36,7 @@ class RootSchema:
     experiment: str = MISSING
     resume: str | None = MISSING
     rerun: bool = MISSING
+    language: str = MISSING
     validate: bool = MISSING
     limit: LimitSchema = field(default_factory=LimitSchema)
     paths: PathsSchema = field(default_factory=PathsSchema)

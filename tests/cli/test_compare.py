@@ -245,7 +245,7 @@ def test_the_page_of_two_runs(command, finished_run: Path, noisy, tmp_path: Path
     data = json.loads(begun.partition("</script>")[0])
     assert len(data["rows"]) == 100
     assert {tuple(name for name, *_ in row[5]) for row in data["rows"]} == {
-        ("A 的輸出", "B 的輸出")
+        ("output of A", "output of B")
     }
     assert {item[0] for row in data["rows"] for item in row[4]} == {0, 1, 2, 3}
     run = str(finished_run)

@@ -59,8 +59,8 @@ def test_a_run_calibrates_measures_and_draws_its_confidences(run: Path) -> None:
         < found["confidence/validation_raw_calibration_error"]
     )
     assert (run / "analysis" / "reliability.png").stat().st_size > 5000
-    assert "信心</label" not in (run / "report.html").read_text()
-    assert "信心 <select" in (run / "report.html").read_text()
+    assert "confidence</label" not in (run / "report.html").read_text()
+    assert "confidence <select" in (run / "report.html").read_text()
 
 
 def test_predictions_hold_calibrated_confidences_and_the_raw_ones_are_kept(run: Path) -> None:
@@ -145,7 +145,7 @@ def test_too_small_a_validation_leaves_confidences_raw_and_marks_them(tmp_path: 
     for each in lines(directory / "predictions.jsonl"):
         kept = [round(confidence, 6) for _, confidence, _ in raw[each["split"], each["id"]]]
         assert [e["confidence"] for e in each["entities"]] == kept
-    assert "信心（未校準） <select" in (directory / "report.html").read_text()
+    assert "confidence (not calibrated) <select" in (directory / "report.html").read_text()
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -76,7 +76,7 @@ def test_perfect_marks_are_perfect_spans(
     assert not (run / "submission").exists()  # BIO tags cannot say it
     table = (run / "analysis" / "f1_by_nesting.csv").read_text(encoding="utf-8")
     assert "\nall,inside,8,8,8,100.0,100.0,100.0\n" in table.replace("\r", "")
-    assert "在其他實體之內" in (run / "report.html").read_text(encoding="utf-8")
+    assert "inside another entity" in (run / "report.html").read_text(encoding="utf-8")
     again = command("compare", run, run)
     assert again.code == 0, again.text
     ended = command("rescore", run, "restoration=in_order")

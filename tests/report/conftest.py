@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from chmed_ner.report.words import speaking
+
 
 class Browser:
     """One tab of a headless Chromium."""
@@ -139,6 +141,13 @@ class Browser:
             self._rest += read
         message, _, self._rest = self._rest.partition(b"\0")
         return dict(json.loads(message))
+
+
+@pytest.fixture(autouse=True)
+def traditional_chinese() -> Iterator[None]:
+    """The language of these tests, but where one chooses another."""
+    with speaking("zh-Hant"):
+        yield
 
 
 @pytest.fixture(scope="session")

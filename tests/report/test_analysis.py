@@ -3,6 +3,8 @@
 import csv
 import subprocess
 import sys
+import tomllib
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,15 +21,19 @@ from chmed_ner.data.columns import read_columns
 from chmed_ner.entities.bio import chunks
 from chmed_ner.entities.labels import LabelScheme, label_scheme
 from chmed_ner.entities.types import Sentence, Span
+from chmed_ner.report import words
 from chmed_ner.report.analysis.analysis import write_analysis
 from chmed_ner.report.analysis.figures import confusion_matrix
-from chmed_ner.report.figures import text_style
+from chmed_ner.report.figures import chinese_font, text_style
+from chmed_ner.report.words import say, speaking
 from chmed_ner.score.breakdowns import ERROR_KINDS, confusions
 
+WORDS = tomllib.loads((Path(words.__file__).with_name("words.toml")).read_text(encoding="utf-8"))
 LABELS = label_scheme(
     "two", {"DISE": {"traditional": "疾病"}, "BODY": {"traditional": "人體 $x^2$"}}
 )
-PNGS = ("confusion.png", "errors_by_type.png", "f1_by_length.png", "f1_by_string.png")
+FIGURES = ("confusion", "errors_by_type", "f1_by_length", "f1_by_string")
+DRAWN = [f"{name}.{style}" for name in FIGURES for style in ("png", "svg", "pdf")]
 CSVS = (
     "confusion.csv", "errors_by_type.csv", "f1_by_entity_length.csv", "f1_by_sentence_length.csv",
     "f1_by_seen.csv", "one_character_entities.csv",
@@ -59,9 +65,10 @@ def written(
     training: Sequence[str] = ("胃",),
     labels: LabelScheme = LABELS,
 ) -> Path:
-    write_analysis(
-        directory, sentences=sentences, spans=spans, training_mentions=training, labels=labels
-    )
+    with speaking("zh-Hant"):
+        write_analysis(
+            directory, sentences=sentences, spans=spans, training_mentions=training, labels=labels
+        )
     return directory / "analysis"
 
 
@@ -72,7 +79,7 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
 
 def test_tables_by_hand(tmp_path: Path) -> None:
     folder = written(tmp_path)
-    assert {path.name for path in folder.iterdir()} == {*PNGS, *CSVS}
+    assert {path.name for path in folder.iterdir()} == {*DRAWN, *CSVS}
     cells = [tuple(row.values()) for row in rows(folder, "confusion") if row["genre"] == "all"]
     assert sorted(cells) == [
         ("all", "", "BODY", "spurious", "1"),
@@ -170,8 +177,10 @@ def test_the_matrix_adds_up_to_gold_and_predicted() -> None:
 
 def test_figures_are_pictures_with_something_in_them(tmp_path: Path) -> None:
     folder = written(tmp_path)
-    for name in PNGS:
-        with Image.open(folder / name) as image:
+    for name in FIGURES:
+        assert (folder / f"{name}.svg").read_text(encoding="utf-8").rstrip().endswith("</svg>")
+        assert (folder / f"{name}.pdf").read_bytes().rstrip().endswith(b"%%EOF")
+        with Image.open(folder / f"{name}.png") as image:
             assert image.format == "PNG"
             assert min(image.size) > 200
             assert not image.info.keys() & {"Software", "Creation Time", "date"}
@@ -180,13 +189,28 @@ def test_figures_are_pictures_with_something_in_them(tmp_path: Path) -> None:
         assert len(np.unique(pixels, axis=0)) > 50
 
 
-def test_the_font_has_every_glyph_of_the_figures(health10: LabelScheme) -> None:
-    path = text_style(9)["fontproperties"].get_file()
+@pytest.mark.parametrize("language", ["zh-Hant", "zh-Hans"])
+def test_the_font_has_every_glyph_of_the_figures(health10: LabelScheme, language: str) -> None:
+    names = "".join(label.traditional + label.simplified for label in health10.labels)
+    with speaking(language):
+        path = text_style(9)["fontproperties"].get_file()
+        said = "".join(map(say, WORDS))
     face = getattr(path, "face_index", 0)
     glyphs = FT2Font(path, face_index=face).get_charmap() if face else FT2Font(path).get_charmap()
-    words = "漏標多標正確邊界類型全部合計見過未見單字多字長度實體句子混淆列為標準答案欄預測●；（）"
-    names = "".join(label.traditional + label.simplified for label in health10.labels)
-    assert [c for c in words + names if ord(c) not in glyphs] == []
+    assert [c for c in said + names if ord(c) not in glyphs] == []
+
+
+def test_without_its_font_figures_are_in_english_and_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    chinese_font.cache_clear()
+    monkeypatch.setitem(sys.modules, "noto_cjk_sans_otc", None)  # as if it were not installed
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # as matplotlib's for a glyph that is not there
+        written(tmp_path)
+    chinese_font.cache_clear()
+    (said,) = [record.getMessage() for record in caplog.records if record.name.endswith("figures")]
+    assert "in English; pip install noto-cjk-sans-otc" in said
 
 
 def test_the_same_predictions_give_the_same_bytes(tmp_path: Path) -> None:
@@ -206,7 +230,7 @@ def test_the_same_predictions_give_the_same_bytes(tmp_path: Path) -> None:
         env={"PATH": "", "HOME": str(tmp_path), "PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "1"},
         cwd=Path(__file__).parents[2],
     )
-    for name in (*PNGS, *CSVS):
+    for name in (*DRAWN, *CSVS):
         again = tmp_path / "b" / "analysis" / name
         assert (first / name).read_bytes() == again.read_bytes(), name
 

@@ -115,4 +115,4 @@ def test_hostile_text_is_shown_as_text(browser: Any, tmp_path: Path) -> None:
 
 def test_nothing_to_suggest(browser: Any, tmp_path: Path) -> None:
     browser.open(page(tmp_path / "audit.html", [sentence(1, "胃痛", Span(0, 2, "DISE"))], {}))
-    assert "沒有可疑的句子" in browser.run("document.body.innerText")
+    assert "一句也沒有" in browser.run("document.body.innerText")

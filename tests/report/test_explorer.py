@@ -299,7 +299,7 @@ def test_the_page_of_two_runs(browser: Any, tmp_path: Path) -> None:
         "[...document.querySelectorAll('table')[1].querySelectorAll('td')].map(t => t.innerText)"
     )
     assert browser.run(cells) == ["1", "–", "1", "1", "1", "0", "0", "0"]
-    assert browser.run("document.querySelector('h1').textContent").startswith(f"A：{SHOWN}")
+    assert browser.run("document.querySelector('h1').textContent").startswith(f"A: {SHOWN}")
     assert browser.run("window.hit") is None
     assert browser.mishaps() == []
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings, strategies as st
 from chmed_ner.entities.labels import Label, LabelScheme
 from chmed_ner.entities.types import Completion, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.report.pages.document import COLOURS, page_file
+from chmed_ner.report.pages.document import TYPE_COLOURS, page_file
 from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED
 from chmed_ner.report.pages.page import write_page
 from chmed_ner.run.config import option as configured
@@ -263,7 +263,7 @@ def test_page_without_metrics_and_without_sentences(tmp_path: Path) -> None:
     page = page_of(tmp_path / "report.html")
     assert page.find("table") == []
     assert "沒有測試分數" in page.text
-    assert "沒有測試句" in page.text
+    assert "一句也沒有" in page.text
     assert page.find("script") == []
     page = page_of(tmp_path / "report.html", sentences=[sentence("無")], spans={"toy/1": []})
     assert page.find("table") == []
@@ -447,11 +447,11 @@ def test_colours_can_be_read_in_light_and_in_dark() -> None:
     style = page_file("page.css")
     light_text, dark_text = re.findall(r"--text:(#\w+)", style)
     colours = re.findall(r"\.t(\d+)\{background:(#\w+)\}", style)
-    assert [int(number) for number, _ in colours] == [*range(COLOURS)] * 2
-    assert len({colour for _, colour in colours}) == 2 * COLOURS >= 20
-    for _, light in colours[:COLOURS]:
+    assert [int(number) for number, _ in colours] == [*range(len(TYPE_COLOURS))] * 2
+    assert len({colour for _, colour in colours}) == 2 * len(TYPE_COLOURS) >= 20
+    for _, light in colours[: len(TYPE_COLOURS)]:
         assert contrast(light, light_text) > 7
-    for _, dark in colours[COLOURS:]:
+    for _, dark in colours[len(TYPE_COLOURS) :]:
         assert contrast(dark, dark_text) > 5
 
 

@@ -78,10 +78,11 @@ ARTIFACTS = {
     "analysis/f1_by_sentence_length.csv",
     "analysis/f1_by_seen.csv",
     "analysis/one_character_entities.csv",
-    "analysis/confusion.png",
-    "analysis/errors_by_type.png",
-    "analysis/f1_by_length.png",
-    "analysis/f1_by_string.png",
+    *(
+        f"analysis/{name}.{style}"
+        for name in ("confusion", "errors_by_type", "f1_by_length", "f1_by_string")
+        for style in ("png", "svg", "pdf")
+    ),
 }
 SECRETS = {
     "OPENAI_API_KEY": "sk-never-written-anywhere-0001",

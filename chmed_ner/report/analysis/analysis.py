@@ -7,14 +7,15 @@ from typing import Any
 
 from chmed_ner.entities import LabelScheme, Scores, Sentence, Span
 from chmed_ner.files import replacing, write_bytes
+from chmed_ner.report.analysis.error_bars import error_figure
 from chmed_ner.report.analysis.figures import (
     confusion_figure,
-    error_figure,
     length_figure,
     string_figure,
     types_in,
 )
 from chmed_ner.report.analysis.reliability import reliability_figure
+from chmed_ner.report.figures import Pictures, legible
 from chmed_ner.score import (
     ALL,
     ERROR_KINDS,
@@ -72,13 +73,19 @@ def write_analysis(
     }
     if reliability[ALL]:
         _write_reliability(folder, reliability)
-    for name, content in (
-        ("confusion", confusion_figure(genres[ALL].confusions, types)),
-        ("errors_by_type", error_figure(genres[ALL].confusions, types)),
-        ("f1_by_length", length_figure(genres)),
-        ("f1_by_string", string_figure(genres)),
-    ):
-        write_bytes(folder / f"{name}.png", content)
+    with legible():
+        for name, drawn in (
+            ("confusion", confusion_figure(genres[ALL].confusions, types)),
+            ("errors_by_type", error_figure(genres[ALL].confusions, types)),
+            ("f1_by_length", length_figure(genres)),
+            ("f1_by_string", string_figure(genres)),
+        ):
+            _write_figure(folder, name, drawn)
+
+
+def _write_figure(folder: Path, name: str, drawn: Pictures) -> None:
+    for style, content in drawn.items():
+        write_bytes(folder / f"{name}.{style}", content)
 
 
 def _write_reliability(folder: Path, genres: Mapping[str, Sequence[Bin]]) -> None:
@@ -88,7 +95,8 @@ def _write_reliability(folder: Path, genres: Mapping[str, Sequence[Bin]]) -> Non
         for each in found
     ]
     _write_csv(folder / "reliability.csv", ("genre", "entities", "confidence", "precision"), rows)
-    write_bytes(folder / "reliability.png", reliability_figure(genres))
+    with legible():
+        _write_figure(folder, "reliability", reliability_figure(genres))
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Rows) -> None:

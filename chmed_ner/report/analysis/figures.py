@@ -1,4 +1,4 @@
-"""The figures of a run's analysis: errors by type, F1 by length and by string."""
+"""The figures of a run's analysis: confusion of types, F1 by length and by string."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -13,21 +13,26 @@ from chmed_ner.report.figures import (
     QUIET,
     RULE,
     TEXT,
+    Pictures,
     add_axes,
     add_legend,
     f1_axis,
     grouped_bars,
     name_places,
     new_figure,
-    png,
+    pictures,
     spoken,
     text_style,
 )
-from chmed_ner.score import ALL, SEEN, UNSEEN, Breakdown, Confusion, by_kind, total
+from chmed_ner.report.words import say
+from chmed_ner.score import ALL, SEEN, UNSEEN, Breakdown, Confusion, total
 
 RIGHT, WRONG = np.array([0.07, 0.42, 0.35]), np.array([0.80, 0.30, 0.10])
-MISSED, SPURIOUS = "漏標 missed", "多標 spurious"
 
+_CELLS = (
+    "Rows: gold, columns: predicted; a cell: entities, its colour their share of the row; "
+    "on the diagonal {n} with a wrong boundary"
+)
 Matrix = NDArray[np.int64]
 
 
@@ -49,14 +54,14 @@ def confusion_matrix(found: Mapping[Confusion, int], types: Sequence[str]) -> Ma
     return matrix
 
 
-def confusion_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> bytes:
-    """The matrix as a PNG; a cell's colour is its share of its row."""
+def confusion_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> Pictures:
+    """The matrix ; a cell's colour is its share of its row."""
     matrix = confusion_matrix(found, [label.tag for label in labels])
     size = len(matrix)
     cell = min(0.62, 9.0 / size)
     boundary = sum(n for (_, _, kind), n in found.items() if kind == "boundary")
-    title = "類型混淆：列為標準答案，欄為預測"
-    note = f"每格為實體數，顏色為占該列的比例；對角線含邊界不符的 {boundary:,} 個"
+    title = say("Confusion of types")
+    note = say(_CELLS, n=f"{boundary:,}")
     figure = new_figure(cell * size + 2.75, cell * size + 2.2, title, note)
     axes = add_axes(figure, 1.65, 0.3, 1.1, 1.9)
     colours = _colours(matrix)
@@ -68,7 +73,7 @@ def confusion_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) ->
     for row, column in zip(*np.nonzero(matrix), strict=True):
         text = light if luminance(colours[row, column]) < SAME_CONTRAST else dark
         axes.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", **text)
-    return png(figure)
+    return pictures(figure)
 
 
 def _colours(matrix: Matrix) -> NDArray[np.float64]:
@@ -94,13 +99,13 @@ def _ticks(axes: Any, matrix: Matrix, names: Sequence[str]) -> None:
     size = len(matrix)
     axes.xaxis.tick_top()
     turned = {"rotation": 45, "ha": "left", "rotation_mode": "anchor"}
-    axes.set_xticks(range(size), [*names, MISSED], **turned, **text_style(9))
-    axes.set_yticks(range(size), [*names, SPURIOUS], **text_style(9))
+    axes.set_xticks(range(size), [*names, say("missed")], **turned, **text_style(9))
+    axes.set_yticks(range(size), [*names, say("spurious")], **text_style(9))
     quiet, end = text_style(8.5, QUIET), size - 0.35
     for number, (row, column) in enumerate(zip(matrix.sum(1), matrix.sum(0), strict=True)):
         axes.text(end, number, f"{row:,}", va="center", **quiet)
         axes.text(number, end, f"{column:,}", ha="center", va="top", **quiet)
-    axes.text(end, -0.75, "合計", va="center", **quiet)
+    axes.text(end, -0.75, say("sum"), va="center", **quiet)
 
 
 SAME_CONTRAST = 0.2
@@ -113,55 +118,6 @@ def luminance(colour: NDArray[np.float64]) -> float:
     return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
 
 
-KIND_STYLES = (
-    ("正確 correct", "#2f7d6b", "white"),
-    ("邊界 boundary", "#e9c46a", "#16191d"),
-    ("類型 type", "#e07a3f", "#16191d"),
-    ("邊界與類型 both", "#a8442a", "white"),
-    ("漏標 missed／多標 spurious", "#c3cad3", "#16191d"),
-)
-SIDES = ("標準答案的實體", "預測的實體")
-LEAST_NAMED = 6.5
-"""Percent; a narrower segment has no number in it."""
-
-
-def error_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> bytes:
-    """Two stacks of bars as a PNG, for gold and for predicted entities; a bar is a type."""
-    rows = [*labels, None]
-    note = "左：標準答案的實體後來如何；右：預測的實體是什麼（%；列尾為實體數）"
-    figure = new_figure(10.4, 0.34 * len(rows) + 1.8, "錯誤種類：每個實體恰屬一類", note)
-    names = [spoken(label) if label else "全部 all" for label in rows]
-    for side, title in enumerate(SIDES):
-        counts = [by_kind(found, side, label.tag if label else None) for label in rows]
-        left = 1.55 if side == 0 else 6.35
-        axes = add_axes(figure, left, 0.62, 10.4 - left - 3.35, 1.1)
-        _bars(axes, counts)
-        shown = names if side == 0 else [""] * len(rows)
-        axes.set_yticks(range(len(rows)), shown, **text_style(9))
-        axes.set_title(title, loc="left", pad=7, **text_style(10))
-    kinds = [(name, colour, "s") for name, colour, _ in KIND_STYLES]
-    add_legend(figure, kinds, loc="lower center", ncols=len(kinds))
-    return png(figure)
-
-
-def _bars(axes: Any, counts: Sequence[Sequence[int]]) -> None:
-    """A bar of each row of `counts`: how many there are, then how many of each kind."""
-    entities, *kinds = np.array(counts).T
-    left = np.zeros(len(entities))
-    for kind, (_, colour, text) in zip(kinds, KIND_STYLES, strict=True):
-        shares = 100 * kind / np.maximum(entities, 1)
-        bars = axes.barh(range(len(left)), shares, left=left, height=0.74, color=colour)
-        numbers = [f"{share:.0f}" if share >= LEAST_NAMED else "" for share in shares]
-        axes.bar_label(bars, numbers, label_type="center", **text_style(8, text))
-        left += shares
-    for row, count in enumerate(entities):
-        axes.text(102, row, f"{count:,}", va="center_baseline", **text_style(8.5, QUIET))
-    axes.axhline(len(counts) - 1.5, color=RULE, linewidth=1)
-    axes.set_xlim(0, 100)
-    axes.set_ylim(len(counts) - 0.5, -0.5)
-    axes.set_xticks([])
-
-
 TOGETHER = "#414a54"
 FEW = 20
 """Gold entities; the figure of fewer is drawn hollow, it says little."""
@@ -169,13 +125,21 @@ FEW = 20
 Parts = Mapping[str, Scores]
 
 
-def length_figure(genres: Mapping[str, Breakdown]) -> bytes:
-    """F1 over entity length and over sentence length, a line for each genre, as a PNG."""
-    note = f"橫軸下方的小字為標準答案的實體數；空心點的實體不足 {FEW} 個"
-    figure = new_figure(10.4, 4.4, "F1 與長度", note)
+def length_figure(genres: Mapping[str, Breakdown]) -> Pictures:
+    """F1 over entity length and over sentence length, a line for each genre,."""
+    note = say("Small figures below: gold entities; hollow: fewer than {few}", few=FEW)
+    figure = new_figure(10.4, 4.4, say("F1 by length"), note)
     panels = (
-        ("實體長度（字）", {genre: each.entity_length for genre, each in genres.items()}, 0.75),
-        ("句子長度（字）", {genre: each.sentence_length for genre, each in genres.items()}, 5.75),
+        (
+            say("Length of the entity (characters)"),
+            {genre: each.entity_length for genre, each in genres.items()},
+            0.75,
+        ),
+        (
+            say("Length of the sentence (characters)"),
+            {genre: each.sentence_length for genre, each in genres.items()},
+            5.75,
+        ),
     )
     for title, parts, left in panels:
         axes = add_axes(figure, left, 0.75, 10.4 - left - 4.4, 1.25)
@@ -184,13 +148,13 @@ def length_figure(genres: Mapping[str, Breakdown]) -> bytes:
         for genre, colour in colours_of(parts):
             _line(axes, parts[genre], colour)
     genre_legend(figure, colours_of(genres))
-    return png(figure)
+    return pictures(figure)
 
 
-def string_figure(genres: Mapping[str, Breakdown]) -> bytes:
-    """F1 of strings seen and unseen in training, of one character and longer, as a PNG."""
-    note = "「見過」的字串在訓練資料中是實體；橫軸下方的小字為標準答案的實體數"
-    figure = new_figure(8.2, 4.0, "F1 與字串", note)
+def string_figure(genres: Mapping[str, Breakdown]) -> Pictures:
+    """F1 of strings seen and unseen in training, of one character and longer,."""
+    note = say("Seen: an entity in the training data; small figures below: gold entities")
+    figure = new_figure(8.2, 4.0, say("F1 by string"), note)
     parts = {genre: _strings(each) for genre, each in genres.items()}
     axes = add_axes(figure, 0.75, 0.75, 0.3, 1.05)
     f1_axis(axes)
@@ -202,16 +166,16 @@ def string_figure(genres: Mapping[str, Breakdown]) -> bytes:
     ]
     grouped_bars(axes, groups, 1, min(9.0, 27 / len(shown)))
     genre_legend(figure, shown)
-    return png(figure)
+    return pictures(figure)
 
 
 def _strings(found: Breakdown) -> dict[str, Scores]:
     first, *longer = found.entity_length
     return {
-        "見過 seen": found.seen[SEEN],
-        "未見 unseen": found.seen[UNSEEN],
-        "單字 one character": found.entity_length[first],
-        "多字 longer": total({name: found.entity_length[name] for name in longer}),
+        say("seen"): found.seen[SEEN],
+        say("not seen"): found.seen[UNSEEN],
+        say("one character"): found.entity_length[first],
+        say("longer"): total({name: found.entity_length[name] for name in longer}),
     }
 
 
@@ -244,5 +208,5 @@ def _line(axes: Any, parts: Parts, colour: str) -> None:
 
 def genre_legend(figure: Any, shown: Sequence[tuple[str, str]]) -> None:
     """Genres and their colours, to the right of the title."""
-    named = [("全部 all" if genre == ALL else genre, colour, "o") for genre, colour in shown]
+    named = [(say("all") if genre == ALL else genre, colour, "o") for genre, colour in shown]
     add_legend(figure, named, loc="upper right", ncols=len(named), columnspacing=1)

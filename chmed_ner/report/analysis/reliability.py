@@ -6,26 +6,30 @@ from chmed_ner.report.analysis.figures import colours_of, genre_legend
 from chmed_ner.report.figures import (
     QUIET,
     RULE,
+    Pictures,
     add_axes,
     f1_axis,
     new_figure,
-    png,
+    pictures,
     text_style,
 )
+from chmed_ner.report.words import say
 from chmed_ner.score import Bin
 
 
-def reliability_figure(genres: Mapping[str, Sequence[Bin]]) -> bytes:
-    """The share that is right over the mean confidence, a line for each genre, as a PNG; the area
+def reliability_figure(genres: Mapping[str, Sequence[Bin]]) -> Pictures:
+    """The share that is right over the mean confidence, a line for each genre, ; the area
     of a point grows with its entities. On the diagonal a confidence keeps its word."""
-    note = "每點為信心相近的實體，越大越多；在對角線之下的過於自信"
-    figure = new_figure(6.2, 6.3, "信心與正確率", note)
+    note = say(
+        "A point: entities of like confidence, the larger the more; below the diagonal: too sure"
+    )
+    figure = new_figure(6.2, 6.3, say("Confidence and precision"), note)
     axes = add_axes(figure, 0.75, 0.75, 0.4, 1.25)
-    f1_axis(axes, "預測的實體有多少正確（%）")
+    f1_axis(axes, say("Predicted entities that are right (%)"))
     axes.set_xlim(0, 100)
     ticks = range(0, 101, 20)
     axes.set_xticks(ticks, [str(tick) for tick in ticks], **text_style(8.5, QUIET))
-    axes.set_xlabel("模型的信心（%）", labelpad=6, **text_style(9.5))
+    axes.set_xlabel(say("Confidence of the model (%)"), labelpad=6, **text_style(9.5))
     axes.plot((0, 100), (0, 100), color=RULE, linewidth=1.6)
     most = max(each.entities for found in genres.values() for each in found)
     for genre, colour in colours_of(genres):
@@ -35,4 +39,4 @@ def reliability_figure(genres: Mapping[str, Sequence[Bin]]) -> bytes:
         sizes = [8 + 60 * each.entities / most for each in found]
         axes.scatter(sure, right, s=sizes, color=colour, clip_on=False, zorder=3)
     genre_legend(figure, colours_of(genres))
-    return png(figure)
+    return pictures(figure)

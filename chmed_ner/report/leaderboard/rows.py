@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -77,17 +78,46 @@ class LeaderboardRow:
         }
         return "; ".join(text for text, holds in said.items() if holds)
 
+    @cached_property
+    def chance(self) -> bool:
+        """Whether its seeds scored differently in anything; else there is no chance in it. The ends
+        of intervals are drawn by the seed whatever the method."""
+        scores = [
+            {
+                name: value
+                for name, value in run.run.metrics.items()
+                if name.startswith("test/") and not name.endswith(("_low", "_high"))
+            }
+            for run in self.runs
+        ]
+        return any(each != scores[0] for each in scores)
+
     def figure(self, metric: str) -> Figure | None:
-        """A metric over the seeds; None unless every run has it."""
+        """A metric over the seeds, without a deviation where there is no chance in it; None unless
+        every run has it."""
         values = [run.run.metrics[metric] for run in self.runs if metric in run.run.metrics]
         if len(values) < len(self.runs):
             return None
-        return Figure(fmean(values), stdev(values) if len(values) > 1 else None)
+        return Figure(fmean(values), stdev(values) if self.chance else None)
 
     def means(self, metrics: Mapping[str, str]) -> dict[str, float]:
         """The means of some metrics, by other names; those that not every run has are left out."""
         found = {name: self.figure(metric) for name, metric in metrics.items()}
         return {name: each.mean for name, each in found.items() if each is not None}
+
+
+def shortened(rows: Sequence[LeaderboardRow]) -> tuple[str, list[LeaderboardRow]]:
+    """What all rows have in common, and the rows named by the rest of their group."""
+    if len(rows) < 2:
+        return "", list(rows)
+    shared = {k: v for k, v in rows[0].group.items() if all(r.group[k] == v for r in rows)}
+    said = " / ".join(v for k, v in shared.items() if k != "dataset" and v not in _UNSAID)
+    short = [
+        replace(row, group={k: v for k, v in row.group.items() if k not in shared}) for row in rows
+    ]
+    if len({row.name for row in short}) < len(rows):
+        return "", list(rows)
+    return said, short
 
 
 @dataclass(frozen=True)

@@ -8,30 +8,51 @@ from typing import TYPE_CHECKING, Any
 from chmed_ner.files import markdown_table
 from chmed_ner.report.leaderboard.entries import PublishedRow
 from chmed_ner.report.leaderboard.rows import Board, LeaderboardRow
+from chmed_ner.report.words import say
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 OURS = "ours"
 """The source of our rows."""
+NOT_COMPARABLE = "not"
+"""What `comparable` says of rows that stand below a line."""
 WORDS = ("system", "source", "comparable", "remark")
 """The columns of words, all others hold numbers."""
 
-_HEADS = {"runs": "seeds", "f1": "F1", "interval": "95% interval", "precision": "P", "recall": "R"}
+_HEADS = {
+    "system": "system",
+    "source": "source",
+    "runs": "seeds",
+    "f1": "F1",
+    "interval": "95% interval",
+    "precision": "P",
+    "recall": "R",
+    "comparable": "comparable",
+    "remark": "remark",
+}
 
 
 @dataclass(frozen=True)
 class BoardTable:
-    """A board as text, the best row first; `bold` says of each cell whether it is the best."""
+    """A board as text, the best row first; `bold` says of each cell whether it is the best, `ours`
+    of each row whether it is ours, `runs` has the (seed, run id) of its runs. The first `above`
+    rows stand above the line: the others cannot be compared."""
 
     title: str
     cells: "DataFrame"
     bold: "DataFrame"
+    ours: Sequence[bool]
+    runs: Sequence[Sequence[tuple[str, str]]]
+    above: int
 
     @property
     def heads(self) -> list[str]:
         """What is written above the columns."""
-        return [_HEADS.get(name, name.removesuffix("/f1")) for name in self.cells.columns]
+        return [
+            say(_HEADS[name]) if name in _HEADS else name.removesuffix("/f1")
+            for name in self.cells.columns
+        ]
 
     @property
     def alignment(self) -> str:
@@ -65,7 +86,8 @@ def board_records(board: Board, published: Sequence[PublishedRow]) -> "DataFrame
 
 
 def board_table(board: Board, records: "DataFrame") -> BoardTable:
-    """A board as text: percent with two decimals, mean ± deviation over seeds.
+    """A board as text: percent with two decimals, mean ± deviation over seeds; the published rows
+    that cannot be compared come last.
 
     The best of ours and the best of the published rows that can be compared is bold, by column.
     """
@@ -73,7 +95,9 @@ def board_table(board: Board, records: "DataFrame") -> BoardTable:
 
     genres = board.genres if len(board.genres) > 1 else ()
     figures = ("f1", *(f"{genre}/f1" for genre in genres), "precision", "recall")
-    found = records.sort_values("f1_mean", ascending=False, kind="stable", ignore_index=True)
+    found = records.assign(below=records["comparable"] == NOT_COMPARABLE).sort_values(
+        ["below", "f1_mean"], ascending=[True, False], kind="stable", ignore_index=True
+    )
     shown = {
         name: list(map(_figure, found[f"{name}_mean"], found[f"{name}_deviation"]))
         for name in figures
@@ -91,7 +115,21 @@ def board_table(board: Board, records: "DataFrame") -> BoardTable:
         for name in figures:
             means = found[f"{name}_mean"]
             bold[name] |= may & (means == means[may].max())
-    return BoardTable(board.title, cells, bold)
+    runs = [
+        list(zip(str(seeds).split(" "), str(ids).split(" "), strict=True))
+        for seeds, ids in zip(found["seeds"].fillna(""), found["run_ids"].fillna(""), strict=True)
+    ]
+    ours = found["source"] == OURS
+    for column, which in (("source", ours), ("remark", ours), ("comparable", ~ours)):
+        cells.loc[which, column] = [_said(text) for text in cells.loc[which, column]]
+    return BoardTable(
+        board.title, cells, bold, ours=ours.tolist(), runs=runs, above=int((~found["below"]).sum())
+    )
+
+
+def _said(text: str) -> str:
+    """Our own words in the language that is spoken: one remark, or several."""
+    return "; ".join(map(say, text.split("; "))) if text else ""
 
 
 def markdown(table: BoardTable) -> str:
@@ -103,6 +141,8 @@ def latex(table: BoardTable) -> str:
     """The board as a `tabular` with the rules of the package booktabs."""
     rows = table.marked(_tex, "\\textbf{{}}")
     head, *body = (f"{' & '.join(row)} \\\\\n" for row in (map(_tex, table.heads), *rows))
+    if table.above < len(body):
+        body.insert(table.above, "\\midrule\n")
     return (
         f"% {' '.join(table.title.split())}\n\\begin{{tabular}}{{{table.alignment}}}\n\\toprule\n"
         f"{head}\\midrule\n{''.join(body)}\\bottomrule\n\\end{{tabular}}\n"
@@ -164,7 +204,7 @@ def _published_record(row: PublishedRow) -> dict[str, Any]:
         **{f"{genre}/f1_mean": f1 for genre, f1 in row.genres.items()},
         "comparable": row.comparable,
         "remark": row.remark,
-        "rankable": row.comparable != "not",
+        "rankable": row.comparable != NOT_COMPARABLE,
         "computed": row.computed,
     }
 

@@ -1,21 +1,20 @@
 """What `chmed-ner report` writes: leaderboard.md, .csv, .tex, .html and the figures."""
 
-import base64
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chmed_ner.errors import InputError
 from chmed_ner.files import markdown_table, replacing, write_bytes
+from chmed_ner.report.figures import legible
 from chmed_ner.report.leaderboard.entries import looks, published_rows, rows_for, scored_runs
 from chmed_ner.report.leaderboard.figures import Drawn, board_figures
+from chmed_ner.report.leaderboard.page import LOOKS, LOOKS_TITLE, look_rows, write_leaderboard_page
 from chmed_ner.report.leaderboard.rows import boards, check_groups
 from chmed_ner.report.leaderboard.tables import (
-    OURS,
-    WORDS,
     BoardTable,
     as_csv,
     board_records,
@@ -23,7 +22,7 @@ from chmed_ner.report.leaderboard.tables import (
     latex,
     markdown,
 )
-from chmed_ner.report.pages.document import closing, html_table, opening, visible
+from chmed_ner.report.words import say
 from chmed_ner.track import TrackedRuns
 
 if TYPE_CHECKING:
@@ -40,11 +39,7 @@ LOOKED = (
     "figure owes to chance and choice. Of predictions from files nobody knows what they were tuned "
     "on."
 )
-LOOKS_TITLE = "How often each test set was scored"
-LOOKS = ("test file", "SHA-256", "tuned settings scored", "all settings scored", "from files")
-
-LONG = 16
-"""Characters; words of more keep room for this many in a line."""
+LEFT_OUT = "Runs left out: {runs}."
 
 
 @dataclass(frozen=True)
@@ -61,12 +56,14 @@ class Leaderboard:
 def write_leaderboard(
     tracked: TrackedRuns,
     directory: Path,
+    reports: Mapping[str, Path],
     *,
     experiment: str | None,
     by: Sequence[str],
     partial: bool,
 ) -> Leaderboard:
-    """Write the leaderboard of an experiment's runs (None: of all) to `directory`.
+    """Write the leaderboard of an experiment's runs (None: of all) to `directory`; its rows link to
+    the `reports` that are known, by run id.
 
     The looks at the test sets count the runs of every experiment. InputError for an unknown
     experiment or group, and where no run can be shown; RunError when the store cannot be read.
@@ -104,24 +101,28 @@ def write_leaderboard(
         )
         records.append(board_records(board, theirs))
         table = board_table(board, records[-1])
-        made.append((table, board_figures(board, rows, tracked.artifact)))
+        with legible():
+            made.append((table, board_figures(board, rows, tracked.artifact)))
     seen = looks([*scored, *scored_runs(others, tracked.artifact)[0]])
     written = Leaderboard(directory, tuple(made), left_out, seen)
     genres = dict.fromkeys(genre for board, _ in shown for genre in board.genres)
-    _write(written, as_csv(records, list(genres), by))
+    _write(written, as_csv(records, list(genres), by), reports)
     return written
 
 
 def counted(left_out: Counter[str]) -> str:
     """`2 FAILED, 1 RUNNING`; `none`."""
-    return ", ".join(f"{number} {reason}" for reason, number in sorted(left_out.items())) or "none"
+    return ", ".join(
+        f"{number} {say(reason)}" for reason, number in sorted(left_out.items())
+    ) or say("none")
 
 
-def _write(found: Leaderboard, csv: str) -> None:
+def _write(found: Leaderboard, csv: str, reports: Mapping[str, Path]) -> None:
     folder = found.directory
     for table, drawn in found.boards:
-        for name, picture in drawn.pictures.items():
-            write_bytes(folder / _slug(table.title) / name, picture)
+        for name, pictures in drawn.pictures.items():
+            for style, picture in pictures.items():
+                write_bytes(folder / _slug(table.title) / f"{name}.{style}", picture)
     for name, text in (
         ("leaderboard.md", _markdown(found)),
         ("leaderboard.tex", "\n".join(latex(table) for table, _ in found.boards)),
@@ -129,9 +130,9 @@ def _write(found: Leaderboard, csv: str) -> None:
     ):
         with replacing(folder / name) as file:
             file.write(text)
-    notes = [BOLD, f"Runs left out: {counted(found.left_out)}."]
+    notes = [say(BOLD), say(LEFT_OUT, runs=counted(found.left_out))]
     page = folder / "leaderboard.html"
-    write_leaderboard_page(page, found.boards, notes=notes, looks=found.looks)
+    write_leaderboard_page(page, found.boards, reports, notes=notes, looks=found.looks)
 
 
 def _slug(title: str) -> str:
@@ -139,66 +140,14 @@ def _slug(title: str) -> str:
 
 
 def _markdown(found: Leaderboard) -> str:
-    parts = ["# Leaderboard", BOLD]
+    parts = [f"# {say('Leaderboard')}", say(BOLD)]
     for table, drawn in found.boards:
         parts += [f"## {table.title}", markdown(table).rstrip()]
-        parts += [f"![{name}]({_slug(table.title)}/{name})" for name in drawn.pictures]
+        parts += [
+            f"![{title}]({_slug(table.title)}/{name}.png)" for name, title in drawn.titles.items()
+        ]
         parts += drawn.notes
-    parts += [f"Runs left out: {counted(found.left_out)}.", f"## {LOOKS_TITLE}"]
-    parts += [markdown_table(LOOKS, _look_rows(found.looks), "llrrr").rstrip(), LOOKED]
+    parts += [say(LEFT_OUT, runs=counted(found.left_out)), f"## {say(LOOKS_TITLE)}"]
+    looked = markdown_table([*map(say, LOOKS)], look_rows(found.looks), "llrrr").rstrip()
+    parts += [looked, say(LOOKED)]
     return "\n\n".join(parts) + "\n"
-
-
-def _look_rows(looks: "DataFrame") -> list[list[str]]:
-    found = looks.to_numpy().tolist()
-    return [[name, digest[:12], *map(str, counts)] for name, digest, *counts in found]
-
-
-def write_leaderboard_page(
-    path: Path,
-    boards: Sequence[tuple[BoardTable, Drawn]],
-    *,
-    notes: Sequence[str],
-    looks: "DataFrame",
-) -> None:
-    """Write the page, nothing to run or fetch, atomically, with what `entries.looks` found."""
-    with replacing(path) as file:
-        file.write(opening("Leaderboard"))
-        file.writelines(f"<p>{visible(note)}</p>\n" for note in notes)
-        for table, drawn in boards:
-            file.write(f"<h2>{visible(table.title)}</h2>\n{_table(table)}")
-            file.writelines(_picture(name, png) for name, png in drawn.pictures.items())
-            file.writelines(f'<p class="quiet">{visible(note)}</p>\n' for note in drawn.notes)
-        columns = ["test file", "SHA-256", "tuned settings", "all settings", "from files"]
-        rows = [(visible(name), [*map(visible, rest)]) for name, *rest in _look_rows(looks)]
-        file.write(f"<h2>{LOOKS_TITLE}</h2>\n")
-        file.write(html_table("settings scored on each test file", columns, rows) + closing())
-
-
-def _table(table: BoardTable) -> str:
-    """The table as HTML, without the columns in which no row says anything."""
-    heads = dict(zip(table.cells.columns, table.heads, strict=True))
-    kept = [name for name in heads if table.cells[name].any()]
-    rows = []
-    for number, cells in table.cells.iterrows():
-        shown = [_cell(name, cells[name], bold=table.bold.at[number, name]) for name in kept]
-        kind = "ours" if cells["source"] == OURS else "quiet"
-        rows.append((f'<span class="{kind}">{shown[0]}</span>', shown[1:]))
-    header = [_cell(name, heads[name]) for name in kept]
-    return f'<div class="board">{html_table("F1 in percent", header, rows)}</div>\n'
-
-
-def _cell(column: str, text: str, *, bold: bool = False) -> str:
-    """A cell of a column: a spread small after its mean, words in the columns of words."""
-    if column in WORDS:
-        room = " long" if len(text) > LONG else ""
-        return f'<span class="words{room}">{visible(text)}</span>'
-    mean, sign, spread = visible(text).partition(" ± ")
-    shown = f"<b>{mean}</b>" if bold else mean
-    return f"{shown} <small>± {spread}</small>" if sign else shown
-
-
-def _picture(name: str, png: bytes) -> str:
-    encoded = base64.b64encode(png).decode()
-    what = name.removesuffix(".png").replace("_", " ")
-    return f'<p><img src="data:image/png;base64,{encoded}" alt="{what}"></p>\n'

@@ -8,9 +8,14 @@ from chmed_ner.entities import LabelScheme, Span, in_text_order
 from chmed_ner.report.pages.document import ERROR_NAMES, EntityMarks, html_table
 from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED, Explorer
 from chmed_ner.report.pages.shown import Note, ShownEntity, ShownSentence
+from chmed_ner.report.words import say
 from chmed_ner.score import PLAIN, SUGGESTION_KINDS, Suggestion, Usage
 
 NUMBERS = {kind: number for number, kind in enumerate(SUGGESTION_KINDS)}
+_ABOUT = (
+    "{sentences} sentences, {entities} annotations; each sentence was read by a model that had not "
+    "learnt from it. The higher the score (0 to 1), the more likely is an annotation wrong."
+)
 BANDS = (0.7, 0.5, 0.3, 0.0)
 """The lowest score of each column of the table."""
 
@@ -32,18 +37,18 @@ def write_audit_page(
     explorer = Explorer(
         [_shown(found, marks, nested=labels.nested) for found in by_sentence.values()],
         marks,
-        lines=("標註", "建議"),
-        kinds={ERROR_NAMES[kind]: True for kind in SUGGESTION_KINDS},
-        any_="任何建議",
-        none="沒有建議",
-        heading="可疑的句子",
+        lines=(say("annotated"), say("suggested")),
+        kinds={say(ERROR_NAMES[kind]): True for kind in SUGGESTION_KINDS},
+        any_=say("any suggestion"),
+        none=say("no suggestion"),
+        heading="Suspicious sentences",
     )
     sentences, entities = looked_at
     above = (
-        f"<p>{sentences:,} 句、{entities:,} 個標註；每一句都由沒有學過它的模型讀過。"
-        f"分數（0–1）越高，標註越可能有誤。</p>\n{_table(suggestions)}"
+        f"<p>{say(_ABOUT, sentences=f'{sentences:,}', entities=f'{entities:,}')}</p>\n"
+        f"{_table(suggestions)}"
     )
-    explorer.write(path, title, above, "建議更動")
+    explorer.write(path, title, above, say("a change is suggested"))
 
 
 def _table(suggestions: Sequence[Suggestion]) -> str:
@@ -51,12 +56,14 @@ def _table(suggestions: Sequence[Suggestion]) -> str:
     for each in suggestions:
         band = next(at for at, least in enumerate(BANDS) if each.score >= least)
         counts[NUMBERS[each.kind]][band] += 1
-    columns = [f"{least:.1f} 起" for least in BANDS[:-1]] + ["更低"]
+    columns = [say("{least} and more", least=f"{least:.1f}") for least in BANDS[:-1]] + [
+        say("lower")
+    ]
     rows = [
-        (ERROR_NAMES[kind], [f"{count:,}" for count in (*counts[at], sum(counts[at]))])
+        (say(ERROR_NAMES[kind]), [f"{count:,}" for count in (*counts[at], sum(counts[at]))])
         for kind, at in NUMBERS.items()
     ]
-    return html_table("建議數，按分數", ["", *columns, "共"], rows)
+    return html_table(say("Suggestions by score"), ["", *columns, say("all")], rows)
 
 
 def _shown(found: Sequence[Suggestion], marks: EntityMarks, *, nested: bool) -> ShownSentence:
@@ -96,30 +103,34 @@ def _shown(found: Sequence[Suggestion], marks: EntityMarks, *, nested: bool) -> 
 def _note(suggestion: Suggestion, marks: EntityMarks) -> Note:
     sentence, before, after = suggestion.sentence, suggestion.annotated, suggestion.suggested
     change = " → ".join(
-        "不標" if span is None else f"「{sentence.mention(span)}」{marks.name(span.type)}"
+        say("no entity") if span is None else f"「{sentence.mention(span)}」{marks.name(span.type)}"
         for span in (before, after)
     )
     sure = [
-        f"模型對{name}的信心 {span.confidence:.2f}"
-        for name, span in (("標註", before), ("建議", after))
+        f"{say(name)} {span.confidence:.2f}"
+        for name, span in (
+            ("the model's confidence in the annotation", before),
+            ("the model's confidence in the suggestion", after),
+        )
         if span is not None and span.confidence is not None
     ]
-    words = [f"{ERROR_NAMES[suggestion.kind]} {suggestion.score:.2f}", change, *sure]
+    words = [f"{say(ERROR_NAMES[suggestion.kind])} {suggestion.score:.2f}", change, *sure]
     usages = {usage.text: usage for usage in suggestion.usages if usage is not None}
     reasons = [line for usage in usages.values() for line in _reasons(usage, marks)]
     return "　".join(words), reasons
 
 
 def _reasons(usage: Usage, marks: EntityMarks) -> list[str]:
-    inside = f"；另在較長的實體內 {usage.inside:,} 次" if usage.inside else ""
+    inside = say("; inside longer entities: {n}", n=f"{usage.inside:,}") if usage.inside else ""
     if not usage.occurrences:
-        return [f"「{usage.text}」別處沒有單獨出現{inside}"]
+        return [say("「{text}」 stands nowhere else by itself", text=usage.text) + inside]
 
     def name(type_: str) -> str:
-        return "不標" if type_ == PLAIN else marks.name(type_)
+        return say("no entity") if type_ == PLAIN else marks.name(type_)
 
-    counts = "、".join(f"{name(type_)} {count:,}" for type_, count in usage.types.items())
-    return [f"「{usage.text}」別處 {usage.occurrences:,} 次：{counts}{inside}"] + [
-        f"{name(each.type)}：{each.before}【{each.text}】{each.after}　{each.id}"
+    counts = ", ".join(f"{name(type_)} {count:,}" for type_, count in usage.types.items())
+    times = say("「{text}」 elsewhere: {n}", text=usage.text, n=f"{usage.occurrences:,}")
+    return [f"{times} ({counts}){inside}"] + [
+        f"{name(each.type)}: {each.before}【{each.text}】{each.after}　{each.id}"
         for each in usage.examples
     ]

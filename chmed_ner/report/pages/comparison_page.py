@@ -9,9 +9,10 @@ from chmed_ner.entities import Completion, LabelScheme, Sentence, Span, pieces
 from chmed_ner.report.pages.document import EntityMarks, html_table, visible
 from chmed_ner.report.pages.explorer import FIRST_KIND, OUTLINED, Explorer
 from chmed_ner.report.pages.shown import ShownEntity, ShownSentence, by_sentence, spans_of
+from chmed_ner.report.words import say
 from chmed_ner.score import Comparisons, Estimate
 
-KINDS = {"兩者皆對": False, "只有 A 對": True, "只有 B 對": True, "兩者皆錯": False}
+KINDS = {"both right": False, "only A right": True, "only B right": True, "both wrong": False}
 """What an entity can be, and whether it is one to look for."""
 BOTH, ONLY_A, ONLY_B, NEITHER = range(4)
 """A gold entity is got right by being predicted exactly, a wrong one by not being predicted."""
@@ -43,24 +44,24 @@ def write_comparison_page(
     explorer = Explorer(
         list(_shown(sentences, first, second)),
         EntityMarks(labels),
-        lines=("標準", "A", "B"),
-        kinds=KINDS,
-        any_="有一方對、一方錯",
-        none="對錯相同的句子",
+        lines=(say("gold"), "A", "B"),
+        kinds={say(name): flagged for name, flagged in KINDS.items()},
+        any_=say("one right, the other wrong"),
+        none=say("no difference in the sentence"),
     )
     runs = "".join(
-        f"<p>{letter}：{visible(side.name)} <code>{visible(side.place)}</code></p>\n"
+        f"<p>{letter}: {visible(side.name)} <code>{visible(side.place)}</code></p>\n"
         for letter, side in (("A", first), ("B", second))
     )
-    tables = f"<h2>比較</h2>\n{_scores(figures)}{_counts(explorer.sentences)}\n"
-    title = f"A：{first.name}　B：{second.name}"
-    explorer.write(path, title, runs + tables, "與標準不一致，或只有一方對")
+    tables = f"<h2>{say('Comparison')}</h2>\n{_scores(figures)}{_counts(explorer.sentences)}\n"
+    title = f"A: {first.name}　B: {second.name}"
+    explorer.write(path, title, runs + tables, say("differs from gold, or only one is right"))
 
 
 def _shown(sentences: Sequence[Sentence], first: Side, second: Side) -> Iterator[ShownSentence]:
     answers = (
-        by_sentence("A 的輸出", first.completions),
-        by_sentence("B 的輸出", second.completions),
+        by_sentence(say("output of A"), first.completions),
+        by_sentence(say("output of B"), second.completions),
     )
     for sentence in sentences:
         gold = sentence.entities
@@ -97,7 +98,7 @@ def _kinds(gold: Sequence[Span], a: Sequence[Span], b: Sequence[Span]) -> dict[S
 def _scores(found: Comparisons) -> str:
     rows = [
         (
-            visible(name),
+            visible(name) if each is not found.macro else say("macro average"),
             [
                 f"{each.sentences:,}",
                 _estimate(each.first),
@@ -108,7 +109,9 @@ def _scores(found: Comparisons) -> str:
         )
         for name, each in (("macro", found.macro), *found.genres.items())
     ]
-    return html_table("F1（%）與 95% 區間", ["", "句數", "A", "B", "B − A", "p"], rows)
+    return html_table(
+        say("F1 (%) and 95% intervals"), ["", say("sentences"), "A", "B", "B − A", "p"], rows
+    )
 
 
 def _estimate(estimate: Estimate, sign: str = "") -> str:
@@ -124,7 +127,7 @@ def _counts(sentences: Sequence[ShownSentence]) -> str:
         for span, kind in _kinds(lines[0], lines[1], lines[2]).items():
             (gold if span in lines[0] else wrong)[kind] += 1
     listed = [
-        (name, [f"{gold[number]:,}", f"{wrong[number]:,}" if number != BOTH else "–"])
+        (say(name), [f"{gold[number]:,}", f"{wrong[number]:,}" if number != BOTH else "–"])
         for number, name in enumerate(KINDS)
     ]
-    return html_table("實體數", ["", "標準實體", "錯誤的預測"], listed)
+    return html_table(say("Entities"), ["", say("gold entities"), say("wrong predictions")], listed)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from chmed_ner.entities import LabelScheme
+from chmed_ner.report.words import LANGUAGE, say, type_name
 
 # Controls, format characters (bidi controls and zero-width characters among them), lone surrogates,
 # line and paragraph separators: they act on the page or cannot be seen, so they are named instead.
@@ -70,10 +71,39 @@ def html_table(
     )
 
 
+TYPE_COLOURS = (
+    ("#ffd6b8", "#7a3d12"),
+    ("#ffe88a", "#5c4a00"),
+    ("#d3dbe4", "#465463"),
+    ("#aeeadb", "#085a4c"),
+    ("#d8f09a", "#435a08"),
+    ("#ffc2cb", "#80213a"),
+    ("#bcd8ff", "#1c4788"),
+    ("#b9ecb6", "#1b5c22"),
+    ("#dac8ff", "#513393"),
+    ("#e6d2b9", "#5d4733"),
+    ("#aee6f5", "#075567"),
+    ("#f8c6f0", "#702a68"),
+)
+"""What marks an entity type wherever it is shown, by day and in the dark; types beyond the last
+begin again.
+
+The type's name is always next to the colour, so no reader depends on telling hues apart.
+"""
+
+
 @lru_cache
 def page_file(name: str) -> str:
-    """The text of `page.css`, the style of every page, or of `explorer.js`."""
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+    """The text of `explorer.js`, or of `page.css` with a class for each colour of a type: the style
+    of every page."""
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    if name != "page.css":
+        return text
+    day, dark = (
+        "".join(f".t{n}{{background:{each[side]}}}\n" for n, each in enumerate(TYPE_COLOURS))
+        for side in (0, 1)
+    )
+    return f"{text}{day}@media(prefers-color-scheme:dark){{\n{dark}}}\n"
 
 
 def opening(title: str, script: str = "", skip: tuple[str, str] = ("", "")) -> str:
@@ -90,7 +120,9 @@ def opening(title: str, script: str = "", skip: tuple[str, str] = ("", "")) -> s
     )
     anchor, words = skip
     return (
-        '<!DOCTYPE html>\n<html lang="zh-Hant" dir="ltr">\n<head>\n<meta charset="utf-8">\n'
+        '<!DOCTYPE html>\n<html lang="'
+        + LANGUAGE.get()
+        + '" dir="ltr">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
@@ -114,20 +146,18 @@ def _digest(text: str) -> str:
 
 
 ERROR_NAMES = {
-    "boundary": "邊界",
-    "type": "類別",
-    "boundary_and_type": "邊界與類別",
-    "missed": "漏標",
-    "spurious": "多標",
+    "boundary": "boundary",
+    "type": "type",
+    "boundary_and_type": "boundary and type",
+    "missed": "missed",
+    "spurious": "spurious",
 }
 """What a page calls each kind of error of `chmed_ner.score.breakdowns`."""
 
 
-COLOURS = 12
-"""The classes `t0`, `t1` ... of page.css; types beyond the last begin again.
-
-The type's name is always next to the colour, so no reader depends on telling hues apart.
-"""
+def kind_name(kind: str) -> str:
+    """What a page calls a kind of `ERROR_KINDS`, not translated."""
+    return ERROR_NAMES.get(kind, "correct")
 
 
 class EntityMarks:
@@ -136,25 +166,28 @@ class EntityMarks:
 
     def __init__(self, labels: LabelScheme) -> None:
         self.classes: Mapping[str, str] = {
-            tag: f"t{number % COLOURS}" for number, tag in enumerate(labels.tags)
+            tag: f"t{number % len(TYPE_COLOURS)}" for number, tag in enumerate(labels.tags)
         }
-        self._names = {label.tag: label.traditional for label in labels.labels}
+        self._names = {label.tag: type_name(label) for label in labels.labels}
 
     def mark(self, text: str, type_: str) -> str:
         """`text` marked as an entity of `type_`, as HTML."""
-        name = visible(self.name(type_))
-        return f'<mark class="{self.style(type_)}">{visible(text)}<small>{name}</small></mark>'
+        name = self.name(type_)
+        note = f"<small>{visible(name)}</small>" if name != text else ""
+        return f'<mark class="{self.style(type_)}">{visible(text)}{note}</mark>'
 
     def style(self, type_: str) -> str:
         """The CSS class of a type."""
         return self.classes.get(type_, "x")
 
     def name(self, type_: str) -> str:
-        """The traditional name of a type, not escaped."""
+        """The name of a type, not escaped."""
         return self._names.get(type_, type_)
 
     def legend(self, outlined: str) -> str:
         """The types of the scheme, and what an outline means, as an HTML list."""
         entries = [f"<li>{self.mark(tag, tag)}</li>" for tag in self.classes]
-        entries.append(f'<li><mark class="e">外框</mark> <small>{outlined}</small></li>')
-        return f'<ul class="legend" aria-label="圖例">{"".join(entries)}</ul>\n'
+        entries.append(
+            f'<li><mark class="e">{say("outlined")}</mark> <small>{outlined}</small></li>'
+        )
+        return f'<ul class="legend" aria-label="{say("Legend")}">{"".join(entries)}</ul>\n'

@@ -12,6 +12,8 @@
   // What acts on the page or cannot be seen is named.
   const NAMED = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}]/gu;
 
+  const say = (name, values) =>
+    data.words[name].replace(/{(\w+)}/g, (_, key) => values[key].toLocaleString("en"));
   const byId = (id) => document.getElementById(id);
   const list = byId("sentences");
   const more = byId("more");
@@ -83,7 +85,7 @@
     if (/[\uD800-\uDBFF]/.test(text[to - 1]) && to < text.length) to += 1;
     put(box, text.slice(from, to), "\n");
     if (to === text.length) return;
-    const rest = element("button", "rest", `再顯示 ${PIECE.toLocaleString("en")} 字（還有 ${(text.length - to).toLocaleString("en")} 字）`);
+    const rest = element("button", "rest", say("rest", { n: PIECE, left: text.length - to }));
     rest.type = "button";
     rest.addEventListener("click", () => {
       rest.remove();
@@ -95,7 +97,7 @@
 
   const completion = ([name, stop, tokens, text]) => {
     const details = element("details");
-    details.append(element("summary", "", `${name}（${stop}，${tokens.toLocaleString("en")} 詞元）`));
+    details.append(element("summary", "", say("completion", { name, stop, n: tokens })));
     details.addEventListener("toggle", () => {
       if (!details.open || details.querySelector("samp")) return;
       const box = element("samp");
@@ -184,7 +186,7 @@
     list.replaceChildren();
     drawn = 0;
     extend();
-    shown.value = `${found.length.toLocaleString("en")} / ${data.rows.length.toLocaleString("en")} 句`;
+    shown.value = say("shown", { n: found.length, all: data.rows.length });
     byId("nothing").hidden = found.length > 0;
     if (list.getBoundingClientRect().top < 0) byId("list").scrollIntoView();
   };

@@ -22,15 +22,28 @@ from chmed_ner.report.pages.document import (
     plain,
 )
 from chmed_ner.report.pages.shown import ShownEntity, ShownSentence
+from chmed_ner.report.words import chinese, say
 
 OUTLINED, FIRST_KIND = 1, 2
 """The mark of an entity in error: outlined; from `FIRST_KIND` on a kind is named after its type.
 """
 
-_STOPS = {"end": "正常結束", "length": "達長度上限", "refused": "拒答"}
-_LEVELS = [("0 50", "不到 50%"), ("50 80", "50–80%"), ("80 95", "80–95%"), ("95 101", "95% 以上")]
-_ORDERS = [("least", "最沒把握的在前"), ("most", "最有把握的在前")]
-_EXPANDED = '<label><input type="checkbox" id="expanded" autocomplete="off">展開模型輸出</label>\n'
+_STOPS = {"end": "ended", "length": "longest length reached", "refused": "refused"}
+_LEVELS = [
+    ("0 50", "below 50%"),
+    ("50 80", "50–80%"),
+    ("80 95", "80–95%"),
+    ("95 101", "95% and more"),
+]
+_ORDERS = [("least", "least sure first"), ("most", "most sure first")]
+_SCRIPT = "The sentences are shown by JavaScript in this page; please allow it."
+_SCRIPTED = {
+    "rest": "show {n} characters more ({left} are left)",
+    "completion": "{name} ({stop}, {n} tokens)",
+    "shown": "{n} of {all} sentences",
+}
+"""What explorer.js says."""
+_EXPANDED = '<label><input type="checkbox" id="expanded" autocomplete="off">{}</label>\n'
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,7 @@ class Explorer:
     none: str
     seen: bool = False
     sure: str = ""
-    heading: str = "測試句"
+    heading: str = "Test sentences"
 
     def write(self, path: Path, title: str, above: str, outlined: str) -> None:
         """Write a page of these sentences, `above` before them, atomically.
@@ -59,13 +72,13 @@ class Explorer:
         """
         script = page_file("explorer.js") if self.sentences else ""
         with replacing(path) as file:
-            file.write(opening(title, script, skip=("list", f"跳到{self.heading}")) + above)
-            file.write(f'<h2 id="list">{self.heading}（{len(self.sentences):,}）</h2>\n')
+            file.write(opening(title, script, skip=("list", say("Go to the sentences"))) + above)
+            file.write(f'<h2 id="list">{say(self.heading)} ({len(self.sentences):,})</h2>\n')
             if self.sentences:
                 file.write(self.marks.legend(outlined) + self._frame())
                 file.write(closing(self._data(), script))
             else:
-                file.write(f"<p>沒有{self.heading}。</p>\n{closing()}")
+                file.write(f"<p>{say('There are none.')}</p>\n{closing()}")
 
     @cached_property
     def _genres(self) -> Mapping[str, int]:
@@ -90,22 +103,27 @@ class Explorer:
             (str(n), tag if names[tag] == tag else f"{tag} {names[tag]}")
             for tag, n in self._types.items()
         ]
-        seen = [("1", "訓練中見過"), ("0", "訓練中未見")]
+        seen = [("1", say("seen in training")), ("0", say("not seen in training"))]
+        filters, more = say("filter the sentences"), say("Show more sentences")
         sure = any(e.confidence is not None for each in self.sentences for e in each.entities)
         return (
-            '<div class="filters" id="filters" role="search" aria-label="篩選句子" hidden>\n'
-            + _select("genre", "文類", [(str(n), name) for name, n in self._genres.items()])
-            + _select("type", "類別", types)
-            + _select("kind", "結果", kinds)
-            + (_select("seen", "字串", seen) if self.seen else "")
-            + (_select("sure", self.sure, _LEVELS) if sure else "")
-            + (_select("order", "排序", _ORDERS, "原來的順序") if sure else "")
+            f'<div class="filters" id="filters" role="search" aria-label="{filters}" hidden>\n'
+            + _select("genre", say("genre"), [(str(n), name) for name, n in self._genres.items()])
+            + _select("type", say("type"), types)
+            + _select("kind", say("result"), kinds)
+            + (_select("seen", say("string"), seen) if self.seen else "")
+            + (_select("sure", self.sure, _said(_LEVELS)) if sure else "")
+            + (
+                _select("order", say("order"), _said(_ORDERS), say("as in the corpus"))
+                if sure
+                else ""
+            )
             + _search(completions=any(each.completions for each in self.sentences))
             + "</div>\n"
-            '<ol class="sentences" id="sentences"></ol>\n'
-            '<p id="nothing" hidden>沒有符合的句子。</p>\n'
-            '<button type="button" id="more" class="more" hidden>顯示更多句子</button>\n'
-            "<noscript><p>句子由這一頁裡的 JavaScript 顯示；請允許它執行。</p></noscript>\n"
+            f'<ol class="sentences" id="sentences" lang="{chinese()}"></ol>\n'
+            f'<p id="nothing" hidden>{say("No sentence fits.")}</p>\n'
+            f'<button type="button" id="more" class="more" hidden>{more}</button>\n'
+            f"<noscript><p>{say(_SCRIPT)}</p></noscript>\n"
         )
 
     def _data(self) -> Iterator[str]:
@@ -115,6 +133,7 @@ class Explorer:
             "types": [[self.marks.style(tag), self.marks.name(tag)] for tag in self._types],
             "lines": list(self.lines),
             "kinds": [[name, int(flagged)] for name, flagged in self.kinds.items()],
+            "words": {name: say(text) for name, text in _SCRIPTED.items()},
         }
         yield _dumped(head)[:-1] + ',"rows":['
         types = self._types
@@ -132,13 +151,32 @@ class Explorer:
         yield "\n]}"
 
 
-def _select(id_: str, name: str, options: Sequence[tuple[str, str]], first: str = "全部") -> str:
+def _said(options: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(value, say(text)) for value, text in options]
+
+
+def _select(id_: str, name: str, options: Sequence[tuple[str, str]], first: str = "") -> str:
     listed = "".join(
         f'<option value="{value}">{html.escape(plain(text))}</option>' for value, text in options
     )
     return (
-        f'<label>{name} <select id="{id_}" autocomplete="off"><option value="">{first}</option>'
-        f"{listed}</select></label>\n"
+        f'<label>{name} <select id="{id_}" autocomplete="off">'
+        f'<option value="">{first or say("all")}</option>{listed}</select></label>\n'
+    )
+
+
+def _search(*, completions: bool) -> str:
+    """The last filters; what is for completions only where there are some."""
+    searched = say("sentence, id or output") if completions else say("sentence or id")
+    opened = f"　<kbd>o</kbd> {say('output of the model')}" if completions else ""
+    return (
+        f'<label>{say("search")} <input type="search" id="search" autocomplete="off" '
+        f'spellcheck="false" placeholder="{searched}"></label>\n'
+        f"{_EXPANDED.format(say('show outputs')) if completions else ''}"
+        f'<button type="button" id="clear">{say("clear the filters")}</button>\n'
+        '<output id="shown" for="genre type kind search"></output>\n'
+        f'<p class="keys"><kbd>j</kbd> <kbd>k</kbd> {say("next, previous sentence")}{opened}　'
+        f"<kbd>/</kbd> {say('search')}　<kbd>x</kbd> {say('clear the filters')}</p>\n"
     )
 
 
@@ -200,7 +238,7 @@ def _percent(confidence: float | None) -> list[float]:
 
 
 def _completion(name: str, completion: Completion) -> list[Any]:
-    stop = _STOPS.get(completion.stop, completion.stop)
+    stop = say(_STOPS[completion.stop]) if completion.stop in _STOPS else completion.stop
     return [name, stop, completion.completion_tokens, completion.text]
 
 

@@ -15,7 +15,7 @@ from chmed_ner.report.leaderboard.entries import (
     rows_for,
     scored_runs,
 )
-from chmed_ner.report.leaderboard.rows import DEFAULT_GROUPS, boards, check_groups
+from chmed_ner.report.leaderboard.rows import DEFAULT_GROUPS, boards, check_groups, shortened
 from chmed_ner.report.leaderboard.tables import as_csv, board_records, board_table, latex, markdown
 from chmed_ner.track import TrackedRun
 
@@ -73,6 +73,26 @@ def test_runs_that_differ_in_their_seed_alone_are_one_row() -> None:
     _, row = board_table(board, board_records(board, [])).cells.to_dict("records")
     assert (row["f1"], row["interval"], row["runs"]) == ("52.00 ± 2.83", "51.00–54.00", "2")
     assert board_records(board, [])["seeds"].tolist() == ["3", "1 2"]
+
+
+def test_a_setting_without_chance_has_no_deviation() -> None:
+    runs = [scored(50, seed=1), scored(50, seed=2)]
+    runs[0].run.metrics["test/f1_low"] = 48.9  # resampled by the seed
+    (board,), _ = boards(runs)
+    assert board.rows[0].figure("test/f1") == (50, None)
+    (row,) = board_table(board, board_records(board, [])).cells.to_dict("records")
+    assert (row["f1"], row["runs"]) == ("50.00", "2")
+    other = scored(50, seed=2, genres={"FT": 40, "WA": 60})
+    (board,), _ = boards([runs[0], other])
+    assert board.rows[0].figure("test/f1") == (50, 0)
+
+
+def test_rows_are_named_in_figures_by_what_tells_them_apart() -> None:
+    (board,), _ = boards([scored(50), scored(60, tags={"regime": "few_shot"})])
+    said, rows = shortened(board.rows)
+    assert (said, [row.name for row in rows]) == ("big / extraction", ["few_shot", "lora"])
+    (board,), _ = boards([scored(50)])
+    assert shortened(board.rows)[1][0].name == "big / lora / extraction"
 
 
 def test_settings_are_never_mixed_into_one_spread() -> None:
@@ -161,17 +181,18 @@ def test_bold_is_for_the_best_that_may_be_compared() -> None:
     records = board_records(board, rows)
     found = board_table(board, records)
     assert [name.split(" ")[0] for name in found.cells["system"]] == [
-        "top", "cheat", "next", "small", "big",
+        "cheat", "next", "small", "big", "top",
     ]  # fmt: skip
-    assert found.bold.any(axis=1).tolist() == [False, False, True, False, True]
-    assert found.cells["remark"][1] == "tuned on this test set"
-    assert found.cells["remark"][3] == "partial"
+    assert found.bold.any(axis=1).tolist() == [False, True, False, True, False]
+    assert found.cells["remark"][0] == "在此測試集上調過"
+    assert found.cells["remark"][2] == "部分資料"
     text = markdown(found)
     assert "| next | paper |  | **65.00** |  | **64.00** | **66.00** |" in text
     assert "**50.00**" in text
     assert "**60.00**" not in text
     assert {line.count("|") for line in text.splitlines()} == {len(found.heads) + 1}
     assert "\\textbf{65.00}" in latex(found)
+    assert "\\midrule\ntop & paper" in latex(found)
     table = as_csv([records], board.genres, DEFAULT_GROUPS).splitlines()
     assert table[0].startswith("dataset,source,system,backbone,method,regime,prompt,differs,runs")
     assert len(table) == 6
@@ -181,7 +202,7 @@ def test_cells_mean_nothing_in_markdown_and_latex() -> None:
     bad = "a|b_*<i>&%$#{}~^\\[x]"
     (board,), _ = boards([scored(tags={"backbone": bad, "regime": "none", "prompt": "none"})])
     found = board_table(board, board_records(board, []))
-    assert r"| a\|b\_\*\<i\>&%$#{}\~^\\\[x\] | ours |" in markdown(found)
+    assert r"| a\|b\_\*\<i\>&%$#{}\~^\\\[x\] | 本框架 |" in markdown(found)
     assert r"a|b\_*<i>\&\%\$\#\{\}\textasciitilde{}\textasciicircum{}" in latex(found)
 
 

@@ -34,13 +34,12 @@ def test_every_figure_that_has_data() -> None:
     texts = {"analysis/f1_by_sentence_length.csv": LENGTHS, "analysis/confusion.csv": CONFUSION}
     drawn = board_figures(board.without_partial(), board.rows, lambda _, path: texts.get(path))
     assert set(drawn.pictures) == {
-        "confusion.png", "f1_by_sentence_length.png", "f1_by_type.png", "learning_curve.png",
-        "speed_against_f1.png",
+        "confusion", "f1_by_sentence_length", "f1_by_type", "learning_curve", "speed_and_f1",
     }  # fmt: skip
-    assert drawn.left_out == ["F1 by genre: there is one genre"]
+    assert drawn.left_out == ["各文類的 F1: 只有一種文類"]
     assert drawn.best == "n3 (id3)"
     for picture in drawn.pictures.values():
-        assert Image.open(BytesIO(picture)).height > 300
+        assert Image.open(BytesIO(picture["png"])).height > 300
     assert (
         board_figures(board.without_partial(), board.rows, lambda _, path: texts.get(path)) == drawn
     )
@@ -49,8 +48,7 @@ def test_every_figure_that_has_data() -> None:
 def test_what_is_left_out_is_said() -> None:
     (board,), _ = boards([run(1, 40, size="100"), run(3, 60)])
     drawn = board_figures(board.without_partial(), board.rows, lambda *_: None)
-    assert set(drawn.pictures) == {"f1_by_type.png"}
+    assert set(drawn.pictures) == {"f1_by_type"}
     assert [reason.partition(":")[0] for reason in drawn.left_out] == [
-        "F1 by genre", "F1 by sentence length", "learning curve", "confusion matrix",
-        "speed against F1",
+        "各文類的 F1", "F1 與句長", "學習曲線", "類型混淆", "速度與 F1",
     ]  # fmt: skip
