@@ -180,21 +180,6 @@ def _search(*, completions: bool) -> str:
     )
 
 
-def _search(*, completions: bool) -> str:
-    """The last filters; what is for completions only where there are some."""
-    searched = "句子、編號或模型輸出" if completions else "句子或編號"
-    opened = "　<kbd>o</kbd> 模型輸出" if completions else ""
-    return (
-        '<label>搜尋 <input type="search" id="search" autocomplete="off" spellcheck="false" '
-        f'placeholder="{searched}"></label>\n'
-        f"{_EXPANDED if completions else ''}"
-        '<button type="button" id="clear">清除篩選</button>\n'
-        '<output id="shown" for="genre type kind search"></output>\n'
-        f'<p class="keys"><kbd>j</kbd> <kbd>k</kbd> 下一句、上一句{opened}　'
-        "<kbd>/</kbd> 搜尋　<kbd>x</kbd> 清除篩選</p>\n"
-    )
-
-
 def _spans(
     sentence: Sentence, line: Sequence[tuple[Span, int]], types: Mapping[str, int]
 ) -> list[list[float]]:
