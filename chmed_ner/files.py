@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).resolve().parent
-OUTPUT: ContextVar[Path | None] = ContextVar("OUTPUT", default=None)
-"""Where the runs are, if not in the default place (`--runs-in`)."""
+OUTPUT: ContextVar[Path | None] = ContextVar("OUTPUT", default=None)  # --runs-in: where runs are
 
 
 def checkout() -> Path | None:

@@ -32,8 +32,6 @@ BUTTON = {
     for mode in ("", "_dark")
 }
 """White text is easy to read on these (a contrast of 6.7 and more)."""
-DARK = ".dark #shown :is(.legend-item, .highlighted, .highlighted *) {color: white !important}"
-"""Gradio writes black on the colours, in its dark mode too, where they are dark."""
 MOST_CHARACTERS = 20000
 FONTS = ["system-ui", "Noto Sans CJK TC", "Microsoft JhengHei", "PingFang TC", "sans-serif"]
 
@@ -205,7 +203,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             footer_links=[],
             quiet=True,
             theme=theme.set(**BUTTON),
-            css=DARK,
         )
     except ChmedError as error:
         print(f"error: {error}", file=sys.stderr)

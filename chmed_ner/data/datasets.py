@@ -39,7 +39,7 @@ class _TrainedOnHealthNER(Dataset):
     """Trains on the part of HealthNER that `healthner_part` names, and on `healthner_extra`."""
 
     healthner_part: Annotated[str, one_of("train", "test")]
-    healthner_extra: bool = False  # so that runs recorded without the knob can be read
+    healthner_extra: bool
     either: ClassVar[bool] = True
     """Whether both parts can be trained on."""
 

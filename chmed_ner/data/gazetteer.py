@@ -38,10 +38,11 @@ class WordList:
         """Strings with the type that they have most often; their probability is how frequent they
         are on a logarithmic scale (1: as the most frequent)."""
         most = log1p(max((types.total() for types in self.counts.values()), default=0)) or 1
+        shares = {string: log1p(types.total()) / most for string, types in self.counts.items()}
         return Lexicon(
             {
-                string: Entry(types.most_common(1)[0][0], log1p(types.total()) / most)
-                for string, types in self.counts.items()
+                string: Entry(self.counts[string].most_common(1)[0][0], share, share)
+                for string, share in shares.items()
             }
         )
 

@@ -1,4 +1,10 @@
-"""A lexicon of mention strings: how often each is an entity where it occurs, and as what type."""
+"""A lexicon of mention strings: how often each is an entity where it occurs, and as what type.
+
+How sure a match is, is the share of the string's occurrences that are an entity of its type, drawn
+towards what strings are in general: (annotated + a) / (occurrences + a + b). The Beta prior (a, b)
+is what best predicts each occurrence in training from the other ones of its string (Ney, Essen and
+Kneser 1995, *On the Estimation of "Small" Probabilities by Leaving-One-Out*).
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,10 +15,12 @@ from chmed_ner.entities.types import Sentence, Span
 
 
 class Entry(NamedTuple):
-    """A string's majority type, and the share of its occurrences that are an entity (0 to 1)."""
+    """A string's majority type, the share of its occurrences that are an entity (0 to 1), and how
+    probable an entity of this type is at another one."""
 
     type: str
     probability: float
+    confidence: float
 
 
 class Match(NamedTuple):
@@ -69,12 +77,50 @@ class MentionCounts:
     def lexicon(self, types: Sequence[str]) -> "Lexicon":
         """The lexicon of these counts; among types met equally often the first in `types` wins."""
         rank = {type_: place for place, type_ in enumerate(types)}
-        entries = {}
-        for string, by_type in self.entities.items():
-            best = min(by_type, key=lambda type_: (-by_type[type_], rank[type_]))
-            share = by_type.total() / self.occurrences[string]
-            entries[string] = Entry(best, share)
-        return Lexicon(entries)
+        best = {
+            string: min(by_type, key=lambda type_: (-by_type[type_], rank[type_]))
+            for string, by_type in self.entities.items()
+        }
+        counts = {s: (self.entities[s][best[s]], self.occurrences[s]) for s in best}
+        yes, no = beta_prior(counts.values())
+        return Lexicon(
+            {
+                string: Entry(
+                    best[string],
+                    self.entities[string].total() / occurrences,
+                    (annotated + yes) / (occurrences + yes + no),
+                )
+                for string, (annotated, occurrences) in counts.items()
+            }
+        )
+
+
+ROUNDS = 1000
+CLOSE = 1e-6
+
+
+def beta_prior(counts: Iterable[tuple[int, int]]) -> tuple[float, float]:
+    """The Beta prior (a, b) of the leave-one-out likelihood of `counts`: for each string how often
+    it is annotated (once at least), and how often it occurs.
+
+    The fixed-point iteration of Minka 2000, *Estimating a Dirichlet distribution*. An annotated
+    occurrence counts where another one would have put the string into the lexicon. As in Laplace's
+    rule one occurrence of either kind is added to them, of a string seen once before.
+    """
+    kinds = [(1, 2, 2, 1, 0), (1, 1, 2, 0, 1)]
+    for (annotated, occurrences), many in sorted(Counter(counts).items()):
+        again = annotated if annotated > 1 else 0
+        if again or occurrences > annotated:
+            kinds.append((many, annotated, occurrences, again, occurrences - annotated))
+    yes, no = 1.0, 1.0
+    for _ in range(ROUNDS):
+        seen = sum(many * (y + n) / (all_ - 1 + yes + no) for many, _, all_, y, n in kinds)
+        more = sum(many * y / (annotated - 1 + yes) for many, annotated, _, y, _ in kinds if y)
+        less = sum(many * n / (n - 1 + no) for many, _, _, _, n in kinds if n)
+        before, yes, no = (yes, no), yes * more / seen, no * less / seen
+        if max(abs(yes - before[0]), abs(no - before[1])) < CLOSE * (yes + no):
+            break
+    return yes, no
 
 
 def mention_strings(sentences: Iterable[Sentence]) -> frozenset[str]:
@@ -119,25 +165,27 @@ class Lexicon(StringIndex):
     def spans(self, text: str, threshold: float) -> tuple[Span, ...]:
         """The longest matches as entities, in text order."""
         return tuple(
-            Span(match.start, match.end, match.entry.type, match.entry.probability)
+            Span(match.start, match.end, match.entry.type, match.entry.confidence)
             for match in self.longest_matches(text, threshold)
         )
 
     def judged(self, text: str, spans: Iterable[Span]) -> tuple[Span, ...]:
-        """The entities with the share of their strings, 0 for one of another type, None for one
-        that is not known."""
+        """The entities with the confidence of their strings, 0 for one of another type, None for
+        one that is not known."""
         known = {each: self.entries.get(text[each.start : each.end]) for each in spans}
         return tuple(
-            replace(each, confidence=entry and entry.probability * (entry.type == each.type))
+            replace(each, confidence=entry and entry.confidence * (entry.type == each.type))
             for each, entry in known.items()
         )
 
 
 def entries_as_json(lexicon: Lexicon) -> dict[str, list[Any]]:
-    """`{string: [type, probability]}`, in alphabetical order."""
+    """`{string: [type, probability, confidence]}`, in alphabetical order."""
     return {string: list(entry) for string, entry in sorted(lexicon.entries.items())}
 
 
 def entries_from_json(content: Mapping[str, Sequence[Any]]) -> Lexicon:
     """The lexicon that `entries_as_json` wrote; ValueError or the like for anything else."""
-    return Lexicon({s: Entry(str(type_), float(p)) for s, (type_, p) in content.items()})
+    return Lexicon(
+        {s: Entry(str(type_), float(p), float(sure)) for s, (type_, p, sure) in content.items()}
+    )

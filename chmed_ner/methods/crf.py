@@ -1,7 +1,6 @@
 """`method=crf`: a linear-chain CRF over characters (CRFsuite), without any neural network."""
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -111,8 +110,8 @@ class CRFTagger:
         (rare).
         """
         chain = self._model.chain
-        forward, backward, total = chain.messages(emissions[None], [len(emissions)])
-        marginals = np.maximum(forward[0] + backward[0] - total, math.log(1e-300))
+        forward, backward, _ = chain.messages(emissions[None], [len(emissions)])
+        marginals = np.log(np.maximum(forward * backward, 1e-300))[..., 0]
         order = sorted(range(len(chain.labels)), key=chain.labels.__getitem__)
         return legal_tags([chain.labels[at] for at in order], marginals[:, order].tolist())
 

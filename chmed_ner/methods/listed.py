@@ -33,7 +33,7 @@ def with_lists(
                 for string, times in met.occurrences.items()
             ]
             share = fmean(shares) if shares else 0.0
-            entries |= {string: Entry(listed.entries[string].type, share) for string in new}
+            entries |= {string: Entry(listed.entries[string].type, share, share) for string in new}
         else:
             never = [string for string in met.occurrences if string not in lexicon.entries]
             known = {string: entry.type for string, entry in lexicon.entries.items()}
@@ -50,7 +50,7 @@ def guessed(known: Mapping[str, str], strings: Sequence[str]) -> dict[str, Entry
     if not strings or not types:
         return {}
     if len(set(known.values())) < 2:
-        return {string: Entry(types[0], 1.0) for string in strings}
+        return {string: Entry(types[0], 1.0, 1.0) for string in strings}
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -66,7 +66,8 @@ def guessed(known: Mapping[str, str], strings: Sequence[str]) -> dict[str, Entry
         strings, model.predict_proba([*map(_bounded, strings)]).tolist(), strict=True
     ):
         best = max(types, key=lambda type_: row[places[type_]])
-        found[string] = Entry(best, row[places[best]])
+        share = row[places[best]]
+        found[string] = Entry(best, share, share)
     return found
 
 

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 
 from chmed_ner.errors import without_secrets
-from chmed_ner.files import read_text, sweep_directory, text_sha256
+from chmed_ner.files import OUTPUT, read_text, sweep_directory, text_sha256
 from chmed_ner.knobs import OWN_CONFIG, TRUSTED
 
 QUESTION = re.compile(r"^# Question: (.*\n(?:#.*\n)*)", re.MULTILINE)
@@ -15,7 +15,8 @@ HOW = re.compile(r"rerun=|hydra[./]")
 
 def command(name: str, *words: str) -> str:
     """`chmed-ner NAME WORDS`, quoted and without secrets, with the user's own folders."""
-    own = [f"--config-dir={OWN_CONFIG.get()}"] if OWN_CONFIG.get() else []
+    folders = {"--runs-in": OUTPUT.get(), "--config-dir": OWN_CONFIG.get()}
+    own = [f"{option}={folder}" for option, folder in folders.items() if folder]
     own += [f"--allow-target={each}" for each in TRUSTED.get()]
     return str(without_secrets(shlex.join(["chmed-ner", name, *own, *words])))
 

@@ -45,8 +45,8 @@ def register_config() -> None:
 
 def reader_language() -> str:
     """The language where nothing else was asked for: CHMED_NER_LANGUAGE, else what conf/ says."""
-    root = OmegaConf.load(config_directory() / "config.yaml")
-    return check_language(OmegaConf.select(root, "language"))
+    config: Any = OmegaConf.load(config_directory() / "config.yaml")
+    return check_language(config["language"])
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:

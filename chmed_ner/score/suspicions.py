@@ -108,9 +108,20 @@ def differences(sentences: Sequence[Sentence], predicted: Spans) -> list[Suggest
 
 
 def evidence(suggestion: Suggestion) -> list[float]:
-    """What is known of annotated and suggested entity, apart for each kind."""
-    spans = zip((suggestion.annotated, suggestion.suggested), suggestion.usages, strict=True)
-    known = [1.0, *(value for span, usage in spans for value in _of_entity(span, usage))]
+    """What is known of annotated and suggested entity, how far apart their boundaries are, and how
+    much of what is missed is a part of other annotated entities; on its own for each kind."""
+    one, other = suggestion.annotated, suggestion.suggested
+    spans = zip((one, other), suggestion.usages, strict=True)
+    characters = 0
+    if one and other:
+        characters = abs(one.start - other.start) + abs(one.end - other.end)
+    elif other:
+        shared = (
+            min(each.end, other.end) - max(each.start, other.start)
+            for each in suggestion.sentence.entities
+        )
+        characters = sum(max(0, each) for each in shared)
+    known = [1.0, log1p(characters), *(value for each in spans for value in _of_entity(*each))]
     nothing = [0.0] * len(known)
     return [
         value

@@ -13,6 +13,7 @@ from chmed_ner.track.record import RunRecord, flattened
 
 OPTIONS = (
     "backbone", "prompt", "dataset", "regime", "method", "decoding", "restoration", "script",
+    "gazetteer",
 )  # fmt: skip
 """The groups whose options are parameters, before the settings inside them."""
 LEFT_OUT = ("resume", "dataset.labels.types")

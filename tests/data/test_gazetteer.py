@@ -28,7 +28,7 @@ def test_a_string_a_line_in_the_run_s_script(tmp_path: Path) -> None:
     words = read(tmp_path, text)
     assert counts(words) == {"头痛": {"": 2}, "糖尿病": {"": 1}}
     assert not words.typed
-    assert words.lexicon.entries["头痛"] == ("", 1.0)
+    assert words.lexicon.entries["头痛"] == ("", 1.0, 1.0)
     assert 0 < words.lexicon.entries["糖尿病"].probability < 1
     assert counts(read(tmp_path, text, Traditional())) == {"頭痛": {"": 2}, "糖尿病": {"": 1}}
     simplified = read(tmp_path, "头痛\n", Traditional(), script="simplified")

@@ -1,10 +1,19 @@
 """Counting mentions, and finding them again."""
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 from hypothesis import given, strategies as st
 
-from chmed_ner.entities.lexicon import Entry, Lexicon, StringIndex, count_mentions, mention_strings
+from chmed_ner.entities.lexicon import (
+    Entry,
+    Lexicon,
+    StringIndex,
+    beta_prior,
+    count_mentions,
+    mention_strings,
+)
 from chmed_ner.entities.types import Sentence, Span
 
 TYPES = ("DISE", "SYMP")
@@ -48,15 +57,17 @@ def test_shares_types_and_ties() -> None:
             sentence("痛痛", (0, 1, "SYMP"), (1, 2, "DISE")),
         ]
     )
-    assert lexicon.entries == {
-        "血壓": Entry("DISE", 1.0),  # a tie: the scheme's first type
-        "血": Entry("DISE", 0.25),  # one of four, those inside 血壓 too
-        "痛": Entry("DISE", 1.0),
+    assert {string: entry[:2] for string, entry in lexicon.entries.items()} == {
+        "血壓": ("DISE", 1.0),  # a tie: the scheme's first type
+        "血": ("DISE", 0.25),  # one of four, those inside 血壓 too
+        "痛": ("DISE", 1.0),
     }
 
 
 def test_the_longest_of_nested_strings_is_taken() -> None:
-    lexicon = Lexicon({s: Entry("DISE", p) for s, p in (("血", 0.2), ("血壓", 0.6), ("壓力", 0.9))})
+    lexicon = Lexicon(
+        {s: Entry("DISE", p, p) for s, p in (("血", 0.2), ("血壓", 0.6), ("壓力", 0.9))}
+    )
     assert lexicon.spans("血壓力，血", 0.0) == (Span(0, 2, "DISE"), Span(4, 5, "DISE"))
     assert lexicon.spans("血壓力，血", 0.6) == (Span(0, 2, "DISE"),)
     assert lexicon.spans("血壓力，血", 0.7) == (Span(1, 3, "DISE"),)
@@ -106,3 +117,33 @@ def test_shares_lie_between_0_and_1(training: list[Sentence]) -> None:
     for string, entry in lexicon_of(training).entries.items():
         assert string
         assert 0 < entry.probability <= 1
+        assert 0 < entry.confidence < 1
+
+
+def test_a_string_seen_once_is_less_sure_than_one_seen_often() -> None:
+    once = [sentence(f"得{name}", (1, 2, "DISE")) for name in "甲乙丙丁戊"]
+    often = [sentence("有癌", (1, 2, "DISE"))] * 20
+    lexicon = lexicon_of([*once, *often])
+    (one,), (many,) = lexicon.spans("甲", 1.0), lexicon.spans("癌", 1.0)
+    assert 0.5 < (one.confidence or 0) < (many.confidence or 0) < 1
+    assert lexicon.judged("甲", [Span(0, 1, "SYMP")])[0].confidence == 0
+
+
+def test_the_prior_predicts_occurrences_from_the_others_of_their_string() -> None:
+    draw = np.random.default_rng(1)
+    shares = draw.beta(2, 3, 4000)
+    counts = [(int(draw.binomial(8, share)), 8) for share in shares]
+    yes, no = beta_prior((k, n) for k, n in counts if k > 1)  # once is as good as never here
+
+    def score(a: float, b: float) -> float:
+        kept = [(k, n) for k, n in counts if k > 1]
+        return sum(
+            k * math.log((k - 1 + a) / (n - 1 + a + b))
+            + (n - k) * (math.log((n - k - 1 + b) / (n - 1 + a + b)) if n > k else 0)
+            for k, n in kept
+        )
+
+    best = score(yes, no)
+    for factor in (0.9, 1.1):
+        assert best > score(yes * factor, no)
+        assert best > score(yes, no * factor)

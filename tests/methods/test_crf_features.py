@@ -13,7 +13,13 @@ from chmed_ner.methods.features import (
     sentence_features,
 )
 
-LEXICON = Lexicon({"頭痛": Entry("SYMP", 0.9), "頭": Entry("BODY", 0.1), "胃": Entry("BODY", 1.0)})
+LEXICON = Lexicon(
+    {
+        "頭痛": Entry("SYMP", 0.9, 0.8),
+        "頭": Entry("BODY", 0.1, 0.2),
+        "胃": Entry("BODY", 1.0, 0.7),
+    }
+)
 features = partial(sentence_features, LEXICON)
 LEXICAL = ("word", "from=", "to=")
 

@@ -90,9 +90,9 @@ def test_untyped_strings_get_the_type_that_they_look_like() -> None:
 def test_a_typed_list_is_believed_as_far_as_training_confirms_it() -> None:
     listed = words("胃炎", "醫院", "流感", type_="DISE")
     found = with_lists(lexicon_of(TRAIN, TYPES), [listed], TRAIN)
-    assert found.entries["流感"] == Entry("DISE", 0.5)
+    assert found.entries["流感"] == Entry("DISE", 0.5, 0.5)
     unmet = with_lists(lexicon_of(TRAIN, TYPES), [words("流感", type_="DISE")], TRAIN)
-    assert unmet.entries["流感"] == Entry("DISE", 0.0)
+    assert unmet.entries["流感"] == Entry("DISE", 0.0, 0.0)
 
 
 def test_votes_know_whether_a_list_has_a_mention() -> None:

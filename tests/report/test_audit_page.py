@@ -59,7 +59,7 @@ def test_the_evidence_is_below_the_sentence(browser: Any, audited: Path) -> None
     assert head.startswith("漏標 0.00")
     assert "不標 → 「胃痛」疾病" in head
     assert "模型對建議的信心 0.90" in head
-    assert counts == "「胃痛」別處 3 次：症狀 1、不標 1、疾病 1"
+    assert counts == "「胃痛」別處 3 次 (症狀 1, 不標 1, 疾病 1)"
     assert len(examples) == 3
     assert "「說」疾病 → 不標" in found["WA/3"][0]
     lines = (
@@ -79,6 +79,26 @@ def test_filters_by_kind_and_type(browser: Any, audited: Path) -> None:
     ):  # fmt: skip
         browser.choose(control, value)
         assert set(browser.ids()) == left
+
+
+def test_a_suggestion_takes_the_place_of_all_that_it_overlaps(browser: Any, tmp_path: Path) -> None:
+    """Also of an annotation that no suggestion is about: one of a low score is left out."""
+    both = sentence(1, "左胃痛了", Span(0, 2, "DISE"), Span(2, 3, "SYMP"))
+    found = suggestions([both], {"WA/1": [Span(0, 3, "SYMP", 0.9)]}, [])
+    path = tmp_path / "audit.html"
+    kept = [each for each in found if each.suggested]
+    write_audit_page(path, title="audit", suggestions=kept, labels=LABELS, looked_at=(1, 2))
+    browser.open(path)
+    assert browser.run("document.querySelectorAll('mark mark').length") == 0
+    each_line = "[...document.querySelectorAll('.answer')]"
+    counts = f"{each_line}.map(each => each.querySelectorAll('mark').length)"
+    assert browser.run(counts) == [2, 1]
+
+
+def test_nothing_is_asked_about_completions(browser: Any, audited: Path) -> None:
+    browser.open(audited)
+    assert "模型輸出" not in browser.run("document.body.innerText")
+    assert "模型輸出" not in browser.run("document.getElementById('search').placeholder")
 
 
 def test_hostile_text_is_shown_as_text(browser: Any, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ TAGS = {
     "restoration": "longest_first",
     "script": "simplified",
     "preset": "none",
+    "gazetteer": "none",
     "sweep": "none",
     "seed": "13",
     "partial": "false",
@@ -183,6 +184,7 @@ def test_params_are_the_options_and_the_flattened_configuration(tracked: Any) ->
     assert roots == {
         "seed", "name", "experiment", "rerun", "validate", "limit", "paths", "dataset", "script",
         "prompt", "backbone", "regime", "decoding", "restoration", "method", "tracking",
+        "gazetteer",
     }  # fmt: skip
 
 

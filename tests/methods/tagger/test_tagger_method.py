@@ -3,6 +3,7 @@
 import random
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,27 @@ def test_predict_gives_the_run_s_own_predictions(tagger_run: Any) -> None:
     ] == [[{k: e[k] for k in ("start", "end", "type")} for e in row["entities"]] for row in rows]
     assert found[len(rows)].entities == ()
     assert found[-1].entities[-1].end == 800  # twice as long as the model has positions
+
+
+def test_it_is_as_sure_of_a_given_entity_as_of_the_same_found(tagger_run: Any) -> None:
+    model: Any = chmed_ner.load(tagger_run[0].directory)
+    texts = [row["sentence"] for row in tagger_run[0].rows()]
+    found = model.model.find(texts)
+    judged = model.model.judge(texts, found)
+    assert judged == found
+    confidences = [[span.confidence for span in spans] for spans in judged]
+    assert any(confidences)
+    for sure, spans in zip(confidences, found, strict=True):
+        assert sure == pytest.approx([span.confidence for span in spans], abs=1e-5)
+    text, (first, *_) = next(each for each in zip(texts, found, strict=True) if each[1])
+    other = "DRUG" if first.type == "SYMP" else "SYMP"
+    asked = [replace(first, type=type_) for type_ in (other, first.type, "NEW")]
+    nothing, (wrong, right, new) = model.model.judge(["", text], [(), asked])
+    model.close()
+    assert nothing == ()
+    assert right.confidence == pytest.approx(first.confidence, abs=1e-5)
+    assert 0 < wrong.confidence < 1 - right.confidence + 1e-5
+    assert new.confidence == 0
 
 
 def test_tags_are_legal_whatever_the_text(tagger_run: Any) -> None:
