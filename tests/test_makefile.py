@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 MAKEFILE = ROOT / "Makefile"
 BIN = Path(sys.executable).parent
 SCRIPTED = "backbone=scripted regime=zero_shot tracking=dry limit.test=2"
-TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+TARGETS = re.findall(r"^([a-z-]+):.*##", MAKEFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 EXERCISED = {
     "help", "setup", "demo", "test", "test-all", "lint", "run", "sweep", "data", "ui", "clean",
     "mlflow-server", "bench", "gpu-check", "app", "report", "model",

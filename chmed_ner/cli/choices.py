@@ -58,20 +58,18 @@ def execute(words: Sequence[str]) -> int:
 
     InputError: there is no such group or option; the nearest is named.
     """
-    topics = [word for word in words if not word.startswith("-")]
+    topics = [w for w in words if "." not in w.partition("=")[0] and not w.startswith("-")]
     if not topics:
         print(_overview())
     for topic in topics:
         group, equals, option = topic.partition("=")
         group = group.partition("@")[0]
         if group == "hydra/launcher":
-            print("\n".join(_launchers()))
-            continue
-        options = _options(_checked(group, "group", _groups()))
-        if equals:
-            print("\n".join(_keys(group, _checked(option, group, options))))
+            lines = _launchers()
         else:
-            print("\n".join(_group(group)))
+            options = _options(_checked(group, "group", _groups()))
+            lines = _keys(group, _checked(option, group, options)) if equals else _group(group)
+        print("\n".join(lines))
     return 0
 
 

@@ -156,13 +156,14 @@ def _run(
     identity = experiment.identity(experiment.load())
     once = sweep and not config.rerun
     with claimed(experiment, identity, place, once=once) as claim:
-        report.directory = str(claim.directory)
         if claim.lock is not None:
+            report.directory = str(claim.directory)
             with described(claim.directory, config, settings), assisted():
                 report.metrics = _do(experiment, claim, identity if sweep else "")
             report.state = "done"
         else:
             _leave_out(claim, report)
+            report.directory = str(claim.directory)
     return best(claim.directory, OBJECTIVE) if report.state != "running" else None
 
 

@@ -26,7 +26,7 @@ from bench_run import Sides
 from chmed_ner.entities import Mention, Scores, Sentence, Span, pieces, restore
 from chmed_ner.errors import InputError
 from chmed_ner.files import markdown_table, output_directory, write_bytes, write_json
-from chmed_ner.report.figures import QUIET, TEXT, add_axes, new_figure, png, text_style
+from chmed_ner.report.figures import QUIET, TEXT, add_axes, new_figure, pictures, text_style
 from chmed_ner.run import compose, configure
 from chmed_ner.score import span_scores
 from chmed_ner.track import git_commit
@@ -178,7 +178,7 @@ def picture(table: Mapping[str, Mapping[str, Scores]], nested: Sequence[str]) ->
         for column, f1 in enumerate(values):
             style = text_style(9, "white" if share[row, column] > 0.6 else TEXT)
             axes.text(column, row, f"{f1:.2f}", ha="center", va="center", **style)
-    return png(figure)
+    return pictures(figure)["png"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

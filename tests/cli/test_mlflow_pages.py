@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,8 @@ def test_ui_of_a_moved_folder_opens_where_the_runs_are(
             assert gone.connect_ex(("127.0.0.1", port))
     finally:
         for pid in [server.pid, *_below(server.pid)]:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         server.wait()
 
 

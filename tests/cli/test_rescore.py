@@ -67,7 +67,7 @@ def test_without_a_change_the_scores_are_the_run_s(command, run: Path) -> None:
     assert new == {name: value for name, value in old.items() if not name.startswith(costs)}
     files = ["predictions.jsonl", "submission/FT.txt"]
     files += [f"analysis/{path.name}" for path in (run / "analysis").iterdir()]
-    assert len(files) == 12
+    assert len(files) == 20
     for file in files:
         assert (rescored(run) / file).read_bytes() == (run / file).read_bytes()
 
@@ -112,7 +112,7 @@ def test_it_is_a_run_of_its_own_in_mlflow(command, finished_run: Path, tmp_path:
 def test_nothing_else_may_change(command, run: Path, override: str) -> None:
     ended = command("rescore", str(run), override)
     assert ended.code == 2
-    assert "only restoration, prompt.answer, tracking may change" in ended.err
+    assert "only restoration, prompt.answer, tracking, language may change" in ended.err
     assert not (run / "rescore").exists()
 
 

@@ -68,6 +68,7 @@ def test_answers_that_contradict_each_other_are_reported(
     first, *rest = file.read_text(encoding="utf-8").splitlines()
     other = json.dumps({**json.loads(first), "text": "无中生有-疾病"})
     file.write_text("\n".join([first, first, *rest, ""]), encoding="utf-8")
+    caplog.clear()
     CompletionStore(file)
     assert caplog.messages == []
     file.write_text("\n".join([first, *rest, other, ""]), encoding="utf-8")

@@ -184,7 +184,7 @@ def test_params_are_the_options_and_the_flattened_configuration(tracked: Any) ->
     assert roots == {
         "seed", "name", "experiment", "rerun", "validate", "limit", "paths", "dataset", "script",
         "prompt", "backbone", "regime", "decoding", "restoration", "method", "tracking",
-        "gazetteer",
+        "gazetteer", "language",
     }  # fmt: skip
 
 
