@@ -163,8 +163,9 @@ def _run(
             report.state = "done"
         else:
             _leave_out(claim, report)
-            report.directory = str(claim.directory)
-    return best(claim.directory, OBJECTIVE) if report.state != "running" else None
+    found = best(claim.directory, OBJECTIVE) if report.state != "running" else None
+    report.directory = str(claim.directory)  # not before: see _note
+    return found
 
 
 def _note(report: Report, error: BaseException) -> None:

@@ -26,6 +26,7 @@ from bench_run import Sides
 from chmed_ner.entities import Mention, Scores, Sentence, Span, pieces, restore
 from chmed_ner.errors import InputError
 from chmed_ner.files import markdown_table, output_directory, write_bytes, write_json
+from chmed_ner.report import speaking
 from chmed_ner.report.figures import QUIET, TEXT, add_axes, new_figure, pictures, text_style
 from chmed_ner.run import compose, configure
 from chmed_ner.score import span_scores
@@ -208,7 +209,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     write_json(chosen.output / "offsets.json", {"versions": versions, "scores": rows})
     nested = [each.name for each in corpora if each.nested]
-    write_bytes(chosen.output / "offsets.png", picture(table, nested))
+    with speaking("en"):
+        write_bytes(chosen.output / "offsets.png", picture(table, nested))
     print(f"written: {chosen.output / 'offsets.json'}, {chosen.output / 'offsets.png'}")
     return 0
 

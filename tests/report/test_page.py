@@ -326,7 +326,7 @@ def test_hostile_metric_names_stay_text(tmp_path: Path) -> None:
         [cell.text for cell in row.walk() if cell.tag in ("th", "td")] for row in page.find("tr")
     ]
     assert [seen, "0", "–", "–", "1.00"] in rows
-    assert ["type", seen] in rows
+    assert ["類別", seen] in rows
     assert [seen, "2.00 0"] in rows  # an unknown type is named by its tag
     assert [seen, "3.00", "–", "–"] in rows
     assert [seen, "4.00"] in rows
