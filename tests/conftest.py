@@ -11,6 +11,7 @@ from hypothesis import settings
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: a core for each worker
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["CHMED_NER_FIGURES"] = "[]"  # they are two thirds of the time of a run on the sample
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it puts behind `&`
     signal.signal(signal.SIGINT, signal.default_int_handler)  # tests interrupt what they start

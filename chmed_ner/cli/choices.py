@@ -23,8 +23,8 @@ LAUNCHERS = {
 }
 """The options of hydra/launcher; all but the first come with an extra."""
 COMMON = {
-    "dataset": ("genres", "gold"),
-    "backbone": ("path", "dtype", "device", "batch_size"),
+    "dataset": ("genres",),
+    "backbone": ("path",),
     "regime": ("epochs", "learning_rate", "batch_size", "rank"),
 }
 """Keys of the default options that are changed often."""
@@ -36,7 +36,7 @@ EXAMPLES = """\
   chmed-ner run 'name="第一次"' method=crf         Chinese values: both quotes
 """
 FOOT = """\
-options of a group    chmed-ner run --help backbone
+what an option is     chmed-ner run --help backbone
 keys of an option     chmed-ner run --help regime=lora
 what a run would do   chmed-ner run ... --cfg job   (Hydra's help: --hydra-help)
 options of your own   --config-dir DIR, laid out as conf/
@@ -106,48 +106,55 @@ def _defaults(text: str) -> dict[str, str | None]:
 
 def _overview() -> str:
     lines = ["usage: chmed-ner run [GROUP=OPTION | KEY=VALUE ...]   (-m: a sweep, KEY=A,B)", ""]
+    lines += ["groups and their options (*: the default)"]
     for group in _groups():
-        lines += [*_group(group), ""]
-    lines += [*_launchers(), "", "keys, with their defaults", *_common(), "", "examples", EXAMPLES]
+        default = _default(group)
+        names = [f"*{name}" if name == default else name for name in _options(group)]
+        lines += _row(f"  {group}", " ".join(names), column=15)
+    lines += _row("  hydra/launcher", " ".join(["*basic", *list(LAUNCHERS)[1:]]), column=17)
+    lines += ["", "keys, with their defaults", *_common(), "", "examples", EXAMPLES]
     return "\n".join(lines) + "\n" + FOOT.rstrip()
 
 
+def _default(group: str) -> str | None:
+    return _defaults(read_text(config_directory() / "config.yaml")).get(group)
+
+
 def _group(group: str) -> Iterator[str]:
-    default = _defaults(read_text(config_directory() / "config.yaml")).get(group)
-    shown = f" (default: {default})" if default else ""
-    yield f"{group}=...{shown}"
+    default = _default(group)
+    yield f"{group}=..." + (f" (default: {default})" if default else "")
     for name, path in _options(group).items():
-        yield from _row(f"  {name}", _sentence(_header(read_text(path))), most=1)
+        yield from _row(f"  {name}", _sentence(_header(read_text(path))))
 
 
 def _launchers() -> Iterator[str]:
     yield "hydra/launcher=... (default: basic): how the jobs of a sweep are started"
     for name, meaning in LAUNCHERS.items():
         extra = f" (extra {EXTRAS[name]})" if name in EXTRAS else ""
-        yield from _row(f"  {name}", meaning + extra, most=1)
+        yield from _row(f"  {name}", meaning + extra)
 
 
 def _common() -> Iterator[str]:
-    """The root keys, and those of COMMON, each with its default and its comment."""
+    """The root keys, and those of COMMON, each with its default and what is said of it first."""
     text = read_text(config_directory() / "config.yaml")
     for name, block in _blocks(text).items():
         if name in ("defaults", "hydra"):
             continue
         left, comment = _parts(block.lines[0])
-        left = re.sub(r"\$\{oc\.env:\w+,(\w+)\}", r"\1", left)
+        left = re.sub(r'(\$\{oc.decode:)?\$\{oc.env:\w+,"?([^"}]+)"?}+', r"\2", left)
         if len(block.lines) == 1:
-            yield from _row(f"  {left.replace(': ', '=')}", comment)
+            yield from _row(f"  {left.replace(': ', '=')}", comment, column=25)
         for line in block.lines[1:]:
             inner, meaning = _parts(line.strip())
             shown = re.sub(r": (\$.*)?", "" if "$" in inner else "=", inner)
-            yield from _row(f"  {name}.{shown}", meaning or comment)
-            comment = ""  # it is said once
+            yield from _row(f"  {name}.{shown}", meaning, column=25)
     for group, names in COMMON.items():
         option = _defaults(text)[group]
         inherited = _inherited(group, f"{option}")
         for name in names:
             left, comment = _parts(inherited[name].lines[0])
-            yield from _row(f"  {group}.{left.replace(': ', '=')}", comment)
+            first = comment.partition("; ")[0]
+            yield from _row(f"  {group}.{left.replace(': ', '=')}", first, column=25)
 
 
 def _keys(group: str, option: str) -> Iterator[str]:
@@ -223,16 +230,10 @@ def _header(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    """The first sentence, without its full stop; of a longer one the clauses that fit a line."""
+    """The first sentence, without its full stop."""
     asked = text.removeprefix("Question: ")
     first = re.split(r"(?<!et al)\. (?=[A-Z])|(?<=\?) ", f"{asked} ", maxsplit=1)[0].strip(" .")
-    if asked != text:
-        first = first[:1].upper() + first[1:]
-    room = WIDTH - INDENT
-    ends = [found.start() for found in re.finditer(r"[;:] ", first[:room])]
-    whole = [end for end in ends if len(re.findall(r"[(){}]", first[:end])) % 2 == 0]
-    fits = len(first) <= room or not whole or whole[-1] < 0.6 * room
-    return first if fits else first[: whole[-1]]
+    return first if asked == text else first[:1].upper() + first[1:]
 
 
 def _parts(line: str) -> tuple[str, str]:
@@ -241,9 +242,9 @@ def _parts(line: str) -> tuple[str, str]:
     return left.rstrip(), comment.strip()
 
 
-def _row(left: str, right: str, *, most: int = 9) -> Iterator[str]:
-    """`left`, and `right` beside it in at most `most` lines of WIDTH columns."""
-    said = textwrap.wrap(right, WIDTH - INDENT, max_lines=most, placeholder=" ...")
-    if len(left) < INDENT and said:
-        left = f"{left:<{INDENT}}{said.pop(0)}"
-    yield from (left, *(" " * INDENT + line for line in said))
+def _row(left: str, right: str, *, column: int = INDENT) -> Iterator[str]:
+    """`left`, and `right` beside it from `column` on, in lines of WIDTH columns."""
+    said = textwrap.wrap(right, WIDTH - column, break_on_hyphens=False)
+    if len(left) < column and said:
+        left = f"{left:<{column}}{said.pop(0)}"
+    yield from (left, *(" " * column + line for line in said))

@@ -1,6 +1,7 @@
 """What other rooms use of `report`."""
 
 from .analysis.analysis import write_analysis as write_analysis
+from .formats import check_formats as check_formats
 from .leaderboard.rows import DEFAULT_GROUPS as DEFAULT_GROUPS
 from .leaderboard.write import (
     Leaderboard as Leaderboard,

@@ -18,6 +18,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
 from chmed_ner.entities import Label
+from chmed_ner.report.formats import FORMATS
 from chmed_ner.report.words import ENGLISH, LANGUAGE, SIMPLIFIED, speaking, type_name
 
 DPI = 110
@@ -26,12 +27,6 @@ COLOURS = ("#2166ac", "#d1733b", "#2f8f6b", "#8a5aab", "#b0413e", "#8a97a6")
 FACES = {SIMPLIFIED: 2}
 TAIWAN = 3
 """The faces of the font collection with the glyph forms of mainland China, and of Taiwan."""
-FORMATS: Mapping[str, Mapping[str, None]] = {
-    "png": {"Software": None},
-    "svg": {"Date": None},
-    "pdf": {"CreationDate": None},
-}
-"""What a figure is written as, without the date and the program's name."""
 Pictures = Mapping[str, bytes]
 """A figure by format."""
 
@@ -141,12 +136,12 @@ def add_legend(figure: Figure, entries: Iterable[tuple[str, str, str]], **where:
         text.set_parse_math(False)
 
 
-def pictures(figure: Figure) -> Pictures:
-    """The figure in each of `FORMATS`."""
+def pictures(figure: Figure, formats: Iterable[str] = tuple(FORMATS)) -> Pictures:
+    """The figure in each of the formats."""
     found = {}
-    for name, metadata in FORMATS.items():
+    for name in formats:
         buffer = BytesIO()
         with rc_context({"svg.hashsalt": "chmed_ner"}):  # else its ids differ each time
-            figure.savefig(buffer, format=name, dpi=DPI, metadata=metadata)
+            figure.savefig(buffer, format=name, dpi=DPI, metadata=FORMATS[name])
         found[name] = buffer.getvalue()
     return found

@@ -45,8 +45,13 @@ def register_config() -> None:
 
 def reader_language() -> str:
     """The language where nothing else was asked for: CHMED_NER_LANGUAGE, else what conf/ says."""
+    return check_language(readers_own()["language"])
+
+
+def readers_own() -> dict[str, Any]:
+    """The root keys that the reader of a run chooses, by what the environment or conf/ says."""
     config: Any = OmegaConf.load(config_directory() / "config.yaml")
-    return check_language(config["language"])
+    return {key: config[key] for key in ("language", "figures")}
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:

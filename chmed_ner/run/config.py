@@ -15,7 +15,7 @@ from chmed_ner.entities import Headline, Script
 from chmed_ner.errors import InputError, first_line, note_secrets, without_secrets
 from chmed_ner.knobs import NAMES_RUN, check_knobs, check_numbers, marked, named
 from chmed_ner.prompt import AnswerFormat, Definitions, Examples, Hints, Prompt
-from chmed_ner.report import check_language
+from chmed_ner.report import check_formats, check_language
 from chmed_ner.run.composing import compose
 from chmed_ner.run.experiment import EXTRA, OPTIONAL, Experiment, Method
 from chmed_ner.run.names import checked_name, default_name
@@ -125,6 +125,7 @@ def configure(config: Mapping[Any, Any], choices: Mapping[str, str | None]) -> E
         seed=content["seed"],
         validate=content["validate"],
         language=check_language(content["language"]),
+        figures=check_formats(content["figures"]),
         experiment=without_secrets(content["experiment"]),
         parts=parts,
         name=checked_name(content["name"] or default_name(method, content, choices)),

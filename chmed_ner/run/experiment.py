@@ -113,6 +113,7 @@ class Experiment:
     validate: bool
     resume: bool
     language: str
+    figures: Sequence[str]
     data: Path
     output: Path
     choices: Mapping[str, str]
@@ -194,7 +195,11 @@ class Experiment:
         return config_hash(self.config, inputs, self.backbone_checksum)
 
     def load(self) -> Corpus:
-        """The corpus, in its original script."""
+        """The corpus, in its original script, read at the first call."""
+        return self._corpus
+
+    @cached_property
+    def _corpus(self) -> Corpus:
         return self.dataset.load(
             self.data, seed=self.seed, limit=self.limit, training=self.reads_training
         )

@@ -13,13 +13,13 @@ from chmed_ner.backbone import Backbone
 from chmed_ner.data import Corpus
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import cache_directory
-from chmed_ner.run.composing import compose, reader_language
+from chmed_ner.run.composing import compose, readers_own
 from chmed_ner.run.config import GROUPS, REQUIRED, plain_config
 from chmed_ner.run.overrides import check_overrides
 from chmed_ner.run.schema import RootSchema
 from chmed_ner.track import RUN_FILE, RunRecord, check_store
 
-CHANGEABLE = ("restoration", "prompt.answer", "tracking", "language")
+CHANGEABLE = ("restoration", "prompt.answer", "tracking", "language", "figures")
 """What a rescoring may change."""
 
 
@@ -48,8 +48,8 @@ def check_backbone(backbone: Backbone, record: RunRecord, directory: Path) -> No
 def recorded_config(directory: Path, record: RunRecord) -> dict[str, Any]:
     """The configuration of the finished run in `directory`, which may be a stranger's.
 
-    The language is the reader's, and so is a cache that is not there. InputError: another key or
-    type than a run records, or an interpolation, which would read the environment.
+    The language and the figures are the reader's, and so is a cache that is not there. InputError:
+    another key or type than a run records, or an interpolation, which would read the environment.
     """
     path = directory / RUN_FILE
     if "${" in json.dumps(record.config):
@@ -59,9 +59,7 @@ def recorded_config(directory: Path, record: RunRecord) -> dict[str, Any]:
     if lacking := lacking or [key for key in REQUIRED if not isinstance(known[key], Mapping)]:
         raise InputError(f"{path}: its configuration lacks {lacking[0]!r}; restore the file")
     try:
-        content = plain_config(
-            DictConfig(OmegaConf.merge(RootSchema, known, {"language": reader_language()}))
-        )
+        content = plain_config(DictConfig(OmegaConf.merge(RootSchema, known, readers_own())))
     except (OmegaConfBaseException, InputError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: config: {first_line(error)}; restore the file") from None
     for node in (content["paths"], content["backbone"]):

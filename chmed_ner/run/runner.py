@@ -160,4 +160,5 @@ def explain(
             spans=spans,
             training_mentions=known,
             labels=corpus.labels,
+            formats=experiment.figures,
         )

@@ -37,6 +37,7 @@ class RootSchema:
     resume: str | None = MISSING
     rerun: bool = MISSING
     language: str = MISSING
+    figures: list[str] = MISSING
     validate: bool = MISSING
     limit: LimitSchema = field(default_factory=LimitSchema)
     paths: PathsSchema = field(default_factory=PathsSchema)

@@ -17,7 +17,7 @@ from chmed_ner.knobs import NAMES_RUN, NO_RESULT, marked, named
 from chmed_ner.track.shape import shaped
 
 RUN_FILE = "run.json"
-NOT_PART = ("paths", "tracking", "resume", "rerun", "hydra", "name", "language")
+NOT_PART = ("paths", "tracking", "resume", "rerun", "hydra", "name", "language", "figures")
 """The root keys that change no result. Of the groups, knobs marked so are left out as well."""
 PACKAGES = (
     "torch", "transformers", "peft", "opencc", "mlflow", "hydra-core", "numpy", "python-crfsuite",

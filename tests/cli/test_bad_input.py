@@ -328,3 +328,13 @@ def test_a_run_that_another_store_does_not_know_gets_a_new_one_there(
     assert ended.code == 0, ended.text
     assert f"{elsewhere / 'mlflow.db'} has no run" in ended.text
     assert status_of(stopped, elsewhere) == ("FINISHED", "FINISHED")
+
+
+def test_what_is_said_of_a_corpus_is_said_once(scripted, tmp_path: Path) -> None:
+    gold = tmp_path / "data" / "rocling2022" / "ROCLING22_CHNER_truth.txt"
+    gold.parent.mkdir(parents=True)
+    gold.write_text(GOOD, encoding="utf-8")
+    places = (f"paths.data={tmp_path / 'data'}", f"paths.output={tmp_path}")
+    ended = scripted("dataset=rocling2022", *places)
+    assert ended.code == 0, ended.text
+    assert ended.text.count("not the published file") == 1

@@ -12,6 +12,7 @@ OPTIONS = [
     for path in folder.rglob("*.yaml")
     if path.parent.name not in ("conf", "recipe")
 ]
+GROUPS = "groups and their options (*: the default)"
 
 
 def columns(line: str) -> int:
@@ -19,25 +20,40 @@ def columns(line: str) -> int:
     return sum(1 + (unicodedata.east_asian_width(each) in "WF") for each in line)
 
 
-def test_every_option_has_one_line_of_at_most_80_columns(command) -> None:
+def test_the_help_is_a_screen(command) -> None:
     ended = command("run", "--help")
     assert ended.code == 0, ended.text
     lines = ended.out.splitlines()
     assert max(map(columns, lines)) <= 80
-    shown, group = set(), ""
-    for line in lines:
-        if "=..." in line:
-            group = line.partition("=")[0]
-        elif line.startswith("  "):
-            option, *meaning = line.split()
-            shown.add((group, option, len(meaning) > 1))
-    said = {(group, option) for group, option, is_explained in shown if is_explained}
-    assert len(OPTIONS) > 90
-    assert {*OPTIONS, ("hydra/launcher", "joblib")} <= said
-    for part in ("seed=13", "regime.rank=16", "paths.output", "limit.test=null", "--runs-in DIR"):
+    assert len(lines) <= 64
+    first, after = (lines.index(each) for each in (GROUPS, "keys, with their defaults"))
+    words = " ".join(lines[first + 1 : after]).split()
+    assert {word.removeprefix("*") for word in words} >= {part for each in OPTIONS for part in each}
+    chosen = [word for word in words if word.startswith("*")]
+    assert {"*sample", "*gemma3_270m", "*lora", "*generative", "*basic"} <= set(chosen)
+    for part in ("seed=13", "regime.rank=16", "paths.output", "figures=[png", "--runs-in DIR"):
         assert any(part in line for line in lines), part
     examples = lines[lines.index("examples") + 1 :]
     assert len([line for line in examples if line.startswith("  chmed-ner run ")]) == 5
+
+
+def test_a_group_says_what_each_option_is(command) -> None:
+    groups = {group for group, _ in OPTIONS}
+    ended = command("run", "--help", *sorted(groups), "hydra/launcher")
+    assert ended.code == 0, ended.text
+    lines = ended.out.splitlines()
+    assert max(map(columns, lines)) <= 80
+    assert "..." not in ended.out.replace("=...", "")
+    shown, group = set(), ""
+    for line in lines:
+        if line.partition("=...")[1] and not line.startswith(" "):
+            group = line.partition("=")[0]
+        elif line.startswith("  ") and line[2] != " ":
+            option, *meaning = line.split()
+            shown.add((group, option, bool(meaning)))
+    said = {(group, option) for group, option, is_explained in shown if is_explained}
+    assert len(OPTIONS) > 90
+    assert {*OPTIONS, ("hydra/launcher", "joblib")} <= said
 
 
 def test_a_group_and_an_option_have_a_help_of_their_own(command) -> None:
@@ -60,7 +76,8 @@ def test_an_option_of_the_user_s_own_is_shown(command, tmp_path: Path) -> None:
     content = "# Our ward's notes\ndefaults: [column_files, _self_]\ntest: x.txt # secret\n"
     (folder / "ward.yaml").write_text(content, encoding="utf-8")
     words = ("run", "--help", "--config-dir", str(tmp_path))
-    assert "ward                 Our ward's notes" in command(*words).out
+    assert "ward" in command(*words).out.split()
+    assert "ward                 Our ward's notes" in command(*words, "dataset").out
     keys = command(*words, "dataset=ward").out
     assert "test: x.txt" in keys
     assert "max_characters: 512" in keys

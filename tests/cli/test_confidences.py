@@ -24,7 +24,7 @@ def trained(output: Path, *words: str) -> Path:
             "run", "method=lexicon", "dataset=column_files", f"dataset.train={train}",
             f"dataset.validation={{WA: {SAMPLE / 'train_WA.txt'}}}",
             f"dataset.test={{WA: {SAMPLE / 'test_WA.txt'}, FT: {SAMPLE / 'test_FT.txt'}}}",
-            "tracking=dry", f"paths.output={output}", *words,
+            "tracking=dry", "figures=[png]", f"paths.output={output}", *words,
         ]
     )  # fmt: skip
     assert code == 0

@@ -61,15 +61,18 @@ def test_validation_is_read_again_too(scripted, command, tmp_path: Path) -> None
 
 
 def test_without_a_change_the_scores_are_the_run_s(command, run: Path) -> None:
-    assert command("rescore", str(run), "tracking=dry").code == 0
+    assert command("rescore", str(run), "tracking=dry", "figures=[svg]").code == 0
     old, new = metrics(run), metrics(rescored(run))
     costs = ("time/", "tokens/", "cost/", "memory/")
     assert new == {name: value for name, value in old.items() if not name.startswith(costs)}
     files = ["predictions.jsonl", "submission/FT.txt"]
     files += [f"analysis/{path.name}" for path in (run / "analysis").iterdir()]
-    assert len(files) == 20
+    assert len(files) == 8
     for file in files:
         assert (rescored(run) / file).read_bytes() == (run / file).read_bytes()
+    figures = {path.stem for path in (rescored(run) / "analysis").glob("*.svg")}
+    assert figures == {"confusion", "errors_by_type", "f1_by_length", "f1_by_string"}
+    assert not [*(rescored(run) / "analysis").glob("*.p*")]
 
 
 def test_another_reading_of_the_answers(command, run: Path) -> None:
@@ -112,7 +115,7 @@ def test_it_is_a_run_of_its_own_in_mlflow(command, finished_run: Path, tmp_path:
 def test_nothing_else_may_change(command, run: Path, override: str) -> None:
     ended = command("rescore", str(run), override)
     assert ended.code == 2
-    assert "only restoration, prompt.answer, tracking, language may change" in ended.err
+    assert "only restoration, prompt.answer, tracking, language, figures may change" in ended.err
     assert not (run / "rescore").exists()
 
 

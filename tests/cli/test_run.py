@@ -37,11 +37,6 @@ FILES = {
     "analysis/f1_by_sentence_length.csv",
     "analysis/f1_by_seen.csv",
     "analysis/one_character_entities.csv",
-    *(
-        f"analysis/{name}.{style}"
-        for name in ("confusion", "errors_by_type", "f1_by_length", "f1_by_string")
-        for style in ("png", "svg", "pdf")
-    ),
 }
 COMPLETION = {
     "id", "split", "genre", "prompt_sha256", "text", "stop", "prompt_tokens", "completion_tokens",

@@ -95,7 +95,8 @@ SECRETS = {
 def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output directory of one run in MLflow, with secrets in its environment."""
     folder = tmp_path_factory.mktemp("tracked")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    ours = ("MLFLOW_", "CHMED_NER_FIGURES")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     subprocess.run(
         [
             sys.executable, "-m", "chmed_ner", "run", "backbone=scripted", "regime=zero_shot",
@@ -184,7 +185,7 @@ def test_params_are_the_options_and_the_flattened_configuration(tracked: Any) ->
     assert roots == {
         "seed", "name", "experiment", "rerun", "validate", "limit", "paths", "dataset", "script",
         "prompt", "backbone", "regime", "decoding", "restoration", "method", "tracking",
-        "gazetteer", "language",
+        "gazetteer", "language", "figures",
     }  # fmt: skip
 
 

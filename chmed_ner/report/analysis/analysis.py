@@ -15,7 +15,7 @@ from chmed_ner.report.analysis.figures import (
     types_in,
 )
 from chmed_ner.report.analysis.reliability import reliability_figure
-from chmed_ner.report.figures import Pictures, legible
+from chmed_ner.report.figures import legible, pictures
 from chmed_ner.score import (
     ALL,
     ERROR_KINDS,
@@ -49,8 +49,10 @@ def write_analysis(
     spans: Mapping[str, Sequence[Span]],
     training_mentions: Collection[str],
     labels: LabelScheme,
+    formats: Sequence[str],
 ) -> None:
-    """Write the tables and figures of one run to `directory/analysis`, each file atomically.
+    """Write the tables of one run, and its figures in `formats`, to `directory/analysis`, each file
+    atomically.
 
     A type outside the scheme comes last, by its tag. Without `sentences` nothing is written.
     """
@@ -73,19 +75,21 @@ def write_analysis(
     }
     if reliability[ALL]:
         _write_reliability(folder, reliability)
+    if not formats:
+        return
     with legible():
-        for name, drawn in (
-            ("confusion", confusion_figure(genres[ALL].confusions, types)),
-            ("errors_by_type", error_figure(genres[ALL].confusions, types)),
-            ("f1_by_length", length_figure(genres)),
-            ("f1_by_string", string_figure(genres)),
-        ):
-            _write_figure(folder, name, drawn)
-
-
-def _write_figure(folder: Path, name: str, drawn: Pictures) -> None:
-    for style, content in drawn.items():
-        write_bytes(folder / f"{name}.{style}", content)
+        found = genres[ALL].confusions
+        figures = {
+            "confusion": confusion_figure(found, types),
+            "errors_by_type": error_figure(found, types),
+            "f1_by_length": length_figure(genres),
+            "f1_by_string": string_figure(genres),
+        }
+        if reliability[ALL]:
+            figures["reliability"] = reliability_figure(reliability)
+        for name, figure in figures.items():
+            for style, content in pictures(figure, formats).items():
+                write_bytes(folder / f"{name}.{style}", content)
 
 
 def _write_reliability(folder: Path, genres: Mapping[str, Sequence[Bin]]) -> None:
@@ -95,8 +99,6 @@ def _write_reliability(folder: Path, genres: Mapping[str, Sequence[Bin]]) -> Non
         for each in found
     ]
     _write_csv(folder / "reliability.csv", ("genre", "entities", "confidence", "precision"), rows)
-    with legible():
-        _write_figure(folder, "reliability", reliability_figure(genres))
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Rows) -> None:

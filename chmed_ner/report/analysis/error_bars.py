@@ -4,16 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from chmed_ner.entities import Label
 from chmed_ner.report.figures import (
     QUIET,
     RULE,
-    Pictures,
     add_axes,
     add_legend,
     new_figure,
-    pictures,
     spoken,
     text_style,
 )
@@ -35,7 +34,7 @@ LEAST_NAMED = 6.5
 """Percent; a narrower segment has no number in it."""
 
 
-def error_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> Pictures:
+def error_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> Figure:
     """Two stacks of bars, for gold and for predicted entities; a bar is a type."""
     rows = [*labels, None]
     note = say(_SIDES)
@@ -51,7 +50,7 @@ def error_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> Pic
         axes.set_title(say(title), loc="left", pad=7, **text_style(10))
     kinds = [(say(name), colour, "s") for name, colour, _ in KIND_STYLES]
     add_legend(figure, kinds, loc="lower center", ncols=len(kinds))
-    return pictures(figure)
+    return figure
 
 
 def _bars(axes: Any, counts: Sequence[Sequence[int]]) -> None:

@@ -5,6 +5,7 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from chmed_ner.entities import Label, Scores
@@ -13,14 +14,12 @@ from chmed_ner.report.figures import (
     QUIET,
     RULE,
     TEXT,
-    Pictures,
     add_axes,
     add_legend,
     f1_axis,
     grouped_bars,
     name_places,
     new_figure,
-    pictures,
     spoken,
     text_style,
 )
@@ -54,8 +53,8 @@ def confusion_matrix(found: Mapping[Confusion, int], types: Sequence[str]) -> Ma
     return matrix
 
 
-def confusion_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> Pictures:
-    """The matrix ; a cell's colour is its share of its row."""
+def confusion_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) -> Figure:
+    """The matrix; a cell's colour is its share of its row."""
     matrix = confusion_matrix(found, [label.tag for label in labels])
     size = len(matrix)
     cell = min(0.62, 9.0 / size)
@@ -73,7 +72,7 @@ def confusion_figure(found: Mapping[Confusion, int], labels: Sequence[Label]) ->
     for row, column in zip(*np.nonzero(matrix), strict=True):
         text = light if luminance(colours[row, column]) < SAME_CONTRAST else dark
         axes.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", **text)
-    return pictures(figure)
+    return figure
 
 
 def _colours(matrix: Matrix) -> NDArray[np.float64]:
@@ -125,8 +124,8 @@ FEW = 20
 Parts = Mapping[str, Scores]
 
 
-def length_figure(genres: Mapping[str, Breakdown]) -> Pictures:
-    """F1 over entity length and over sentence length, a line for each genre,."""
+def length_figure(genres: Mapping[str, Breakdown]) -> Figure:
+    """F1 over entity length and over sentence length, a line for each genre."""
     note = say("Small figures below: gold entities; hollow: fewer than {few}", few=FEW)
     figure = new_figure(10.4, 4.4, say("F1 by length"), note)
     panels = (
@@ -148,11 +147,11 @@ def length_figure(genres: Mapping[str, Breakdown]) -> Pictures:
         for genre, colour in colours_of(parts):
             _line(axes, parts[genre], colour)
     genre_legend(figure, colours_of(genres))
-    return pictures(figure)
+    return figure
 
 
-def string_figure(genres: Mapping[str, Breakdown]) -> Pictures:
-    """F1 of strings seen and unseen in training, of one character and longer,."""
+def string_figure(genres: Mapping[str, Breakdown]) -> Figure:
+    """F1 of strings seen and unseen in training, of one character and longer."""
     note = say("Seen: an entity in the training data; small figures below: gold entities")
     figure = new_figure(8.2, 4.0, say("F1 by string"), note)
     parts = {genre: _strings(each) for genre, each in genres.items()}
@@ -166,7 +165,7 @@ def string_figure(genres: Mapping[str, Breakdown]) -> Pictures:
     ]
     grouped_bars(axes, groups, 1, min(9.0, 27 / len(shown)))
     genre_legend(figure, shown)
-    return pictures(figure)
+    return figure
 
 
 def _strings(found: Breakdown) -> dict[str, Scores]:

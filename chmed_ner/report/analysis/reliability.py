@@ -2,23 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 
+from matplotlib.figure import Figure
+
 from chmed_ner.report.analysis.figures import colours_of, genre_legend
 from chmed_ner.report.figures import (
     QUIET,
     RULE,
-    Pictures,
     add_axes,
     f1_axis,
     new_figure,
-    pictures,
     text_style,
 )
 from chmed_ner.report.words import say
 from chmed_ner.score import Bin
 
 
-def reliability_figure(genres: Mapping[str, Sequence[Bin]]) -> Pictures:
-    """The share that is right over the mean confidence, a line for each genre, ; the area
+def reliability_figure(genres: Mapping[str, Sequence[Bin]]) -> Figure:
+    """The share that is right over the mean confidence, a line for each genre; the area
     of a point grows with its entities. On the diagonal a confidence keeps its word."""
     note = say(
         "A point: entities of like confidence, the larger the more; below the diagonal: too sure"
@@ -39,4 +39,4 @@ def reliability_figure(genres: Mapping[str, Sequence[Bin]]) -> Pictures:
         sizes = [8 + 60 * each.entities / most for each in found]
         axes.scatter(sure, right, s=sizes, color=colour, clip_on=False, zorder=3)
     genre_legend(figure, colours_of(genres))
-    return pictures(figure)
+    return figure

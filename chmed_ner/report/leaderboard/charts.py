@@ -36,7 +36,7 @@ Heading = tuple[str, str]
 
 
 def bars_figure(heading: Heading, systems: Systems, categories: Sequence[str]) -> Pictures:
-    """F1 of each system in each category, side by side,."""
+    """F1 of each system in each category, side by side."""
     wanted = 0.17 * len(categories) * (len(systems) + 1) + 1
     width = HALF if wanted <= HALF else WIDEST
     figure, axes = _canvas(heading, systems, width, "s" * len(systems))
@@ -50,7 +50,7 @@ def bars_figure(heading: Heading, systems: Systems, categories: Sequence[str]) -
 def lines_figure(
     heading: Heading, below: str, systems: Systems, places: Mapping[str, float]
 ) -> Pictures:
-    """F1 of each system over ordered categories, each at its place,."""
+    """F1 of each system over ordered categories, each at its place."""
     figure, axes = _canvas(heading, systems)
     axes.set_xticks(list(places.values()), list(places), **text_style(9))
     axes.set_xlabel(below, **text_style(9, QUIET))
@@ -62,7 +62,7 @@ def lines_figure(
 
 
 def speed_figure(heading: Heading, systems: Mapping[str, tuple[float, float]]) -> Pictures:
-    """F1 against sentences a second (logarithmic), a point a system,."""
+    """F1 against sentences a second (logarithmic), a point a system."""
     figure, axes = _canvas(heading, systems)
     axes.set_xscale("log")
     axes.grid(axis="x", color=RULE, linewidth=0.8)

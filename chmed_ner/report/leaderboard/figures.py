@@ -13,7 +13,7 @@ from typing import Any
 from chmed_ner.entities import Label, label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.report.analysis.figures import confusion_figure, types_in
-from chmed_ner.report.figures import Pictures
+from chmed_ner.report.figures import Pictures, pictures
 from chmed_ner.report.leaderboard.charts import bars_figure, lines_figure, speed_figure
 from chmed_ner.report.leaderboard.entries import Artifact, json_object
 from chmed_ner.report.leaderboard.rows import Board, LeaderboardRow, shortened
@@ -156,7 +156,7 @@ def _add_confusions(drawn: Drawn, rows: Sequence[LeaderboardRow], artifact: Arti
         return
     drawn.best = f"{best.run.name} ({best.run.run_id})"
     labels = types_in(found, _labels(artifact(best.run, "run.json")))
-    drawn.pictures["confusion"] = confusion_figure(found, labels)
+    drawn.pictures["confusion"] = pictures(confusion_figure(found, labels))
     drawn.titles["confusion"] = say("Confusion of types")
 
 
