@@ -96,16 +96,20 @@ class Store:
             self._bring_along()
         return client
 
-    def check_there(self) -> None:
-        """Let a store that was copied or moved find its files; InputError: it is not there yet.
-
-        Away: it is locked; RunError: it cannot be used.
-        """
+    def check_made(self) -> None:
+        """InputError where an SQLite store is not there yet."""
         if self._file is not None and not self._file.is_file():
             raise InputError(
                 f"{self._file}: there is no run yet; make one with chmed-ner run, or name the "
                 "folder of your runs with paths.output=..."
             )
+
+    def check_there(self) -> None:
+        """Let a store that was copied or moved find its files; InputError: it is not there yet.
+
+        Away: it is locked; RunError: it cannot be used.
+        """
+        self.check_made()
         with self.reported(), self.locked():
             self._bring_along()
 

@@ -28,11 +28,13 @@ class TrackedRun:
 
 
 class TrackedRuns:
-    """The runs of a store, read and never changed; RunError when it cannot be reached or used."""
+    """The runs of a store, read and never changed; RunError when it cannot be reached or used,
+    InputError where an SQLite store is not there yet."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._texts: dict[tuple[str, str], str | None] = {}
+        store.check_made()
         with self._reached():
             self._client = store.client()
 

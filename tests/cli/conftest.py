@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,11 +62,26 @@ def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
             code = int(stop.code or 0)
         return Ended(code, *capsys.readouterr())
 
+    with own_handlers():
+        yield call
+
+
+@contextmanager
+def own_handlers() -> Iterator[None]:
+    """The handlers that the block gives to the root logger go with it."""
     handlers = list(logging.root.handlers)
-    yield call
+    yield
     for handler in [each for each in logging.root.handlers if each not in handlers]:
         logging.root.removeHandler(handler)
         handler.close()
+
+
+def succeed(*words: str) -> None:
+    """`chmed-ner ...` inside this process, for a fixture that several tests share; it ends well."""
+    from chmed_ner.cli import main
+
+    with own_handlers():
+        assert main(list(words)) == 0
 
 
 @pytest.fixture

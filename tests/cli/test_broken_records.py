@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import SCRIPTED, Command
+from tests.cli.conftest import SCRIPTED, Command, succeed
 from tests.cli.test_tracking import runs_in
 
 DEEP = json.loads("[" * 400 + "]" * 400)
@@ -46,10 +46,8 @@ CASES = [
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output directory of a finished scripted run."""
-    from chmed_ner.cli import main
-
     output = tmp_path_factory.mktemp("made")
-    assert main(["run", *SCRIPTED, "limit.test=2", "tracking=dry", f"paths.output={output}"]) == 0
+    succeed("run", *SCRIPTED, "limit.test=2", "tracking=dry", f"paths.output={output}")
     return output
 
 

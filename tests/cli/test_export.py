@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli.conftest import succeed
+
 TEXT = "醫師說我有輕微的脂肪肝，需要吃藥嗎？\n又說脂肪肝不嚴重。"
 SURE = pytest.approx(0.87, abs=0.05)  # calibrated on the sample's validation sentences
 ENTITIES = [
@@ -24,14 +26,11 @@ ENTITIES = [
 
 
 @pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, process: Any) -> Path:
+def output(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """The output directory of a lexicon run that is in MLflow."""
     folder = tmp_path_factory.mktemp("lexicon")
     shutil.copy(empty_store, folder / "mlflow.db")
-    words = ("run", "method=lexicon", f"paths.output={folder}", "limit.test=20")
-    with process(*words, cwd=folder) as running:
-        said = running.communicate(timeout=200)
-    assert running.returncode == 0, said
+    succeed("run", "method=lexicon", f"paths.output={folder}", "limit.test=20")
     return folder
 
 

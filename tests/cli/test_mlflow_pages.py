@@ -17,22 +17,17 @@ import pytest
 
 from chmed_ner.run import cell_command, sweep_of
 from chmed_ner.run.commands import question
+from tests.cli.conftest import succeed
 
 SWEEP = ("run", "-m", "method=lexicon", "seed=1,2", "limit.test=5", "experiment=seeds")
 
 
 @pytest.fixture(scope="module")
-def output(
-    tmp_path_factory: pytest.TempPathFactory,
-    empty_store: Path,
-    process: Callable[..., subprocess.Popen[str]],
-) -> Path:
+def output(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """The output directory of a sweep of two cells."""
     folder = tmp_path_factory.mktemp("swept")
     shutil.copy(empty_store, folder / "mlflow.db")
-    with process(*SWEEP, f"paths.output={folder}", cwd=folder) as running:
-        said = running.communicate(timeout=500)
-    assert running.returncode == 0, said
+    succeed(*SWEEP, f"paths.output={folder}")
     return folder
 
 

@@ -20,6 +20,7 @@ from chmed_ner.run.cells import mark_killed
 from chmed_ner.run.names import LONGEST_NAME, cell_name
 from chmed_ner.track import Description, MLflowTracking
 from chmed_ner.track.sweeps import SWEEP_TAG
+from tests.cli.conftest import SCRIPTED, succeed
 
 Process = Callable[..., subprocess.Popen[str]]
 CELLS = ("dataset.genres=[WA]", "limit.test=2")
@@ -52,14 +53,12 @@ def contents(output: Path) -> dict[Path, bytes]:
 
 
 @pytest.fixture(scope="module")
-def two_cells(process: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two_cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output directory of a sweep over two seeds."""
     output = tmp_path_factory.mktemp("two_cells")
-    words = ("run", "-m", "backbone=scripted", "regime=zero_shot", "tracking=dry", *CELLS)
-    with process(*words, "seed=1,2", f"paths.output={output}", cwd=output) as running:
-        out, err = running.communicate(timeout=300)
-    assert running.returncode == 0, err
-    assert "2 runs: 2 done, 0 skipped, 0 failed" in out
+    words = ("run", "-m", *SCRIPTED, "tracking=dry", *CELLS, "seed=1,2")
+    succeed(*words, f"paths.output={output}")
+    assert len(runs_of(output)) == 2
     return output
 
 
