@@ -32,6 +32,8 @@ BUTTON = {
     for mode in ("", "_dark")
 }
 """White text is easy to read on these (a contrast of 6.7 and more)."""
+STYLE = "#run input {padding-right: 2em; text-overflow: ellipsis}"
+"""On a phone the name of a run ends before the arrow of its list."""
 MOST_CHARACTERS = 20000
 FONTS = ["system-ui", "Noto Sans CJK TC", "Microsoft JhengHei", "PingFang TC", "sans-serif"]
 
@@ -120,7 +122,7 @@ def page(runs: Mapping[str, Path], types: Sequence[str], *, trust_endpoint: bool
     names = list(runs)
     with gradio.Blocks(title="chmed_ner", analytics_enabled=False) as blocks:
         gradio.Markdown(f"# chmed_ner: {say('Chinese medical named entities')}")
-        run = gradio.Dropdown(names, value=names[0], label=say("model (run)"), filterable=True)
+        run = gradio.Dropdown(names, value=names[0], label=say("model (run)"), elem_id="run")
         text = gradio.Textbox(EXAMPLE, lines=3, max_lines=12, label=say("text"))
         button = gradio.Button(say("Mark the entities"), variant="primary")
         shown = gradio.HighlightedText(
@@ -203,6 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             footer_links=[],
             quiet=True,
             theme=theme.set(**BUTTON),
+            css=STYLE,
         )
     except ChmedError as error:
         print(f"error: {error}", file=sys.stderr)
