@@ -1,5 +1,6 @@
 """Fixtures that more than one room's tests use."""
 
+import gc
 import os
 import shutil
 import signal
@@ -13,11 +14,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: a core for 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["CHMED_NER_FIGURES"] = "[]"  # they are two thirds of the time of a run on the sample
 
+gc.disable()  # until all tests are imported, which leaves no garbage
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it puts behind `&`
     signal.signal(signal.SIGINT, signal.default_int_handler)  # tests interrupt what they start
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is collected, but never again among what was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 def _folder(variable: str) -> Path:
