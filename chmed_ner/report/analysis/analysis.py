@@ -78,10 +78,10 @@ def write_analysis(
     if not formats:
         return
     with legible():
-        found = genres[ALL].confusions
+        pairs = genres[ALL].confusions
         figures = {
-            "confusion": confusion_figure(found, types),
-            "errors_by_type": error_figure(found, types),
+            "confusion": confusion_figure(pairs, types),
+            "errors_by_type": error_figure(pairs, types),
             "f1_by_length": length_figure(genres),
             "f1_by_string": string_figure(genres),
         }
