@@ -55,6 +55,10 @@ def test_each_score_of_the_readme_stands_in_the_record() -> None:
     assert not found - scores(record())
 
 
+def test_the_page_stays_a_page() -> None:
+    assert len(text_of(EXPERIMENTS / "README.md").splitlines()) <= 240
+
+
 def test_the_page_leads_to_each_file_of_the_record() -> None:
     linked = set(LINK.findall(text_of(EXPERIMENTS / "README.md")))
     names = {target.partition("#")[0] for target in linked}
