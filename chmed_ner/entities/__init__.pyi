@@ -55,6 +55,8 @@ from .nesting import (
     layers as layers,
     nestable as nestable,
     order as order,
+    outermost as outermost,
+    surest as surest,
 )
 from .restoration import (
     POLICIES as POLICIES,

@@ -53,6 +53,27 @@ def nestable(spans: Iterable[Span]) -> Spans:
     return tuple(kept)
 
 
+def surest(spans: Iterable[Span]) -> Spans:
+    """The spans in text order, without those that cross a surer one (of equals a longer, then an
+    earlier one) that is kept; one without confidence is the least sure."""
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda s: (-(s.confidence or 0.0), s.start - s.end, s)):
+        if not any(crosses(span, other) for other in kept):
+            kept.append(span)
+    return in_text_order(kept)
+
+
+def outermost(spans: Iterable[Span], *, of_its_type: bool = False) -> Spans:
+    """The spans in text order that lie in no other, or in no other `of_its_type`; of two that cross
+    the first."""
+    if not of_its_type:
+        return layers(spans)[0]
+    by_type: dict[str, list[Span]] = {}
+    for span in spans:
+        by_type.setdefault(span.type, []).append(span)
+    return in_text_order(span for some in by_type.values() for span in layers(some)[0])
+
+
 def inside(spans: Iterable[Span]) -> frozenset[Span]:
     """Those that lie inside a longer one."""
     found = set()

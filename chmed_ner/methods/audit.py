@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from chmed_ner.data import Corpus, carve_validation
-from chmed_ner.entities import Sentence, Span, cut, layers
+from chmed_ner.entities import Sentence, Span, cut, outermost
 from chmed_ner.errors import InputError
 from chmed_ner.machine import progress
 from chmed_ner.methods.features import folds_of
@@ -28,12 +28,16 @@ def audit_annotations(
 ) -> list[Suggestion]:
     """What is probably wrong in the annotations, the surest first; `directory` holds the models.
 
-    Of entities inside others the outermost alone are judged by a method that learns no others.
+    Entities inside others are judged where the method learns them.
     InputError: too few sentences.
     """
     scheme = experiment.dataset.scheme
     if scheme.nested and isinstance(experiment.method, Fitted):
-        sentences = [replace(each, entities=layers(each.entities)[0]) for each in sentences]
+        nests = experiment.method.nests
+        sentences = [
+            replace(each, entities=outermost(each.entities, of_its_type=nests))
+            for each in sentences
+        ]
     seeds = range(experiment.seed, experiment.seed + REHEARSALS)
     planted = [plant(sentences, scheme.tags, PLANTED, seed) for seed in seeds]
     versions = [sentences, *(spoiled for spoiled, _ in planted)]

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from chmed_ner.backbone import Backbone
 from chmed_ner.data import Corpus, Gazetteer, WordList
-from chmed_ner.entities import Script, Sentence, Span, layers
+from chmed_ner.entities import Script, Sentence, Span, outermost
 from chmed_ner.errors import InputError
 from chmed_ner.files import read_json, sha256_of, write_json
 from chmed_ner.knobs import Range
@@ -35,6 +35,8 @@ class Fitted(Method):
     trains = True
     description_file: ClassVar[str]
     weights_file: ClassVar[str | None] = None
+    nests: ClassVar[bool] = False
+    """Whether entities inside others of another type are learnt; else the outermost alone are."""
 
     @property
     def choices(self) -> int:
@@ -100,7 +102,7 @@ class Fitted(Method):
             log.info("the model is there already: it is not fitted again")
         else:
             with tracker.timed("prepare"):
-                self.fit(experiment, self._flat(corpus), directory, tracker)
+                self.fit(experiment, self._learnt(corpus), directory, tracker)
         model = self.reopen(directory, experiment.parts.get("backbone"))
         try:
             placed, seconds = placed_by(model, corpus.test)
@@ -110,18 +112,22 @@ class Fitted(Method):
         sentences = [*corpus.test, *corpus.validation]
         return placed_outcome(sentences, placed, nested=corpus.labels.nested, seconds=seconds)
 
-    def _flat(self, corpus: Corpus) -> Corpus:
-        """The corpus with the outermost entities of the training split alone."""
+    def _learnt(self, corpus: Corpus) -> Corpus:
+        """The corpus with the entities of the training split that the method can learn."""
         if not corpus.labels.nested:
             return corpus
-        train = tuple(replace(each, entities=layers(each.entities)[0]) for each in corpus.train)
+        train = tuple(
+            replace(each, entities=outermost(each.entities, of_its_type=self.nests))
+            for each in corpus.train
+        )
         left = sum(len(each.entities) for each in train)
         every = sum(len(each.entities) for each in corpus.train)
         if left < every:
             log.warning(
-                "method=%s learns no entities inside others: %d of %d training entities are left "
-                "out; method=generative learns all",
-                self.name, every - left, every,
+                "method=%s learns no entities inside others%s: %d of %d training entities are left "
+                "out; method=%s",
+                self.name, " of their type" if self.nests else "", every - left, every,
+                "generative learns all" if self.nests else "tagger and generative learn them",
             )  # fmt: skip
         return replace(corpus, train=train)
 

@@ -1,5 +1,8 @@
 """Entities inside others: layers, which sets are legal, and their restoration."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given, strategies as st
 
@@ -13,7 +16,9 @@ from chmed_ner.entities import (
     inside,
     layers,
     nestable,
+    outermost,
     restore,
+    surest,
     tags_of,
 )
 
@@ -44,6 +49,27 @@ def test_layers_are_flat_and_lose_nothing(spans: list[Span]) -> None:
     assert sorted(span for layer in found for span in layer) == sorted(set(spans))
     legal = nestable(spans)
     assert not inside(legal) & set(layers(legal)[0])
+
+
+@given(ANY)
+def test_the_outermost_of_each_type_are_flat_and_hold_the_others(spans: list[Span]) -> None:
+    assert outermost(spans) == layers(spans)[0]
+    found = outermost(set(spans), of_its_type=True)
+    for type_ in {span.type for span in spans}:
+        kept = [span for span in found if span.type == type_]
+        assert all(a.end <= b.start for a, b in pairwise(kept))
+        for span in spans:
+            if span.type == type_ and span not in kept:
+                assert any(a.start < span.end and span.start < a.end for a in kept)
+
+
+@given(st.lists(st.tuples(SPANS, st.floats(0, 1))))
+def test_of_two_that_cross_the_surer_stays(sure: list[tuple[Span, float]]) -> None:
+    spans = {replace(span, confidence=share) for span, share in sure}
+    kept = surest(spans)
+    assert kept == nestable(kept)
+    for span in spans - set(kept):
+        assert any(crosses(span, k) and k.confidence >= span.confidence for k in kept)
 
 
 @given(ANY)

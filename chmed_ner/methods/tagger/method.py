@@ -29,6 +29,7 @@ from chmed_ner.train import Recipe
 if TYPE_CHECKING:
     from chmed_ner.methods.tagger.model import Tagger
     from chmed_ner.methods.tagger.network import TaggedExample
+    from chmed_ner.methods.tagger.reading import Reader
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ log = logging.getLogger(__name__)
 class TaggerMethod(Recipe, Fitted):
     """A transformer with a head that tags characters; the best epoch on validation is kept.
 
-    The trained tensors are in `model/tagger.safetensors`, types and lexicon in `model/tagger.json`.
+    Where entities may lie inside others, the characters are tagged for each type by itself. The
+    trained tensors are in `model/tagger.safetensors`, tags and lexicon in `model/tagger.json`.
     """
 
     name = "tagger"
@@ -47,6 +49,7 @@ class TaggerMethod(Recipe, Fitted):
     named_by = ("backbone", "method")
     description_file = "tagger.json"
     weights_file = "tagger.safetensors"
+    nests = True
 
     rank: Count | None
     alpha: Positive | None
@@ -89,15 +92,16 @@ class TaggerMethod(Recipe, Fitted):
         self, experiment: Experiment, corpus: Corpus, directory: Path, tracker: Tracker
     ) -> None:
         """Read the sentences, train, keep the best epoch."""
-        from chmed_ner.methods.tagger.model import save_weights
+        from chmed_ner.methods.tagger.model import save_weights, tag_sets
         from chmed_ner.methods.tagger.network import TagLoss
         from chmed_ner.train import KeptEpoch, Training
 
         types, seed, validation = corpus.labels.tags, experiment.seed, corpus.validation
         train = [sentence for sentence in corpus.train if sentence.text]
         features, numbered = self._features(train, types, seed, lists_of(experiment, corpus))
-        tagger = self._new(experiment.backbone, types, features, seed)
-        network, examples = tagger.network, _examples(tagger, train, numbered)
+        tags = tag_sets(types, nested=corpus.labels.nested)
+        tagger = self._new(experiment.backbone, tags, features, seed)
+        network, examples = tagger.network, _examples(tagger.reader, tags, train, numbered)
         trained = sum(each.numel() for each in network.trained().values())
         log.info("%.2f million parameters are trained", trained / 1e6)
         note_counts(directory, {"trained_parameters": trained})
@@ -109,7 +113,7 @@ class TaggerMethod(Recipe, Fitted):
         training.run()
         save_weights(self.weights_path(directory), kept.state)
         content = {
-            "types": list(types),
+            "tags": tags,
             "validation_f1": kept.best if validation else None,
             "trained_parameters": trained,
             "lexicon": features.as_json() if features else None,
@@ -121,27 +125,27 @@ class TaggerMethod(Recipe, Fitted):
         """The tagger of a finished run; InputError where a file is absent, broken or changed."""
         from chmed_ner.methods.tagger.model import load_weights
 
-        def parse(content: dict[str, Any]) -> tuple[list[str], NumberedFeatures | None]:
+        def parse(content: dict[str, Any]) -> tuple[list[list[str]], NumberedFeatures | None]:
             features = numbered_from_json(content["lexicon"]) if content["lexicon"] else None
-            return list(map(str, content["types"])), features
+            return [list(map(str, tags)) for tags in content["tags"]], features
 
-        types, features = self.read_description(directory, parse)
+        tags, features = self.read_description(directory, parse)
         assert backbone is not None, "the method needs one"
-        tagger = self._new(backbone, types, features, seed=0)
+        tagger = self._new(backbone, tags, features, seed=0)
         load_weights(tagger.network, self.weights_path(directory))
         return tagger
 
     def _new(
         self,
         backbone: Backbone,
-        types: Sequence[str],
+        tags: Sequence[Sequence[str]],
         features: NumberedFeatures | None,
         seed: int,
     ) -> "Tagger":
         """A tagger, its fresh weights drawn by `seed`; InputError: the window does not fit."""
         import torch
 
-        from chmed_ner.methods.tagger.model import Tagger, bio_labels, positions_of, tokenizer_of
+        from chmed_ner.methods.tagger.model import Tagger, positions_of, tokenizer_of
         from chmed_ner.methods.tagger.network import TaggerNetwork
         from chmed_ner.methods.tagger.reading import Reader
 
@@ -155,17 +159,16 @@ class TaggerMethod(Recipe, Fitted):
         reader = Reader(tokenizer, most=int(min(self.window, positions_of(base))))
         torch.manual_seed(seed)
         self._tune(base)
-        labels = bio_labels(types)
         network = TaggerNetwork(
             base,
-            labels,
+            tags,
             causal=not isinstance(backbone, Encoder),
             features=len(features or ()),
             recurrent=self.recurrent,
             dropout=self.dropout,
             crf=self.crf,
         ).to(base.device)
-        return Tagger(network, reader, labels, features, getattr(backbone, "batch_size", 32))
+        return Tagger(network, reader, features, getattr(backbone, "batch_size", 32))
 
     def _tune(self, model: Any) -> None:
         """Let all weights, or fresh float32 adapters, be trained; InputError: unfit `targets`."""
@@ -209,18 +212,22 @@ class TaggerMethod(Recipe, Fitted):
 
 
 def _examples(
-    tagger: "Tagger", sentences: Sequence[Sentence], features: list[list[list[int]]] | None
+    reader: "Reader",
+    tags: Sequence[Sequence[str]],
+    sentences: Sequence[Sentence],
+    features: list[list[list[int]]] | None,
 ) -> "list[TaggedExample]":
     """The sentences as they are learnt, by the features given (out of fold) or none."""
     from chmed_ner.methods.tagger.network import TaggedExample
 
-    number = {tag: at for at, tag in enumerate(tagger.labels)}
+    numbers = [{tag: at for at, tag in enumerate(each)} for each in tags]
     given = features or [[[] for _ in sentence.text] for sentence in sentences]
-    return [
-        TaggedExample(
-            tagger.reader(sentence.model_text),
-            found,
-            tuple(number[tag] for tag in tags_of(sentence.entities, len(sentence.text))),
-        )
-        for sentence, found in zip(sentences, given, strict=True)
-    ]
+    examples = []
+    for sentence, found in zip(sentences, given, strict=True):
+        columns = []
+        for number in numbers:
+            spans = [each for each in sentence.entities if f"B-{each.type}" in number]
+            columns.append([number[tag] for tag in tags_of(spans, len(sentence.text))])
+        learnt = tuple(zip(*columns, strict=True))
+        examples.append(TaggedExample(reader(sentence.model_text), found, learnt))
+    return examples

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from chmed_ner.backbone import Backbone, Encoder
-from chmed_ner.entities import OUTSIDE, Span, chunks, tags_of
+from chmed_ner.entities import OUTSIDE, Span, chunks, surest
 from chmed_ner.errors import InputError, first_line
 from chmed_ner.files import keep
 from chmed_ner.machine import give_back, progress
 from chmed_ner.methods.features import NumberedFeatures
-from chmed_ner.methods.tagger.network import Batch, TaggerNetwork, batch_of
+from chmed_ner.methods.tagger.network import TaggerNetwork, batch_of
 from chmed_ner.methods.tagger.reading import Reader, Reading
 from chmed_ner.train import WIDTH_STEP
 
@@ -27,13 +27,12 @@ class Tagger:
 
     network: TaggerNetwork
     reader: Reader
-    labels: Sequence[str]
     features: NumberedFeatures | None
     batch_size: int
 
     def find(self, texts: Sequence[str]) -> list[tuple[Span, ...]]:
-        """The entities of each text by its likeliest legal BIO tags, with their probability among
-        all legal ones; batches do not depend on the texts' order."""
+        """The entities of each text by its likeliest legal tags, with their probability among all
+        legal ones, of two that cross the surer one; batches do not depend on the texts' order."""
         self.network.eval()
         found: dict[str, tuple[Span, ...]] = {"": ()}
         readings = {text: self.reader(text) for text in texts if text}
@@ -41,14 +40,9 @@ class Tagger:
         with progress(len(ordered), "tag", "sentence") as bar:
             for start in range(0, len(ordered), self.batch_size):
                 some = {text: readings[text] for text in ordered[start : start + self.batch_size]}
-                found |= zip(some, self._found(some), strict=True)
+                found |= zip(some, map(surest, self._entities(list(some.items()))), strict=True)
                 bar.update(len(some))
         return [found[text] for text in texts]
-
-    def tags(self, texts: Sequence[str]) -> list[list[str]]:
-        """The likeliest legal BIO tags of each text."""
-        found = zip(self.find(texts), texts, strict=True)
-        return [list(tags_of(spans, len(text))) for spans, text in found]
 
     def close(self) -> None:
         """Free the model."""
@@ -58,7 +52,7 @@ class Tagger:
     def judge(
         self, texts: Sequence[str], spans: Sequence[Sequence[Span]]
     ) -> list[tuple[Span, ...]]:
-        """The given entities of each text, with their probability."""
+        """The given entities of each text, with their probability; 0 for a type not met."""
         self.network.eval()
         judged: list[tuple[Span, ...]] = [()] * len(texts)
         ordered = sorted(
@@ -66,33 +60,42 @@ class Tagger:
         )
         for start in range(0, len(ordered), self.batch_size):
             some = ordered[start : start + self.batch_size]
-            batch, scores = self._scores([(texts[at], self.reader(texts[at])) for at in some])
-            found = self.network.chain.lattice().confident(
-                [spans[at] for at in some], scores.double().cpu().numpy(), batch.lengths.tolist()
-            )
-            for at, confident in zip(some, found, strict=True):
-                judged[at] = confident
+            asked = [spans[at] for at in some]
+            found = self._entities([(texts[at], self.reader(texts[at])) for at in some], asked)
+            for at, each in zip(some, found, strict=True):
+                sure = {span: span.confidence for span in each}
+                judged[at] = tuple(replace(s, confidence=sure.get(s, 0.0)) for s in spans[at])
         return judged
 
-    def _scores(self, read: Sequence[tuple[str, Reading]]) -> tuple[Batch, torch.Tensor]:
+    def _entities(
+        self, read: Sequence[tuple[str, Reading]], asked: Sequence[Sequence[Span]] | None = None
+    ) -> list[list[Span]]:
+        """The entities asked for, or the likeliest ones, of each text, with their probability."""
         features = [self.features(text) if self.features else [()] * len(text) for text, _ in read]
-        device = self.network.base.device
-        batch = batch_of([reading for _, reading in read], features, None, device)
+        batch = batch_of([reading for _, reading in read], features, None, self.network.base.device)
         with torch.no_grad():
-            return batch, self.network(batch)
+            scored = self.network(batch)
+        found: list[list[Span]] = [[] for _ in read]
+        for chain, scores in scored:
+            if asked is None:
+                paths = chain.best(scores, batch.lengths)
+                some = [chunks([chain.labels[tag] for tag in path]) for path in paths]
+            else:
+                some = [tuple(s for s in spans if f"B-{s.type}" in chain.labels) for spans in asked]
+            emissions = scores.double().cpu().numpy()
+            sure = chain.lattice().confident(some, emissions, batch.lengths.tolist())
+            for spans, more in zip(found, sure, strict=True):
+                spans += more
+        return found
 
-    def _found(self, readings: Mapping[str, Reading]) -> list[tuple[Span, ...]]:
-        batch, scores = self._scores(list(readings.items()))
-        chain = self.network.chain
-        paths = chain.best(scores, batch.lengths)
-        placed = [chunks([self.labels[tag] for tag in path]) for path in paths]
-        emissions = scores.double().cpu().numpy()
-        return chain.lattice().confident(placed, emissions, batch.lengths.tolist())
 
-
-def bio_labels(types: Sequence[str]) -> tuple[str, ...]:
-    """The BIO tags of entity types: O, then B and I of each."""
-    return (OUTSIDE, *(f"{prefix}-{type_}" for type_ in types for prefix in "BI"))
+def tag_sets(types: Sequence[str], *, nested: bool) -> tuple[tuple[str, ...], ...]:
+    """The BIO tags that exclude one another: O, then B and I of all types; where entities may lie
+    inside others, a set for each type."""
+    kinds = [[type_] for type_ in types] if nested else [types]
+    return tuple(
+        (OUTSIDE, *(f"{prefix}-{type_}" for type_ in kind for prefix in "BI")) for kind in kinds
+    )
 
 
 def tokenizer_of(backbone: Backbone) -> Any:

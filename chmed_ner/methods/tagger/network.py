@@ -1,8 +1,8 @@
-"""The network: a transformer, states of characters, a head that scores tags, a chain; its loss."""
+"""The network: a transformer, states of characters, a head that scores tags, chains; its loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -21,7 +21,7 @@ Features = Sequence[Sequence[int]]
 
 @dataclass(frozen=True)
 class Batch:
-    """Sentences as tensors: R rows of T tokens, B sentences of up to C characters."""
+    """Sentences as tensors: R rows of T tokens, B sentences of up to C characters, S tag sets."""
 
     ids: torch.Tensor  # (R, T)
     mask: torch.Tensor  # (R, T)
@@ -30,11 +30,12 @@ class Batch:
     inside: torch.Tensor  # (B, C, 2), see `Reading`
     features: torch.Tensor  # (B, C, F), 0 for none
     lengths: torch.Tensor  # (B)
-    tags: torch.Tensor | None  # (B, C), where known
+    tags: torch.Tensor | None  # (B, C, S), where known
 
 
 class TaggerNetwork(nn.Module):
-    """Emission scores for the characters of a batch, and the chain that reads tags from them.
+    """Emission scores for the characters of a batch, and a chain for each set of tags that reads
+    them: one sequence of tags a set.
 
     `base` is a transformer without its output head; `causal`: a state knows only what precedes.
     There are `features` features. The head computes in float32 in any case.
@@ -43,7 +44,7 @@ class TaggerNetwork(nn.Module):
     def __init__(
         self,
         base: Any,
-        labels: Sequence[str],
+        tag_sets: Sequence[Sequence[str]],
         *,
         causal: bool,
         features: int,
@@ -68,11 +69,11 @@ class TaggerNetwork(nn.Module):
         if recurrent:
             self.recurrent = nn.LSTM(width, recurrent, batch_first=True, bidirectional=True)
             width = 2 * recurrent
-        self.emit = nn.Linear(width, len(labels))
-        self.chain: LegalPaths = (LinearChainCRF if crf else IndependentTags)(labels)
+        self.emit = nn.Linear(width, sum(map(len, tag_sets)))
+        self.chains = nn.ModuleList(map(LinearChainCRF if crf else IndependentTags, tag_sets))
 
-    def forward(self, batch: Batch) -> torch.Tensor:
-        """Scores (B, C, L) of each tag at each character."""
+    def forward(self, batch: Batch) -> list[tuple[LegalPaths, torch.Tensor]]:
+        """Each chain with the scores (B, C, L) of its tags at each character."""
         # padding is on the right: a causal model never sees it from a character
         mask = None if self.causal else batch.mask
         states = self.base(input_ids=batch.ids, attention_mask=mask).last_hidden_state
@@ -91,13 +92,16 @@ class TaggerNetwork(nn.Module):
             width = found.shape[1]
             found, _ = pad_packed_sequence(states, batch_first=True, total_length=width)
             found = self.dropout(found)
-        scores: torch.Tensor = self.emit(found)
-        return scores
+        chains = cast(Sequence[LegalPaths], self.chains)
+        scores = self.emit(found).split([len(chain.labels) for chain in chains], dim=-1)
+        return list(zip(chains, scores, strict=True))
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """The summed negative log-likelihood of the batch's tags."""
         assert batch.tags is not None
-        return self.chain.loss(self(batch), batch.tags, batch.lengths)
+        found = zip(self(batch), batch.tags.unbind(dim=-1), strict=True)
+        losses = [chain.loss(scores, tags, batch.lengths) for (chain, scores), tags in found]
+        return torch.stack(losses).sum()
 
     def trained(self) -> dict[str, torch.Tensor]:
         """Every parameter that is trained, by name; not copied."""
@@ -107,7 +111,7 @@ class TaggerNetwork(nn.Module):
 def batch_of(
     readings: Sequence[Reading],
     features: Sequence[Features],
-    tags: Sequence[Sequence[int]] | None,
+    tags: Sequence[Sequence[tuple[int, ...]]] | None,
     device: Any,
 ) -> Batch:
     """The tensors of some texts, none of them empty, padded on the right."""
@@ -122,6 +126,9 @@ def batch_of(
     deep = max((len(found) for each in features for found in each), default=0) or 1
     filled = [[[*found, *[0] * (deep - len(found))] for found in each] for each in features]
     where = torch.tensor(_filled(places, most, (0, 0)), device=device)
+    gold = None
+    if tags is not None:
+        gold = torch.tensor(_filled(tags, most, (0,) * len(tags[0][0])), device=device)
     return Batch(
         ids=torch.tensor(_filled(rows, width, 0), device=device),
         mask=torch.tensor(_filled([[1] * len(row) for row in rows], width, 0), device=device),
@@ -130,7 +137,7 @@ def batch_of(
         inside=torch.tensor(_filled([r.inside for r in readings], most, (0, 0)), device=device),
         features=torch.tensor(_filled(filled, most, [0] * deep), device=device),
         lengths=torch.tensor(lengths, device=device),
-        tags=None if tags is None else torch.tensor(_filled(tags, most, 0), device=device),
+        tags=gold,
     )
 
 
@@ -140,11 +147,12 @@ def _filled(rows: Sequence[Sequence[Any]], width: int, value: Any) -> list[list[
 
 @dataclass(frozen=True, slots=True)
 class TaggedExample:
-    """A sentence as it is learnt: what is read, features, the number of each gold tag."""
+    """A sentence as it is learnt: what is read, features, the number of each character's gold tag
+    in each set."""
 
     reading: Reading
     features: Features
-    tags: tuple[int, ...]
+    tags: tuple[tuple[int, ...], ...]
 
     def __len__(self) -> int:
         return len(self.reading)

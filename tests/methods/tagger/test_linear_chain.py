@@ -10,9 +10,9 @@ from hypothesis import given, settings, strategies as st
 from chmed_ner.entities.bio import chunks, tags_of
 from chmed_ner.methods.crf import legal
 from chmed_ner.methods.tagger.linear_chain import IndependentTags, LegalPaths, LinearChainCRF
-from chmed_ner.methods.tagger.model import bio_labels
+from chmed_ner.methods.tagger.model import tag_sets
 
-LABELS = bio_labels(("X", "Y"))
+(LABELS,) = tag_sets(("X", "Y"), nested=False)
 COUNT = len(LABELS)
 
 

@@ -103,6 +103,42 @@ def test_a_decoder_learns_a_toy_language(
     assert ran.metrics()["test/f1"] > 90
 
 
+def test_entities_inside_others_are_learnt(
+    tiny_gemma3: Path, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    chance = random.Random(4)
+    for name, count in (("train", 130), ("validation", 20), ("test", 25)):
+        lines = []
+        for _ in range(count):
+            before, part = chance.choice(FILLER).strip(), chance.choice(["左膝", "胸部", "肩"])
+            drug, complaint = chance.choice(DRUGS[1:3]), chance.choice(["疼痛", "腫", "發炎"])
+            start = len(before)
+            inner, outer = start + len(part) - 1, start + len(part) + len(complaint) - 1
+            line = f"{before}{part}{complaint}用{drug}|||{start} {inner} bod|||"
+            line += f"{start} {outer} sym|||{outer + 2} {outer + 1 + len(drug)} dru|||"
+            if complaint == "腫":  # of its own type: left out, and said
+                line += f"{start} {start} bod|||" if len(part) > 1 else ""
+            lines.append(line)
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines), encoding="utf-8")
+    ran = run(
+        *DECODER, "method.epochs=14", f"backbone.path={tiny_gemma3}", "dataset=column_files",
+        "dataset.format=pipes",
+        "+dataset.options={end: inclusive}", "labels@dataset.labels=cmeee",
+        "dataset.train=train.txt", "dataset.validation=validation.txt", "dataset.test=test.txt",
+        f"paths.data={tmp_path}",
+    )  # fmt: skip
+    metrics = ran.metrics()
+    assert metrics["nested/inside/recall"] > 60
+    assert metrics["nested/outermost/f1"] > 90
+    model: Any = chmed_ner.load(ran.directory)
+    texts = [row["sentence"] for row in ran.rows()]
+    found = model.model.find(texts)
+    judged = model.model.judge(texts, [spans[::-1] for spans in found])
+    model.close()
+    assert [spans[::-1] for spans in judged] == found
+    assert "learns no entities inside others of their type" in ran.said
+
+
 def test_every_weight_of_a_decoder_in_half_precision(
     toy: Sequence[str], tiny_llama: Path, finished: Callable[..., Any]
 ) -> None:
@@ -164,9 +200,8 @@ def test_tags_are_legal_whatever_the_text(tagger_run: Any) -> None:
     chance = random.Random(5)
     letters = "頭痛發燒咳嗽普拿疼 aspirin\u200b𠮷½"
     texts = ["".join(chance.choices(letters, k=chance.randint(1, 60))) for _ in range(60)]
-    for text, tags in zip(texts, model.model.tags(texts), strict=True):
-        assert len(tags) == len(text)
-        assert tags_of(chunks(tags), len(text)) == tuple(tags)
+    for text, spans in zip(texts, model.model.find(texts), strict=True):
+        assert chunks(tags_of(spans, len(text))) == spans
     model.close()
 
 
