@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chmed_ner.entities import Sentence, Span
-from chmed_ner.methods.ensemble.stacking import Evidence, Known, evidence_of, fit
+from chmed_ner.methods.ensemble.stacking import Evidence, Known, Stacking, evidence_of, fit
 from chmed_ner.methods.ensemble.voting import (
     VOTINGS,
     Ballots,
@@ -74,17 +74,32 @@ class Voters:
     def election(self, voting: str, sentences: Sequence[Sentence]) -> Election:
         """The way of voting, with what it learns from `sentences`; InputError: nothing to learn."""
         if voting == STACKED:
-            stacking = fit(sentences, self.evidence, self.types, nested=self.nested)
-            return Election(
-                lambda each: stacking.candidates(self.evidence(each)),
-                dict.fromkeys(self.types, stacking.threshold),
-                self.nested,
-                {"weights": stacking.weights, "intercept": stacking.intercept},
-            )
-        vote = VOTINGS[voting]
+            return self._stacked(fit(sentences, self.evidence, self.types, nested=self.nested))
         judged = [self.judged(voting, each) for each in sentences]
+        return self._counted(voting, choose_thresholds(self.types, judged))
+
+    def kept(self, content: Mapping[str, Any]) -> Election:
+        """The election of which `content` keeps way of voting, thresholds and what was learnt."""
+        voting, thresholds = content["voting"], content["thresholds"]
+        if voting == STACKED:
+            (threshold,) = set(thresholds.values())
+            return self._stacked(Stacking(content["weights"], content["intercept"], threshold))
+        return self._counted(voting, thresholds)
+
+    def _stacked(self, stacking: Stacking) -> Election:
         return Election(
-            lambda each: vote(self.ballots(each), self.weights),
-            choose_thresholds(self.types, judged),
+            lambda each: stacking.candidates(self.evidence(each)),
+            dict.fromkeys(self.types, stacking.threshold),
             self.nested,
+            {
+                "weights": stacking.weights,
+                "intercept": stacking.intercept,
+                "known": self.known.as_json(),
+            },
+        )
+
+    def _counted(self, voting: str, thresholds: Mapping[str, float]) -> Election:
+        vote = VOTINGS[voting]
+        return Election(
+            lambda each: vote(self.ballots(each), self.weights), thresholds, self.nested
         )

@@ -4,23 +4,25 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from chmed_ner.backbone import Backbone
 from chmed_ner.data import Corpus
 from chmed_ner.errors import InputError
-from chmed_ner.files import sha256_of, write_json
+from chmed_ner.files import read_json, sha256_of, write_json
 from chmed_ner.knobs import NAMES_RUN, Range, are_texts, one_of
 from chmed_ner.methods.ensemble.choice import Choice, CrossValidation
 from chmed_ner.methods.ensemble.election import STACKED, Voters
 from chmed_ner.methods.ensemble.members import KEY, find_members, votes_of
+from chmed_ner.methods.ensemble.reopened import VotingModel
 from chmed_ner.methods.ensemble.stacking import SIMPLIFIED, Known
 from chmed_ner.methods.ensemble.voting import VOTINGS
 from chmed_ner.methods.features import lexicons_of
 from chmed_ner.methods.fitted import lists_of, placed_f1
-from chmed_ner.run import Experiment, Method, Outcome, placed_outcome
+from chmed_ner.run import Experiment, Method, Outcome, SpanModel, load, placed_outcome
 from chmed_ner.track import Tracker
 
 log = logging.getLogger(__name__)
@@ -129,10 +131,11 @@ class Ensemble(Method):
         content = {
             "voting": voting,
             "thresholds": dict(election.thresholds),
+            "nested": corpus.labels.nested,
             **election.learnt,
             "validation_f1": together,
             "runs": [
-                {"run": str(members[at].directory), "name": names[at],
+                {"place": at, "run": str(members[at].directory), "name": names[at],
                  "weight": weights[at], "validation_f1": alone[at]}
                 for at in chosen
             ],
@@ -156,12 +159,21 @@ class Ensemble(Method):
         )  # fmt: skip
         return found
 
-    def reopen(self, directory: Path, backbone: Backbone | None) -> NoReturn:
-        """Refused by InputError: the votes are over the run's own sentences."""
-        raise InputError(
-            f"{directory}: an ensemble votes over predictions that its runs have kept, so it has "
-            f"no model for other text; predict with one of its runs: {', '.join(self.runs)}"
-        )
+    def reopen(self, directory: Path, backbone: Backbone | None) -> SpanModel:
+        """The models of the runs that vote, and how they vote; InputError as `load`, for each."""
+        path = directory / ENSEMBLE_FILE
+        content, members = read_json(path), find_members(self.runs)
+        with ExitStack() as opened:
+            try:
+                chosen = [members[each["place"]] for each in content["runs"]]
+                models = [opened.enter_context(load(each.directory)) for each in chosen]
+                model = VotingModel(models, content)
+            except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+                raise InputError(
+                    f"{path}: not what an ensemble keeps ({error!r}); run the method again"
+                ) from None
+            opened.pop_all()
+            return model
 
     def _weights(self, alone: Sequence[float]) -> list[float]:
         """The votes of each run, whose F1 on the validation split is `alone` (percent)."""

@@ -3,9 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp
+from typing import Any
 
 from chmed_ner.data import UNTYPED
-from chmed_ner.entities import Lexicon, Sentence, Simplified, Span
+from chmed_ner.entities import (
+    Lexicon,
+    Sentence,
+    Simplified,
+    Span,
+    entries_as_json,
+    entries_from_json,
+)
 from chmed_ner.errors import InputError
 from chmed_ner.methods.ensemble.voting import Ballots, Candidate, Judged, elected_scores
 
@@ -23,6 +31,11 @@ class Known:
     mentions: frozenset[tuple[str, str]]
     lists: Mapping[str, Lexicon] = field(default_factory=dict)
 
+    def as_json(self) -> dict[str, Any]:
+        """What `known_from_json` reads."""
+        lists = {name: entries_as_json(listed) for name, listed in self.lists.items()}
+        return {"mentions": sorted(self.mentions), "lists": lists}
+
     def evidence(self, mention: str, type_: str) -> dict[str, bool]:
         """Whether training, and each list, has the mention with this type, a list with none."""
         found = {"known": (mention, type_) in self.mentions}
@@ -30,6 +43,16 @@ class Known:
             entry = listed.entries.get(SIMPLIFIED.convert(mention))
             found[f"list {name}"] = entry is not None and entry.type in (UNTYPED, type_)
         return found
+
+
+NOTHING_KNOWN = Known(frozenset())
+
+
+def known_from_json(content: Mapping[str, Any]) -> Known:
+    """What `Known.as_json` gave; KeyError, TypeError, ValueError or AttributeError for anything
+    else."""
+    lists = {name: entries_from_json(listed) for name, listed in content["lists"].items()}
+    return Known(frozenset((mention, type_) for mention, type_ in content["mentions"]), lists)
 
 
 Evidence = Mapping[Span, Mapping[str, float]]
