@@ -118,7 +118,7 @@ def test_a_study_says_its_question_and_its_command(study: str) -> None:
 
 
 def test_the_readme_names_every_study() -> None:
-    readme = (SWEEP.parent / "README.md").read_text(encoding="utf-8")
+    readme = (SWEEP / "README.md").read_text(encoding="utf-8")
     for path in SWEEP.glob("*.yaml"):
         assert f"`{path.stem}`" in readme, path.stem
 

@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class Browser:
         self._session = found["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """What a method of the DevTools protocol answers."""
@@ -57,11 +59,12 @@ class Browser:
             self.events.append(answer)
 
     def open(self, path: Path) -> None:
-        """Load a file and wait for it."""
+        """Load a file and wait until it is drawn: what was never laid out has no `innerText`."""
         self.events.clear()
-        self.call("Page.navigate", url=path.as_uri())
-        while not any(each.get("method") == "Page.loadEventFired" for each in self.events):
+        loader = self.call("Page.navigate", url=path.as_uri())["loaderId"]
+        while not any(_is_load(each, loader) for each in self.events):
             self.events.append(self._next())
+        self.run("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
 
     def run(self, expression: str) -> Any:
         """The value of an expression in the page, awaited."""
@@ -71,25 +74,42 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def run_in_frame(self, expression: str) -> Any:
-        """The value of an expression in the only frame of the page, in a world of our own."""
-        frames = self.call("Page.getFrameTree")["frameTree"].get("childFrames", [])
-        if frames:
-            frame = frames[0]["frame"]["id"]
-            world = self.call("Page.createIsolatedWorld", frameId=frame)["executionContextId"]
-            found = self.call("Runtime.evaluate", expression=expression, contextId=world)
-            return found["result"].get("value")
-        (target,) = [
-            each
-            for each in self.call("Target.getTargets")["targetInfos"]
-            if each["type"] == "iframe"
-        ]
-        attached = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-        page, self._session = self._session, attached["sessionId"]
-        try:
-            return self.run(expression)
-        finally:
-            self._session = page
+    def wait_for(self, condition: str) -> None:
+        """Wait until an expression is true in the page, as what it does in answer to a click."""
+        _until(lambda: self.run(condition), condition)
+
+    def run_in_frame(self, path: Path, expression: str) -> Any:
+        """The value of an expression in the frame that shows a file, once it has loaded."""
+        found: list[Any] = []
+
+        def look() -> bool:
+            for evaluate in self._frames(path.as_uri()):
+                if evaluate("document.readyState") == "complete":
+                    found.append(evaluate(expression))
+            return bool(found)
+
+        _until(look, f"a frame of {path.name}")
+        return found[0]
+
+    def _frames(self, url: str) -> Iterator[Callable[[str], Any]]:
+        """Frames of the page at an address: of its process, and of a process of their own."""
+        for child in self.call("Page.getFrameTree")["frameTree"].get("childFrames", []):
+            if child["frame"]["url"] == url:
+                world = self.call("Page.createIsolatedWorld", frameId=child["frame"]["id"])
+                number = world["executionContextId"]
+                yield lambda expression, number=number: self.call(
+                    "Runtime.evaluate", expression=expression, contextId=number
+                )["result"].get("value")
+        for target in self.call("Target.getTargets")["targetInfos"]:
+            if target["type"] == "iframe" and target["url"] == url:
+                attached = self.call(
+                    "Target.attachToTarget", targetId=target["targetId"], flatten=True
+                )
+                page, self._session = self._session, attached["sessionId"]
+                try:
+                    yield self.run
+                finally:
+                    self._session = page
 
     def press(self, key: str) -> None:
         """Press and release a key."""
@@ -141,6 +161,19 @@ class Browser:
             self._rest += read
         message, _, self._rest = self._rest.partition(b"\0")
         return dict(json.loads(message))
+
+
+def _is_load(event: dict[str, Any], loader: str) -> bool:
+    told = event.get("params", {})
+    kind = (event.get("method"), told.get("name"), told.get("loaderId"))
+    return kind == ("Page.lifecycleEvent", "load", loader)
+
+
+def _until(condition: Callable[[], Any], meant: str) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, f"waited a minute for {meant}"
+        time.sleep(0.02)
 
 
 @pytest.fixture(autouse=True)

@@ -51,9 +51,10 @@ def test_the_evidence_is_below_the_sentence(browser: Any, audited: Path) -> None
     browser.open(audited)
     notes = browser.run(
         "[...document.querySelectorAll('#sentences > li')].map(each =>"
-        " [each.querySelector('code').textContent, each.querySelector('.note').innerText])"
+        " [each.querySelector('code').textContent,"
+        " ...[...each.querySelectorAll('.note p, .note li')].map(line => line.textContent)])"
     )
-    found = {id_: list(filter(None, note.split("\n"))) for id_, note in notes}
+    found = {id_: lines for id_, *lines in notes}
     assert set(found) == {"WA/1", "WA/2", "WA/3"}
     head, counts, *examples = found["WA/2"]
     assert head.startswith("漏標 0.00")

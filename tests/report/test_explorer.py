@@ -21,6 +21,8 @@ SHOWN = (
     "<svg onload=window.hit=3>&lt;b&gt;U+202EabcU+2066U+200BU+0000U+001BU+000DU+D800"
 )
 MILLION = 1_000_000
+COMPLETIONS = "[...document.querySelectorAll('details')].every(d => d.querySelector('samp'))"
+"""Every completion is drawn: a page draws one after it was opened."""
 
 
 def sentence(number: int, text: str, *entities: Span, genre: str = "WA") -> Sentence:
@@ -139,7 +141,7 @@ def test_what_is_drawn(browser: Any, four: Path) -> None:
     assert browser.run(marks) == [["t1 e", "頭人體"], ["t0 e", "頭疾病·類別"]]
     assert browser.run("document.querySelectorAll('samp').length") == 0
     browser.run("document.getElementById('expanded').click()")
-    browser.run("new Promise(r => setTimeout(r, 100))")
+    browser.wait_for(COMPLETIONS)
     drawn = "[...document.querySelectorAll('samp')].map(s => s.textContent)"
     assert browser.run(drawn) == ["Gastric-疾病\n第二行", "頭-疾病"]
 
@@ -188,7 +190,7 @@ def test_hostile_text_is_shown_as_text(browser: Any, tmp_path: Path) -> None:
     )
     browser.open(path)
     browser.run("document.getElementById('expanded').click()")
-    browser.run("new Promise(r => setTimeout(r, 100))")
+    browser.wait_for(COMPLETIONS)
     assert browser.run("window.hit") is None
     assert browser.run("document.querySelectorAll('img,svg').length") == 0
     assert browser.run("document.querySelectorAll('script').length") == 2
@@ -214,7 +216,7 @@ def test_a_line_of_a_megabyte(browser: Any, tmp_path: Path) -> None:
     )
     browser.open(path)
     browser.run("document.getElementById('expanded').click()")
-    browser.run("new Promise(r => setTimeout(r, 100))")
+    browser.wait_for(COMPLETIONS)
     begun = browser.run("document.querySelector('samp').textContent")
     assert begun.startswith("U+202E" * 10 + "<b>藥藥")
     assert len(begun) < 10_000
@@ -233,12 +235,11 @@ def test_it_works_in_the_frame_that_mlflow_shows_it_in(browser: Any, four: Path)
         f'<iframe sandbox="allow-scripts" src="{four.name}" width="900" height="600"></iframe>'
     )
     browser.open(frame)
-    browser.run("new Promise(r => setTimeout(r, 300))")
-    assert browser.mishaps() == []
-    assert browser.run_in_frame("document.getElementById('shown').value") == "4 / 4 句"
+    assert browser.run_in_frame(four, "document.getElementById('shown').value") == "4 / 4 句"
     drawn = "document.getElementById('sentences').textContent"
-    assert "FT/4" in browser.run_in_frame(drawn)
-    assert browser.run_in_frame("window.origin") == "null"
+    assert "FT/4" in browser.run_in_frame(four, drawn)
+    assert browser.run_in_frame(four, "window.origin") == "null"
+    assert browser.mishaps() == []
 
 
 def test_many_sentences_are_drawn_as_they_are_scrolled_to(browser: Any, tmp_path: Path) -> None:
@@ -248,12 +249,12 @@ def test_many_sentences_are_drawn_as_they_are_scrolled_to(browser: Any, tmp_path
         spans={f"WA/{n}": [] for n in range(500)},
     )
     browser.open(path)
-    browser.run("new Promise(r => setTimeout(r, 200))")
+    browser.wait_for("document.getElementById('more').getBoundingClientRect().top > 2100")
     first = len(browser.ids())
     assert 40 <= first < 200
     browser.run("window.scrollTo(0, document.body.scrollHeight)")
-    browser.run("new Promise(r => setTimeout(r, 200))")
-    assert first < len(browser.ids()) < 500
+    browser.wait_for(f"document.querySelectorAll('#sentences > li').length > {first}")
+    assert len(browser.ids()) < 500
     browser.choose("search", "WA/499")
     assert browser.ids() == ["WA/499"]
 
@@ -292,7 +293,7 @@ def test_the_page_of_two_runs(browser: Any, tmp_path: Path) -> None:
         assert browser.ids() == left, kind
     browser.choose("kind", "")
     browser.run("document.getElementById('expanded').click()")
-    browser.run("new Promise(r => setTimeout(r, 100))")
+    browser.wait_for(COMPLETIONS)
     drawn = "[...document.querySelectorAll('samp')].map(s => s.textContent)"
     assert browser.run(drawn) == ["A says", SHOWN]
     cells = (

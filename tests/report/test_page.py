@@ -427,7 +427,7 @@ def test_the_largest_test_set_is_written_in_seconds(tmp_path: Path) -> None:
     spans = [Span(start, start + 3, "DISE") for start in range(4, 60, 9)]
     sentences = [sentence(text, spans, id_=f"toy/{number}") for number in range(6624)]
     path = tmp_path / "report.html"
-    began = time.perf_counter()
+    began = time.process_time()
     write_page(
         path,
         title="large",
@@ -437,7 +437,7 @@ def test_the_largest_test_set_is_written_in_seconds(tmp_path: Path) -> None:
         metrics=METRICS,
         labels=LABELS,
     )
-    assert time.perf_counter() - began < 8
+    assert time.process_time() - began < 8
     content = path.read_text(encoding="utf-8")
     assert len(data_of(Tree(content).root)["rows"]) == 6624
     assert len(content) < 20_000_000
