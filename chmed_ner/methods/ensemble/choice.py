@@ -9,7 +9,8 @@ not seen the fold that they are measured on (Varma and Simon 2006, Bias in error
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
@@ -143,10 +144,9 @@ class CrossValidation:
     def _counted(self, voting: str, runs: tuple[int, ...], unseen: Folds) -> dict[int, Counts]:
         """The counts of each unseen fold, by what is learnt from the others."""
         seen = [s for fold, some in enumerate(self._folds) if fold not in unseen for s in some]
-        try:
+        elect: Callable[[Sentence], tuple[Span, ...]] = _nobody
+        with suppress(InputError):  # stacked voting learns nothing there: nobody is elected
             elect = self._voters(runs).election(voting, seen).elect
-        except InputError:  # stacked voting learns nothing there, so nobody is elected
-            elect = _nobody
         return {
             fold: sentence_counts((s.entities, elect(s)) for s in self._folds[fold])
             for fold in unseen
