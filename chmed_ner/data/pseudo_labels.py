@@ -103,6 +103,7 @@ def with_pseudo_labels(
             f"dataset.pseudo_confidence ({least:g}), or label other text with a run whose method "
             "gives confidences"
         )
+    other = {n: sha for n, sha in files.items() if sha not in corpus.training_files.values()}
     log.info("%s: %d of %d sentences are trained on; left out: %s",
              path, len(found), len(predictions), said)  # fmt: skip
     return replace(
@@ -111,7 +112,7 @@ def with_pseudo_labels(
         training_files=MappingProxyType(
             {
                 **corpus.training_files,
-                **{f"{KEY}, its labeller's {name}": sha for name, sha in files.items()},
+                **{f"{KEY}, its labeller's {name}": sha for name, sha in other.items()},
                 KEY: sha256_of(path),
                 f"{KEY}, without the sentences of the test files": held_out.sha256,
             }
