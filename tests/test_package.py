@@ -51,9 +51,9 @@ def test_the_top_level_holds_what_design_says() -> None:
         pytest.skip("not a git checkout")
     top = {line.split("/")[0] for line in listed.stdout.splitlines()}
     assert top <= {
-        "pyproject.toml", "Makefile", "README.md", "LICENSE", "CHANGELOG.md", "requirements.lock",
-        ".ci", ".github", ".gitignore", ".pre-commit-config.yaml", "conf", "chmed_ner",
-        "experiments", "tests", "outputs",
+        "pyproject.toml", "Makefile", "README.md", "README.zh-Hant.md", "README.zh-Hans.md",
+        "LICENSE", "CHANGELOG.md", "requirements.lock", ".ci", ".github", ".gitignore",
+        ".pre-commit-config.yaml", "conf", "chmed_ner", "experiments", "tests", "outputs",
     }  # fmt: skip
     outputs = {line for line in listed.stdout.splitlines() if line.startswith("outputs/")}
     assert outputs <= {"outputs/.gitignore"}
