@@ -12,7 +12,9 @@ from chmed_ner.cli.options import add_trust, check_target
 from chmed_ner.data import (
     ANNOTATION_FORMATS,
     MAX_CHARACTERS,
+    PSEUDO_LABELS,
     annotate,
+    labeller_line,
     read_documents,
     write_annotations,
 )
@@ -57,7 +59,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="keep an endpoint's answers, with the text asked about, in paths.cache, so that the "
         "same text is not paid for twice; else predict keeps neither",
     )
-    parser.add_argument("--format", choices=ANNOTATION_FORMATS, default="jsonl")
+    parser.add_argument(
+        "--format",
+        choices=[*ANNOTATION_FORMATS, PSEUDO_LABELS],
+        default="jsonl",
+        help=f"{PSEUDO_LABELS}: jsonl to train on (dataset.{PSEUDO_LABELS}=FILE), which also says "
+        "what the run itself was trained on",
+    )
     parser.add_argument(
         "--out",
         metavar="PATH",
@@ -83,6 +91,11 @@ def execute(arguments: argparse.Namespace) -> int:
     if len(files) > 1:
         raise InputError(f"{files[1]}: one file at a time; {files[0]} is named already")
     (name,) = files
+    if arguments.format == PSEUDO_LABELS and (arguments.precision or arguments.recall):
+        raise InputError(
+            f"--format {PSEUDO_LABELS}: an entity that is left out would be learnt as none; leave "
+            "out --precision and --recall: dataset.pseudo_confidence keeps what is sure"
+        )
     folder = arguments.format == "brat"
     check_target(None if folder else arguments.out, [Path(name)], key="--out")
     run = _run(arguments, overrides)  # before it waits for standard input
@@ -102,7 +115,10 @@ def execute(arguments: argparse.Namespace) -> int:
         stack.enter_context(model)
         annotated = annotate(model, read_documents(stream, name), arguments.max_characters)
         out = None if arguments.out is None else Path(arguments.out)
-        write_annotations(out, arguments.format, annotated)
+        if arguments.format == PSEUDO_LABELS:
+            write_annotations(out, "jsonl", annotated, _labeller(run))
+        else:
+            write_annotations(out, arguments.format, annotated)
     return 0
 
 
@@ -121,6 +137,16 @@ def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> Path | None
             "--precision and --recall rest on a run's validation sentences; name one with --run"
         )
     return None
+
+
+def _labeller(run: Path | None) -> str:
+    """The first line of a file to train on."""
+    if run is None:
+        return labeller_line("a model without training", {})
+    from chmed_ner.track import RunRecord
+
+    record = RunRecord.read(run)
+    return labeller_line(record.name, record.training_files)
 
 
 def _opened(name: str, stack: ExitStack) -> BinaryIO:

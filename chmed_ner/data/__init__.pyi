@@ -49,6 +49,7 @@ from .predictions import (
     read_predictions as read_predictions,
     write_predictions as write_predictions,
 )
+from .pseudo_labels import PSEUDO_LABELS as PSEUDO_LABELS, labeller_line as labeller_line
 from .repairs import (
     conflicts_markdown as conflicts_markdown,
     log_changes as log_changes,

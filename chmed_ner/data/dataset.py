@@ -16,8 +16,9 @@ from chmed_ner.data.corpus import (
     sample,
     sample_per_genre,
 )
+from chmed_ner.data.pseudo_labels import HeldOut, with_pseudo_labels
 from chmed_ner.data.repairs import repaired
-from chmed_ner.data.sources import Source, checksums, missing, read_sources
+from chmed_ner.data.sources import Source, checksums, located, missing, read_sources
 from chmed_ner.entities import LabelScheme, label_scheme
 from chmed_ner.errors import InputError
 from chmed_ner.knobs import Portion, Share
@@ -47,6 +48,8 @@ class Dataset(ABC):
     validation_share: Share
     empty_share: Portion
     split_seed: int | None
+    pseudo_labels: str | None
+    pseudo_confidence: Portion
 
     def __post_init__(self) -> None:
         """InputError: labels that are no scheme, genres outside the choices."""
@@ -130,7 +133,18 @@ class Dataset(ABC):
         InputError: a missing file (MissingTrainingFileError: for training), bad content, a genre
         without test sentences.
         """
-        return self._assembled(self._read(root, training), seed, limit)
+        read = self._read(root, training)
+        corpus = self._assembled(read, seed, limit)
+        if self.pseudo_labels is None or not training:
+            return corpus
+        sources = replace(self, genres=None).sources(root, "test")
+        return with_pseudo_labels(
+            corpus,
+            located(self.pseudo_labels, root),
+            self.pseudo_confidence,
+            (*read.train, *(read.validation or ())),
+            HeldOut.read(sources, root, self.scheme),
+        )
 
     def load_test(self, root: Path, *, seed: int, limit: Limit) -> Corpus:
         """The corpus with its test split alone, as `load` gives it."""

@@ -76,7 +76,7 @@ def read_predictions(path: Path) -> list[Prediction]:
     with opened(path) as stream:
         for number, line in enumerate(stream, start=1):
             try:
-                prediction = _prediction(json.loads(line))
+                prediction = parse_prediction(json.loads(line))
                 key = (prediction.split, prediction.id)
                 if key in found:
                     raise ValueError(f"sentence {prediction.id} occurs twice")
@@ -89,18 +89,19 @@ def read_predictions(path: Path) -> list[Prediction]:
     return list(found.values())
 
 
-def _prediction(record: Any) -> Prediction:
-    """The prediction whose `as_record` is `record`; ValueError where there is none."""
+def parse_prediction(record: Any, *, split: bool = True) -> Prediction:
+    """The prediction whose `prediction_record` is `record`; ValueError where there is none."""
     try:
-        for key in ("id", "split", "genre", "sentence"):
+        where = ("split", "genre") if split else ()
+        for key in ("id", *where, "sentence"):
             if not isinstance(record[key], str):
                 raise TypeError(f"{key} is {record[key]!r:.60}, no text")
         if not isinstance(record["problems"], dict):
             raise TypeError(f"problems is {record['problems']!r:.60}, no object")
         prediction = Prediction(
             id=record["id"],
-            split=record["split"],
-            genre=record["genre"],
+            split=record["split"] if split else "predict",
+            genre=record["genre"] if split else "",
             text=record["sentence"],
             entities=tuple(
                 Span(e["start"], e["end"], e["type"], e.get("confidence"))
@@ -112,7 +113,7 @@ def _prediction(record: Any) -> Prediction:
         for span in prediction.entities:
             if span.confidence is not None and not 0 <= span.confidence <= 1:
                 raise ValueError(f"confidence {span.confidence!r} is no number from 0 to 1")
-        same = prediction_record(prediction) == record
+        same = prediction_record(prediction, split=split) == record
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
     if not same:

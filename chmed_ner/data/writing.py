@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
@@ -178,16 +178,17 @@ def as_gold(texts: Iterable[AnnotatedText], *, outermost: bool = False) -> Itera
         log.warning("%d entities inside others, or crossing them, are left out", left_out)
 
 
-def write_annotations(path: Path | None, style: str, documents: Iterable[Annotated]) -> None:
-    """Write a file, atomically; `brat`: a new folder, a text with its annotations a document; None:
-    standard output, each document as soon as it is there.
+def write_annotations(
+    path: Path | None, style: str, documents: Iterable[Annotated], first: str = ""
+) -> None:
+    """Write a file, atomically, which begins with `first`; `brat`: a new folder, a text with its
+    annotations a document; None: standard output, each document as soon as it is there.
 
     InputError: the file or folder cannot be written, or the format cannot say what is there.
     """
     # UTF-8 whatever the locale says; lone surrogates as they came in
-    written = (
-        text.encode("utf-8", "surrogatepass") for text in ANNOTATION_FORMATS[style](documents)
-    )
+    texts = chain([first], ANNOTATION_FORMATS[style](documents))
+    written = (text.encode("utf-8", "surrogatepass") for text in texts)
     if path is None:
         for content in written:
             sys.stdout.buffer.write(content)

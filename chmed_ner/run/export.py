@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chmed_ner.errors import InputError, RunError
+from chmed_ner.knobs import NAMES_RUN, marked, named
 from chmed_ner.run.confidences import CALIBRATION_FILE, CONFIDENCES_FILE
 from chmed_ner.run.place import output_of, own_output
 from chmed_ner.run.predict import load
@@ -34,6 +35,7 @@ def save_model(run: Path, folder: Path, *, trust_endpoint: bool = False) -> None
     """Write the run as an MLflow model to a new folder; InputError: it exists, or as `load`."""
     if folder.exists():
         raise InputError(f"{folder}: is there already; name a new folder")
+    _check_alone(run)
     load(run, trust_endpoint=trust_endpoint).close()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -59,6 +61,7 @@ def log_model(run: Path, uri: str | None = None, *, trust_endpoint: bool = False
     home = known if record.output is None else moved(known, record.output, output)
     if not uri:
         check_store(run, home, trust=trust_endpoint, own=own_output(run))
+    _check_alone(run)
     load(run, trust_endpoint=trust_endpoint).close()
     store = Store(uri or home, output / ARTIFACTS)
     try:
@@ -67,6 +70,16 @@ def log_model(run: Path, uri: str | None = None, *, trust_endpoint: bool = False
             return _logged(client, store, run, record.mlflow_run_id, Path(partial) / "model")
     except Away as error:
         raise RunError(f"MLflow at {store.shown} cannot be reached ({error}); try later") from None
+
+
+def _check_alone(run: Path) -> None:
+    """InputError where the method asks other runs, which would not be in the model."""
+    method = RunRecord.read(run).config.get("method", {})
+    for knob in marked(named(method.get("_target_"), "method"), NAMES_RUN):
+        raise InputError(
+            f"{run}: asks the runs of method.{knob}, which a model would not hold; export these, "
+            "or read text with chmed-ner predict"
+        )
 
 
 def _logged(client: Any, store: Store, run: Path, run_id: str, folder: Path) -> str:

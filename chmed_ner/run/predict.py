@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chmed_ner.entities import Simplified
+from chmed_ner.entities import Simplified, Traditional
 from chmed_ner.errors import InputError
 from chmed_ner.machine import keep_threads_awake, prepare_memory
 from chmed_ner.prompt import reopen_hints
@@ -76,7 +76,7 @@ def _reopened(
         check_backbone(experiment.backbone, record, directory)
     model = experiment.method.reopen(directory, experiment.parts.get("backbone"))
     if model is not None:
-        return FittedPredictor(model, experiment.script)
+        return FittedPredictor(model, experiment.parts.get("script", Traditional()))
     return _prompted(experiment, directory, record.seed)
 
 

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 import chmed_ner
+from chmed_ner.data import prediction_record
+from chmed_ner.entities import Span
 from chmed_ner.errors import InputError
 from chmed_ner.files import PACKAGE
 from chmed_ner.run.config import compose, configure
+from chmed_ner.run.export import save_model
 
 SAMPLE = PACKAGE / "data" / "sample"
 
@@ -247,6 +250,30 @@ def test_an_unfinished_run_cannot_vote(run, lexicon_run, crf_run, tmp_path: Path
     assert "resume=" in ended.said
 
 
-def test_an_ensemble_has_no_model_for_other_text(vote_run) -> None:
-    with pytest.raises(InputError, match="predict with one of its runs"):
-        chmed_ner.load(vote_run.directory)
+def as_predicted(model: Any, rows: list[dict[str, Any]]) -> None:
+    """The model finds in these sentences what the run found."""
+    found = model.predict([row["sentence"] for row in rows])
+    for row, prediction in zip(rows, found, strict=True):
+        assert prediction_record(prediction)["entities"] == row["entities"]
+
+
+@pytest.mark.parametrize("voting", ["two_stage", "stacked"])
+def test_an_ensemble_reads_other_text_as_it_voted(
+    run, lexicon_run, crf_run, voting: str, tmp_path: Path
+) -> None:
+    ended = vote(run, lexicon_run, crf_run, words=(f"method.voting={voting}",))
+    assert ended.code == 0, ended.said
+    with chmed_ner.load(ended.directory) as model:
+        as_predicted(model, ended.rows("test")[:30])
+        assert model.predict([]) == []
+        text = ended.rows("test")[0]["sentence"]
+        nowhere = Span(0, len(text), "TIME")
+        (judged,) = model.model.judge([text], [[nowhere]])
+        assert judged[0].confidence == 0
+    with pytest.raises(InputError, match="export these"):
+        save_model(ended.directory, tmp_path / "model")
+    path = ended.directory / "model" / "ensemble.json"
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**content, "runs": [{"place": 0}]}), encoding="utf-8")
+    with pytest.raises(InputError, match="not what an ensemble keeps"):
+        chmed_ner.load(ended.directory)

@@ -11,7 +11,7 @@ from chmed_ner.cli import main
 from chmed_ner.data import WordList
 from chmed_ner.entities import Entry, Lexicon, Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.methods.ensemble.voting import Known
+from chmed_ner.methods.ensemble.stacking import Known
 from chmed_ner.methods.features import lexicon_of, match_features, out_of_fold_features
 from chmed_ner.methods.listed import with_lists
 from chmed_ner.run.config import compose, configure

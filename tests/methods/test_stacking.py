@@ -9,15 +9,8 @@ from hypothesis import given, strategies as st
 
 from chmed_ner.entities.types import Sentence, Span
 from chmed_ner.errors import InputError
-from chmed_ner.methods.ensemble.voting import (
-    Candidate,
-    Known,
-    Stacking,
-    elected,
-    evidence_of,
-    fit,
-    half_of_f1,
-)
+from chmed_ner.methods.ensemble.stacking import Known, Stacking, evidence_of, fit, half_of_f1
+from chmed_ner.methods.ensemble.voting import Candidate, Judged, elected
 from chmed_ner.score.spans import span_scores
 from tests.methods.test_voting import TYPES, flat
 
@@ -33,7 +26,8 @@ def sentence(*entities: Span) -> Sentence:
 def learnt(*cases: tuple[Sentence, list[list[Span]]]) -> Stacking:
     """The regression of these sentences with their ballots, ten times each."""
     ballots = {each.id: votes for each, votes in cases}
-    return fit([each for each, _ in cases] * 10, lambda s: ballots[s.id], NOTHING, TYPES)
+    sentences = [each for each, _ in cases] * 10
+    return fit(sentences, lambda s: evidence_of(s, ballots[s.id], NOTHING), TYPES)
 
 
 def test_evidence_is_who_says_it_and_who_says_something_else_there() -> None:
@@ -52,13 +46,15 @@ def test_a_calibrated_confidence_is_evidence() -> None:
     found = evidence_of(sentence(), [[sure], [RIGHT]], NOTHING)[RIGHT]
     assert (found["run 0, confidence"], found["run 1, confidence"]) == (0.9, 0)
     stacking = learnt((sentence(RIGHT), [[sure]]), (replace(sentence(), id="t"), [[unsure]]))
-    (one,), (other,) = (stacking.candidates(sentence(), [[s]], NOTHING) for s in (sure, unsure))
+    (one,), (other,) = (
+        stacking.candidates(evidence_of(sentence(), [[s]], NOTHING)) for s in (sure, unsure)
+    )
     assert one.share > 0.6 > 0.4 > other.share
 
 
 def test_a_run_that_is_right_is_believed_against_two_that_are_not() -> None:
     stacking = learnt((sentence(RIGHT), [[RIGHT], [WRONG], [WRONG]]))
-    candidates = stacking.candidates(sentence(), [[RIGHT], [WRONG], [WRONG]], NOTHING)
+    candidates = stacking.candidates(evidence_of(sentence(), [[RIGHT], [WRONG], [WRONG]], NOTHING))
     assert elected(candidates, dict.fromkeys(TYPES, stacking.threshold)) == (RIGHT,)
     assert stacking.weights["run 0"] > 0 > stacking.weights["run 1"]
 
@@ -96,7 +92,7 @@ def test_the_threshold_is_half_of_the_f1_that_it_gives() -> None:
         chosen = dict.fromkeys(TYPES, threshold)
         return span_scores((gold, elected(found, chosen)) for gold, found in judged).f1
 
-    threshold = half_of_f1(judged, TYPES)
+    threshold = half_of_f1([Judged(*each) for each in judged], TYPES)
     assert threshold == f1(threshold) / 200
     assert f1(threshold) == max(f1(tenths / 10) for tenths in range(1, 10))
     assert f1(threshold) > f1(0.5)
@@ -116,10 +112,10 @@ def test_what_is_elected_was_predicted_and_does_not_overlap(
     ]
     votes = {str(at): list(said) for at, (_, *said) in enumerate(training)}
     try:
-        stacking = fit(sentences, lambda s: votes[s.id], NOTHING, TYPES)
+        stacking = fit(sentences, lambda s: evidence_of(s, votes[s.id], NOTHING), TYPES)
     except InputError:
         return
-    candidates = stacking.candidates(sentence(), list(ballots), NOTHING)
+    candidates = stacking.candidates(evidence_of(sentence(), list(ballots), NOTHING))
     assert all(0 < each.share < 1 for each in candidates)
     placed = elected(candidates, dict.fromkeys(TYPES, stacking.threshold))
     assert set(placed) <= {span for spans in ballots for span in spans}

@@ -10,6 +10,7 @@ from chmed_ner.methods.ensemble.voting import (
     MAJORITY,
     VOTINGS,
     Candidate,
+    Judged,
     choose_thresholds,
     elected,
     span_votes,
@@ -99,12 +100,12 @@ def test_the_elected_never_overlap_and_were_voted_for(
 def test_thresholds_are_never_worse_than_a_majority(
     sentences: list[tuple[list[Span], ...]],
 ) -> None:
-    judged = [(gold, span_votes(ballots, [1, 1, 1])) for gold, *ballots in sentences]
+    counted = [(gold, span_votes(ballots, [1, 1, 1])) for gold, *ballots in sentences]
 
     def f1(thresholds: dict[str, float]) -> float:
-        return span_scores((gold, elected(found, thresholds)) for gold, found in judged).f1
+        return span_scores((gold, elected(found, thresholds)) for gold, found in counted).f1
 
-    chosen = choose_thresholds(TYPES, judged)
+    chosen = choose_thresholds(TYPES, [Judged(*each) for each in counted])
     assert set(chosen) == set(TYPES)
     assert f1(chosen) >= f1(HALF)
     for type_ in TYPES:  # and no single one can be bettered
@@ -116,8 +117,8 @@ def test_a_type_has_a_threshold_of_its_own() -> None:
     part, disease = Span(0, 2, "BODY"), Span(4, 6, "DISE")
     # one system alone is right on BODY, and wrong on DISE unless another agrees
     judged = [
-        ([part], span_votes([[part], [disease], []], [1, 1, 1])),
-        ([part, disease], span_votes([[part, disease], [disease], []], [1, 1, 1])),
+        Judged([part], span_votes([[part], [disease], []], [1, 1, 1])),
+        Judged([part, disease], span_votes([[part, disease], [disease], []], [1, 1, 1])),
     ]
     chosen = choose_thresholds(TYPES, judged)
     assert chosen["BODY"] <= 1 / 3
