@@ -46,6 +46,8 @@ LISTS = {
     "official": Kind("these and the official mention strings", "D", " with all lists"),
 }
 PUBLISHED = Kind("published", "X")
+OURS = (*COLOURS[:-1], "#9c7a12")
+"""The colours of our systems, without the grey of published ones."""
 GAP = 2.1
 """Points of F1 that two names at the same place are kept apart."""
 
@@ -85,7 +87,7 @@ def read_series(path: Path) -> list[Series]:
         kind = LISTS[row["lists"]]
         remark = f" ({row['remark']})" if "remark" in row else ""
         points = tuple(sorted((Point(*point) for point in row["points"]), key=_size))
-        colour = COLOURS[systems.index(row["system"]) % (len(COLOURS) - 1)]
+        colour = OURS[systems.index(row["system"]) % len(OURS)]
         found.append(Series(f"{row['system']}{kind.ending}{remark}", colour, kind.marker, points))
     board = _plain(HERE / "published.yaml")[content["test_set"]]["rows"]
     f1 = {row["system"]: row["f1"] for row in board}
