@@ -53,12 +53,16 @@ def nestable(spans: Iterable[Span]) -> Spans:
     return tuple(kept)
 
 
-def surest(spans: Iterable[Span]) -> Spans:
-    """The spans in text order, without those that cross a surer one (of equals a longer, then an
-    earlier one) that is kept; one without confidence is the least sure."""
+def surest(spans: Iterable[Span], *, nested: bool) -> Spans:
+    """The spans in text order, without those that overlap (`nested`: cross) a surer one that is
+    kept, of equals a longer, then an earlier one; one without confidence is the least sure."""
     kept: list[Span] = []
     for span in sorted(spans, key=lambda s: (-(s.confidence or 0.0), s.start - s.end, s)):
-        if not any(crosses(span, other) for other in kept):
+        if nested:
+            fits = not any(crosses(span, other) for other in kept)
+        else:
+            fits = all(span.end <= other.start or other.end <= span.start for other in kept)
+        if fits:
             kept.append(span)
     return in_text_order(kept)
 

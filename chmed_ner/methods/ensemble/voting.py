@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from chmed_ner.entities import Scores, Span, crosses, in_text_order
+from chmed_ner.entities import Scores, Span, surest
 
 Ballots = Sequence[Sequence[Span]]
 """What each system predicts in one sentence."""
@@ -65,17 +65,7 @@ def elected(
     Their confidence is their share.
     """
     passed = [each for each in candidates if each.share >= thresholds[each.span.type]]
-    passed.sort(key=lambda each: (-each.share, each.span.start - each.span.end, each.span))
-    taken: list[Span] = []
-    for each in passed:
-        span = each.span
-        if nested:
-            fits = not any(crosses(span, other) for other in taken)
-        else:
-            fits = all(span.end <= other.start or other.end <= span.start for other in taken)
-        if fits:
-            taken.append(replace(span, confidence=each.share))
-    return in_text_order(taken)
+    return surest((replace(e.span, confidence=e.share) for e in passed), nested=nested)
 
 
 class Judged:

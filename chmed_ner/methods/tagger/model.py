@@ -40,7 +40,8 @@ class Tagger:
         with progress(len(ordered), "tag", "sentence") as bar:
             for start in range(0, len(ordered), self.batch_size):
                 some = {text: readings[text] for text in ordered[start : start + self.batch_size]}
-                found |= zip(some, map(surest, self._entities(list(some.items()))), strict=True)
+                placed = self._entities(list(some.items()))
+                found |= zip(some, (surest(each, nested=True) for each in placed), strict=True)
                 bar.update(len(some))
         return [found[text] for text in texts]
 
